@@ -1,0 +1,108 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** How long the built app may take to answer its first request, in milliseconds. */
+const START_TIMEOUT_MS = 60_000;
+
+export interface ServerOptions {
+	/** Folder of the embedded D1 and R2; wrangler's own default when left out. */
+	persistTo?: string;
+	/** A free port is chosen when left out. */
+	port?: number;
+	/** Variables and secrets of the Worker. When given, no `.env` file is read. */
+	vars?: Record<string, string>;
+}
+
+export interface Server {
+	/** Origin without a trailing slash: `http://127.0.0.1:<port>`. */
+	url: string;
+	/** Process id of the server's process group. */
+	pid: number;
+	/** What the server has printed so far. */
+	output(): string;
+	/** Ends the server and everything that it started. */
+	stop(): Promise<void>;
+}
+
+/**
+ * Starts the built app (`npm run build` first) under `wrangler pages dev` and waits until it
+ * answers. Throws with the server's own output when it does not.
+ */
+export async function startServer(options: ServerOptions = {}): Promise<Server> {
+	const port = options.port ?? (await freePort());
+	const args = ['pages', 'dev', '.svelte-kit/cloudflare', '--ip', '127.0.0.1'];
+	args.push('--port', String(port), '--inspector-port', String(await freePort()));
+	if (options.persistTo) args.push('--persist-to', options.persistTo);
+	for (const [name, value] of Object.entries(options.vars ?? {})) {
+		args.push('--binding', `${name}=${value}`);
+	}
+	const env = { ...process.env };
+	if (options.vars) env['CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV'] = 'false';
+
+	// Its own process group: wrangler leaves workerd behind when only wrangler is ended.
+	const child = spawn('wrangler', args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+	let output = '';
+	child.stdout.on('data', (data) => (output += data));
+	child.stderr.on('data', (data) => (output += data));
+	child.on('error', (error) => (output += String(error)));
+
+	const url = `http://127.0.0.1:${port}`;
+	const stop = () => stopGroup(child);
+	if (!(await answers(url, child))) {
+		await stop();
+		throw new Error(`The server did not start.\n${output}`);
+	}
+	return { url, pid: child.pid as number, output: () => output, stop };
+}
+
+/** Applies the migrations in `migrations/` to the embedded D1. Throws with wrangler's output. */
+export async function migrate(persistTo?: string): Promise<void> {
+	const args = ['d1', 'migrations', 'apply', 'DB', '--local'];
+	if (persistTo) args.push('--persist-to', persistTo);
+	const child = spawn('wrangler', args, {
+		env: { ...process.env, CI: '1' }, // no question before it applies them
+		stdio: ['ignore', 'pipe', 'pipe'],
+	});
+	let output = '';
+	child.stdout.on('data', (data) => (output += data));
+	child.stderr.on('data', (data) => (output += data));
+	const [code] = await once(child, 'close');
+	if (code !== 0) throw new Error(`The migrations could not be applied.\n${output}`);
+}
+
+/** A TCP port that nothing listens on at 127.0.0.1. */
+export async function freePort(): Promise<number> {
+	const server = createServer().listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	const address = server.address();
+	server.close();
+	await once(server, 'close');
+	if (address === null || typeof address === 'string') throw new Error('No free port.');
+	return address.port;
+}
+
+async function answers(url: string, child: ChildProcess): Promise<boolean> {
+	const deadline = Date.now() + START_TIMEOUT_MS;
+	while (Date.now() < deadline && child.exitCode === null) {
+		try {
+			await fetch(url, { redirect: 'manual' });
+			return true;
+		} catch {
+			await sleep(100);
+		}
+	}
+	return false;
+}
+
+async function stopGroup(child: ChildProcess): Promise<void> {
+	if (child.pid === undefined) return;
+	const closed = once(child, 'close');
+	try {
+		process.kill(-child.pid, 'SIGKILL');
+	} catch {
+		return; // the group is gone already
+	}
+	await closed;
+}

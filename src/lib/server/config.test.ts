@@ -1,0 +1,19 @@
+import { env } from 'cloudflare:workers';
+import { expect, test } from 'vitest';
+import { backupSettings, type Environment } from './config.ts';
+
+const complete: Environment = { DB: env.DB, MY_BUCKET: env.MY_BUCKET, TOTP_SECRET: 'A'.repeat(32) };
+
+test('a complete environment becomes typed settings', () => {
+	expect(backupSettings(complete)).toMatchObject({ totpSecret: 'A'.repeat(32) });
+});
+
+test.for([
+	['DB', 'db_binding_missing'],
+	['MY_BUCKET', 'bucket_binding_missing'],
+	['TOTP_SECRET', 'totp_secret_missing'],
+] as const)('without %s the error says %s and names the setting', ([name, code]) => {
+	const call = () => backupSettings({ ...complete, [name]: undefined });
+	expect(call).toThrow(expect.objectContaining({ code, status: 500 }));
+	expect(call).toThrow(expect.objectContaining({ hint: expect.stringContaining(name) }));
+});

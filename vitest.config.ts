@@ -1,0 +1,43 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin';
+import { defineConfig } from 'vitest/config';
+import { witness } from './tests/witness.ts';
+
+// A database of its own for each role a test gives it: the one that is dumped, the one that is
+// restored into.
+const databases = ['DB', 'COPY'];
+
+export default defineConfig({
+	test: {
+		projects: [
+			{
+				// Everything that runs in the Worker, with real D1 and R2.
+				plugins: [
+					cloudflareTest({
+						miniflare: {
+							compatibilityDate: '2026-11-01',
+							d1Databases: databases,
+							r2Buckets: ['MY_BUCKET'],
+							// Lets a test inside workerd ask programs outside: sqlite3, wrangler's splitter.
+							serviceBindings: { WITNESS: witness },
+						},
+					}),
+				],
+				test: {
+					name: 'workerd',
+					include: ['src/lib/**/*.test.ts'],
+					testTimeout: 60_000,
+					hookTimeout: 60_000,
+				},
+			},
+			{
+				// Programs for operators and workflows, run as they are run: as processes.
+				test: {
+					name: 'node',
+					include: ['src/cli/**/*.test.ts', 'tests/**/*.test.ts'],
+					testTimeout: 120_000,
+					hookTimeout: 120_000,
+				},
+			},
+		],
+	},
+});
