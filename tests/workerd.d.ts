@@ -4,9 +4,9 @@
 // The bindings that vitest.config.ts gives to tests inside workerd.
 declare namespace Cloudflare {
 	interface Env {
-		DB: D1Database;
-		COPY: D1Database;
-		MY_BUCKET: R2Bucket;
+		DB: import('@cloudflare/workers-types').D1Database;
+		COPY: import('@cloudflare/workers-types').D1Database;
+		MY_BUCKET: import('@cloudflare/workers-types').R2Bucket;
 		WITNESS: Fetcher;
 	}
 }
