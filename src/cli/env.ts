@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+
+/**
+ * An assignment in a `.env` file: name and value, and what goes before and after the value.
+ * util.parseEnv is no choice here: in Node 24.21 it reads "A= " as the start of a value on the next
+ * line, and a secret on that line would seem to be missing.
+ */
+const ASSIGNMENT =
+	/^(?<before>\s*(?:export[ \t]+)?(?<name>[\w.-]+)[ \t]*=[ \t]*)(?<quote>["'`]?)(?<value>.*?)\k<quote>(?<after>[ \t]*(?:#.*)?)$/gm;
+
+/** RFC 4648, section 6. */
+const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+/** The secrets that nobody has to think up, each with what makes a new one. */
+const GENERATORS = { TOTP_SECRET: newTotpSecret, AUTH_SECRET: newAuthSecret };
+
+/** The text of a `.env` file, which of its secrets are new, and which had a value already. */
+export interface CompletedEnv {
+	text: string;
+	made: string[];
+	kept: string[];
+}
+
+/** The values in the text of a `.env` file, one line each. Of two with one name the last counts. */
+export function parseEnv(text: string): Record<string, string> {
+	const values: Record<string, string> = {};
+	for (const { groups } of text.matchAll(ASSIGNMENT)) {
+		const { name = '', value = '' } = groups ?? {};
+		values[name] = value;
+	}
+	return values;
+}
+
+/**
+ * A `.env` text in which TOTP_SECRET and AUTH_SECRET have values: new random ones where they are
+ * missing or empty. The rest of `text` stays as it is; without a `text`, `example` is filled.
+ */
+export function completeEnv(text: string | null, example: string): CompletedEnv {
+	const completed: CompletedEnv = { text: text ?? example, made: [], kept: [] };
+	for (const [name, generate] of Object.entries(GENERATORS)) {
+		if (parseEnv(completed.text)[name]?.trim()) {
+			completed.kept.push(name);
+			continue;
+		}
+		completed.text = withValue(completed.text, name, generate());
+		completed.made.push(name);
+	}
+	return completed;
+}
+
+/** Fills the empty lines of a name, or appends a line when there are none. */
+function withValue(text: string, name: string, value: string): string {
+	const filled = text.replace(ASSIGNMENT, (line: string, ...rest: unknown[]) => {
+		const found = rest.at(-1) as Record<'before' | 'name' | 'value' | 'after', string>;
+		if (found.name !== name || found.value.trim()) return line;
+		return found.before + value + found.after.replace(/^#/, ' #');
+	});
+	if (filled !== text) return filled;
+	const separator = text === '' || text.endsWith('\n') ? '' : '\n';
+	return `${text}${separator}${name}=${value}\n`;
+}
+
+/** 160 random bits, as RFC 4226, section 4, R6 recommends: 32 characters of 5 bits. */
+function newTotpSecret(): string {
+	return [...randomBytes(32)].map((byte) => BASE32.charAt(byte % BASE32.length)).join('');
+}
+
+/** 256 random bits in base64. */
+function newAuthSecret(): string {
+	return randomBytes(32).toString('base64');
+}

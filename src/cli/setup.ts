@@ -1,0 +1,89 @@
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { parseArgs, styleText } from 'node:util';
+import { renderUnicodeCompact } from 'uqr';
+import { TOTP } from '../lib/totp.js';
+import { completeEnv, parseEnv, type CompletedEnv } from './env.ts';
+
+const FILE = '.env';
+const EXAMPLE = new URL('../../.env.example', import.meta.url);
+
+/** The owner reads and writes; nobody else does either. */
+const SECRET_FILE_MODE = 0o600;
+
+/** Light modules around the QR code, by ISO/IEC 18004. */
+const QUIET_ZONE = 4;
+
+const HELP = `Usage: npm run setup
+
+Writes .env in the current folder, with new secrets where TOTP_SECRET or AUTH_SECRET is missing
+or empty. Never changes a value that is there. Shows the TOTP secret as a QR code.
+`;
+
+const NEXT = `Next, each with the value that stands in ${FILE}:
+  npx wrangler pages secret put TOTP_SECRET    for the deployed app
+  npx wrangler pages secret put AUTH_SECRET    for the deployed app
+  gh secret set TOTP_SECRET                    for the scheduled backups on GitHub
+
+node genTotp.js prints the current code.
+`;
+
+try {
+	main();
+} catch (error) {
+	console.error(error instanceof Error ? error.message : error);
+	process.exitCode = 1;
+}
+
+function main(): void {
+	const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } } });
+	if (values.help) console.log(HELP);
+	else setUp();
+}
+
+function setUp(): void {
+	const before = existsSync(FILE) ? readFileSync(FILE, 'utf8') : null;
+	const env = completeEnv(before, readFileSync(EXAMPLE, 'utf8'));
+	const secret = parseEnv(env.text)['TOTP_SECRET'] ?? '';
+	new TOTP(secret); // refuses a bad one before anything is written
+	if (env.text !== before) writeSecretFile(FILE, env.text);
+
+	const uri = keyUri(secret);
+	console.log(summary(env));
+	console.log('Scan this with an authenticator app, or give it the address below:\n');
+	console.log(`${qrCode(uri)}\n\n${uri}\n`);
+	console.log(NEXT);
+}
+
+function summary({ made, kept }: CompletedEnv): string {
+	const lines = [made.length > 0 ? `Wrote ${FILE}.` : `${FILE} is complete; nothing was changed.`];
+	for (const name of made) lines.push(`  ${name}  made`);
+	for (const name of kept) lines.push(`  ${name}  kept`);
+	return lines.join('\n') + '\n';
+}
+
+/**
+ * The address that authenticator apps read, by Google Authenticator's "Key Uri Format". Several
+ * apps ignore algorithm, digits and period, so these are the values that those apps take anyway.
+ */
+function keyUri(secret: string): string {
+	const symbols = secret.replace(/[\s=-]/g, '').toUpperCase();
+	const parameters = `secret=${symbols}&issuer=Lifeboat&algorithm=SHA1&digits=6&period=30`;
+	return `otpauth://totp/Lifeboat:backup?${parameters}`;
+}
+
+/** Light on dark in every terminal: on a light background the code would be its own negative. */
+function qrCode(text: string): string {
+	const lines = renderUnicodeCompact(text, { border: QUIET_ZONE }).split('\n');
+	return lines.map((line) => styleText(['whiteBright', 'bgBlack'], line)).join('\n');
+}
+
+/** Whoever reads the file sees the old text or the new one, never a part. */
+function writeSecretFile(path: string, text: string): void {
+	const temporary = `${path}.${process.pid}.tmp`;
+	try {
+		writeFileSync(temporary, text, { mode: SECRET_FILE_MODE, flag: 'wx' });
+		renameSync(temporary, path);
+	} finally {
+		rmSync(temporary, { force: true });
+	}
+}

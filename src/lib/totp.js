@@ -1,0 +1,208 @@
+// Web Crypto only and no imports: plain Node 20, browsers and workerd all run this file as it is.
+
+/** @typedef {'SHA-1' | 'SHA-256' | 'SHA-512'} Algorithm */
+
+/** RFC 4648, section 6. */
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+/** RFC 4226, section 4, R6: the shared secret is at least 128 bits long. */
+const MIN_SECRET_BYTES = 16;
+
+/** The hash functions of RFC 6238, section 1.2. */
+const ALGORITHMS = ['SHA-1', 'SHA-256', 'SHA-512'];
+
+const REMEDY = 'Empty TOTP_SECRET in .env and run `npm run setup` to make a good one.';
+
+/**
+ * A secret that {@link TOTP} refuses. The message is one line, names the mistake and the command
+ * that mends it, and holds no part of the secret. `code` is for programs and never renamed.
+ */
+export class TotpError extends Error {
+	/**
+	 * @param {'totp_secret_missing' | 'totp_secret_looks_hex' | 'totp_secret_not_base32' |
+	 *   'totp_secret_bad_length' | 'totp_secret_too_short'} code
+	 * @param {string} mistake one sentence
+	 */
+	constructor(code, mistake) {
+		super(`${mistake} ${REMEDY}`);
+		this.name = 'TotpError';
+		this.code = code;
+	}
+}
+
+/**
+ * Time-based one-time passwords (RFC 6238 on top of RFC 4226), from a base32 secret (RFC 4648).
+ * It has no memory: that a code is accepted only once (RFC 6238, section 5.2) is the caller's part.
+ */
+export class TOTP {
+	#digits;
+	#step;
+	#key;
+
+	/**
+	 * @param {string} secret base32 as {@link TOTP.base32ToUint8Array} reads it, at least 128 bits
+	 * @param {number} digits length of a code, 6 to 8 (RFC 4226, section 4, R4 and section 5.3)
+	 * @param {number} step seconds that a code stands for (RFC 6238, section 4.1)
+	 * @param {{ algorithm?: Algorithm }} options the hash function of the HMAC
+	 * @throws {TotpError} when the secret is missing, malformed or too short
+	 * @throws {RangeError} when another argument is out of range
+	 */
+	constructor(secret, digits = 6, step = 30, { algorithm = 'SHA-1' } = {}) {
+		if (!Number.isInteger(digits) || digits < 6 || digits > 8) {
+			throw new RangeError('digits must be 6, 7 or 8.');
+		}
+		if (!Number.isSafeInteger(step) || step < 1) {
+			throw new RangeError('step must be a positive whole number of seconds.');
+		}
+		if (!ALGORITHMS.includes(algorithm)) {
+			throw new RangeError(`algorithm must be one of ${ALGORITHMS.join(', ')}.`);
+		}
+		if (!secret) throw new TotpError('totp_secret_missing', 'TOTP_SECRET is not set.');
+
+		const key = this.base32ToUint8Array(secret);
+		if (key.length < MIN_SECRET_BYTES) {
+			throw new TotpError(
+				'totp_secret_too_short',
+				'The TOTP secret is too short: it needs 128 bits, which is 26 characters of base32.',
+			);
+		}
+
+		const hmac = { name: 'HMAC', hash: algorithm };
+		this.#key = crypto.subtle.importKey('raw', key, hmac, false, ['sign']);
+		this.#digits = digits;
+		this.#step = step;
+	}
+
+	/**
+	 * The code of a moment.
+	 *
+	 * @param {number} seconds Unix time; fractions are fine
+	 * @returns {Promise<string>} decimal digits with leading zeros
+	 * @throws {RangeError} when the time is negative or no finite number
+	 */
+	async generateTOTP(seconds) {
+		return this.#code(this.#counter(seconds));
+	}
+
+	/**
+	 * Whether a code is right for a moment, give or take one step for the network and the clocks
+	 * (RFC 6238, section 5.2). Whatever is not exactly as many ASCII digits as expected is no code:
+	 * the answer is `false`, and nothing is computed.
+	 *
+	 * @param {string} token
+	 * @param {number} milliseconds Unix time, as `Date.now()` gives it
+	 * @returns {Promise<boolean>}
+	 * @throws {RangeError} when the time is negative or no finite number
+	 */
+	async verify(token, milliseconds) {
+		const now = this.#counter(milliseconds / 1000);
+		if (!/^[0-9]+$/.test(token) || token.length !== this.#digits) return false;
+
+		const counters = [now - 1, now, now + 1].filter((counter) => counter >= 0);
+		const codes = await Promise.all(counters.map((counter) => this.#code(counter)));
+		// No early exit, so that the time taken does not tell which code or digit was right.
+		return codes.reduce((matches, code) => matches | sameText(code, token), 0) === 1;
+	}
+
+	/**
+	 * Decodes base32 (RFC 4648, section 6). For the sake of people who copy it from a screen, either
+	 * case, white space and hyphens are accepted, and padding may be left out. As in oathtool, the
+	 * unused bits of the last character may have any value (section 3.5 leaves that open): the phone
+	 * ignores them too.
+	 *
+	 * A hexadecimal text with none of 0, 1, 8 and 9 in it is also good base32, and is read as such.
+	 *
+	 * @param {string} text
+	 * @returns {Uint8Array<ArrayBuffer>}
+	 * @throws {TotpError} for other characters, and for lengths or padding that base32 cannot have
+	 */
+	base32ToUint8Array(text) {
+		const compact = text.replace(/[\s-]/g, '');
+		const symbols = compact.replace(/=+$/, '');
+		refuseForeignCharacters(symbols);
+		refuseImpossibleLength(symbols.length, compact.length);
+
+		const bytes = new Uint8Array(Math.floor((symbols.length * 5) / 8));
+		let length = 0;
+		let pending = 0;
+		let bits = 0;
+		for (const symbol of symbols.toUpperCase()) {
+			pending = (pending << 5) | ALPHABET.indexOf(symbol);
+			bits += 5;
+			if (bits < 8) continue;
+			bits -= 8;
+			bytes[length++] = pending >>> bits;
+			pending &= (1 << bits) - 1;
+		}
+		return bytes;
+	}
+
+	/**
+	 * Steps since 1970 (RFC 6238, section 4.2, with T0 = 0).
+	 *
+	 * @param {number} seconds
+	 */
+	#counter(seconds) {
+		const counter = Math.floor(seconds / this.#step);
+		if (Number.isSafeInteger(counter) && counter >= 0) return counter;
+		throw new RangeError('The time must be a finite number, and not before 1970.');
+	}
+
+	/**
+	 * The HOTP value of a counter (RFC 4226, section 5.3).
+	 *
+	 * @param {number} counter
+	 */
+	async #code(counter) {
+		const message = new DataView(new ArrayBuffer(8));
+		message.setBigUint64(0, BigInt(counter));
+		const mac = new DataView(await crypto.subtle.sign('HMAC', await this.#key, message));
+		const offset = mac.getUint8(mac.byteLength - 1) & 0xf;
+		const truncated = mac.getUint32(offset) & 0x7fff_ffff;
+		return String(truncated % 10 ** this.#digits).padStart(this.#digits, '0');
+	}
+}
+
+/** @param {string} symbols */
+function refuseForeignCharacters(symbols) {
+	if (/^[A-Za-z2-7]*$/.test(symbols)) return;
+	if (/^[0-9A-Fa-f]+$/.test(symbols)) {
+		throw new TotpError(
+			'totp_secret_looks_hex',
+			'The TOTP secret looks like hexadecimal, but it has to be base32 (A-Z, 2-7).',
+		);
+	}
+	throw new TotpError(
+		'totp_secret_not_base32',
+		'The TOTP secret holds a character that base32 does not have: only A-Z and 2-7 are allowed.',
+	);
+}
+
+/**
+ * RFC 4648, section 6: the last group of 8 characters holds 2, 4, 5, 7 or 8 that count, and padding
+ * fills it up.
+ *
+ * @param {number} symbols characters without padding
+ * @param {number} padded characters with padding
+ */
+function refuseImpossibleLength(symbols, padded) {
+	const possible = ![1, 3, 6].includes(symbols % 8);
+	const complete = padded === symbols || padded === Math.ceil(symbols / 8) * 8;
+	if (possible && complete) return;
+	throw new TotpError(
+		'totp_secret_bad_length',
+		'The TOTP secret has a length that base32 cannot have: a part of it or of its padding is missing.',
+	);
+}
+
+/**
+ * 1 when two texts of the same length are equal, else 0, in a time that depends on the length only.
+ *
+ * @param {string} a
+ * @param {string} b
+ */
+function sameText(a, b) {
+	let difference = 0;
+	for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
+	return difference === 0 ? 1 : 0;
+}
