@@ -1,3 +1,4 @@
+import type {} from '@auth/sveltekit'; // adds `locals.auth` and `page.data.session`
 import type { Environment } from '$lib/server/config';
 
 declare global {
@@ -6,6 +7,10 @@ declare global {
 			message: string;
 			code?: string;
 			hint?: string;
+		}
+		interface Locals {
+			/** The status of an error that was thrown, when it is not SvelteKit's 500. */
+			errorStatus?: number;
 		}
 		interface Platform {
 			env: Environment;

@@ -7,7 +7,6 @@ export interface Environment {
 	MY_BUCKET?: R2Bucket;
 	TOTP_SECRET?: string;
 	AUTH_SECRET?: string;
-	AUTH_URL?: string;
 	GITHUB_ID?: string;
 	GITHUB_SECRET?: string;
 	GITHUB_ENTERPRISE_URL?: string;
@@ -46,7 +45,7 @@ export function authSettings(env: Environment | undefined): AuthSettings {
 		authSecret: text(env, 'AUTH_SECRET', 'Run `npm run setup` to make one'),
 		githubId: text(env, 'GITHUB_ID', oauthApp),
 		githubSecret: text(env, 'GITHUB_SECRET', oauthApp),
-		githubEnterpriseUrl: env?.GITHUB_ENTERPRISE_URL?.trim() || undefined,
+		githubEnterpriseUrl: env?.GITHUB_ENTERPRISE_URL?.trim().replace(/\/+$/, '') || undefined,
 	};
 }
 

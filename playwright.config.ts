@@ -1,0 +1,14 @@
+import { defineConfig } from '@playwright/test';
+import { findChromium } from './src/cli/browser.ts';
+
+export default defineConfig({
+	testDir: 'tests',
+	testMatch: '*.e2e.ts',
+	workers: 1, // each file runs a server of its own
+	timeout: 60_000,
+	use: {
+		trace: 'retain-on-failure',
+		// Playwright itself turns off Chromium's calls home and, for containers, its sandbox.
+		launchOptions: { executablePath: findChromium() },
+	},
+});

@@ -1,0 +1,70 @@
+import type { D1Database } from '@cloudflare/workers-types';
+import * as v from 'valibot';
+
+/** What any signed-in person may know of another; no e-mail address. */
+export interface PublicUser {
+	id: string;
+	name: string | null;
+	image: string | null;
+}
+
+export interface UserPage {
+	users: PublicUser[];
+	/** Give it back as `?cursor=` for the next page; null at the end. */
+	cursor: string | null;
+}
+
+const MAX_LIMIT = 100;
+const DEFAULT_LIMIT = '20';
+
+/** What `?limit=` and `?cursor=` may be; the limit keeps one answer small. */
+export const UserQuery = v.object({
+	limit: v.pipe(
+		v.optional(v.string(), DEFAULT_LIMIT),
+		v.digits(),
+		v.toNumber(),
+		v.minValue(1),
+		v.maxValue(MAX_LIMIT),
+	),
+	cursor: v.optional(
+		v.pipe(
+			v.string(),
+			v.check(
+				(cursor) => toCursor(fromCursor(cursor)) === cursor,
+				'Not from an answer of this API',
+			),
+			v.transform(fromCursor),
+		),
+		'',
+	),
+});
+
+/** One page of users, in the order of their ids. */
+export async function listUsers(
+	database: D1Database,
+	{ limit, cursor }: v.InferOutput<typeof UserQuery>,
+): Promise<UserPage> {
+	const { results } = await database
+		.prepare('SELECT id, name, image FROM users WHERE id > ?1 ORDER BY id LIMIT ?2')
+		.bind(cursor, limit + 1) // one more tells whether there is a next page
+		.all<PublicUser>();
+	const users = results.slice(0, limit);
+	const last = users.at(-1);
+	return { users, cursor: last && results.length > limit ? toCursor(last.id) : null };
+}
+
+/** The numeric GitHub account id that a user signs in with, which never changes hands. */
+export function githubAccountId(database: D1Database, userId: string): Promise<string | null> {
+	return database
+		.prepare(`SELECT providerAccountId FROM accounts WHERE userId = ?1 AND provider = 'github'`)
+		.bind(userId)
+		.first<string>('providerAccountId');
+}
+
+function toCursor(id: string): string {
+	return Buffer.from(id).toString('base64url');
+}
+
+function fromCursor(cursor: string): string {
+	return Buffer.from(cursor, 'base64url').toString();
+}

@@ -1,0 +1,8 @@
+import type { Actions, PageServerLoad } from './$types';
+
+export const load: PageServerLoad = async ({ locals }) => ({ session: await locals.auth() });
+
+// Development only, see $lib/server/demo.
+export const actions: Actions | undefined = import.meta.env.DEV
+	? { demo: async (event) => (await import('$lib/server/demo')).signInAsDemoUser(event) }
+	: undefined;

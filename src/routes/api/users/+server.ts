@@ -1,0 +1,24 @@
+import { json } from '@sveltejs/kit';
+import { database } from '$lib/server/config';
+import { LifeboatError } from '$lib/server/errors';
+import { readQuery } from '$lib/server/input';
+import { errorResponse } from '$lib/server/respond';
+import { listUsers, UserQuery } from '$lib/server/users';
+import type { RequestHandler } from './$types';
+
+export const GET: RequestHandler = async ({ locals, platform, url }) => {
+	try {
+		if (!(await locals.auth())) throw notSignedIn();
+		return json(await listUsers(database(platform?.env), readQuery(url, UserQuery)));
+	} catch (error) {
+		return errorResponse(error);
+	}
+};
+
+function notSignedIn(): LifeboatError {
+	return new LifeboatError('Only people who are signed in may list users.', {
+		status: 401,
+		code: 'not_signed_in',
+		hint: 'Sign in on the home page and call again with the same cookies.',
+	});
+}

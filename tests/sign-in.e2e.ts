@@ -1,0 +1,293 @@
+import { expect, test as base, type Page } from '@playwright/test';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { freePort, migrate, startServer, type Server } from '../src/cli/server.ts';
+import { startGitHub, type Account, type GitHub } from './github.ts';
+
+const AVATAR =
+	'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path fill="%230ca678" d="M0 0h9v9H0z"/><circle cx="4.5" cy="4.5" r="2.5" fill="%23fff"/></svg>';
+const GRACE: Account = {
+	id: 583231,
+	login: 'grace',
+	name: 'Grace Hopper',
+	email: 'Grace@example.com',
+	avatar: AVATAR,
+};
+const ADA: Account = {
+	id: 1815,
+	login: 'ada',
+	name: null,
+	email: 'ada@example.com',
+	avatar: AVATAR,
+};
+const PHONE = { width: 375, height: 667 };
+
+let folder: string;
+let github: GitHub;
+let server: Server;
+let app: string;
+
+const test = base.extend<{ page: Page }>({
+	// A page whose script and style the Content-Security-Policy accepts.
+	page: async ({ page }, use) => {
+		const violations: string[] = [];
+		page.on('console', (message) => {
+			if (message.text().includes('Content Security Policy')) violations.push(message.text());
+		});
+		page.on('pageerror', (error) => violations.push(String(error)));
+		await use(page);
+		expect(violations).toEqual([]);
+	},
+});
+
+test.beforeAll(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'lifeboat-e2e-'));
+	const port = await freePort();
+	// Another host name than GitHub's, as in real life: cookies and redirects cross sites.
+	app = `http://localhost:${port}`;
+	const client = { clientId: 'Iv1.lifeboat', clientSecret: '0123456789abcdef' };
+	github = await startGitHub({ ...client, callback: `${app}/auth/callback/github` }, GRACE);
+	await migrate(folder);
+	server = await startServer({
+		port,
+		persistTo: folder,
+		vars: {
+			AUTH_SECRET: 'a long random string for tests',
+			GITHUB_ID: client.clientId,
+			GITHUB_SECRET: client.clientSecret,
+			GITHUB_ENTERPRISE_URL: github.url,
+		},
+	});
+});
+
+test.afterAll(async () => {
+	await server?.stop();
+	await github?.stop();
+	await rm(folder, { recursive: true, force: true });
+});
+
+const signInButton = (page: Page) => page.getByRole('button', { name: 'Sign in with GitHub' });
+
+/** Presses the button on the home page and ends on the profile. */
+async function signIn(page: Page, account = GRACE): Promise<void> {
+	github.account = account;
+	await page.goto(app);
+	await signInButton(page).click();
+	await authorize(page);
+	await page.waitForURL(`${app}/profile`);
+}
+
+/** GitHub asks only those who have not authorized the app before. */
+async function authorize(page: Page): Promise<void> {
+	await page.waitForURL((url) => url.pathname === '/profile' || url.origin === github.url);
+	if (!page.url().startsWith(github.url)) return;
+	await page.getByRole('button', { name: 'Authorize' }).click();
+}
+
+async function listUsers(page: Page, query = '') {
+	const response = await page.request.get(`${app}/api/users${query}`);
+	expect(response.status()).toBe(200);
+	return (await response.json()) as { users: Record<string, unknown>[]; cursor: string | null };
+}
+
+async function query(sql: string): Promise<Record<string, unknown>[]> {
+	const args = ['d1', 'execute', 'DB', '--local', '--persist-to', folder, '--json'];
+	const { stdout } = await promisify(execFile)('wrangler', [...args, '--command', sql]);
+	return JSON.parse(stdout)[0].results;
+}
+
+test('somebody who is signed out sees the home page and no profile', async ({ page }) => {
+	await page.goto(app);
+	await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+	await expect(signInButton(page)).toBeVisible();
+	await expect(page.getByRole('button', { name: 'Sign out' })).toHaveCount(0);
+
+	const profile = await page.request.get(`${app}/profile`, { maxRedirects: 0 });
+	expect(profile.status()).toBe(303);
+	expect(profile.headers()['location']).toBe('/');
+});
+
+test('signing in with GitHub leads to the profile, signing out back home', async ({ page }) => {
+	await signIn(page);
+	await expect(page.getByRole('heading', { name: 'Grace Hopper' })).toBeVisible();
+	await expect(page.getByText('grace@example.com')).toBeVisible();
+	await expect(page.getByText('583231')).toBeVisible();
+	const cookies = await page.context().cookies(app);
+	const session = cookies.find((cookie) => cookie.name === 'authjs.session-token');
+	expect(session).toMatchObject({ httpOnly: true, sameSite: 'Lax' });
+	expect(await page.content()).not.toContain(session?.value);
+
+	await page.getByRole('button', { name: 'Sign out' }).click();
+	await expect(signInButton(page)).toBeVisible();
+	expect((await page.request.get(`${app}/api/users`)).status()).toBe(401);
+	const sessions = await query(`SELECT * FROM sessions WHERE sessionToken = '${session?.value}'`);
+	expect(sessions).toEqual([]);
+});
+
+test('signing in again finds the same user, and no GitHub token is kept', async ({ page }) => {
+	await signIn(page);
+	const { users } = await listUsers(page);
+	await page.context().clearCookies();
+	await signIn(page);
+	expect((await listUsers(page)).users).toEqual(users);
+	expect(users.filter((user) => user['name'] === 'Grace Hopper')).toHaveLength(1);
+
+	expect(github.tokens.length).toBeGreaterThan(1);
+	const accounts = JSON.stringify(await query('SELECT * FROM accounts'));
+	expect(accounts).toContain('583231');
+	expect(accounts).not.toContain('gho_');
+});
+
+test('the list of users has public fields only and comes in pages', async ({ page }) => {
+	await signIn(page, ADA);
+	await page.context().clearCookies();
+	await signIn(page, GRACE);
+	const first = await listUsers(page, '?limit=1');
+	const second = await listUsers(page, `?limit=1&cursor=${first.cursor}`);
+	expect(second.cursor).toBeNull();
+	const users = [...first.users, ...second.users];
+	expect(users.map((user) => user['name']).sort()).toEqual(['Grace Hopper', 'ada']);
+	for (const user of users) expect(Object.keys(user).sort()).toEqual(['id', 'image', 'name']);
+
+	const refused = await page.request.get(`${app}/api/users?limit=0`);
+	expect(refused.status()).toBe(400);
+	expect(await refused.json()).toMatchObject({ code: 'query_invalid' });
+});
+
+test('the list of users is for people who are signed in', async ({ request }) => {
+	const response = await request.get(`${app}/api/users`);
+	expect(response.status()).toBe(401);
+	expect(response.headers()['cache-control']).toBe('private, no-store');
+	expect(await response.json()).toEqual({
+		error: expect.any(String),
+		code: 'not_signed_in',
+		hint: expect.any(String),
+	});
+});
+
+test('an image from a host that is not allowed leaves the initial', async ({ browser }) => {
+	const page = await browser.newPage(); // one that may violate the policy
+	const avatar = 'https://elsewhere.invalid/eve.png';
+	await signIn(page, { id: 5, login: 'eve', name: 'Eve', email: 'eve@example.com', avatar });
+	await expect(page.getByText('E', { exact: true })).toBeVisible();
+	await page.close();
+});
+
+test('somebody who cancels at GitHub is told so', async ({ page }) => {
+	github.account = { ...GRACE, id: 2, login: 'hesitant' };
+	await page.goto(app);
+	await signInButton(page).click();
+	await page.getByRole('button', { name: 'Cancel' }).click();
+	await expect(page.getByRole('alert')).toContainText('GitHub did not let you in');
+	await expect(signInButton(page)).toBeVisible();
+});
+
+test('an e-mail address of another account does not open that account', async ({ page }) => {
+	await signIn(page, GRACE);
+	await page.context().clearCookies();
+	github.account = { ...GRACE, id: 3, login: 'imposter' };
+	await page.goto(app);
+	await signInButton(page).click();
+	await page.getByRole('button', { name: 'Authorize' }).click();
+	await expect(page.getByRole('alert')).toContainText('belongs to another account');
+});
+
+test('every kind of answer carries the security headers', async ({ page }) => {
+	for (const path of ['/', '/nowhere', '/auth/signin', '/auth/session', '/api/users']) {
+		const headers = (await page.request.get(app + path, { maxRedirects: 0 })).headers();
+		expect(headers, path).toMatchObject({
+			'cache-control': 'private, no-store',
+			'x-content-type-options': 'nosniff',
+			'x-frame-options': 'DENY',
+			'referrer-policy': 'same-origin',
+			'permissions-policy': expect.stringContaining('camera=()'),
+		});
+	}
+	const policy = (await page.request.get(app)).headers()['content-security-policy'];
+	expect(policy).toContain("default-src 'self'");
+	expect(policy).toContain("frame-ancestors 'none'");
+	expect(policy).not.toContain('unsafe-inline');
+});
+
+test('forms from other sites and the demo sign-in are refused', async ({ request }) => {
+	for (const origin of ['https://evil.example', 'null']) {
+		const options = { headers: { origin }, form: { callbackUrl: '/' } };
+		const response = await request.post(`${app}/auth/signin/github`, options);
+		expect(response.status()).toBe(403);
+	}
+	const demo = await request.post(`${app}/?/demo`, { headers: { origin: app }, form: {} });
+	expect(demo.status()).toBe(405);
+});
+
+test('an address that leads elsewhere after signing in is not followed', async ({ request }) => {
+	const response = await request.post(`${app}/auth/signout`, {
+		headers: { origin: app },
+		form: { callbackUrl: 'https://evil.example/' },
+		maxRedirects: 0,
+	});
+	expect(response.headers()['location']).toBe(app);
+});
+
+test('the pages fit a phone', async ({ page }) => {
+	await page.setViewportSize(PHONE);
+	const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+	await page.goto(app);
+	expect(await fits()).toBe(true);
+	await signIn(page, {
+		...GRACE,
+		id: 4,
+		name: 'W'.repeat(60),
+		email: `${'w'.repeat(60)}@w.example`,
+	});
+	expect(await fits()).toBe(true);
+	await page.goto(`${app}/nowhere`);
+	await expect(page.getByRole('heading', { name: 'Not Found' })).toBeVisible();
+	expect(await fits()).toBe(true);
+});
+
+test('the keyboard is enough to sign in', async ({ page }) => {
+	github.account = GRACE;
+	await page.goto(app);
+	for (let presses = 0; presses < 5; presses++) {
+		await page.keyboard.press('Tab');
+		if (await signInButton(page).evaluate((button) => button === document.activeElement)) break;
+	}
+	await expect(signInButton(page)).toBeFocused();
+	await page.keyboard.press('Enter');
+	await authorize(page);
+	await page.waitForURL(`${app}/profile`);
+});
+
+test.describe('without JavaScript', () => {
+	test.use({ javaScriptEnabled: false });
+
+	test('people sign in and out', async ({ page }) => {
+		await signIn(page);
+		await expect(page.getByRole('heading', { name: 'Grace Hopper' })).toBeVisible();
+		await page.getByRole('button', { name: 'Sign out' }).click();
+		await expect(signInButton(page)).toBeVisible();
+	});
+});
+
+test('without its settings the app says what is missing', async ({ page }) => {
+	const vars = { AUTH_SECRET: 'set', TOTP_SECRET: 'A'.repeat(32) };
+	const bare = await startServer({ persistTo: folder, vars });
+	try {
+		const response = await page.goto(bare.url);
+		expect(response?.status()).toBe(500);
+		await expect(page.getByText('github_id_missing')).toBeVisible();
+		await expect(page.getByText('wrangler pages secret put GITHUB_ID')).toBeVisible();
+		for (const path of ['/api/users', '/auth/session']) {
+			const answer = await page.request.get(bare.url + path);
+			expect(answer.status()).toBe(500);
+			expect(await answer.json()).toMatchObject({ code: 'github_id_missing' });
+		}
+		// Backups do not depend on signing in.
+		expect((await page.request.get(`${bare.url}/api/backup`)).status()).toBe(401);
+	} finally {
+		await bare.stop();
+	}
+});
