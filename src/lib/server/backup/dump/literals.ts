@@ -1,0 +1,98 @@
+/**
+ * SQL expressions that make SQLite print a value as a literal that every SQLite reads back as the
+ * very same value. A wrong character here loses data.
+ *
+ * An expression's text depends on the value alone, never on the SQLite that prints it: digests of
+ * two databases can be compared across versions.
+ */
+
+/**
+ * Doubles between these magnitudes survive 15 or 17 decimal digits on every SQLite tried (3.40,
+ * 3.47, 3.53), both ways; measured on 3.47, errors begin below 1e-80 and above 1e110.
+ */
+const SMALLEST_DECIMAL = '1e-60';
+const LARGEST_DECIMAL = '1e60';
+
+/** Arguments per SQL function (D1 > Platform > Limits: 32), less the separator. */
+const MAX_JOINED = 31;
+
+/** `"name"`, with quotes inside doubled (SQLite: Keywords). */
+export function quoteName(name: string): string {
+	return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** `'text'`, for text that the engine itself makes: names, never values. */
+export function quoteText(text: string): string {
+	return `'${text.replaceAll("'", "''")}'`;
+}
+
+/**
+ * An expression that prints the value of `column` (an SQL expression, short: it is repeated) as a
+ * literal. Text is readable, except where a restoring tool would rewrite it.
+ */
+export function literal(column: string): string {
+	return `CASE typeof(${column}) WHEN 'text' THEN iif(${rewritten(column)},${hexText(column)},quote(${column})) WHEN 'real' THEN ${real(column)} ELSE quote(${column}) END`;
+}
+
+/** Like {@link literal}, but with all text as hexadecimal: plain ASCII, whatever the bytes are. */
+export function hexLiteral(column: string): string {
+	return `CASE typeof(${column}) WHEN 'text' THEN ${hexText(column)} WHEN 'real' THEN ${real(column)} ELSE quote(${column}) END`;
+}
+
+/** Joins many SQL expressions with commas, within D1's limit of arguments per function. */
+export function joinWithCommas(expressions: string[]): string {
+	if (expressions.length <= MAX_JOINED) return `concat_ws(',',${expressions.join(',')})`;
+	const groups: string[] = [];
+	for (let at = 0; at < expressions.length; at += MAX_JOINED) {
+		groups.push(joinWithCommas(expressions.slice(at, at + MAX_JOINED)));
+	}
+	return joinWithCommas(groups);
+}
+
+/** Adds many SQL expressions up, as a balanced tree: D1 refuses expressions deeper than 100. */
+export function sum(expressions: string[]): string {
+	if (expressions.length <= 2) return expressions.join('+');
+	const half = expressions.length >> 1;
+	return `(${sum(expressions.slice(0, half))})+(${sum(expressions.slice(half))})`;
+}
+
+/** The bytes that a value's text or blob takes; 0 for NULL and numbers, whose literals are short. */
+export function octets(column: string): string {
+	return `iif(typeof(${column})IN('text','blob'),octet_length(${column}),0)`;
+}
+
+/**
+ * True for text that a plain literal cannot carry: `quote()` stops at a NUL, the sqlite3 shell
+ * turns CR LF into LF, and wrangler's local execute cuts `BEGIN TRANSACTION;` and then `COMMIT;`
+ * out of a file that holds the former (workers-sdk, d1/trimmer.ts).
+ */
+function rewritten(column: string): string {
+	return `instr(${column},char(0))OR instr(${column},char(13))OR instr(${column},'BEGIN TRANSACTION')`;
+}
+
+function hexText(column: string): string {
+	return `'CAST(X'''||hex(${column})||''' AS TEXT)'`;
+}
+
+function real(column: string): string {
+	const decimal = `iif(CAST(printf('%!.15g',${column})AS REAL)=${column},printf('%!.15g',${column}),printf('%!.17g',${column}))`;
+	// SQLite prints -0.0 like 0.0; only its sign bit, seen through atan2, tells them apart.
+	const zero = `iif(atan2(${column},-1)<0,'-0.0','0.0')`;
+	const infinite = `iif(${column}>0,'9e999','-9e999')`;
+	return `CASE WHEN abs(${column})BETWEEN ${SMALLEST_DECIMAL} AND ${LARGEST_DECIMAL} THEN ${decimal} WHEN ${column}=0 THEN ${zero} WHEN abs(${column})=9e999 THEN ${infinite} ELSE ${powersOfTwo(column)} END`;
+}
+
+/**
+ * An integer times or divided by powers of two: exact on every SQLite, where the decimal text of
+ * extreme doubles is not. With n = 53 - floor(log2|x|), x * 2^n is an integer of at most 55 bits,
+ * and scaling by a power of two never rounds, subnormal results included.
+ */
+function powersOfTwo(column: string): string {
+	const operator = `iif(n>0,'/','*')`;
+	return (
+		`(SELECT printf('%d',${column}*pow(2.0,n/2)*pow(2.0,n-n/2))` +
+		`||replace(hex(zeroblob(abs(n)/52)),'00',${operator}||'4503599627370496.0')` +
+		`||${operator}||(1<<abs(n)%52)||'.0' ` +
+		`FROM(SELECT 53-CAST(floor(log2(abs(${column})))AS INT)n))`
+	);
+}

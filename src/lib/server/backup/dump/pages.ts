@@ -1,0 +1,349 @@
+import type { Row, Table } from './catalog.ts';
+import { after, at, isKeyed, keyOfRow, keySql, orderBy } from './keys.ts';
+import { hexLiteral, joinWithCommas, literal, octets, quoteName, sum } from './literals.ts';
+import { type Reader, ResultTooLarge } from './reader.ts';
+
+/** What stands between two rows of a page, and of a statement. */
+export const ROW_SEPARATOR = ',\n';
+
+/**
+ * Bytes of SQL that a page aims at. D1 allows 2,000,000 in one value (Platform > Limits), and the
+ * rows of the next page may be twice as long as those of the last.
+ */
+const PAGE_BYTES = 1_000_000;
+/** Rows of a table's first page, whose width is not known yet. */
+const FIRST_PAGE_ROWS = 64;
+/** A page may hold this many times the rows of the page before. */
+const PAGE_GROWTH = 16;
+/** Rows of the largest page: D1 ends a query after 30 seconds (Platform > Limits). */
+const MAX_PAGE_ROWS = 20_000;
+
+/**
+ * Bytes of text and blobs in a row up to which it is printed as one value: as literals they may
+ * take twice that, and D1 allows 2,000,000.
+ */
+const MAX_PRINTED_OCTETS = 900_000;
+/** Values of a long row up to this many bytes stay where they are, the others go in pieces. */
+const MAX_INLINE_OCTETS = 256;
+/** Bytes of a value in one piece: twice that in hexadecimal, within one statement. */
+export const PIECE_OCTETS = 40_000;
+/** Bytes of a value read at once, a whole number of pieces: twice that in hexadecimal. */
+const SLICE_OCTETS = 20 * PIECE_OCTETS;
+
+/** Rows of each table that the first batch of a small database reads. */
+const SMALL_TABLE_ROWS = 5_000;
+
+/** Rows as they stand in the SQL file, `(1,'a'),\n(2,'b')`, in key order. */
+export interface Rows {
+	kind: 'rows';
+	sql: Uint8Array;
+	/** Where each row ends in `sql`. */
+	ends: number[];
+}
+
+/** A row too long for one statement, to be read with {@link readLongRow}. */
+export interface LongRow {
+	kind: 'long';
+	/** The end of a SELECT that finds this row alone: from WHERE on. */
+	address: string;
+}
+
+/** A short value's literal, or the bytes of a long value in hexadecimal pieces. */
+export type LongRowValue =
+	string | { type: 'text' | 'blob'; pieces(): AsyncGenerator<string, void, void> };
+
+/** Where a page starts: behind a key, and behind a number of rows where there is no key. */
+interface Position {
+	key: string | null;
+	offset: number;
+}
+
+/** A page of rows as it was read. */
+export interface Page {
+	parts: (Rows | LongRow)[];
+	rows: number;
+	bytes: number;
+	/** True when the table has no rows behind this page. */
+	last: boolean;
+	next: Position;
+}
+
+const START: Position = { key: null, offset: 0 };
+
+/**
+ * Reads all rows of a table in key order, page by page, each row once, as literals that SQLite
+ * itself prints. While a page is being used, the next one is being read. Rows longer than
+ * `maxRowBytes` come as {@link LongRow}. `first` is the table's first page, where it is there
+ * already.
+ *
+ * Throws what {@link Reader.batch} throws.
+ */
+export async function* readRows(
+	reader: Reader,
+	table: Table,
+	maxRowBytes: number,
+	first?: Page,
+): AsyncGenerator<Rows | LongRow, void, void> {
+	let limit = FIRST_PAGE_ROWS;
+	const read = async (position: Position): Promise<Page> => {
+		for (;;) {
+			try {
+				return await readPage(reader, table, position, limit, maxRowBytes);
+			} catch (error) {
+				if (!(error instanceof ResultTooLarge) || limit === 1) throw error;
+				limit = Math.ceil(limit / 4);
+			}
+		}
+	};
+	let page = first ?? (await read(START));
+	while (!page.last) {
+		limit = nextLimit(limit, page);
+		const next = read(page.next);
+		next.catch(() => {}); // it is reported below, unless the caller stops before
+		yield* page.parts;
+		page = await next;
+	}
+	yield* page.parts;
+}
+
+/**
+ * Reads the first page of every table in one batch: of a small database that is all there is, in
+ * one transaction. Throws what {@link Reader.batch} throws.
+ */
+export async function readFirstPages(
+	reader: Reader,
+	tables: { table: Table; maxRowBytes: number }[],
+): Promise<Page[]> {
+	if (tables.length === 0) return [];
+	const results = await reader.batch(
+		tables.map(({ table, maxRowBytes }) => joinedPage(table, START, SMALL_TABLE_ROWS, maxRowBytes)),
+	);
+	return Promise.all(
+		tables.map(({ table, maxRowBytes }, index) => {
+			const row = results[index]?.results[0] ?? {};
+			return parsePage(reader, table, START, SMALL_TABLE_ROWS, maxRowBytes, row);
+		}),
+	);
+}
+
+/** Reads a row that is too long for one statement, its long values slice by slice. */
+export async function readLongRow(
+	reader: Reader,
+	table: Table,
+	{ address }: LongRow,
+): Promise<LongRowValue[]> {
+	const expressions = table.columns.map((name) => {
+		const column = quoteName(name);
+		return `iif(${octets(column)}<=${MAX_INLINE_OCTETS},${hexLiteral(column)},typeof(${column})||':'||octet_length(${column}))`;
+	});
+	if (table.rowid) expressions.unshift(`quote(${table.rowid})`);
+	const [result] = await reader.batch([
+		`SELECT ${joinWithCommas(expressions)} AS "values",total_changes() AS changes FROM ${quoteName(table.name)} ${address}`,
+	]);
+	const names = table.rowid ? [table.rowid, ...table.columns] : table.columns;
+	return splitLiterals(String(result?.results[0]?.['values'])).map((text, index) => {
+		const [, type, octetCount] = /^(text|blob):(\d+)$/.exec(text) ?? [];
+		if (type === undefined) return text;
+		const column = quoteName(names[index] ?? '');
+		return {
+			type: type as 'text' | 'blob',
+			pieces: () => readPieces(reader, table, address, column, Number(octetCount)),
+		};
+	});
+}
+
+async function* readPieces(
+	reader: Reader,
+	table: Table,
+	address: string,
+	column: string,
+	octetCount: number,
+): AsyncGenerator<string, void, void> {
+	for (let start = 0; start < octetCount; start += SLICE_OCTETS) {
+		const [result] = await reader.batch([
+			`SELECT hex(substr(CAST(${column} AS BLOB),${start + 1},${SLICE_OCTETS})) AS slice,total_changes() AS changes FROM ${quoteName(table.name)} ${address}`,
+		]);
+		const slice = String(result?.results[0]?.['slice']);
+		for (let at = 0; at < slice.length; at += 2 * PIECE_OCTETS) {
+			yield slice.slice(at, at + 2 * PIECE_OCTETS);
+		}
+	}
+}
+
+function nextLimit(limit: number, page: Page): number {
+	const fitting = Math.floor((PAGE_BYTES * page.rows) / Math.max(page.bytes, page.rows));
+	return Math.max(1, Math.min(fitting, limit * PAGE_GROWTH, MAX_PAGE_ROWS));
+}
+
+async function readPage(
+	reader: Reader,
+	table: Table,
+	position: Position,
+	limit: number,
+	maxRowBytes: number,
+): Promise<Page> {
+	const [result] = await reader.batch([joinedPage(table, position, limit, maxRowBytes)]);
+	return parsePage(reader, table, position, limit, maxRowBytes, result?.results[0] ?? {});
+}
+
+async function parsePage(
+	reader: Reader,
+	table: Table,
+	position: Position,
+	limit: number,
+	maxRowBytes: number,
+	row: Row,
+): Promise<Page> {
+	const lengths = row['lengths'] === null ? [] : String(row['lengths']).split(',').map(Number);
+	if (lengths.length === 0) return { parts: [], rows: 0, bytes: 0, last: true, next: position };
+
+	const text = String(row['text']);
+	const sql = new TextEncoder().encode(text);
+	if (!arrivedAsPrinted(text, sql, lengths)) {
+		return readPageRowByRow(reader, table, position, limit, maxRowBytes);
+	}
+	const longKeys = row['long'] === null ? [] : String(row['long']).split(';');
+	const lastKey = row['last'] === null ? null : String(row['last']);
+	return assemble(table, position, limit, { sql, lengths, longKeys, lastKey });
+}
+
+/**
+ * JSON carries no invalid UTF-8: such bytes arrive as U+FFFD. They may even be as many bytes as
+ * that, so a page that holds the character at all is looked at row by row.
+ */
+function arrivedAsPrinted(text: string, sql: Uint8Array, lengths: number[]): boolean {
+	const printed = lengths.reduce((total, length) => total + length, 0);
+	const separators = ROW_SEPARATOR.length * (lengths.length - 1);
+	return sql.length === printed + separators && !text.includes('\uFFFD');
+}
+
+/**
+ * The page again, each row on its own and in two forms: a row with U+FFFD or invalid UTF-8 takes
+ * the one with all text in hexadecimal. That depends on the row alone, as digests need.
+ */
+async function readPageRowByRow(
+	reader: Reader,
+	table: Table,
+	position: Position,
+	limit: number,
+	maxRowBytes: number,
+): Promise<Page> {
+	const [result] = await reader.batch([separatePage(table, position, limit, maxRowBytes)]);
+	const rows = result?.results ?? [];
+	const encoder = new TextEncoder();
+	const texts = rows.map(({ plain, bytes, hex }) => {
+		if (plain === null) return '';
+		const text = String(plain);
+		const arrived = encoder.encode(text).length === bytes && !text.includes('\uFFFD');
+		return arrived ? text : String(hex ?? '');
+	});
+	const keys = rows.map((row) => String(row['key']));
+	return assemble(table, position, limit, {
+		sql: encoder.encode(texts.join(ROW_SEPARATOR)),
+		lengths: texts.map((text) => encoder.encode(text).length),
+		longKeys: keys.filter((_, index) => texts[index] === ''),
+		lastKey: keys.at(-1) ?? null,
+	});
+}
+
+interface PageContents {
+	/** Rows joined by {@link ROW_SEPARATOR}; a long row is left empty. */
+	sql: Uint8Array;
+	lengths: number[];
+	/** Keys of the long rows. */
+	longKeys: string[];
+	/** Key of the last row; null where it has to be taken from the row's own text. */
+	lastKey: string | null;
+}
+
+function assemble(
+	table: Table,
+	position: Position,
+	limit: number,
+	{ sql, lengths, longKeys, lastKey }: PageContents,
+): Page {
+	const parts: (Rows | LongRow)[] = [];
+	let run: Rows | null = null;
+	let runStart = 0;
+	let start = 0;
+	let longRows = 0;
+	lengths.forEach((length, index) => {
+		const end = start + length;
+		if (length === 0) {
+			const offset = position.offset + index;
+			parts.push({ kind: 'long', address: at(table.key, longKeys[longRows++] ?? '', offset) });
+			run = null;
+		} else if (run) {
+			run.sql = sql.subarray(runStart, end);
+			run.ends.push(end - runStart);
+		} else {
+			runStart = start;
+			run = { kind: 'rows', sql: sql.subarray(start, end), ends: [length] };
+			parts.push(run);
+		}
+		start = end + ROW_SEPARATOR.length;
+	});
+	const lastLength = lengths.at(-1) ?? 0;
+	const lastRow = () => new TextDecoder().decode(sql.subarray(sql.length - lastLength));
+	const key =
+		lastKey ?? (lastLength === 0 ? longKeys.at(-1) : keyOfRow(table, splitLiterals(lastRow())));
+	return {
+		parts,
+		rows: lengths.length,
+		bytes: sql.length,
+		last: lengths.length < limit,
+		next: { key: key ?? null, offset: position.offset + lengths.length },
+	};
+}
+
+/** Splits `(1,'a,b',NULL)`, with or without parentheses, into its literals. */
+function splitLiterals(row: string): string[] {
+	const inner = row.startsWith('(') ? row.slice(1, -1) : row;
+	return inner.match(/(?:'(?:[^']|'')*'|[^,'])+/g) ?? [];
+}
+
+/** One result row for the page: its rows joined, their lengths, and the keys of the long ones. */
+function joinedPage(table: Table, position: Position, limit: number, maxRowBytes: number): string {
+	const fits = `octet_length(r)<=${maxRowBytes}`;
+	const last = table.key.kind === 'rowid' ? 'quote(max(k))' : 'NULL';
+	return (
+		`SELECT group_concat(iif(${fits},r,''),'${ROW_SEPARATOR}') AS text,` +
+		`group_concat(iif(${fits},octet_length(r),0)) AS lengths,` +
+		`group_concat(iif(${fits},NULL,${keySql(table.key)}),';') AS long,` +
+		`${last} AS last,total_changes() AS changes FROM(` +
+		`SELECT *,${printed(table, literal)} AS r FROM(${rowsOf(table, position, limit)}))`
+	);
+}
+
+/** One result row for each row of the page, readable and in hexadecimal. */
+function separatePage(
+	table: Table,
+	position: Position,
+	limit: number,
+	maxRowBytes: number,
+): string {
+	const unlessLong = (row: string) => `iif(octet_length(${row})<=${maxRowBytes},${row},NULL)`;
+	return (
+		`SELECT ${unlessLong('r')} AS plain,octet_length(r) AS bytes,${unlessLong('h')} AS hex,` +
+		`${keySql(table.key)} AS key,total_changes() AS changes FROM(` +
+		`SELECT *,${printed(table, literal)} AS r,${printed(table, hexLiteral)} AS h ` +
+		`FROM(${rowsOf(table, position, limit)}))`
+	);
+}
+
+/** The rows of a page as they are, under short names: `k` the rowid, `c0` … the columns. */
+function rowsOf(table: Table, { key, offset }: Position, limit: number): string {
+	const columns = table.columns.map((name, index) => `${quoteName(name)} AS c${index}`);
+	if (table.key.kind === 'rowid') columns.unshift(`${table.key.name} AS k`);
+	const where = key === null ? '' : `WHERE ${after(table.key, key)}`;
+	const skip = isKeyed(table.key) ? '' : `OFFSET ${offset}`;
+	return `SELECT ${columns.join(',')} FROM ${quoteName(table.name)} ${where} ${orderBy(table.key)} LIMIT ${limit} ${skip}`;
+}
+
+/** A row as `(literal,literal,…)`, or NULL when that could be more than D1 gives as one value. */
+function printed(table: Table, print: (column: string) => string): string {
+	const columns = table.columns.map((_, index) => `c${index}`);
+	const literals = columns.map(print);
+	if (table.rowid) literals.unshift('quote(k)');
+	return `iif(${sum(columns.map(octets))}<=${MAX_PRINTED_OCTETS},'('||${joinWithCommas(literals)}||')',NULL)`;
+}

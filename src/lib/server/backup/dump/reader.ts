@@ -1,0 +1,167 @@
+import type { D1Database, D1Result } from '@cloudflare/workers-types';
+import { LifeboatError } from '../../errors.ts';
+import type { Row } from './catalog.ts';
+
+export type Sleep = (milliseconds: number) => Promise<void>;
+
+/** Tries of one call, the first included (D1 > Best practices > Retry queries: five attempts). */
+const MAX_TRIES = 5;
+/** Longest pause between two tries, in milliseconds (same page: full jitter, capped). */
+const LONGEST_PAUSE_MS = 2_000;
+
+/** D1 > Debug D1 > Error list: errors whose action is "retry", or to wait until the queue is shorter. */
+const TRANSIENT = [
+	'reset because its code was updated',
+	'starting up D1 DB storage caused object to be reset',
+	'D1 DB storage caused object to be reset',
+	'Internal error in D1 DB storage caused object to be reset',
+	'Internal error while starting up D1 DB storage caused object to be reset',
+	'Network connection lost',
+	'Cannot resolve D1 DB due to transient issue on remote node',
+	"Can't read from request stream because client disconnected",
+	'D1 DB is overloaded',
+	'Currently processing a long-running export',
+];
+
+/** Same list: errors that a smaller query may avoid; the first two are SQLite's own. */
+const TOO_MUCH = [
+	'string or blob too big',
+	'out of memory',
+	'exceeded timeout which caused object to be reset',
+	'exceeded its memory limit and was reset',
+	'exceeded its CPU time limit and was reset',
+];
+
+/** The database was written to while it was being read: what was read so far is no state it had. */
+export class SnapshotChanged extends Error {}
+
+/** The query's result was more than D1 gives at once; a smaller page may pass. */
+export class ResultTooLarge extends Error {}
+
+/** What reading cost so far. */
+export interface ReadingCost {
+	queries: number;
+	rowsRead: number;
+}
+
+/**
+ * Reads a database, never writes. Transient errors are retried, and a fence notices writes by
+ * others: every query that returns `total_changes() AS changes` must see the number that the
+ * first one saw. That number belongs to one connection, so each call has a session of its own,
+ * whose first query goes to the primary (D1 > Worker API > withSession). DDL does not move it,
+ * which is why the schema is compared on its own.
+ */
+export class Reader {
+	readonly cost: ReadingCost = { queries: 0, rowsRead: 0 };
+	readonly #database: D1Database;
+	readonly #sleep: Sleep;
+	#changes: number | null = null;
+	#bookmark: string | null = null;
+	#databaseBytes = 0;
+
+	constructor(database: D1Database, sleep: Sleep) {
+		this.#database = database;
+		this.#sleep = sleep;
+	}
+
+	/** The Time Travel bookmark of the state that is being read; null before the first query. */
+	get bookmark(): string | null {
+		return this.#bookmark;
+	}
+
+	/** Bytes of the database's file, by the last answer; 0 before the first query. */
+	get databaseBytes(): number {
+		return this.#databaseBytes;
+	}
+
+	/**
+	 * Runs the statements as one batch, which is one transaction, and returns their results.
+	 *
+	 * Throws {@link SnapshotChanged}, {@link ResultTooLarge}, or a LifeboatError for what D1 refuses.
+	 */
+	batch = async (statements: string[]): Promise<D1Result<Row>[]> => {
+		const { results, bookmark } = await this.#retrying(() => this.#send(statements));
+		this.#bookmark ??= bookmark;
+		this.cost.queries += results.length;
+		for (const { meta, results: rows } of results) {
+			this.cost.rowsRead += meta.rows_read ?? 0;
+			this.#databaseBytes = meta.size_after ?? this.#databaseBytes;
+			const changes = rows[0]?.['changes'];
+			if (typeof changes === 'number') this.#fence(changes - writesOfLocalBookmarks(bookmark));
+		}
+		return results;
+	};
+
+	async #send(
+		statements: string[],
+	): Promise<{ results: D1Result<Row>[]; bookmark: string | null }> {
+		const session = this.#database.withSession('first-primary');
+		const results = await session.batch<Row>(statements.map((sql) => session.prepare(sql)));
+		return { results, bookmark: session.getBookmark() };
+	}
+
+	async #retrying<T>(call: () => Promise<T>): Promise<T> {
+		for (let attempt = 1; ; attempt++) {
+			try {
+				return await call();
+			} catch (error) {
+				const failure = classify(error);
+				if (failure !== 'transient') throw failure;
+				if (attempt === MAX_TRIES) throw unavailable(error);
+			}
+			await this.#sleep(Math.random() * Math.min(LONGEST_PAUSE_MS, 100 * 2 ** attempt));
+		}
+	}
+
+	#fence(changes: number): void {
+		this.#changes ??= changes;
+		if (changes !== this.#changes) throw new SnapshotChanged();
+	}
+}
+
+/**
+ * In local development every call that asks for a bookmark counts one up in a table of the
+ * database, which moves `total_changes()` as much; such bookmarks have zeros where those of
+ * production have a hash (workerd, actor-sqlite.c++, getCurrentBookmark).
+ */
+function writesOfLocalBookmarks(bookmark: string | null): number {
+	const [, high, low] = /^([0-9a-f]{8})-([0-9a-f]{8})-0{8}-0{32}$/.exec(bookmark ?? '') ?? [];
+	if (high === undefined || low === undefined) return 0;
+	return Number.parseInt(high, 16) * 0xffff_ffff + Number.parseInt(low, 16);
+}
+
+function classify(error: unknown): 'transient' | Error {
+	const message = error instanceof Error ? error.message : String(error);
+	if (TOO_MUCH.some((text) => message.includes(text))) {
+		return new ResultTooLarge(message, { cause: error });
+	}
+	if (TRANSIENT.some((text) => message.includes(text))) return 'transient';
+	// A table that the catalog knew is gone: someone changed the schema meanwhile.
+	if (/no such (table|column)/.test(message)) return new SnapshotChanged(message, { cause: error });
+	if (message.includes('daily row read limit')) {
+		return new LifeboatError("The account's free daily rows are used up.", {
+			code: 'database_quota',
+			status: 429,
+			hint: 'Try again after midnight UTC, or move the account to the paid plan.',
+			retryable: true,
+			cause: error,
+		});
+	}
+	return new LifeboatError('The database refused a query of the backup.', {
+		code: 'database_error',
+		status: 500,
+		hint: "Look at the function's log for the reason, then try again.",
+		cause: error,
+	});
+}
+
+function unavailable(cause: unknown): LifeboatError {
+	return new LifeboatError('The database did not answer, after several tries.', {
+		code: 'database_unavailable',
+		status: 503,
+		hint: 'Try again in a few minutes.',
+		retryable: true,
+		retryAfter: 60,
+		cause,
+	});
+}

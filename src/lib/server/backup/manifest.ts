@@ -1,0 +1,149 @@
+import * as v from 'valibot';
+import { version } from '../../../../package.json' with { type: 'json' };
+import { LifeboatError } from '../errors.ts';
+
+/** The version of the engine that writes manifests now. */
+export const ENGINE_VERSION = version;
+
+const Sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+const Timestamp = v.pipe(v.string(), v.isoTimestamp());
+const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+const ManifestSchema = v.object({
+	/** The format of this object; docs/format.md describes each. */
+	format: v.literal(1),
+	name: v.string(),
+	kind: v.picklist(['full', 'incremental']),
+	/** The backup that an incremental one builds on. */
+	parent: v.nullable(v.string()),
+	/** The binding that was dumped. */
+	database: v.string(),
+	startedAt: Timestamp,
+	finishedAt: Timestamp,
+	snapshot: v.object({
+		/** `atomic`: read in one transaction; `fenced`: read in several, with no write between them. */
+		consistency: v.picklist(['atomic', 'fenced']),
+		/** Dumps begun, the last of which was undisturbed. */
+		attempts: Count,
+		/** D1's Time Travel bookmark of this state. */
+		bookmark: v.nullable(v.string()),
+	}),
+	schema: v.object({ objects: Count, sha256: Sha256 }),
+	tables: v.array(v.object({ name: v.string(), rows: Count, bytes: Count, sha256: Sha256 })),
+	volumes: v.array(
+		v.object({
+			/** The object's name in the bucket. */
+			key: v.string(),
+			/** Bytes as stored, and their digest. */
+			bytes: Count,
+			sha256: Sha256,
+			/** Bytes of SQL before any encoding. */
+			sqlBytes: Count,
+			encodings: v.array(v.picklist(['gzip', 'age'])),
+		}),
+	),
+	encryption: v.nullable(v.object({ recipients: v.array(v.string()) })),
+	warnings: v.array(v.string()),
+	cost: v.object({ queries: Count, rowsRead: Count, durationMs: Count }),
+	engine: v.object({ version: v.string() }),
+});
+
+/** The sidecar of a backup: what was dumped, when, how consistent, digests, sizes. Never changed. */
+export type Manifest = v.InferOutput<typeof ManifestSchema>;
+
+const SummarySchema = v.object({
+	name: v.string(),
+	kind: v.picklist(['full', 'incremental']),
+	parent: v.nullable(v.string()),
+	startedAt: Timestamp,
+	finishedAt: Timestamp,
+	consistency: v.picklist(['atomic', 'fenced']),
+	tables: Count,
+	rows: Count,
+	sqlBytes: Count,
+	/** Bytes in the bucket, all volumes together. */
+	bytes: Count,
+	/** File names of the volumes, in order. */
+	files: v.array(v.string()),
+	warnings: Count,
+});
+
+/** One line about a backup: what a list shows. */
+export type BackupSummary = v.InferOutput<typeof SummarySchema>;
+
+const NAME = String.raw`(full|incremental)_backup_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
+const FILE_NAME = new RegExp(
+	String.raw`^(${NAME})(?:\.manifest\.json|(?:\.\d+)?\.sql(?:\.gz)?(?:\.age)?)$`,
+);
+
+/** Every object of every backup begins with one of these. */
+export const NAME_PREFIXES = ['full_backup_', 'incremental_backup_'];
+
+/** The name of a backup that starts now: `full_backup_2026-11-22T21:52:00.000Z`. */
+export function backupName(kind: Manifest['kind'], startedAt: Date): string {
+	return `${kind}_backup_${startedAt.toISOString()}`;
+}
+
+/** The name of a volume, counted from 1: `<name>.sql`, `<name>.2.sql`, … */
+export function volumeKey(name: string, number: number): string {
+	return number === 1 ? `${name}.sql` : `${name}.${number}.sql`;
+}
+
+/** The name of the manifest: `<name>.manifest.json`. */
+export function manifestKey(name: string): string {
+	return `${name}.manifest.json`;
+}
+
+/** The backup's name in a file name of a volume or manifest; null for any other text. */
+export function backupOfFile(fileName: string): string | null {
+	return FILE_NAME.exec(fileName)?.[1] ?? null;
+}
+
+/** The manifest as the JSON that is stored. */
+export function printManifest(manifest: Manifest): string {
+	return `${JSON.stringify(manifest, null, '\t')}\n`;
+}
+
+/** Reads a stored manifest. Throws `manifest_unreadable` (500) when it is none of format 1. */
+export function parseManifest(text: string): Manifest {
+	try {
+		return v.parse(ManifestSchema, JSON.parse(text));
+	} catch (cause) {
+		throw new LifeboatError('The manifest of this backup cannot be read.', {
+			code: 'manifest_unreadable',
+			status: 500,
+			hint: 'It was changed or written by a newer version; use another backup, or update Lifeboat.',
+			cause,
+		});
+	}
+}
+
+/** What a list shows of a manifest. */
+export function summarize(manifest: Manifest): BackupSummary {
+	const total = (numbers: number[]) => numbers.reduce((sum, number) => sum + number, 0);
+	return {
+		name: manifest.name,
+		kind: manifest.kind,
+		parent: manifest.parent,
+		startedAt: manifest.startedAt,
+		finishedAt: manifest.finishedAt,
+		consistency: manifest.snapshot.consistency,
+		tables: manifest.tables.length,
+		rows: total(manifest.tables.map((table) => table.rows)),
+		sqlBytes: total(manifest.volumes.map((volume) => volume.sqlBytes)),
+		bytes: total(manifest.volumes.map((volume) => volume.bytes)),
+		files: manifest.volumes.map((volume) => volume.key),
+		warnings: manifest.warnings.length,
+	};
+}
+
+/** A summary from the text in a manifest's custom metadata; null when that is none. */
+export function parseSummary(text: string | undefined): BackupSummary | null {
+	if (text === undefined) return null;
+	try {
+		const result = v.safeParse(SummarySchema, JSON.parse(text));
+		return result.success ? result.output : null;
+	} catch {
+		return null;
+	}
+}

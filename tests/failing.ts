@@ -1,0 +1,91 @@
+import type {
+	D1Database,
+	D1DatabaseSession,
+	R2Bucket,
+	R2MultipartUpload,
+} from '@cloudflare/workers-types';
+
+/** What a failing binding did. */
+export interface Failures {
+	/** Calls that were made to fail. */
+	failed: number;
+	/** Multipart uploads that were begun and neither completed nor aborted. */
+	openUploads(): Promise<string[]>;
+}
+
+/** The database, but its `n`-th call (from 1) fails with `message`. */
+export function failingDatabase(
+	database: D1Database,
+	n: number,
+	message: string,
+): { database: D1Database; failures: Failures } {
+	const failures: Failures = { failed: 0, openUploads: async () => [] };
+	let calls = 0;
+	const session = (target: D1DatabaseSession) =>
+		intercept(target, ['batch'], (call) => {
+			if (++calls !== n) return call();
+			failures.failed++;
+			return Promise.reject(new Error(message));
+		});
+	const failing = new Proxy(database, {
+		get(target, property) {
+			if (property === 'withSession') {
+				return (constraint?: string) => session(target.withSession(constraint));
+			}
+			throw new Error(`The engine reads through sessions only, not with ${String(property)}.`);
+		},
+	});
+	return { database: failing, failures };
+}
+
+/** The bucket, but its `n`-th write (from 1) fails: before it is done, or after. */
+export function failingBucket(
+	bucket: R2Bucket,
+	n: number,
+	{ afterwards = false } = {},
+): { bucket: R2Bucket; failures: Failures } {
+	const open = new Map<string, R2MultipartUpload>();
+	const failures: Failures = { failed: 0, openUploads: async () => [...open.keys()] };
+	let writes = 0;
+	const failNth = async (call: () => Promise<unknown>) => {
+		if (++writes !== n) return call();
+		failures.failed++;
+		if (afterwards) await call();
+		throw new Error('put: Internal error; please try again. (10001)');
+	};
+	const track = (upload: R2MultipartUpload): R2MultipartUpload =>
+		intercept(upload, ['uploadPart', 'complete', 'abort'], (call, property) =>
+			failNth(async () => {
+				const result = await call();
+				if (property !== 'uploadPart') open.delete(upload.uploadId);
+				return result;
+			}),
+		);
+	const failing = intercept(bucket, ['put', 'delete', 'createMultipartUpload'], (call, property) =>
+		failNth(async () => {
+			const result = await call();
+			if (property !== 'createMultipartUpload') return result;
+			const upload = result as R2MultipartUpload;
+			open.set(upload.uploadId, upload);
+			return track(upload);
+		}),
+	);
+	return { bucket: failing, failures };
+}
+
+/** Hands the named methods' calls to `around`; everything else goes through. */
+function intercept<T extends object>(
+	target: T,
+	methods: string[],
+	around: (call: () => Promise<unknown>, property: string) => Promise<unknown>,
+): T {
+	return new Proxy(target, {
+		get(object, property) {
+			const value: unknown = Reflect.get(object, property);
+			if (typeof value !== 'function') return value;
+			if (!methods.includes(String(property))) return value.bind(object);
+			return (...parameters: unknown[]) =>
+				around(() => value.apply(object, parameters), String(property));
+		},
+	});
+}
