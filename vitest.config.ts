@@ -17,6 +17,11 @@ export default defineConfig({
 							compatibilityDate: '2026-11-01',
 							d1Databases: databases,
 							r2Buckets: ['MY_BUCKET'],
+							// Set LIFEBOAT_SEED to what a failed property printed to see it fail again.
+							bindings: {
+								LIFEBOAT_RUNS: process.env['LIFEBOAT_RUNS'] ?? '',
+								LIFEBOAT_SEED: process.env['LIFEBOAT_SEED'] ?? '',
+							},
 							// Lets a test inside workerd ask programs outside: sqlite3, wrangler's splitter.
 							serviceBindings: { WITNESS: witness },
 						},

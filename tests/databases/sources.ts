@@ -1,0 +1,45 @@
+/** A database that can be read, by whatever program. */
+export interface Source {
+	/** The rows of each statement, as lists of columns. */
+	query: (statements: string[]) => Promise<unknown[][][]>;
+	/** SQL for a double: the number itself, or `r` and its eight bytes in hexadecimal. */
+	real: (value: string) => string;
+}
+
+/** A D1 database to take a snapshot of. */
+export function d1(database: D1Database): Source {
+	return {
+		async query(statements) {
+			if (statements.length === 0) return [];
+			const answers = await database.batch<Row>(statements.map((sql) => database.prepare(sql)));
+			return answers.map(({ results }) => results.map((row) => Object.values(row)));
+		},
+		// D1 answers in JSON, which is exact for finite doubles other than negative zero.
+		real: (value) => `CASE
+			WHEN ${value} = 0 THEN CASE WHEN atan2(${value}, -1) < 0
+				THEN 'r8000000000000000' ELSE 'r0000000000000000' END
+			WHEN ${value} = 9e999 THEN 'r7FF0000000000000'
+			WHEN ${value} = -9e999 THEN 'rFFF0000000000000'
+			ELSE ${value} END`,
+	};
+}
+
+/** The database that Debian's sqlite3 makes of a script. */
+export function sqlite3(witness: Fetcher, script: string | Uint8Array): Source {
+	const bytes = typeof script === 'string' ? new TextEncoder().encode(script) : script;
+	const encoded = bytes.toBase64();
+	return {
+		async query(queries) {
+			if (queries.length === 0) return [];
+			const body = JSON.stringify({ script: encoded, queries });
+			const response = await witness.fetch('http://witness/sqlite3', { method: 'POST', body });
+			if (!response.ok) throw new Error(`sqlite3: ${await response.text()}`);
+			const answers: Row[][] = await response.json();
+			return answers.map((rows) => rows.map((row) => Object.values(row)));
+		},
+		// A function that only the shell has.
+		real: (value) => `'r' || hex(ieee754_to_blob(${value}))`,
+	};
+}
+
+type Row = Record<string, unknown>;
