@@ -29,7 +29,8 @@ export default defineConfig({
 				],
 				test: {
 					name: 'workerd',
-					include: ['src/lib/**/*.test.ts'],
+					include: ['src/lib/**/*.test.ts', 'src/routes/**/*.test.ts'],
+					alias: { $lib: new URL('src/lib', import.meta.url).pathname },
 					testTimeout: 60_000,
 					hookTimeout: 60_000,
 				},

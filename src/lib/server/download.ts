@@ -29,7 +29,6 @@ export interface FileAnswer {
 export function fileAnswer({ method, headers: request }: Request, file: StoredFile): FileAnswer {
 	const headers = new Headers({
 		'Accept-Ranges': 'bytes',
-		'Cache-Control': 'private, no-store',
 		'Content-Type': contentType(file.key),
 		'Content-Disposition': `attachment; filename="${safeFileName(file.key)}"`,
 		ETag: file.httpEtag,

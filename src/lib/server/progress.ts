@@ -37,6 +37,5 @@ export function progressResponse(
 			gone = true;
 		},
 	});
-	const headers = { 'Content-Type': NDJSON, 'Cache-Control': 'private, no-store' };
-	return new Response(body, { headers });
+	return new Response(body, { headers: { 'Content-Type': NDJSON } });
 }

@@ -19,7 +19,7 @@ export function presentable(error: unknown): LifeboatError {
 /** The JSON answer to a failed API call: `{"error", "code", "hint"}` with the error's status. */
 export function errorResponse(error: unknown): Response {
 	const answer = presentable(error);
-	const headers = new Headers({ 'Cache-Control': 'private, no-store' });
+	const headers = new Headers();
 	if (answer.retryAfter !== undefined) headers.set('Retry-After', String(answer.retryAfter));
 	return Response.json(answer, { status: answer.status, headers });
 }

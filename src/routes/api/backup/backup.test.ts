@@ -1,0 +1,355 @@
+import { env } from 'cloudflare:workers';
+import { reset } from 'cloudflare:test';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Environment } from '$lib/server/config';
+import { TOTP } from '$lib/totp.js';
+import { GET as getFile, HEAD as headFile } from './[filename]/+server';
+import { GET, POST } from './+server';
+
+const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+const URL_ = 'https://app.example/api/backup';
+
+beforeEach(reset);
+
+type Answer = Record<string, unknown> & { backup: { name: string; files: string[] } };
+
+const currentCode = () => new TOTP(SECRET).generateTOTP(Date.now() / 1000);
+
+async function authorized(init: RequestInit = {}, url = URL_): Promise<Request> {
+	const request = new Request(url, init);
+	request.headers.set('Authorization', `Bearer ${await currentCode()}`);
+	return request;
+}
+
+/** Calls a handler as SvelteKit does. */
+async function call(
+	handler: typeof GET | typeof getFile,
+	request: Request,
+	changes: Partial<Environment> = {},
+): Promise<Response> {
+	const url = new URL(request.url);
+	const filename = decodeURIComponent(url.pathname.split('/')[3] ?? '');
+	const platform = {
+		env: { DB: env.DB, MY_BUCKET: env.MY_BUCKET, TOTP_SECRET: SECRET, ...changes },
+	};
+	const event = { request, url, platform, params: { filename } };
+	return handler(event as unknown as Parameters<typeof GET>[0] & Parameters<typeof getFile>[0]);
+}
+
+async function makeBackup(): Promise<Answer['backup']> {
+	const response = await call(POST, await authorized({ method: 'POST' }));
+	expect(response.status).toBe(201);
+	return ((await response.json()) as Answer).backup;
+}
+
+async function expectError(response: Response, status: number, code: string): Promise<string> {
+	const text = await response.text();
+	expect([response.status, JSON.parse(text)]).toEqual([
+		status,
+		{ error: expect.any(String), code, hint: expect.any(String) },
+	]);
+	expect(text).not.toContain(SECRET);
+	return text;
+}
+
+/** A binding that nobody may touch. */
+function untouchable<T extends object>(): T {
+	const refuse = () => {
+		throw new Error('touched');
+	};
+	return new Proxy({} as T, { get: refuse, has: refuse });
+}
+
+describe('the code', () => {
+	const headersOf: Record<string, () => Promise<string[]>> = {
+		'is missing': async () => [],
+		'is wrong': async () => [
+			`Bearer ${(Number(await currentCode()) + 1) % 1_000_000}`.padEnd(13, '7'),
+		],
+		'has expired': async () => [
+			`Bearer ${await new TOTP(SECRET).generateTOTP(Date.now() / 1000 - 90)}`,
+		],
+		'is of the future': async () => [
+			`Bearer ${await new TOTP(SECRET).generateTOTP(Date.now() / 1000 + 90)}`,
+		],
+		'is another secret’s': async () => [
+			`Bearer ${await new TOTP('A'.repeat(32)).generateTOTP(Date.now() / 1000)}`,
+		],
+		'is too short': async () => ['Bearer 12345'],
+		'is too long': async () => ['Bearer 1234567'],
+		'is empty': async () => ['Bearer '],
+		'has no scheme': async () => [await currentCode()],
+		'is sent as Basic': async () => [`Basic ${btoa(`x:${await currentCode()}`)}`],
+		'is sent as Token': async () => [`Token ${await currentCode()}`],
+		'is sent with something behind it': async () => [`Bearer ${await currentCode()} x`],
+		'is sent twice': async () => [`Bearer ${await currentCode()}`, `Bearer ${await currentCode()}`],
+		'is sent beside a wrong one': async () => ['Bearer 000000', `Bearer ${await currentCode()}`],
+		'is in digits of another script': async () => [`Bearer ${encodeURIComponent('١٢٣٤٥٦')}`],
+		'is the secret': async () => [`Bearer ${SECRET}`],
+	};
+	const calls = [
+		['POST', POST, URL_],
+		['GET', GET, URL_],
+		['GET', getFile, `${URL_}/full_backup_2026-11-22T21:52:00.000Z.sql`],
+		['HEAD', headFile, `${URL_}/full_backup_2026-11-22T21:52:00.000Z.sql`],
+	] as const;
+
+	test.for(Object.keys(headersOf))('%s: 401, and no binding is touched', async (name) => {
+		for (const [method, handler, url] of calls) {
+			const request = new Request(url, { method });
+			for (const value of (await headersOf[name]?.()) ?? []) {
+				request.headers.append('Authorization', value);
+			}
+			const response = await call(handler, request, {
+				DB: untouchable(),
+				MY_BUCKET: untouchable(),
+			});
+			await expectError(response, 401, name === 'is missing' ? 'code_missing' : 'code_invalid');
+		}
+	});
+
+	test.for([-30, 0, 30])('of %d seconds from now passes', async (seconds) => {
+		const now = 1_800_000_015_000;
+		vi.setSystemTime(now);
+		try {
+			const code = await new TOTP(SECRET).generateTOTP(now / 1000 + seconds);
+			const request = new Request(URL_, { headers: { Authorization: `Bearer ${code}` } });
+			expect((await call(GET, request)).status).toBe(200);
+		} finally {
+			vi.useRealTimers();
+		}
+	});
+});
+
+describe('settings', () => {
+	test.for([
+		['DB', 'db_binding_missing'],
+		['MY_BUCKET', 'bucket_binding_missing'],
+		['TOTP_SECRET', 'totp_secret_missing'],
+	] as const)('without %s every call answers %s', async ([name, code]) => {
+		for (const handler of [POST, GET, getFile]) {
+			const request = await authorized({ method: handler === POST ? 'POST' : 'GET' }, `${URL_}/x`);
+			const text = await expectError(
+				await call(handler, request, { [name]: undefined }),
+				500,
+				code,
+			);
+			expect(text).toContain(name);
+			expect(text).not.toMatch(/\bat .*:\d+:\d+/);
+		}
+	});
+
+	test('a hexadecimal secret is named as such, and not shown', async () => {
+		const hex = '0123456789abcdef0123456789abcdef';
+		const answer = await call(GET, await authorized(), { TOTP_SECRET: hex });
+		const text = await expectError(answer, 500, 'totp_secret_looks_hex');
+		expect(text).not.toContain(hex);
+	});
+
+	test('an error of the database says nothing of its SQL', async () => {
+		const broken = {
+			withSession: () => ({
+				prepare: () => ({}),
+				batch: async () => {
+					throw new Error('D1_ERROR: near "secret_table": syntax error');
+				},
+			}),
+		} as unknown as D1Database;
+		const answer = await call(POST, await authorized({ method: 'POST' }), {
+			DB: broken as unknown as Environment['DB'],
+		});
+		const text = await expectError(answer, 500, 'database_error');
+		expect(text).not.toContain('secret_table');
+	});
+});
+
+describe('POST', () => {
+	test.for([
+		['no body', {}],
+		['an action', { body: '{"action":"backup"}', headers: { 'Content-Type': 'application/json' } }],
+	] as const)('with %s makes a backup', async ([, init]) => {
+		const response = await call(POST, await authorized({ method: 'POST', ...init }));
+		expect(response.status).toBe(201);
+		expect(await response.json()).toEqual({
+			success: true,
+			backup: expect.objectContaining({ kind: 'full', tables: 0, rows: 0 }),
+		});
+	});
+
+	test.for([
+		['another action', 400, 'body_invalid', '{"action":"restore"}', 'application/json'],
+		['something more', 400, 'body_invalid', '{"action":"backup","x":1}', 'application/json'],
+		['no object', 400, 'body_invalid', '[]', 'application/json'],
+		['no JSON', 400, 'body_invalid', '{', 'application/json'],
+		[
+			'a form',
+			415,
+			'content_type_unsupported',
+			'action=backup',
+			'application/x-www-form-urlencoded',
+		],
+		['an untyped body', 415, 'content_type_unsupported', '{"action":"backup"}', ''],
+		['a large body', 413, 'body_too_large', ' '.repeat(20_000), 'application/json'],
+	] as const)('with %s is refused and stores nothing', async ([, status, code, body, type]) => {
+		const request = await authorized({ method: 'POST', body });
+		if (type) request.headers.set('Content-Type', type);
+		else request.headers.delete('Content-Type');
+		await expectError(await call(POST, request), status, code);
+		expect((await env.MY_BUCKET.list()).objects).toEqual([]);
+	});
+
+	test('tells its progress line by line to whom it asks', async () => {
+		await env.DB.batch(
+			['CREATE TABLE t (x)', 'INSERT INTO t VALUES (1), (2)'].map((sql) => env.DB.prepare(sql)),
+		);
+		const request = await authorized({
+			method: 'POST',
+			headers: { Accept: 'application/x-ndjson' },
+		});
+		const response = await call(POST, request);
+		expect(response.status).toBe(200);
+		expect(response.headers.get('Content-Type')).toBe('application/x-ndjson');
+		const lines = (await response.text()).trimEnd().split('\n');
+		expect(lines.map((line) => JSON.parse(line))).toEqual([
+			{ event: 'rows', table: 't', rows: 2, bytes: expect.any(Number) },
+			{ event: 'done', success: true, backup: expect.objectContaining({ rows: 2 }) },
+		]);
+	});
+
+	test('ends its progress with the error', async () => {
+		const bucket = { put: () => Promise.reject(new Error('R2 is away')) };
+		const request = await authorized({
+			method: 'POST',
+			headers: { Accept: 'application/x-ndjson' },
+		});
+		const response = await call(POST, request, {
+			MY_BUCKET: bucket as unknown as Environment['MY_BUCKET'],
+		});
+		expect(JSON.parse(await response.text())).toEqual({
+			event: 'error',
+			error: expect.any(String),
+			code: 'storage_error',
+			hint: expect.any(String),
+		});
+	});
+});
+
+describe('GET', () => {
+	test('lists what there is, page by page', async () => {
+		const older = await makeBackup();
+		const newer = await makeBackup();
+		const first = await call(GET, await authorized({}, `${URL_}?limit=1`));
+		const page = (await first.json()) as { backups: unknown[]; cursor: string };
+		expect(page).toEqual({ backups: [newer], cursor: newer.name });
+		const cursor = encodeURIComponent(page.cursor);
+		const second = await call(GET, await authorized({}, `${URL_}?limit=1&cursor=${cursor}`));
+		expect(await second.json()).toEqual({ backups: [older], cursor: null });
+	});
+
+	test.for(['limit=0', 'limit=101', 'limit=x', 'limit=-1', 'limit=1.5'])(
+		'?%s is refused',
+		async (query) => {
+			await expectError(
+				await call(GET, await authorized({}, `${URL_}?${query}`)),
+				400,
+				'query_invalid',
+			);
+		},
+	);
+});
+
+describe('a file', () => {
+	async function fetchFile(
+		name: string,
+		headers: Record<string, string> = {},
+		method = 'GET',
+	): Promise<Response> {
+		const request = await authorized({ method, headers }, `${URL_}/${encodeURIComponent(name)}`);
+		return call(method === 'HEAD' ? headFile : getFile, request);
+	}
+
+	test('comes as it is stored, under a name that Windows accepts', async () => {
+		const { name } = await makeBackup();
+		const response = await fetchFile(`${name}.sql`);
+		expect(response.status).toBe(200);
+		const stored = await (await env.MY_BUCKET.get(`${name}.sql`))?.text();
+		expect(await response.text()).toBe(stored);
+		const disposition = response.headers.get('Content-Disposition') ?? '';
+		expect(disposition).toMatch(/^attachment; filename="full_backup_[^"<>:\\|?*/]+\.sql"$/);
+		expect(response.headers.get('Content-Length')).toBe(String(stored?.length));
+	});
+
+	test('may be the manifest', async () => {
+		const { name } = await makeBackup();
+		const response = await fetchFile(`${name}.manifest.json`);
+		expect(response.headers.get('Content-Type')).toBe('application/json');
+		expect(await response.json()).toMatchObject({ format: 1, name });
+	});
+
+	test('is not sent again to who has it', async () => {
+		const { name } = await makeBackup();
+		const etag = (await fetchFile(`${name}.sql`)).headers.get('ETag') ?? '';
+		expect(etag).toMatch(/^"[^"]+"$/);
+		for (const header of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+			const response = await fetchFile(`${name}.sql`, { 'If-None-Match': header });
+			expect([response.status, await response.text()]).toEqual([304, '']);
+		}
+		expect((await fetchFile(`${name}.sql`, { 'If-None-Match': '"other"' })).status).toBe(200);
+	});
+
+	test('HEAD tells everything but the bytes', async () => {
+		const { name } = await makeBackup();
+		const get = await fetchFile(`${name}.sql`);
+		const head = await fetchFile(`${name}.sql`, { Range: 'bytes=0-3' }, 'HEAD');
+		expect([head.status, await head.text()]).toEqual([200, '']);
+		expect([...head.headers]).toEqual([...get.headers]);
+	});
+
+	test('comes in the part that is asked for', async () => {
+		const { name } = await makeBackup();
+		const whole = (await (await env.MY_BUCKET.get(`${name}.sql`))?.text()) ?? '';
+		const size = whole.length;
+		for (const [range, start, end] of [
+			['bytes=0-9', 0, 10],
+			['bytes=10-', 10, size],
+			['bytes=-5', size - 5, size],
+			[`bytes=${size - 1}-`, size - 1, size],
+			['bytes=0-999999', 0, size],
+			['bytes=-999999', 0, size],
+		] as const) {
+			const response = await fetchFile(`${name}.sql`, { Range: range });
+			expect([range, response.status]).toEqual([range, 206]);
+			expect(response.headers.get('Content-Range')).toBe(`bytes ${start}-${end - 1}/${size}`);
+			expect(await response.text()).toBe(whole.slice(start, end));
+		}
+		for (const range of ['bytes=5-4', 'bytes=-', 'bytes=0-1,3-4', 'rows=0-1', 'bytes=x-y']) {
+			const response = await fetchFile(`${name}.sql`, { Range: range });
+			expect([range, response.status, await response.text()]).toEqual([range, 200, whole]);
+		}
+		for (const range of [`bytes=${size}-`, 'bytes=999999-', 'bytes=-0']) {
+			const response = await fetchFile(`${name}.sql`, { Range: range });
+			await expectError(response, 416, 'range_not_satisfiable');
+		}
+	});
+
+	test('comes whole when it is not the one that the range was meant for', async () => {
+		const { name } = await makeBackup();
+		const etag = (await fetchFile(`${name}.sql`)).headers.get('ETag') ?? '';
+		const range = { Range: 'bytes=0-3' };
+		expect((await fetchFile(`${name}.sql`, { ...range, 'If-Range': etag })).status).toBe(206);
+		expect((await fetchFile(`${name}.sql`, { ...range, 'If-Range': '"old"' })).status).toBe(200);
+	});
+
+	test.for([
+		'other.sql',
+		'lifeboat.lock',
+		'full_backup_2026-11-22T21:52:00.000Z.sql',
+		'full_backup_2026-11-22T21:52:00.000Z.sql.exe',
+		'../secrets',
+		'%2e%2e%2fsecrets',
+		'__proto__',
+	])('%s is not there', async (name) => {
+		await env.MY_BUCKET.put(name, 'private');
+		await expectError(await fetchFile(name), 404, 'backup_not_found');
+	});
+});

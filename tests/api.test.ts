@@ -1,0 +1,115 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { migrate, type Server, startServer } from '../src/cli/server.ts';
+
+// The built app under `wrangler pages dev`, called with curl: what no test of a handler can see.
+
+const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+const run = promisify(execFile);
+
+let folder: string;
+let server: Server;
+
+beforeAll(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'lifeboat-api-'));
+	await migrate(folder);
+	server = await startServer({ persistTo: folder, vars: { TOTP_SECRET: SECRET } });
+});
+
+afterAll(async () => {
+	await server?.stop();
+	await rm(folder, { recursive: true, force: true });
+});
+
+interface Answer {
+	status: number;
+	headers: Record<string, string>;
+	body: string;
+}
+
+/** Calls the API as the README says, with a code of genTotp.js. */
+async function curl(path: string, ...options: string[]): Promise<Answer> {
+	const env = { ...process.env, TOTP_SECRET: SECRET };
+	const { stdout: code } = await run('node', ['genTotp.js'], { env });
+	const { stdout } = await run('curl', [
+		...['-s', '-i', '-H', `Authorization: Bearer ${code.trim()}`, ...options],
+		`${server.url}${path}`,
+	]);
+	const end = stdout.indexOf('\r\n\r\n');
+	const [first = '', ...lines] = stdout.slice(0, end).split('\r\n');
+	const headers = lines.map((line) => line.split(/: (.*)/s).slice(0, 2) as [string, string]);
+	return {
+		status: Number(first.split(' ')[1]),
+		headers: Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value])),
+		body: stdout.slice(end + 4),
+	};
+}
+
+async function makeBackup(): Promise<{ name: string; files: string[] }> {
+	const answer = await curl('/api/backup', '-X', 'POST');
+	expect(answer.status).toBe(201);
+	return JSON.parse(answer.body).backup;
+}
+
+test('a backup is made, listed and fetched', async () => {
+	const backup = await makeBackup();
+	const list = await curl('/api/backup');
+	expect(list.status).toBe(200);
+	expect(JSON.parse(list.body).backups).toContainEqual(backup);
+
+	const manifest = JSON.parse((await curl(`/api/backup/${backup.name}.manifest.json`)).body);
+	const file = await curl(`/api/backup/${backup.files[0]}`);
+	expect(createHash('sha256').update(file.body).digest('hex')).toBe(manifest.volumes[0].sha256);
+	expect(file.body).toContain('CREATE TABLE users');
+});
+
+test('curl goes on where a download broke off', async () => {
+	const { files } = await makeBackup();
+	const whole = (await curl(`/api/backup/${files[0]}`)).body;
+	const part = await curl(`/api/backup/${files[0]}`, '-r', '100-');
+	expect(part.status).toBe(206);
+	expect(part.headers['content-length']).toBe(String(whole.length - 100));
+	expect(part.body).toBe(whole.slice(100));
+});
+
+test('HEAD tells the size', async () => {
+	const { files } = await makeBackup();
+	const head = await curl(`/api/backup/${files[0]}`, '-I');
+	expect(head.status).toBe(200);
+	expect(Number(head.headers['content-length'])).toBeGreaterThan(1000);
+	expect(head.body).toBe('');
+});
+
+test('no answer may be kept by a cache', async () => {
+	const { files } = await makeBackup();
+	const answers = await Promise.all([
+		curl('/api/backup'),
+		curl('/api/backup', '-X', 'POST', '-H', 'Accept: application/x-ndjson'),
+		curl('/api/backup', '-H', 'Authorization: Bearer 000000'), // beside the good one
+		curl(`/api/backup/${files[0]}`),
+		curl(`/api/backup/${files[0]}`, '-I'),
+		curl('/api/backup/nothing.sql'),
+		curl('/api/backup', '-X', 'PUT'),
+		curl('/api/nothing'),
+	]);
+	expect(answers.map(({ headers }) => headers['cache-control'])).toEqual(
+		answers.map(() => 'private, no-store'),
+	);
+	expect(answers.map(({ status }) => status)).toEqual([200, 200, 401, 200, 200, 404, 405, 404]);
+});
+
+test('a form of another web page is refused', async () => {
+	const answer = await curl('/api/backup', '-d', 'action=backup');
+	expect(answer.status).toBe(403);
+});
+
+test('progress comes as lines', async () => {
+	const { body } = await curl('/api/backup', '-X', 'POST', '-H', 'Accept: application/x-ndjson');
+	const lines = body.trimEnd().split('\n');
+	expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ event: 'done', success: true });
+});
