@@ -1,0 +1,126 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { parse } from 'yaml';
+
+/** Where GitHub looks for workflows. */
+export const WORKFLOWS = '.github/workflows';
+
+export interface Step {
+	uses?: string;
+	with?: Record<string, unknown>;
+	env?: Record<string, string>;
+	run?: string;
+	shell?: string;
+}
+
+export interface Job {
+	if?: string;
+	permissions?: Record<string, string>;
+	'timeout-minutes'?: number;
+	steps: Step[];
+}
+
+export interface Workflow {
+	on: Record<string, unknown>;
+	permissions?: Record<string, string>;
+	concurrency?: { group: string; 'cancel-in-progress': boolean };
+	defaults?: { run: { shell: string } };
+	jobs: Record<string, Job>;
+}
+
+/** What a run is given from outside. */
+export interface Context {
+	secrets?: Record<string, string>;
+	vars?: Record<string, string>;
+	github?: Record<string, string>;
+	/** Variables that the runner itself sets. */
+	env?: Record<string, string>;
+}
+
+export interface Run {
+	exitCode: number;
+	/** What the log would hold, before GitHub masks anything. */
+	output: string;
+	/** The workflow commands in the output. */
+	commands: string[];
+	/** The messages of the errors among them. */
+	errors: string[];
+	/** The run's summary, in Markdown. */
+	summary: string;
+}
+
+/** Reads a workflow of this repository. */
+export async function readWorkflow(file: string): Promise<Workflow> {
+	return parse(await readFile(join(WORKFLOWS, file), 'utf8')) as Workflow;
+}
+
+/** A job of a workflow. Throws when there is none of this name. */
+export function job(workflow: Workflow, name: string): Job {
+	const found = workflow.jobs[name];
+	if (!found) throw new Error(`The workflow has no job ${name}.`);
+	return found;
+}
+
+/** Every script of a workflow. */
+export function scripts(workflow: Workflow): string[] {
+	const steps = Object.values(workflow.jobs).flatMap((job) => job.steps);
+	return steps.flatMap(({ run }) => (run === undefined ? [] : [run]));
+}
+
+/** Runs the scripts of a job as GitHub's runner does, up to the first one that fails. */
+export async function runJob(job: Job, context: Context): Promise<Run> {
+	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-runner-'));
+	const summary = join(folder, 'summary');
+	await writeFile(summary, '');
+	const log = await open(join(folder, 'log'), 'w+');
+	try {
+		let exitCode = 0;
+		for (const step of job.steps) {
+			if (exitCode === 0) exitCode = await runStep(step, context, summary, log.fd);
+		}
+		const output = await readFile(join(folder, 'log'), 'utf8');
+		const commands = output.split('\n').filter((line) => line.startsWith('::'));
+		const errors = commands.flatMap(errorMessage);
+		return { exitCode, output, commands, errors, summary: await readFile(summary, 'utf8') };
+	} finally {
+		await log.close();
+		await rm(folder, { recursive: true });
+	}
+}
+
+/** The PATH without what npm adds to it: on the runner nothing is installed. */
+export function runnerPath(): string {
+	const folders = (process.env['PATH'] ?? '').split(delimiter);
+	return folders.filter((path) => !path.includes('node_modules')).join(delimiter);
+}
+
+/** Returns the exit code; a step without a script has none to run. */
+async function runStep(step: Step, context: Context, summary: string, log: number) {
+	if (step.run === undefined) return 0;
+	const env: NodeJS.ProcessEnv = {
+		PATH: runnerPath(),
+		GITHUB_STEP_SUMMARY: summary,
+		...context.env,
+	};
+	for (const [name, text] of Object.entries(step.env ?? {})) env[name] = expand(text, context);
+	// What `shell: bash` means: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
+	const options = ['--noprofile', '--norc', '-eo', 'pipefail', '-c', step.run];
+	const child = spawn('bash', options, { env, stdio: ['ignore', log, log] });
+	const [code] = (await once(child, 'close')) as [number];
+	return code;
+}
+
+/** Replaces `${{ secrets.NAME }}` and its like; what is not set is empty, as at GitHub. */
+function expand(text: string, context: Context): string {
+	return text.replace(/\$\{\{ (secrets|vars|github)\.(\w+) \}\}/g, (_, kind, name) => {
+		return context[kind as 'secrets' | 'vars' | 'github']?.[name] ?? '';
+	});
+}
+
+function errorMessage(command: string): string[] {
+	const [, data] = /^::error title=[^:]+::(.*)$/.exec(command) ?? [];
+	return data === undefined ? [] : [data.replace(/%0D|%0A|%25/g, decodeURIComponent)];
+}
