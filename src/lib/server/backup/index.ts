@@ -118,22 +118,26 @@ async function dumpUndisturbed(
 	lock: Lock,
 	onProgress: (progress: BackupProgress) => void,
 ): Promise<FinishedDump> {
-	for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+	for (let attempt = 1; ; attempt++) {
 		try {
 			return await dumpOnce(engine, name, lock, attempt, onProgress);
 		} catch (error) {
 			if (!(error instanceof SnapshotChanged)) throw error;
+			if (attempt === MAX_ATTEMPTS) throw unstable(error);
 		}
-		if (attempt === MAX_ATTEMPTS) break;
 		onProgress({ event: 'restart', attempt: attempt + 1 });
 		await engine.sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1));
 	}
-	throw new LifeboatError('The database was written to during every attempt to read it.', {
+}
+
+function unstable(cause: SnapshotChanged): LifeboatError {
+	return new LifeboatError('The database was written to during every attempt to read it.', {
 		code: 'snapshot_unstable',
 		status: 409,
 		hint: 'Nothing was stored. Try again at a quieter time.',
 		retryable: true,
 		retryAfter: 60,
+		cause,
 	});
 }
 

@@ -16,6 +16,7 @@ export function preamble(catalog: Catalog, title: string[], scratch: string): st
 		...title.map((line) => `-- ${line}\n`),
 		'PRAGMA foreign_keys=OFF;\n', // for tools that run statements one by one
 		'PRAGMA defer_foreign_keys=TRUE;\n', // for D1, which runs them in one transaction
+		...ignoringChecks(catalog, 'ON'),
 		...named('trigger').map((name) => drop('TRIGGER', name)),
 		...named('view').map((name) => drop('VIEW', name)),
 		...childrenFirst(named('table'), catalog.references).map((name) => drop('TABLE', name)),
@@ -50,7 +51,18 @@ export function endings(catalog: Catalog): string {
 			({ name }) => `INSERT INTO ${quoteName(name)} (${quoteName(name)}) VALUES ('rebuild');\n`,
 		),
 		...ofType('trigger').map(statement),
+		...ignoringChecks(catalog, 'OFF'),
 	].join('');
+}
+
+/**
+ * Rows come back as they were, also where a constraint has been broken before, or is broken for
+ * another version only: SQLite 3.40 takes `json_valid(NULL)` for false. Only where there is a
+ * constraint, because D1 keeps this setting until it is changed.
+ */
+function ignoringChecks({ objects }: Catalog, value: 'ON' | 'OFF'): string[] {
+	const checks = objects.some(({ type, sql }) => type === 'table' && /\bCHECK\b/i.test(sql));
+	return checks ? [`PRAGMA ignore_check_constraints=${value};\n`] : [];
 }
 
 /** SQLite makes `sqlite_sequence` with the first AUTOINCREMENT table, and keeps it when that goes. */

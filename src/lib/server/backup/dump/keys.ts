@@ -1,60 +1,82 @@
 import type { Key, KeyPart, Table } from './catalog.ts';
-import { hexLiteral, quoteName } from './literals.ts';
+import { hexLiteral, octets, quoteName, sum } from './literals.ts';
 
 /*
  * A row's key as text: the literals of its parts, joined with commas. Text is in hexadecimal, so
  * that neither comma nor semicolon can be part of a literal, and integers stay exact.
  */
 
-/** False for tables whose rows can only be counted. */
-export function isKeyed(key: Key): boolean {
-	return key.kind !== 'position';
+/** Bytes of text and blobs in a key up to which it becomes part of a statement. */
+const MAX_KEY_OCTETS = 10_000;
+
+/**
+ * A place between rows: behind the row with that key, or, where there is no key or it is too long,
+ * behind that many rows.
+ */
+export interface Position {
+	key: string | null;
+	offset: number;
 }
 
-/** An expression that prints the key of a row; its columns are named as in a page's subquery. */
+/** An expression that prints the key of a page's row, from {@link keyColumns}; empty when too long. */
 export function keySql(key: Key): string {
 	if (key.kind === 'rowid') return 'quote(k)';
 	if (key.kind === 'position') return `''`;
-	return key.parts.map((part) => hexLiteral(`c${part.index}`)).join(`||','||`);
+	const columns = key.parts.map((part) => `c${part.index}`);
+	const literals = columns.map(hexLiteral).join(`||','||`);
+	return `iif(${sum(columns.map(octets))}<=${MAX_KEY_OCTETS},${literals},'')`;
 }
 
-/** The key of a row of a WITHOUT ROWID table, taken from the row's literals. */
+/** What {@link keySql} needs from a table: `k` the rowid, or `c0` … the columns of the key. */
+export function keyColumns({ key }: Table): string[] {
+	if (key.kind === 'rowid') return [`${key.name} AS k`];
+	if (key.kind === 'position') return [];
+	return key.parts.map((part) => `${quoteName(part.column)} AS c${part.index}`);
+}
+
+/** The key of a row of a WITHOUT ROWID table, taken from the row's literals; null when too long. */
 export function keyOfRow(table: Table, literals: string[]): string | null {
 	if (table.key.kind !== 'columns') return null;
-	return table.key.parts.map((part) => toHex(literals[part.index] ?? 'NULL')).join(',');
+	const parts = table.key.parts.map((part) => toHex(literals[part.index] ?? 'NULL'));
+	const key = parts.join(',');
+	return key.length <= 4 * MAX_KEY_OCTETS ? key : null;
 }
 
-/** The ORDER BY of a page: the order of the key itself, so that no sorting is needed. */
-export function orderBy(key: Key): string {
-	if (key.kind === 'position') return '';
-	if (key.kind === 'rowid') return `ORDER BY ${key.name}`;
-	const parts = key.parts.map((part) => `${column(part)}${part.descending ? ' DESC' : ''}`);
-	return `ORDER BY ${parts.join(',')}`;
+/** The end of a SELECT, from WHERE on, that gives the rows behind a place in the key's order. */
+export function behind(key: Key, { key: text, offset }: Position, limit: number): string {
+	if (offset === 0) return `${orderBy(key)} LIMIT ${limit}`;
+	if (text === null) return `${orderBy(key)} LIMIT ${limit} OFFSET ${offset}`;
+	return `WHERE ${after(key, text)} ${orderBy(key)} LIMIT ${limit}`;
 }
 
-/** A condition that holds for the rows behind `text` in the order of the key. */
-export function after(key: Key, text: string): string {
-	if (key.kind === 'position') return 'TRUE';
-	if (key.kind === 'rowid') return `${key.name}>${text}`;
-	const values = text.split(',').map(withoutAffinity);
-	const [first] = key.parts;
-	const sameDirection = key.parts.every((part) => part.descending === first?.descending);
-	if (sameDirection) {
-		const columns = key.parts.map(column).join(',');
-		return `(${columns})${first?.descending ? '<' : '>'}(${values.join(',')})`;
-	}
-	return lexicographic(key.parts, values);
-}
-
-/** The end of a SELECT, from WHERE on, that finds the row with the key `text`. */
-export function at(key: Key, text: string, offset: number): string {
-	if (key.kind === 'position') return `LIMIT 1 OFFSET ${offset}`;
+/** The end of a SELECT, from WHERE on, that gives the row with that key, or at that place. */
+export function only(key: Key, { key: text, offset }: Position): string {
+	if (text === null || key.kind === 'position') return `${orderBy(key)} LIMIT 1 OFFSET ${offset}`;
 	if (key.kind === 'rowid') return `WHERE ${key.name}=${text}`;
 	const values = text.split(',').map(withoutAffinity);
 	return `WHERE ${key.parts.map((part, index) => `${column(part)}=${values[index]}`).join(' AND ')}`;
 }
 
-/** `a >= x AND (a > x OR (a = x AND …))`: the first condition is what finds the place in the index. */
+/** The order of the key itself, so that no sorting is needed; that of the table without a key. */
+function orderBy(key: Key): string {
+	if (key.kind === 'position') return 'NOT INDEXED';
+	if (key.kind === 'rowid') return `ORDER BY ${key.name}`;
+	const parts = key.parts.map((part) => `${column(part)}${part.descending ? ' DESC' : ''}`);
+	return `ORDER BY ${parts.join(',')}`;
+}
+
+function after(key: Key, text: string): string {
+	if (key.kind === 'position') return 'TRUE';
+	if (key.kind === 'rowid') return `${key.name}>${text}`;
+	const values = text.split(',').map(withoutAffinity);
+	const [first] = key.parts;
+	const sameDirection = key.parts.every((part) => part.descending === first?.descending);
+	if (!sameDirection) return lexicographic(key.parts, values);
+	const columns = key.parts.map(column).join(',');
+	return `(${columns})${first?.descending ? '<' : '>'}(${values.join(',')})`;
+}
+
+/** `a >= x AND (a > x OR (…))`: the first condition is what finds the place in the index. */
 function lexicographic([part, ...parts]: KeyPart[], [value, ...values]: string[]): string {
 	if (!part) return 'FALSE';
 	const beyond = part.descending ? '<' : '>';

@@ -1,5 +1,5 @@
 import type { Row, Table } from './catalog.ts';
-import { after, at, isKeyed, keyOfRow, keySql, orderBy } from './keys.ts';
+import { type Position, behind, keyColumns, keyOfRow, keySql, only } from './keys.ts';
 import { hexLiteral, joinWithCommas, literal, octets, quoteName, sum } from './literals.ts';
 import { type Reader, ResultTooLarge } from './reader.ts';
 
@@ -30,6 +30,11 @@ export const PIECE_OCTETS = 40_000;
 /** Bytes of a value read at once, a whole number of pieces: twice that in hexadecimal. */
 const SLICE_OCTETS = 20 * PIECE_OCTETS;
 
+/**
+ * Columns up to which each has an expression of its own, of about 800 bytes and twice that where a
+ * page is read in two forms: D1 takes statements of up to 100,000 bytes (Platform > Limits).
+ */
+const MAX_REPEATED_COLUMNS = 32;
 /** Rows of each table that the first batch of a small database reads. */
 const SMALL_TABLE_ROWS = 5_000;
 
@@ -51,12 +56,6 @@ export interface LongRow {
 /** A short value's literal, or the bytes of a long value in hexadecimal pieces. */
 export type LongRowValue =
 	string | { type: 'text' | 'blob'; pieces(): AsyncGenerator<string, void, void> };
-
-/** Where a page starts: behind a key, and behind a number of rows where there is no key. */
-interface Position {
-	key: string | null;
-	offset: number;
-}
 
 /** A page of rows as it was read. */
 export interface Page {
@@ -132,13 +131,10 @@ export async function readLongRow(
 	table: Table,
 	{ address }: LongRow,
 ): Promise<LongRowValue[]> {
-	const expressions = table.columns.map((name) => {
-		const column = quoteName(name);
-		return `iif(${octets(column)}<=${MAX_INLINE_OCTETS},${hexLiteral(column)},typeof(${column})||':'||octet_length(${column}))`;
-	});
-	if (table.rowid) expressions.unshift(`quote(${table.rowid})`);
+	const value = `iif(${octets('v')}<=${MAX_INLINE_OCTETS},${hexLiteral('v')},typeof(v)||':'||octet_length(v))`;
 	const [result] = await reader.batch([
-		`SELECT ${joinWithCommas(expressions)} AS "values",total_changes() AS changes FROM ${quoteName(table.name)} ${address}`,
+		`SELECT (${unpivoted(table)} SELECT group_concat(${value}) FROM u) AS "values",` +
+			`total_changes() AS changes FROM ${quoteName(table.name)} ${address}`,
 	]);
 	const names = table.rowid ? [table.rowid, ...table.columns] : table.columns;
 	return splitLiterals(String(result?.results[0]?.['values'])).map((text, index) => {
@@ -270,8 +266,8 @@ function assemble(
 	lengths.forEach((length, index) => {
 		const end = start + length;
 		if (length === 0) {
-			const offset = position.offset + index;
-			parts.push({ kind: 'long', address: at(table.key, longKeys[longRows++] ?? '', offset) });
+			const row = { key: longKeys[longRows++] || null, offset: position.offset + index };
+			parts.push({ kind: 'long', address: only(table.key, row) });
 			run = null;
 		} else if (run) {
 			run.sql = sql.subarray(runStart, end);
@@ -292,7 +288,7 @@ function assemble(
 		rows: lengths.length,
 		bytes: sql.length,
 		last: lengths.length < limit,
-		next: { key: key ?? null, offset: position.offset + lengths.length },
+		next: { key: key || null, offset: position.offset + lengths.length },
 	};
 }
 
@@ -310,8 +306,7 @@ function joinedPage(table: Table, position: Position, limit: number, maxRowBytes
 		`SELECT group_concat(iif(${fits},r,''),'${ROW_SEPARATOR}') AS text,` +
 		`group_concat(iif(${fits},octet_length(r),0)) AS lengths,` +
 		`group_concat(iif(${fits},NULL,${keySql(table.key)}),';') AS long,` +
-		`${last} AS last,total_changes() AS changes FROM(` +
-		`SELECT *,${printed(table, literal)} AS r FROM(${rowsOf(table, position, limit)}))`
+		`${last} AS last,total_changes() AS changes FROM(${printedRows(table, position, limit)})`
 	);
 }
 
@@ -325,25 +320,49 @@ function separatePage(
 	const unlessLong = (row: string) => `iif(octet_length(${row})<=${maxRowBytes},${row},NULL)`;
 	return (
 		`SELECT ${unlessLong('r')} AS plain,octet_length(r) AS bytes,${unlessLong('h')} AS hex,` +
-		`${keySql(table.key)} AS key,total_changes() AS changes FROM(` +
-		`SELECT *,${printed(table, literal)} AS r,${printed(table, hexLiteral)} AS h ` +
-		`FROM(${rowsOf(table, position, limit)}))`
+		`${keySql(table.key)} AS key,total_changes() AS changes ` +
+		`FROM(${printedRows(table, position, limit, { hex: true })})`
 	);
 }
 
-/** The rows of a page as they are, under short names: `k` the rowid, `c0` … the columns. */
-function rowsOf(table: Table, { key, offset }: Position, limit: number): string {
+/** The rows of a page: their keys, `r` the row as `(literal,…)`, and `h` the same in hexadecimal. */
+function printedRows(
+	table: Table,
+	position: Position,
+	limit: number,
+	{ hex = false } = {},
+): string {
+	const rows = `${quoteName(table.name)} ${behind(table.key, position, limit)}`;
+	if (table.columns.length > MAX_REPEATED_COLUMNS) {
+		const keys = keyColumns(table);
+		const forms = [`${unpivotedRow(table, literal)} AS r`];
+		if (hex) forms.push(`${unpivotedRow(table, hexLiteral)} AS h`);
+		return `SELECT ${[...keys, ...forms].join(',')} FROM ${rows}`;
+	}
 	const columns = table.columns.map((name, index) => `${quoteName(name)} AS c${index}`);
 	if (table.key.kind === 'rowid') columns.unshift(`${table.key.name} AS k`);
-	const where = key === null ? '' : `WHERE ${after(table.key, key)}`;
-	const skip = isKeyed(table.key) ? '' : `OFFSET ${offset}`;
-	return `SELECT ${columns.join(',')} FROM ${quoteName(table.name)} ${where} ${orderBy(table.key)} LIMIT ${limit} ${skip}`;
+	const forms = [`${repeatedRow(table, literal)} AS r`];
+	if (hex) forms.push(`${repeatedRow(table, hexLiteral)} AS h`);
+	return `SELECT *,${forms.join(',')} FROM(SELECT ${columns.join(',')} FROM ${rows})`;
 }
 
-/** A row as `(literal,literal,…)`, or NULL when that could be more than D1 gives as one value. */
-function printed(table: Table, print: (column: string) => string): string {
+/** A row, or NULL when it could be more than D1 gives as one value: an expression a column. */
+function repeatedRow(table: Table, print: (column: string) => string): string {
 	const columns = table.columns.map((_, index) => `c${index}`);
 	const literals = columns.map(print);
 	if (table.rowid) literals.unshift('quote(k)');
 	return `iif(${sum(columns.map(octets))}<=${MAX_PRINTED_OCTETS},'('||${joinWithCommas(literals)}||')',NULL)`;
+}
+
+/** The same for tables so wide that the expressions would be too long: one for all columns. */
+function unpivotedRow(table: Table, print: (column: string) => string): string {
+	const row = `'('||group_concat(${print('v')})||')'`;
+	return `(${unpivoted(table)} SELECT iif(sum(${octets('v')})<=${MAX_PRINTED_OCTETS},${row},NULL) FROM u)`;
+}
+
+/** A row's values one below the other, as column `v` of `u`. */
+function unpivoted(table: Table): string {
+	const values = table.columns.map(quoteName);
+	if (table.rowid) values.unshift(table.rowid);
+	return `WITH u(v) AS (VALUES ${values.map((value) => `(${value})`).join(',')})`;
 }
