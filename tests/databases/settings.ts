@@ -14,7 +14,7 @@ declare global {
 }
 
 const perRun = 1_000;
-const forShrinking = 60_000;
+const forShrinking = 30_000;
 
 /**
  * How to check a property of databases: parameters for fast-check and, for the test around it, a

@@ -7,11 +7,14 @@
  */
 
 /**
- * Doubles between these magnitudes survive 15 or 17 decimal digits on every SQLite tried (3.40,
- * 3.47, 3.53), both ways; measured on 3.47, errors begin below 1e-80 and above 1e110.
+ * Doubles with at most this many decimals are printed as people write them; 15 digits hold them.
+ * SQLite 3.40 divides the digits by a power of ten in 64 bits of mantissa and rounds the quotient
+ * to 53: rounded twice, a number that is nearly halfway between two doubles ends one off. A
+ * quotient s / 10^e is never as near to halfway as that while 5^e < 2^10.
  */
-const SMALLEST_DECIMAL = '1e-60';
-const LARGEST_DECIMAL = '1e60';
+const SHORT_DECIMALS = 4;
+const LARGEST_WITH_DECIMALS = '1e11';
+const LARGEST_WHOLE = '1e15';
 
 /** Arguments per SQL function (D1 > Platform > Limits: 32), less the separator. */
 const MAX_JOINED = 31;
@@ -75,24 +78,26 @@ function hexText(column: string): string {
 }
 
 function real(column: string): string {
-	const decimal = `iif(CAST(printf('%!.15g',${column})AS REAL)=${column},printf('%!.15g',${column}),printf('%!.17g',${column}))`;
+	const whole = `abs(${column})<${LARGEST_WHOLE} AND round(${column})=${column}`;
+	const short = `abs(${column})<${LARGEST_WITH_DECIMALS} AND round(${column},${SHORT_DECIMALS})=${column}`;
 	// SQLite prints -0.0 like 0.0; only its sign bit, seen through atan2, tells them apart.
 	const zero = `iif(atan2(${column},-1)<0,'-0.0','0.0')`;
 	const infinite = `iif(${column}>0,'9e999','-9e999')`;
-	return `CASE WHEN abs(${column})BETWEEN ${SMALLEST_DECIMAL} AND ${LARGEST_DECIMAL} THEN ${decimal} WHEN ${column}=0 THEN ${zero} WHEN abs(${column})=9e999 THEN ${infinite} ELSE ${powersOfTwo(column)} END`;
+	return `CASE WHEN ${column}=0 THEN ${zero} WHEN ${whole} OR ${short} THEN printf('%!.15g',${column}) WHEN abs(${column})=9e999 THEN ${infinite} ELSE ${powersOfTwo(column)} END`;
 }
 
 /**
- * An integer times or divided by powers of two: exact on every SQLite, where the decimal text of
- * extreme doubles is not. With n = 53 - floor(log2|x|), x * 2^n is an integer of at most 55 bits,
- * and scaling by a power of two never rounds, subnormal results included.
+ * An integer times or divided by powers of two. Reading that is exact on every SQLite, which no
+ * decimal text is: 3.47 misreads many doubles below 1e-80 and above 1e110, 3.40 a few of any size,
+ * and how a double is printed differs as well. With n = 53 - floor(log2|x|), x * 2^n is an integer
+ * of at most 55 bits, and scaling by a power of two never rounds, subnormal results included.
  */
 function powersOfTwo(column: string): string {
 	const operator = `iif(n>0,'/','*')`;
 	return (
 		`(SELECT printf('%d',${column}*pow(2.0,n/2)*pow(2.0,n-n/2))` +
-		`||replace(hex(zeroblob(abs(n)/52)),'00',${operator}||'4503599627370496.0')` +
-		`||${operator}||(1<<abs(n)%52)||'.0' ` +
+		`||replace(hex(zeroblob(abs(n)/62)),'00',${operator}||'4611686018427387904.0')` +
+		`||${operator}||(1<<abs(n)%62)||'.0' ` +
 		`FROM(SELECT 53-CAST(floor(log2(abs(${column})))AS INT)n))`
 	);
 }

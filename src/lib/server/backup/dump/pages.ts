@@ -67,6 +67,16 @@ export interface Page {
 	next: Position;
 }
 
+/** What a page is asked for. */
+interface PageRequest {
+	table: Table;
+	position: Position;
+	/** Rows at most. */
+	limit: number;
+	/** Bytes of a row's literals, above which it is a {@link LongRow}. */
+	maxRowBytes: number;
+}
+
 const START: Position = { key: null, offset: 0 };
 
 /**
@@ -87,7 +97,7 @@ export async function* readRows(
 	const read = async (position: Position): Promise<Page> => {
 		for (;;) {
 			try {
-				return await readPage(reader, table, position, limit, maxRowBytes);
+				return await readPage(reader, { table, position, limit, maxRowBytes });
 			} catch (error) {
 				if (!(error instanceof ResultTooLarge) || limit === 1) throw error;
 				limit = Math.ceil(limit / 4);
@@ -114,14 +124,10 @@ export async function readFirstPages(
 	tables: { table: Table; maxRowBytes: number }[],
 ): Promise<Page[]> {
 	if (tables.length === 0) return [];
-	const results = await reader.batch(
-		tables.map(({ table, maxRowBytes }) => joinedPage(table, START, SMALL_TABLE_ROWS, maxRowBytes)),
-	);
+	const requests = tables.map((table) => ({ ...table, position: START, limit: SMALL_TABLE_ROWS }));
+	const results = await reader.batch(requests.map(joinedPage));
 	return Promise.all(
-		tables.map(({ table, maxRowBytes }, index) => {
-			const row = results[index]?.results[0] ?? {};
-			return parsePage(reader, table, START, SMALL_TABLE_ROWS, maxRowBytes, row);
-		}),
+		requests.map((request, index) => parsePage(reader, request, results[index]?.results[0] ?? {})),
 	);
 }
 
@@ -171,36 +177,24 @@ function nextLimit(limit: number, page: Page): number {
 	return Math.max(1, Math.min(fitting, limit * PAGE_GROWTH, MAX_PAGE_ROWS));
 }
 
-async function readPage(
-	reader: Reader,
-	table: Table,
-	position: Position,
-	limit: number,
-	maxRowBytes: number,
-): Promise<Page> {
-	const [result] = await reader.batch([joinedPage(table, position, limit, maxRowBytes)]);
-	return parsePage(reader, table, position, limit, maxRowBytes, result?.results[0] ?? {});
+async function readPage(reader: Reader, request: PageRequest): Promise<Page> {
+	const [result] = await reader.batch([joinedPage(request)]);
+	return parsePage(reader, request, result?.results[0] ?? {});
 }
 
-async function parsePage(
-	reader: Reader,
-	table: Table,
-	position: Position,
-	limit: number,
-	maxRowBytes: number,
-	row: Row,
-): Promise<Page> {
+async function parsePage(reader: Reader, request: PageRequest, row: Row): Promise<Page> {
 	const lengths = row['lengths'] === null ? [] : String(row['lengths']).split(',').map(Number);
-	if (lengths.length === 0) return { parts: [], rows: 0, bytes: 0, last: true, next: position };
+	if (lengths.length === 0)
+		return { parts: [], rows: 0, bytes: 0, last: true, next: request.position };
 
 	const text = String(row['text']);
 	const sql = new TextEncoder().encode(text);
 	if (!arrivedAsPrinted(text, sql, lengths)) {
-		return readPageRowByRow(reader, table, position, limit, maxRowBytes);
+		return readPageRowByRow(reader, request);
 	}
 	const longKeys = row['long'] === null ? [] : String(row['long']).split(';');
 	const lastKey = row['last'] === null ? null : String(row['last']);
-	return assemble(table, position, limit, { sql, lengths, longKeys, lastKey });
+	return assemble(request, { sql, lengths, longKeys, lastKey });
 }
 
 /**
@@ -217,14 +211,8 @@ function arrivedAsPrinted(text: string, sql: Uint8Array, lengths: number[]): boo
  * The page again, each row on its own and in two forms: a row with U+FFFD or invalid UTF-8 takes
  * the one with all text in hexadecimal. That depends on the row alone, as digests need.
  */
-async function readPageRowByRow(
-	reader: Reader,
-	table: Table,
-	position: Position,
-	limit: number,
-	maxRowBytes: number,
-): Promise<Page> {
-	const [result] = await reader.batch([separatePage(table, position, limit, maxRowBytes)]);
+async function readPageRowByRow(reader: Reader, request: PageRequest): Promise<Page> {
+	const [result] = await reader.batch([separatePage(request)]);
 	const rows = result?.results ?? [];
 	const encoder = new TextEncoder();
 	const texts = rows.map(({ plain, bytes, hex }) => {
@@ -234,7 +222,7 @@ async function readPageRowByRow(
 		return arrived ? text : String(hex ?? '');
 	});
 	const keys = rows.map((row) => String(row['key']));
-	return assemble(table, position, limit, {
+	return assemble(request, {
 		sql: encoder.encode(texts.join(ROW_SEPARATOR)),
 		lengths: texts.map((text) => encoder.encode(text).length),
 		longKeys: keys.filter((_, index) => texts[index] === ''),
@@ -253,9 +241,7 @@ interface PageContents {
 }
 
 function assemble(
-	table: Table,
-	position: Position,
-	limit: number,
+	{ table, position, limit }: PageRequest,
 	{ sql, lengths, longKeys, lastKey }: PageContents,
 ): Page {
 	const parts: (Rows | LongRow)[] = [];
@@ -299,39 +285,31 @@ function splitLiterals(row: string): string[] {
 }
 
 /** One result row for the page: its rows joined, their lengths, and the keys of the long ones. */
-function joinedPage(table: Table, position: Position, limit: number, maxRowBytes: number): string {
+function joinedPage(request: PageRequest): string {
+	const { table, maxRowBytes } = request;
 	const fits = `octet_length(r)<=${maxRowBytes}`;
 	const last = table.key.kind === 'rowid' ? 'quote(max(k))' : 'NULL';
 	return (
 		`SELECT group_concat(iif(${fits},r,''),'${ROW_SEPARATOR}') AS text,` +
 		`group_concat(iif(${fits},octet_length(r),0)) AS lengths,` +
 		`group_concat(iif(${fits},NULL,${keySql(table.key)}),';') AS long,` +
-		`${last} AS last,total_changes() AS changes FROM(${printedRows(table, position, limit)})`
+		`${last} AS last,total_changes() AS changes FROM(${printedRows(request)})`
 	);
 }
 
 /** One result row for each row of the page, readable and in hexadecimal. */
-function separatePage(
-	table: Table,
-	position: Position,
-	limit: number,
-	maxRowBytes: number,
-): string {
+function separatePage(request: PageRequest): string {
+	const { table, maxRowBytes } = request;
 	const unlessLong = (row: string) => `iif(octet_length(${row})<=${maxRowBytes},${row},NULL)`;
 	return (
 		`SELECT ${unlessLong('r')} AS plain,octet_length(r) AS bytes,${unlessLong('h')} AS hex,` +
 		`${keySql(table.key)} AS key,total_changes() AS changes ` +
-		`FROM(${printedRows(table, position, limit, { hex: true })})`
+		`FROM(${printedRows(request, { hex: true })})`
 	);
 }
 
 /** The rows of a page: their keys, `r` the row as `(literal,…)`, and `h` the same in hexadecimal. */
-function printedRows(
-	table: Table,
-	position: Position,
-	limit: number,
-	{ hex = false } = {},
-): string {
+function printedRows({ table, position, limit }: PageRequest, { hex = false } = {}): string {
 	const rows = `${quoteName(table.name)} ${behind(table.key, position, limit)}`;
 	if (table.columns.length > MAX_REPEATED_COLUMNS) {
 		const keys = keyColumns(table);

@@ -12,6 +12,12 @@ export const MAX_STATEMENT_BYTES = 90_000;
  */
 const MAX_STATEMENT_VALUES = 10_000;
 
+/**
+ * D1's limit of columns (Platform > Limits) is also one of a list of several rows of values; with
+ * the rowid beside them, 100 columns are one too many for that, but not for a single row.
+ */
+const MAX_RESULT_COLUMNS = 100;
+
 /** The table that holds the pieces of long values while a file is being restored. */
 export interface Scratch {
 	name: string;
@@ -51,7 +57,7 @@ export class Statements {
 
 	constructor(table: Table) {
 		this.#start = encode(insertStart(table));
-		this.#maxRows = Math.max(1, Math.floor(MAX_STATEMENT_VALUES / (table.columns.length + 2)));
+		this.#maxRows = maxRows(table);
 	}
 
 	*add({ sql, ends }: Rows): Generator<Uint8Array, void, void> {
@@ -132,7 +138,7 @@ export async function* writeLongRow(
 	digest.append(')');
 	const { length } = expressions;
 	const statement = encode(
-		`INSERT INTO ${target(table)} SELECT ${expressions.join(',')};\nDELETE FROM ${pieces};\n`,
+		`INSERT INTO ${target(table)} VALUES (${expressions.join(',')});\nDELETE FROM ${pieces};\n`,
 	);
 	if (length === 0 || statement.length > MAX_STATEMENT_BYTES) throw tooLong(table);
 	yield statement;
@@ -144,6 +150,11 @@ function tooLong(table: Table): LifeboatError {
 		status: 422,
 		hint: 'Its column names alone are too long for the SQL that D1 takes; shorten them.',
 	});
+}
+
+function maxRows(table: Table): number {
+	const columns = table.columns.length + (table.rowid ? 1 : 0);
+	return columns > MAX_RESULT_COLUMNS ? 1 : Math.floor(MAX_STATEMENT_VALUES / (columns + 1));
 }
 
 /** Bytes of a row's literals up to which one INSERT can hold it. */
