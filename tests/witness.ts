@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,12 +14,15 @@ const run = promisify(execFile);
  * - `POST /sqlite3`: `{script: base64, queries: string[]}` -> JSON array with the output of each
  *   query (sqlite3's `-json` rows), after Debian's sqlite3 read the script from standard input
  *   into a new database file. Status 422 with sqlite3's message when the script fails.
+ * - `POST /execute`: an SQL file, run with `wrangler d1 execute --local --file` in a new database.
+ *   Status 422 with wrangler's message when it fails.
  * - `GET /pause`: an answer from outside the process. While one is on its way, timers and other
  *   work get their turn, as they do with a database at the other end of a network.
  */
 export async function witness(request: Request): Promise<Response> {
 	const { pathname } = new URL(request.url);
 	if (pathname === '/split') return Response.json(splitSqlQuery(await request.text()));
+	if (pathname === '/execute') return execute(await request.text());
 	if (pathname === '/pause') return new Response('', { status: 204 });
 	if (pathname !== '/sqlite3') return new Response('no such witness', { status: 404 });
 
@@ -33,6 +36,21 @@ export async function witness(request: Request): Promise<Response> {
 		if (stderr) return new Response(stderr, { status: 422 });
 		const { stdout } = await sqlite3(['-json', '-readonly', database], queries.map(asked).join(''));
 		return Response.json(stdout.split(separator).slice(0, -1).map(answered));
+	} catch (error) {
+		return new Response(String((error as { stderr?: string }).stderr || error), { status: 422 });
+	} finally {
+		await rm(folder, { recursive: true, force: true });
+	}
+}
+
+async function execute(sql: string): Promise<Response> {
+	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-witness-'));
+	try {
+		const file = join(folder, 'backup.sql');
+		await writeFile(file, sql);
+		const target = ['--local', '--persist-to', folder, '--yes', '--file', file];
+		await run('wrangler', ['d1', 'execute', 'DB', ...target], { maxBuffer: 512 * 1024 * 1024 });
+		return new Response(null, { status: 204 });
 	} catch (error) {
 		return new Response(String((error as { stderr?: string }).stderr || error), { status: 422 });
 	} finally {

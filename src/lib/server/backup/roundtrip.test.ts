@@ -56,6 +56,14 @@ describe('named cases', () => {
 	});
 });
 
+describe('wrangler d1 execute --local --file', () => {
+	test.for(cases)('takes: $name', { timeout: 120_000 }, async ({ statements }) => {
+		const body = new TextDecoder().decode(await backupOf(statements));
+		const response = await env.WITNESS.fetch('http://witness/execute', { method: 'POST', body });
+		expect(await response.text()).toBe('');
+	});
+});
+
 describe('generated databases', () => {
 	const random = settings(300);
 
