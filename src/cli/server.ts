@@ -13,6 +13,8 @@ export interface ServerOptions {
 	port?: number;
 	/** Variables and secrets of the Worker. When given, no `.env` file is read. */
 	vars?: Record<string, string>;
+	/** Variables that go before those of `.env`. */
+	overrides?: Record<string, string>;
 }
 
 export interface Server {
@@ -35,7 +37,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 	const args = ['pages', 'dev', '.svelte-kit/cloudflare', '--ip', '127.0.0.1'];
 	args.push('--port', String(port), '--inspector-port', String(await freePort()));
 	if (options.persistTo) args.push('--persist-to', options.persistTo);
-	for (const [name, value] of Object.entries(options.vars ?? {})) {
+	for (const [name, value] of Object.entries({ ...options.vars, ...options.overrides })) {
 		args.push('--binding', `${name}=${value}`);
 	}
 	const env = { ...process.env };
@@ -47,6 +49,10 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 	child.stdout.on('data', (data) => (output += data));
 	child.stderr.on('data', (data) => (output += data));
 	child.on('error', (error) => (output += String(error)));
+
+	const killAtExit = () => killGroup(child);
+	process.once('exit', killAtExit);
+	child.once('close', () => process.off('exit', killAtExit));
 
 	const url = `http://127.0.0.1:${port}`;
 	const stop = () => stopGroup(child);
@@ -97,12 +103,15 @@ async function answers(url: string, child: ChildProcess): Promise<boolean> {
 }
 
 async function stopGroup(child: ChildProcess): Promise<void> {
-	if (child.pid === undefined) return;
 	const closed = once(child, 'close');
+	if (killGroup(child)) await closed;
+}
+
+/** False when the group is gone already. */
+function killGroup({ pid }: ChildProcess): boolean {
 	try {
-		process.kill(-child.pid, 'SIGKILL');
+		return pid !== undefined && process.kill(-pid, 'SIGKILL');
 	} catch {
-		return; // the group is gone already
+		return false;
 	}
-	await closed;
 }

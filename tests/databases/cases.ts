@@ -343,6 +343,13 @@ function schemas(): Case[] {
 			`INSERT INTO t VALUES (${times(100, (at) => `${String(at)} / 4.0`).join(', ')})`,
 		),
 		of(
+			'integers beside reals in wide and in long rows',
+			`CREATE TABLE wide (r REAL, ${times(60, (at) => `i${String(at)} INTEGER`).join(', ')})`,
+			`INSERT INTO wide VALUES (0.5, ${times(60, (at) => `9007199254740993 + ${String(at)}`).join(', ')})`,
+			'CREATE TABLE long (r REAL, i INTEGER, n NUMERIC, b BLOB)',
+			'INSERT INTO long VALUES (0.5, 9223372036854775807, -9007199254740993, zeroblob(100000))',
+		),
+		of(
 			'triggers that do harm when they fire',
 			'CREATE TABLE t (id INTEGER PRIMARY KEY, v)',
 			'CREATE TABLE log (event)',

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { D1Result } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
 import { quoteName } from './literals.ts';
+import { textWarnings } from './texts.ts';
 
 /** A row of `sqlite_schema` that a backup carries. */
 export interface SchemaObject {
@@ -59,7 +60,7 @@ export interface Catalog {
 	references: Map<string, ForeignKey[]>;
 	/** What this backup cannot carry, as sentences for people. */
 	warnings: string[];
-	/** SHA-256 over all objects, line ends as LF: restoring tools turn CR LF in a schema into LF. */
+	/** SHA-256 over all objects; line ends count as LF, which restoring tools turn CR LF into. */
 	sha256: string;
 }
 
@@ -129,7 +130,7 @@ export async function readCatalog(run: RunBatch): Promise<Catalog> {
 		// The shadow tables of a virtual table come and go with it.
 		if (object.type === 'table' && row?.['type'] === 'shadow') continue;
 		catalog.objects.push(object);
-		warnAboutText(object, catalog.warnings);
+		catalog.warnings.push(...textWarnings(object));
 		if (object.type !== 'table') continue;
 
 		const tableColumns = columns.get(object.name) ?? [];
@@ -154,10 +155,13 @@ export const SEQUENCE: Table = {
 	key: { kind: 'rowid', name: 'rowid' },
 };
 
-/** SHA-256, in hexadecimal, over every object's type, name, table and text. */
+/**
+ * SHA-256, in hexadecimal, over every object's type, name, table and text. SQLite keeps the line
+ * end that has to follow a comment at the end of a definition, so that does not count.
+ */
 function schemaDigest(objects: SchemaObject[]): string {
 	const lines = objects.map(({ type, name, table, sql }) =>
-		JSON.stringify([type, name, table, sql.replaceAll('\r\n', '\n')]),
+		JSON.stringify([type, name, table, sql.replaceAll('\r\n', '\n').trimEnd()]),
 	);
 	return createHash('sha256').update(lines.sort().join('\n')).digest('hex');
 }
@@ -358,17 +362,4 @@ function unquote(text: string): string {
 	if (open === '[') return text.slice(1, -1);
 	if (open !== '"' && open !== "'" && open !== '`') return text;
 	return text.slice(1, -1).replaceAll(open + open, open);
-}
-
-function warnAboutText({ type, name, sql }: SchemaObject, warnings: string[]): void {
-	if (sql.includes('\r')) {
-		warnings.push(
-			`The definition of ${type} ${quoteName(name)} holds carriage returns, which sqlite3 and wrangler may turn into plain line ends on a restore.`,
-		);
-	}
-	if (sql.includes('BEGIN TRANSACTION')) {
-		warnings.push(
-			`The definition of ${type} ${quoteName(name)} holds the words BEGIN TRANSACTION, which \`wrangler d1 execute --local\` cuts out of a file.`,
-		);
-	}
 }

@@ -1,6 +1,7 @@
 import { type Catalog, type ForeignKey, type Row, type SchemaObject, SEQUENCE } from './catalog.ts';
 import { literal, quoteName, quoteText } from './literals.ts';
 import type { Reader } from './reader.ts';
+import { statement } from './texts.ts';
 
 /*
  * The schema's part of the file, in the order that rebuilds it. `scratch` is the name of a table
@@ -73,12 +74,6 @@ function sequenceTable({ tables }: Catalog, scratch: string): string[] {
 		`CREATE TABLE ${name} (id INTEGER PRIMARY KEY AUTOINCREMENT);\n`,
 		`DROP TABLE ${name};\n`,
 	];
-}
-
-/** A definition as `sqlite_schema` keeps it: without the semicolon, perhaps ending in a comment. */
-function statement({ sql }: SchemaObject): string {
-	const lastLine = sql.slice(sql.lastIndexOf('\n') + 1);
-	return lastLine.includes('--') ? `${sql}\n;\n` : `${sql};\n`;
 }
 
 function isVirtual({ sql }: SchemaObject): boolean {

@@ -338,9 +338,12 @@ function unpivotedRow(table: Table, print: (column: string) => string): string {
 	return `(${unpivoted(table)} SELECT iif(sum(${octets('v')})<=${MAX_PRINTED_OCTETS},${row},NULL) FROM u)`;
 }
 
-/** A row's values one below the other, as column `v` of `u`. */
+/**
+ * A row's values one below the other, as column `v` of `u`. The plus takes away the columns'
+ * affinity: that of the first would turn the values of all others into its own kind.
+ */
 function unpivoted(table: Table): string {
 	const values = table.columns.map(quoteName);
 	if (table.rowid) values.unshift(table.rowid);
-	return `WITH u(v) AS (VALUES ${values.map((value) => `(${value})`).join(',')})`;
+	return `WITH u(v) AS (VALUES ${values.map((value) => `(+${value})`).join(',')})`;
 }

@@ -35,8 +35,17 @@ const TOO_MUCH = [
 /** The database was written to while it was being read: what was read so far is no state it had. */
 export class SnapshotChanged extends Error {}
 
-/** The query's result was more than D1 gives at once; a smaller page may pass. */
-export class ResultTooLarge extends Error {}
+/** `result_too_large` (500): more than D1 gives at once; a smaller page may pass. */
+export class ResultTooLarge extends LifeboatError {
+	constructor(cause: unknown) {
+		super('The database gave up on a query whose result was too large.', {
+			code: 'result_too_large',
+			status: 500,
+			hint: "Look at the function's log for the reason; a single row may be too large for D1.",
+			cause,
+		});
+	}
+}
 
 /** What reading cost so far. */
 export interface ReadingCost {
@@ -133,7 +142,7 @@ function writesOfLocalBookmarks(bookmark: string | null): number {
 function classify(error: unknown): 'transient' | Error {
 	const message = error instanceof Error ? error.message : String(error);
 	if (TOO_MUCH.some((text) => message.includes(text))) {
-		return new ResultTooLarge(message, { cause: error });
+		return new ResultTooLarge(error);
 	}
 	if (TRANSIENT.some((text) => message.includes(text))) return 'transient';
 	// A table that the catalog knew is gone: someone changed the schema meanwhile.

@@ -7,6 +7,8 @@ import { maxRowBytes, RowDigest, type Scratch, Statements, writeLongRow } from '
 
 /** A database up to this size is tried in one batch: its literals may take a few times as much. */
 const SMALL_DATABASE_BYTES = 1_000_000;
+/** Tables up to which one batch reads them all: each is a statement of up to 100,000 bytes. */
+const SMALL_DATABASE_TABLES = 100;
 
 /** What a dump is told from outside. */
 export interface DumpOptions {
@@ -94,6 +96,7 @@ async function trySmallDatabase(
 	tables: { table: Table; maxRowBytes: number }[],
 ): Promise<Page[] | null> {
 	if (reader.databaseBytes > SMALL_DATABASE_BYTES) return null;
+	if (tables.length > SMALL_DATABASE_TABLES) return null;
 	try {
 		return await readFirstPages(reader, tables);
 	} catch (error) {

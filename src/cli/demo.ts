@@ -1,0 +1,250 @@
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { BackupApi } from './demo/api.ts';
+import { isBuilt } from './demo/build.ts';
+import { compareDatabases, type Comparison } from './demo/compare.ts';
+import { openDatabase } from './demo/database.ts';
+import { run } from './demo/run.ts';
+import { loadSample } from './demo/sample.ts';
+import { Steps } from './demo/steps.ts';
+import { parseEnv } from './env.ts';
+import { migrate, type Server, startServer } from './server.ts';
+
+/** Where wrangler keeps the embedded D1 and R2 (wrangler: --persist-to). */
+const STATE = '.wrangler/state';
+const SETUP = fileURLToPath(new URL('setup.ts', import.meta.url));
+const USUAL_PORT = 5173;
+/** Without these the app's pages only say that they are missing. */
+const SIGN_IN_SETTINGS = ['GITHUB_ID', 'GITHUB_SECRET'];
+/** What a shell reports of a program that Ctrl-C has ended. */
+const INTERRUPTED = 130;
+
+const HELP = `Usage: npm run demo [-- --exit]
+
+Runs the app here, on D1 and R2 as they are embedded in wrangler, and proves one backup: fills
+tables whose names begin with demo_, makes a backup over HTTP, restores it into another database,
+and compares the two. Then the app keeps running until Ctrl-C.
+
+Works in the current folder: .env gets secrets where it has none, .wrangler/state holds the data.
+
+  --exit  end after the comparison: status 0, or 1 when something differs
+  --help  show this
+`;
+
+async function main(): Promise<void> {
+	const options = { exit: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
+	const { values } = parseArgs({ options });
+	if (values.help) return console.log(HELP);
+	const interruption = new AbortController();
+	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+		process.on(name, () => interruption.abort());
+	}
+	try {
+		await demonstrate({ keepRunning: !values.exit, signal: interruption.signal });
+	} catch (error) {
+		if (!interruption.signal.aborted) throw error;
+		console.error('Stopped.');
+		process.exitCode = INTERRUPTED;
+	}
+}
+
+async function demonstrate(options: { keepRunning: boolean; signal: AbortSignal }): Promise<void> {
+	const { keepRunning, signal } = options;
+	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-demo-'));
+	// At exit, which comes even when a signal comes while a database is open.
+	process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+	const steps = new Steps(signal);
+	let server: Server | undefined;
+	try {
+		await prepare(steps, signal);
+		server = await start(steps);
+		const fetched = join(folder, 'backup.sql');
+		const file = await backUp(steps, new BackupApi(server.url, signal), fetched);
+		const { differences } = await restore(steps, fetched, join(folder, 'state'), signal);
+		console.log(`\n${steps}\n`);
+		if (differences.length > 0) {
+			console.error(`The copy differs:\n${differences.join('\n')}`);
+			process.exitCode = 1;
+		} else if (keepRunning) {
+			await leaveRunning(server, file, signal);
+		}
+	} catch (error) {
+		if (server && !signal.aborted) console.error(`What the app printed:\n${server.output()}`);
+		throw error;
+	} finally {
+		await server?.stop();
+	}
+}
+
+/** Makes everything that the app needs before it starts. */
+async function prepare(steps: Steps, signal: AbortSignal): Promise<void> {
+	await steps.take(
+		'settings',
+		'secrets in .env',
+		() => run(process.execPath, [SETUP], { signal }),
+		(said) => said.split('.\n')[0] ?? '',
+	);
+	await steps.take(
+		'build',
+		'vite build',
+		async () => {
+			const built = await isBuilt();
+			if (!built) await run('vite', ['build'], { signal });
+			return built;
+		},
+		(built) => (built ? 'nothing to do' : 'done'),
+	);
+	await steps.take(
+		'fill',
+		'migrations and sample data',
+		async () => {
+			await migrate(STATE);
+			await using opened = await openDatabase(STATE);
+			await loadSample(opened.database);
+		},
+		() => 'done',
+	);
+}
+
+async function start(steps: Steps): Promise<Server> {
+	const overrides = await signInStandIns();
+	const port = (await isFree(USUAL_PORT)) ? { port: USUAL_PORT } : {};
+	return steps.take(
+		'start',
+		'wrangler pages dev',
+		() => startServer({ persistTo: STATE, overrides, ...port }),
+		({ url }) => url,
+	);
+}
+
+/** Makes a backup, fetches its file to `path`, and returns the file's name in the bucket. */
+async function backUp(steps: Steps, api: BackupApi, path: string): Promise<string> {
+	const {
+		name,
+		files: [file = ''],
+	} = await steps.take(
+		'back up',
+		'POST /api/backup, code from genTotp.js',
+		() => api.create(),
+		({ rows, sqlBytes }) => `${count(rows)} rows, ${count(sqlBytes)} bytes of SQL`,
+	);
+	await steps.take(
+		'list',
+		'GET /api/backup',
+		async () => {
+			const backups = await api.list();
+			if (backups[0]?.name !== name) throw new Error(`The list does not begin with ${name}.`);
+			return backups;
+		},
+		(backups) => `${backups.length} listed, this one first`,
+	);
+	await steps.take(
+		'fetch',
+		'GET /api/backup/FILE',
+		async () => {
+			const { volumes } = await api.manifest(name);
+			const sha256 = await api.download(file, path);
+			if (sha256 !== volumes[0]?.sha256) {
+				throw new Error("The fetched file's SHA-256 is not the manifest's.");
+			}
+		},
+		() => 'SHA-256 as in the manifest',
+	);
+	return file;
+}
+
+/** Restores a file into a database in the folder `copy`, and compares that with the app's. */
+async function restore(
+	steps: Steps,
+	file: string,
+	copy: string,
+	signal: AbortSignal,
+): Promise<Comparison> {
+	await steps.take(
+		'restore',
+		'wrangler d1 execute DB --local --file FILE',
+		() => {
+			const target = ['d1', 'execute', 'DB', '--local', '--persist-to', copy];
+			return run('wrangler', [...target, '--file', file, '--yes'], { signal });
+		},
+		() => 'into another database',
+	);
+	return steps.take(
+		'compare',
+		'every row, definition and search',
+		async () => {
+			await using before = await openDatabase(STATE);
+			await using after = await openDatabase(copy);
+			return await compareDatabases(before.database, after.database);
+		},
+		({ tables, rows, searches, differences }) =>
+			differences.length > 0
+				? 'different: see below'
+				: `${tables} tables, ${count(rows)} rows, ${searches} searches: same`,
+	);
+}
+
+/** Something for each setting that `.env` lacks. GitHub turns it down, but the home page shows. */
+async function signInStandIns(): Promise<Record<string, string>> {
+	const values = parseEnv(await readFile('.env', 'utf8'));
+	const missing = SIGN_IN_SETTINGS.filter((name) => !values[name]?.trim());
+	return Object.fromEntries(missing.map((name) => [name, 'missing']));
+}
+
+async function isFree(port: number): Promise<boolean> {
+	const server = createServer().listen(port, '127.0.0.1');
+	const free = await once(server, 'listening').then(
+		() => true,
+		() => false,
+	);
+	server.close();
+	return free;
+}
+
+async function leaveRunning(
+	{ url, pid }: Server,
+	file: string,
+	signal: AbortSignal,
+): Promise<void> {
+	console.log(next(url, file));
+	while (!signal.aborted) {
+		if (!isRunning(pid)) throw new Error('The app has ended by itself.');
+		await sleep(500);
+	}
+}
+
+function isRunning(pid: number): boolean {
+	try {
+		return process.kill(pid, 0);
+	} catch {
+		return false;
+	}
+}
+
+function count(number: number): string {
+	return number.toLocaleString('en');
+}
+
+function next(url: string, file: string): string {
+	const curl = 'curl -H "Authorization: Bearer $(node genTotp.js)"';
+	return `The app is running at ${url} until Ctrl-C. In another terminal, in this folder:
+
+  ${curl} -X POST ${url}/api/backup
+  ${curl} ${url}/api/backup
+  ${curl} -o backup.sql ${url}/api/backup/${file}
+
+Signing in needs GITHUB_ID and GITHUB_SECRET in .env: see docs/deploy.md.
+`;
+}
+
+main().catch((error: unknown) => {
+	console.error(error instanceof Error ? error.message : error);
+	process.exitCode = 1;
+});

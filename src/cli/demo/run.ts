@@ -1,0 +1,23 @@
+import { execFile, type ExecFileException } from 'node:child_process';
+import { promisify } from 'node:util';
+
+const execute = promisify(execFile);
+
+/** Runs a program to its end and returns what it printed. Throws with what it said when it fails. */
+export async function run(
+	command: string,
+	args: string[],
+	options: { signal: AbortSignal; env?: NodeJS.ProcessEnv },
+): Promise<string> {
+	try {
+		const { stdout } = await execute(command, args, { ...options, maxBuffer: Infinity });
+		return stdout;
+	} catch (error) {
+		options.signal.throwIfAborted();
+		const { code, stdout = '', stderr = '', message } = error as ExecFileException;
+		if (code === 'ENOENT') {
+			throw new Error(`There is no ${command}: use \`npm run demo\`.`, { cause: error });
+		}
+		throw new Error(`${stdout}\n${stderr}`.trim() || message, { cause: error });
+	}
+}

@@ -1,0 +1,44 @@
+import type { SchemaObject } from './catalog.ts';
+import { quoteName } from './literals.ts';
+
+/*
+ * The text of definitions. It is kept to the letter, so what a tool makes of it on a restore can
+ * only be foreseen, not prevented.
+ */
+
+/** Quoted names and texts, and comments that end (SQLite: SQL Comment Syntax). */
+const CLOSED =
+	/'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*\n|\/\*[\s\S]*?\*\//g;
+
+/** A definition as `sqlite_schema` keeps it, as a statement: it may end within a comment. */
+export function statement({ sql }: Pick<SchemaObject, 'sql'>): string {
+	const [open] = /--|\/\*/.exec(sql.replace(CLOSED, ' ')) ?? [];
+	if (open === '--') return `${sql}\n;\n`;
+	return open === '/*' ? `${sql}*/;\n` : `${sql};\n`;
+}
+
+/** What a restoring tool may change in a definition, as sentences for people. */
+export function textWarnings({ type, name, sql }: SchemaObject): string[] {
+	const definition = `The definition of ${type} ${quoteName(name)}`;
+	const rest = sql.replace(CLOSED, ' ');
+	const warnings: string[] = [];
+	if (sql.includes('\r')) {
+		warnings.push(
+			`${definition} holds carriage returns, which sqlite3 and wrangler may turn into plain line ends on a restore.`,
+		);
+	}
+	if (sql.includes('BEGIN TRANSACTION')) {
+		warnings.push(
+			`${definition} holds the words BEGIN TRANSACTION, which \`wrangler d1 execute --local\` cuts out of a file.`,
+		);
+	}
+	if (/\n[ \t]*(?:\/|go)[ \t]*\n/i.test(rest)) {
+		warnings.push(
+			`${definition} has a line with nothing but "/" or "go", which the sqlite3 shell takes for the end of a statement.`,
+		);
+	}
+	if (/--|\/\*/.exec(rest)?.[0] === '/*') {
+		warnings.push(`${definition} ends in an open comment, which is closed on a restore.`);
+	}
+	return warnings;
+}
