@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { D1Result } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
 import { quoteName } from './literals.ts';
-import { textWarnings } from './texts.ts';
+import { textWarnings, virtualTable } from './texts.ts';
 
 /** A row of `sqlite_schema` that a backup carries. */
 export interface SchemaObject {
@@ -337,29 +337,4 @@ function addVirtualTable(
 	catalog.warnings.push(
 		`The full-text table ${quoteName(name)} takes its contents from ${quoteName(content)}, which does not exist: its index is not kept.`,
 	);
-}
-
-const QUOTED = String.raw`"(?:[^"]|"")*"|'(?:[^']|'')*'|\[[^\]]*\]|` + '`(?:[^`]|``)*`';
-const VIRTUAL_TABLE = new RegExp(
-	String.raw`^CREATE VIRTUAL TABLE\s+(?:${QUOTED}|[^\s"'\[]+)\s*USING\s+(${QUOTED}|\w+)\s*(?:\(([\s\S]*)\))?\s*$`,
-	'i',
-);
-const ARGUMENT = new RegExp(`(?:${QUOTED}|[^,"'\`\\[])+`, 'g');
-
-/** The module of a virtual table and its `name = value` arguments (SQLite: FTS5, "Options"). */
-function virtualTable(sql: string): { module: string; options: Map<string, string> } {
-	const [, module = '', text = ''] = VIRTUAL_TABLE.exec(sql) ?? [];
-	const options = new Map<string, string>();
-	for (const argument of text.match(ARGUMENT) ?? []) {
-		const [, name, value] = /^\s*(\w+)\s*=\s*([\s\S]*?)\s*$/.exec(argument) ?? [];
-		if (name !== undefined && value !== undefined) options.set(name.toLowerCase(), unquote(value));
-	}
-	return { module: unquote(module).toLowerCase(), options };
-}
-
-function unquote(text: string): string {
-	const open = text[0];
-	if (open === '[') return text.slice(1, -1);
-	if (open !== '"' && open !== "'" && open !== '`') return text;
-	return text.slice(1, -1).replaceAll(open + open, open);
 }

@@ -6,9 +6,10 @@ import { quoteName } from './literals.ts';
  * only be foreseen, not prevented.
  */
 
-/** Quoted names and texts, and comments that end (SQLite: SQL Comment Syntax). */
-const CLOSED =
-	/'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*\n|\/\*[\s\S]*?\*\//g;
+/** Quoted names and texts (SQLite: Keywords). */
+const QUOTED = String.raw`"(?:[^"]|"")*"|'(?:[^']|'')*'|\[[^\]]*\]|` + '`(?:[^`]|``)*`';
+/** The same, and comments that end (SQLite: SQL Comment Syntax). */
+const CLOSED = new RegExp(String.raw`${QUOTED}|--[^\n]*\n|/\*[\s\S]*?\*/`, 'g');
 
 /** A definition as `sqlite_schema` keeps it, as a statement: it may end within a comment. */
 export function statement({ sql }: Pick<SchemaObject, 'sql'>): string {
@@ -41,4 +42,28 @@ export function textWarnings({ type, name, sql }: SchemaObject): string[] {
 		warnings.push(`${definition} ends in an open comment, which is closed on a restore.`);
 	}
 	return warnings;
+}
+
+const VIRTUAL_TABLE = new RegExp(
+	String.raw`^CREATE VIRTUAL TABLE\s+(?:${QUOTED}|[^\s"'\[]+)\s*USING\s+(${QUOTED}|\w+)\s*(?:\(([\s\S]*)\))?\s*$`,
+	'i',
+);
+const ARGUMENT = new RegExp(`(?:${QUOTED}|[^,"'\`\\[])+`, 'g');
+
+/** The module of a virtual table and its `name = value` arguments (SQLite: FTS5, "Options"). */
+export function virtualTable(sql: string): { module: string; options: Map<string, string> } {
+	const [, module = '', text = ''] = VIRTUAL_TABLE.exec(sql) ?? [];
+	const options = new Map<string, string>();
+	for (const argument of text.match(ARGUMENT) ?? []) {
+		const [, name, value] = /^\s*(\w+)\s*=\s*([\s\S]*?)\s*$/.exec(argument) ?? [];
+		if (name !== undefined && value !== undefined) options.set(name.toLowerCase(), unquote(value));
+	}
+	return { module: unquote(module).toLowerCase(), options };
+}
+
+function unquote(text: string): string {
+	const open = text[0];
+	if (open === '[') return text.slice(1, -1);
+	if (open !== '"' && open !== "'" && open !== '`') return text;
+	return text.slice(1, -1).replaceAll(open + open, open);
 }
