@@ -343,6 +343,13 @@ function schemas(): Case[] {
 			`INSERT INTO t VALUES (${times(100, (at) => `${String(at)} / 4.0`).join(', ')})`,
 		),
 		of(
+			'boxes of an R*Tree',
+			'CREATE VIRTUAL TABLE box USING rtree(id, left, right, top, bottom, +name TEXT)',
+			`INSERT INTO box VALUES (-5, 0.1, 0.2, 1e10, 2e10, 'a'), (9007199254740993, -1, 1, 3, 3.5, NULL)`,
+			'CREATE VIRTUAL TABLE cell USING rtree_i32(id, low, high)',
+			'INSERT INTO cell VALUES (1, -2147483648, 2147483647), (7, 16777217, 16777219)',
+		),
+		of(
 			'integers beside reals in wide and in long rows',
 			`CREATE TABLE wide (r REAL, ${times(60, (at) => `i${String(at)} INTEGER`).join(', ')})`,
 			`INSERT INTO wide VALUES (0.5, ${times(60, (at) => `9007199254740993 + ${String(at)}`).join(', ')})`,
