@@ -23,6 +23,8 @@ const NEXT = `Next, each with the value that stands in ${FILE}:
   npx wrangler pages secret put TOTP_SECRET    for the deployed app
   npx wrangler pages secret put AUTH_SECRET    for the deployed app
   gh secret set TOTP_SECRET                    for the scheduled backups on GitHub
+and the app's address, for the same:
+  gh variable set BACKUP_URL --body https://app.example.com
 
 node genTotp.js prints the current code.
 `;
