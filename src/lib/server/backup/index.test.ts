@@ -124,6 +124,22 @@ describe('a backup', () => {
 		expect(cost.rowsRead).toBeLessThan(50000 * 1.01);
 	});
 
+	test('goes on with smaller pages where rows suddenly are long', async () => {
+		const rows = (from: number, to: number, text: string) =>
+			`WITH RECURSIVE n (i) AS (VALUES (${from}) UNION ALL SELECT i + 1 FROM n WHERE i < ${to}) INSERT INTO t SELECT i, ${text} FROM n`;
+		await run(
+			`CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)`,
+			rows(1, 1100, `'short'`),
+			rows(1101, 1500, `printf('%080000d', i)`),
+		);
+		const manifest = await createBackup(engine());
+		// One page of all of them would be 32 MB, more than even the embedded D1 gives.
+		expect(manifest.tables).toMatchObject([{ name: 't', rows: 1500 }]);
+		await restoreIntoCopy(await volumeText(manifest.name));
+		const [sums] = await env.COPY.prepare('SELECT count(*), sum(length(x)), sum(x) FROM t').raw();
+		expect(sums).toEqual([1500, 1100 * 5 + 400 * 80_000, (400 * (1101 + 1500)) / 2]);
+	});
+
 	test('changes nothing in the database', async () => {
 		await small();
 		const all = async () =>
