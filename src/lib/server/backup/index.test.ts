@@ -192,6 +192,19 @@ describe('the list', () => {
 		expect(first.backups[0]).toMatchObject({ rows: 6, tables: 4, files: [`${names[0]}.sql`] });
 	});
 
+	test('shows a backup that another tool has copied here without its metadata', async () => {
+		await small();
+		const { name } = await createBackup(engine());
+		const listed = await listBackups(env.MY_BUCKET);
+		const manifest = await env.MY_BUCKET.get(manifestKey(name));
+		await env.MY_BUCKET.put(manifestKey(name), (await manifest?.text()) ?? '');
+		expect(listed.backups).toHaveLength(1);
+		expect(await listBackups(env.MY_BUCKET)).toEqual(listed);
+
+		await env.MY_BUCKET.put(manifestKey(name), 'damaged');
+		expect((await listBackups(env.MY_BUCKET)).backups).toEqual([]);
+	});
+
 	test('an unknown cursor is refused', async () => {
 		await expect(listBackups(env.MY_BUCKET, { cursor: 'full_backup_never' })).rejects.toMatchObject(
 			{

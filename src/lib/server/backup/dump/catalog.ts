@@ -80,7 +80,7 @@ const OBJECTS = `SELECT type, hex(name) AS name, hex(tbl_name) AS tbl, hex(sql) 
  * The statements that {@link readCatalog} needs the results of, to be run in one batch so that
  * they see one state. Joins with pragma functions keep their number apart from that of the tables.
  */
-export const CATALOG_QUERIES = [
+const CATALOG_QUERIES = [
 	OBJECTS,
 	`SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'`,
 	`SELECT m.name AS tbl, x.name, x.type, x.pk, x.hidden FROM sqlite_schema m JOIN pragma_table_xinfo(m.name) x WHERE ${OUR_TABLES} ORDER BY m.rowid, x.cid`,

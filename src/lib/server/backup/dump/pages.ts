@@ -26,7 +26,7 @@ const MAX_PRINTED_OCTETS = 900_000;
 /** Values of a long row up to this many bytes stay where they are, the others go in pieces. */
 const MAX_INLINE_OCTETS = 256;
 /** Bytes of a value in one piece: twice that in hexadecimal, within one statement. */
-export const PIECE_OCTETS = 40_000;
+const PIECE_OCTETS = 40_000;
 /** Bytes of a value read at once, a whole number of pieces: twice that in hexadecimal. */
 const SLICE_OCTETS = 20 * PIECE_OCTETS;
 

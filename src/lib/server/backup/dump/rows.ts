@@ -5,7 +5,7 @@ import { quoteName } from './literals.ts';
 import { type LongRowValue, ROW_SEPARATOR, type Rows } from './pages.ts';
 
 /** D1 takes statements of up to 100,000 bytes (Platform > Limits); the rest is a margin. */
-export const MAX_STATEMENT_BYTES = 90_000;
+const MAX_STATEMENT_BYTES = 90_000;
 /**
  * Rows times columns of one INSERT. SQLite 3.47 in D1 stops at 25,000 opcodes a statement (workerd,
  * sqlite.c++): one a value, one a row, and a few more for those that are no plain literal.

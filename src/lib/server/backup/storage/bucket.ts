@@ -6,6 +6,7 @@ import {
 	type Manifest,
 	manifestKey,
 	NAME_PREFIXES,
+	parseManifest,
 	parseSummary,
 	printManifest,
 	summarize,
@@ -65,7 +66,7 @@ export async function listSummaries(bucket: R2Bucket): Promise<BackupSummary[]> 
 			const options = { prefix, include: ['customMetadata' as const], ...(cursor && { cursor }) };
 			const page = await storageCall(() => bucket.list(options));
 			for (const object of page.objects) {
-				const summary = summaryOf(object);
+				const summary = await summaryOf(bucket, object);
 				if (summary) summaries.push(summary);
 			}
 			cursor = page.truncated ? page.cursor : undefined;
@@ -99,11 +100,22 @@ export async function readFile(
 	return object !== null && 'body' in object ? object : null;
 }
 
-function summaryOf(object: R2Object): BackupSummary | null {
+/** From the metadata; where another tool has copied the manifest without it, from its text. */
+async function summaryOf(bucket: R2Bucket, object: R2Object): Promise<BackupSummary | null> {
 	const name = backupOfFile(object.key);
 	if (name === null || object.key !== manifestKey(name)) return null;
-	const summary = parseSummary(object.customMetadata?.['summary']);
+	const summary =
+		parseSummary(object.customMetadata?.['summary']) ?? (await readSummary(bucket, object));
 	return summary?.name === name ? summary : null;
+}
+
+async function readSummary(bucket: R2Bucket, { key }: R2Object): Promise<BackupSummary | null> {
+	const text = await storageCall(async () => (await bucket.get(key))?.text());
+	try {
+		return summarize(parseManifest(text ?? ''));
+	} catch {
+		return null; // no manifest of ours, so no backup
+	}
 }
 
 function compare(a: BackupSummary, b: BackupSummary): number {
