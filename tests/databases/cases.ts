@@ -343,6 +343,27 @@ function schemas(): Case[] {
 			`INSERT INTO t VALUES (${times(100, (at) => `${String(at)} / 4.0`).join(', ')})`,
 		),
 		of(
+			'keys named like the short names of a dump',
+			// Large enough that the others are read in several pages.
+			'CREATE TABLE large (b)',
+			'INSERT INTO large VALUES (zeroblob(1200000))',
+			'CREATE TABLE alias (rowid, _rowid_, oid, x, c0 INTEGER PRIMARY KEY)',
+			...times(
+				300,
+				(at) => `INSERT INTO alias VALUES (${String(1000 - at)}, 1, 2, 3, ${String(at)})`,
+			),
+			'CREATE TABLE parts (c1 TEXT, c0 INTEGER, k, s, PRIMARY KEY (c0, c1, k)) WITHOUT ROWID',
+			...times(
+				300,
+				(at) => `INSERT INTO parts VALUES ('${String(at % 7)}', ${String(at)}, ${String(-at)}, 0)`,
+			),
+			'CREATE TABLE k (k, r, h, v, u, s, c0, c1, text, lengths, long, last, changes)',
+			...times(
+				100,
+				(at) => `INSERT INTO k VALUES (${String(at)}, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)`,
+			),
+		),
+		of(
 			'boxes of an R*Tree',
 			'CREATE VIRTUAL TABLE box USING rtree(id, left, right, top, bottom, +name TEXT)',
 			`INSERT INTO box VALUES (-5, 0.1, 0.2, 1e10, 2e10, 'a'), (9007199254740993, -1, 1, 3, 3.5, NULL)`,

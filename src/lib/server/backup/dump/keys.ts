@@ -4,6 +4,9 @@ import { hexLiteral, octets, quoteName, sum } from './literals.ts';
 /*
  * A row's key as text: the literals of its parts, joined with commas. Text is in hexadecimal, so
  * that neither comma nor semicolon can be part of a literal, and integers stay exact.
+ *
+ * The table goes by the name `s`: without it, ORDER BY would take a column named like one of a
+ * page's own short names for that (SQLite: SELECT, "The ORDER BY clause").
  */
 
 /** Bytes of text and blobs in a key up to which it becomes part of a statement. */
@@ -29,9 +32,9 @@ export function keySql(key: Key): string {
 
 /** What {@link keySql} needs from a table: `k` the rowid, or `c0` … the columns of the key. */
 export function keyColumns({ key }: Table): string[] {
-	if (key.kind === 'rowid') return [`${key.name} AS k`];
+	if (key.kind === 'rowid') return [`s.${key.name} AS k`];
 	if (key.kind === 'position') return [];
-	return key.parts.map((part) => `${quoteName(part.column)} AS c${part.index}`);
+	return key.parts.map((part) => `s.${quoteName(part.column)} AS c${part.index}`);
 }
 
 /** The key of a row of a WITHOUT ROWID table, taken from the row's literals; null when too long. */
@@ -52,7 +55,7 @@ export function behind(key: Key, { key: text, offset }: Position, limit: number)
 /** The end of a SELECT, from WHERE on, that gives the row with that key, or at that place. */
 export function only(key: Key, { key: text, offset }: Position): string {
 	if (text === null || key.kind === 'position') return `${orderBy(key)} LIMIT 1 OFFSET ${offset}`;
-	if (key.kind === 'rowid') return `WHERE ${key.name}=${text}`;
+	if (key.kind === 'rowid') return `WHERE s.${key.name}=${text}`;
 	const values = text.split(',').map(withoutAffinity);
 	return `WHERE ${key.parts.map((part, index) => `${column(part)}=${values[index]}`).join(' AND ')}`;
 }
@@ -60,14 +63,14 @@ export function only(key: Key, { key: text, offset }: Position): string {
 /** The order of the key itself, so that no sorting is needed; that of the table without a key. */
 function orderBy(key: Key): string {
 	if (key.kind === 'position') return 'NOT INDEXED';
-	if (key.kind === 'rowid') return `ORDER BY ${key.name}`;
+	if (key.kind === 'rowid') return `ORDER BY s.${key.name}`;
 	const parts = key.parts.map((part) => `${column(part)}${part.descending ? ' DESC' : ''}`);
 	return `ORDER BY ${parts.join(',')}`;
 }
 
 function after(key: Key, text: string): string {
 	if (key.kind === 'position') return 'TRUE';
-	if (key.kind === 'rowid') return `${key.name}>${text}`;
+	if (key.kind === 'rowid') return `s.${key.name}>${text}`;
 	const values = text.split(',').map(withoutAffinity);
 	const [first] = key.parts;
 	const sameDirection = key.parts.every((part) => part.descending === first?.descending);
@@ -86,7 +89,7 @@ function lexicographic([part, ...parts]: KeyPart[], [value, ...values]: string[]
 }
 
 function column({ column: name, collation }: KeyPart): string {
-	return collation === null ? quoteName(name) : `${quoteName(name)} COLLATE ${collation}`;
+	return collation === null ? `s.${quoteName(name)}` : `s.${quoteName(name)} COLLATE ${collation}`;
 }
 
 function toHex(literal: string): string {

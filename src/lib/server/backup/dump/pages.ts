@@ -140,7 +140,7 @@ export async function readLongRow(
 	const value = `iif(${octets('v')}<=${MAX_INLINE_OCTETS},${hexLiteral('v')},typeof(v)||':'||octet_length(v))`;
 	const [result] = await reader.batch([
 		`SELECT (${unpivoted(table)} SELECT group_concat(${value}) FROM u) AS "values",` +
-			`total_changes() AS changes FROM ${quoteName(table.name)} ${address}`,
+			`total_changes() AS changes FROM ${quoteName(table.name)} AS s ${address}`,
 	]);
 	const names = table.rowid ? [table.rowid, ...table.columns] : table.columns;
 	return splitLiterals(String(result?.results[0]?.['values'])).map((text, index) => {
@@ -163,7 +163,7 @@ async function* readPieces(
 ): AsyncGenerator<string, void, void> {
 	for (let start = 0; start < octetCount; start += SLICE_OCTETS) {
 		const [result] = await reader.batch([
-			`SELECT hex(substr(CAST(${column} AS BLOB),${start + 1},${SLICE_OCTETS})) AS slice,total_changes() AS changes FROM ${quoteName(table.name)} ${address}`,
+			`SELECT hex(substr(CAST(${column} AS BLOB),${start + 1},${SLICE_OCTETS})) AS slice,total_changes() AS changes FROM ${quoteName(table.name)} AS s ${address}`,
 		]);
 		const slice = String(result?.results[0]?.['slice']);
 		for (let at = 0; at < slice.length; at += 2 * PIECE_OCTETS) {
@@ -310,7 +310,7 @@ function separatePage(request: PageRequest): string {
 
 /** The rows of a page: their keys, `r` the row as `(literal,…)`, and `h` the same in hexadecimal. */
 function printedRows({ table, position, limit }: PageRequest, { hex = false } = {}): string {
-	const rows = `${quoteName(table.name)} ${behind(table.key, position, limit)}`;
+	const rows = `${quoteName(table.name)} AS s ${behind(table.key, position, limit)}`;
 	if (table.columns.length > MAX_REPEATED_COLUMNS) {
 		const keys = keyColumns(table);
 		const forms = [`${unpivotedRow(table, literal)} AS r`];
@@ -318,7 +318,7 @@ function printedRows({ table, position, limit }: PageRequest, { hex = false } = 
 		return `SELECT ${[...keys, ...forms].join(',')} FROM ${rows}`;
 	}
 	const columns = table.columns.map((name, index) => `${quoteName(name)} AS c${index}`);
-	if (table.key.kind === 'rowid') columns.unshift(`${table.key.name} AS k`);
+	if (table.key.kind === 'rowid') columns.unshift(`s.${table.key.name} AS k`);
 	const forms = [`${repeatedRow(table, literal)} AS r`];
 	if (hex) forms.push(`${repeatedRow(table, hexLiteral)} AS h`);
 	return `SELECT *,${forms.join(',')} FROM(SELECT ${columns.join(',')} FROM ${rows})`;
