@@ -48,6 +48,12 @@ async function lossesOf(statements: readonly Sql[]): Promise<Record<string, stri
 	};
 }
 
+/** Makes a database so large that its tables are read page by page. */
+const LARGE: Sql[] = [
+	['CREATE TABLE "large, so that there are pages" (x)'],
+	['INSERT INTO "large, so that there are pages" VALUES (zeroblob(1100000))'],
+];
+
 const NONE = { tooLong: [], d1: [], sqlite3: [] };
 
 describe('named cases', () => {
@@ -69,8 +75,9 @@ describe('generated databases', () => {
 
 	test('come back as they were', random.test, async () => {
 		await fc.assert(
-			fc.asyncProperty(databases(), async ({ statements }) => {
-				expect(await lossesOf(statements)).toEqual(NONE);
+			fc.asyncProperty(databases(), fc.nat(3), async ({ statements }, dice) => {
+				const more = dice === 0 ? LARGE : [];
+				expect(await lossesOf([...statements, ...more])).toEqual(NONE);
 			}),
 			random.check,
 		);
