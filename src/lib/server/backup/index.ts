@@ -1,6 +1,7 @@
 import type { D1Database, R2Bucket, R2Object, R2ObjectBody } from '@cloudflare/workers-types';
 import { LifeboatError } from '../errors.ts';
-import { Reader, type ReadingCost, type Sleep, SnapshotChanged } from './dump/reader.ts';
+import { d1, type Sleep } from './database.ts';
+import { Reader, type ReadingCost, SnapshotChanged } from './dump/reader.ts';
 import { type DumpProgress, type DumpSummary, writeScript } from './dump/script.ts';
 import {
 	backupName,
@@ -148,7 +149,7 @@ async function dumpOnce(
 	attempt: number,
 	onProgress: (progress: BackupProgress) => void,
 ): Promise<FinishedDump> {
-	const reader = new Reader(database, sleep);
+	const reader = new Reader(d1(database), sleep);
 	const volume = new VolumeWriter(bucket, volumeKey(name, 1));
 	const script = writeScript(reader, {
 		title: title(name),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { D1Result } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
+import type { Row, StatementResult } from '../database.ts';
 import { quoteName } from './literals.ts';
 import { textWarnings, virtualTable } from './texts.ts';
 
@@ -89,9 +89,7 @@ const CATALOG_QUERIES = [
 ];
 
 /** What {@link readCatalog} may ask once it knows the tables: statements in, results out. */
-export type RunBatch = (statements: string[]) => Promise<D1Result<Row>[]>;
-
-export type Row = Record<string, string | number | null>;
+export type RunBatch = (statements: string[]) => Promise<StatementResult[]>;
 
 interface ColumnRow {
 	name: string;

@@ -1,4 +1,5 @@
-import { type Catalog, type ForeignKey, type Row, type SchemaObject, SEQUENCE } from './catalog.ts';
+import type { Row } from '../database.ts';
+import { type Catalog, type ForeignKey, type SchemaObject, SEQUENCE } from './catalog.ts';
 import { literal, quoteName, quoteText } from './literals.ts';
 import type { Reader } from './reader.ts';
 import { statement } from './texts.ts';

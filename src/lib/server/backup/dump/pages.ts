@@ -1,10 +1,9 @@
-import type { Row, Table } from './catalog.ts';
+import type { Row } from '../database.ts';
+import { ROW_SEPARATOR } from '../digest.ts';
+import type { Table } from './catalog.ts';
 import { type Position, behind, keyColumns, keyOfRow, keySql, only } from './keys.ts';
 import { hexLiteral, joinWithCommas, literal, octets, quoteName, sum } from './literals.ts';
 import { type Reader, ResultTooLarge } from './reader.ts';
-
-/** What stands between two rows of a page, and of a statement. */
-export const ROW_SEPARATOR = ',\n';
 
 /**
  * Bytes of SQL that a page aims at. D1 allows 2,000,000 in one value (Platform > Limits), and the

@@ -1,36 +1,13 @@
-import type { D1Database, D1Result } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
-import type { Row } from './catalog.ts';
-
-export type Sleep = (milliseconds: number) => Promise<void>;
-
-/** Tries of one call, the first included (D1 > Best practices > Retry queries: five attempts). */
-const MAX_TRIES = 5;
-/** Longest pause between two tries, in milliseconds (same page: full jitter, capped). */
-const LONGEST_PAUSE_MS = 2_000;
-
-/** D1 > Debug D1 > Error list: errors whose action is "retry", or to wait until the queue is shorter. */
-const TRANSIENT = [
-	'reset because its code was updated',
-	'starting up D1 DB storage caused object to be reset',
-	'D1 DB storage caused object to be reset',
-	'Internal error in D1 DB storage caused object to be reset',
-	'Internal error while starting up D1 DB storage caused object to be reset',
-	'Network connection lost',
-	'Cannot resolve D1 DB due to transient issue on remote node',
-	"Can't read from request stream because client disconnected",
-	'D1 DB is overloaded',
-	'Currently processing a long-running export',
-];
-
-/** Same list: errors that a smaller query may avoid; the first two are SQLite's own. */
-const TOO_MUCH = [
-	'string or blob too big',
-	'out of memory',
-	'exceeded timeout which caused object to be reset',
-	'exceeded its memory limit and was reset',
-	'exceeded its CPU time limit and was reset',
-];
+import {
+	type BatchResult,
+	isTooMuch,
+	messageOf,
+	retrying,
+	type Sleep,
+	type SqlDatabase,
+	type StatementResult,
+} from '../database.ts';
 
 /** The database was written to while it was being read: what was read so far is no state it had. */
 export class SnapshotChanged extends Error {}
@@ -56,19 +33,18 @@ export interface ReadingCost {
 /**
  * Reads a database, never writes. Transient errors are retried, and a fence notices writes by
  * others: every query that returns `total_changes() AS changes` must see the number that the
- * first one saw. That number belongs to one connection, so each call has a session of its own,
- * whose first query goes to the primary (D1 > Worker API > withSession). DDL does not move it,
+ * first one saw. That number belongs to one connection, that of the primary. DDL does not move it,
  * which is why the schema is compared on its own.
  */
 export class Reader {
 	readonly cost: ReadingCost = { queries: 0, rowsRead: 0 };
-	readonly #database: D1Database;
+	readonly #database: SqlDatabase;
 	readonly #sleep: Sleep;
 	#changes: number | null = null;
 	#bookmark: string | null = null;
 	#databaseBytes = 0;
 
-	constructor(database: D1Database, sleep: Sleep) {
+	constructor(database: SqlDatabase, sleep: Sleep) {
 		this.#database = database;
 		this.#sleep = sleep;
 	}
@@ -88,8 +64,8 @@ export class Reader {
 	 *
 	 * Throws {@link SnapshotChanged}, {@link ResultTooLarge}, or a LifeboatError for what D1 refuses.
 	 */
-	batch = async (statements: string[]): Promise<D1Result<Row>[]> => {
-		const { results, bookmark } = await this.#retrying(() => this.#send(statements));
+	batch = async (statements: string[]): Promise<StatementResult[]> => {
+		const { results, bookmark } = await this.#send(statements);
 		this.#bookmark ??= bookmark;
 		this.cost.queries += results.length;
 		for (const { meta, results: rows } of results) {
@@ -101,24 +77,11 @@ export class Reader {
 		return results;
 	};
 
-	async #send(
-		statements: string[],
-	): Promise<{ results: D1Result<Row>[]; bookmark: string | null }> {
-		const session = this.#database.withSession('first-primary');
-		const results = await session.batch<Row>(statements.map((sql) => session.prepare(sql)));
-		return { results, bookmark: session.getBookmark() };
-	}
-
-	async #retrying<T>(call: () => Promise<T>): Promise<T> {
-		for (let attempt = 1; ; attempt++) {
-			try {
-				return await call();
-			} catch (error) {
-				const failure = classify(error);
-				if (failure !== 'transient') throw failure;
-				if (attempt === MAX_TRIES) throw unavailable(error);
-			}
-			await this.#sleep(Math.random() * Math.min(LONGEST_PAUSE_MS, 100 * 2 ** attempt));
+	async #send(statements: string[]): Promise<BatchResult> {
+		try {
+			return await retrying(() => this.#database.batch(statements), this.#sleep);
+		} catch (error) {
+			throw failure(error);
 		}
 	}
 
@@ -139,12 +102,10 @@ function writesOfLocalBookmarks(bookmark: string | null): number {
 	return Number.parseInt(high, 16) * 0xffff_ffff + Number.parseInt(low, 16);
 }
 
-function classify(error: unknown): 'transient' | Error {
-	const message = error instanceof Error ? error.message : String(error);
-	if (TOO_MUCH.some((text) => message.includes(text))) {
-		return new ResultTooLarge(error);
-	}
-	if (TRANSIENT.some((text) => message.includes(text))) return 'transient';
+function failure(error: unknown): Error {
+	if (error instanceof LifeboatError) return error;
+	if (isTooMuch(error)) return new ResultTooLarge(error);
+	const message = messageOf(error);
 	// A table that the catalog knew is gone: someone changed the schema meanwhile.
 	if (/no such (table|column)/.test(message)) return new SnapshotChanged(message, { cause: error });
 	if (message.includes('daily row read limit')) {
@@ -161,16 +122,5 @@ function classify(error: unknown): 'transient' | Error {
 		status: 500,
 		hint: "Look at the function's log for the reason, then try again.",
 		cause: error,
-	});
-}
-
-function unavailable(cause: unknown): LifeboatError {
-	return new LifeboatError('The database did not answer, after several tries.', {
-		code: 'database_unavailable',
-		status: 503,
-		hint: 'Try again in a few minutes.',
-		retryable: true,
-		retryAfter: 60,
-		cause,
 	});
 }

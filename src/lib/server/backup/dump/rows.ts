@@ -1,8 +1,8 @@
-import { createHash, type Hash } from 'node:crypto';
 import { LifeboatError } from '../../errors.ts';
+import { ROW_SEPARATOR, type RowDigest } from '../digest.ts';
 import type { Table } from './catalog.ts';
 import { quoteName } from './literals.ts';
-import { type LongRowValue, ROW_SEPARATOR, type Rows } from './pages.ts';
+import type { LongRowValue, Rows } from './pages.ts';
 
 /** D1 takes statements of up to 100,000 bytes (Platform > Limits); the rest is a margin. */
 const MAX_STATEMENT_BYTES = 90_000;
@@ -22,30 +22,6 @@ const MAX_RESULT_COLUMNS = 100;
 export interface Scratch {
 	name: string;
 	created: boolean;
-}
-
-/** SHA-256 over the rows' literals, joined as in the file. */
-export class RowDigest {
-	rows = 0;
-	bytes = 0;
-	readonly #hash: Hash = createHash('sha256');
-
-	/** Adds whole rows, joined by the separator. */
-	add(sql: Uint8Array | string, rows: number): void {
-		if (this.rows > 0) this.append(ROW_SEPARATOR);
-		this.append(sql);
-		this.rows += rows;
-	}
-
-	/** Adds to the row that was added last. */
-	append(sql: Uint8Array | string): void {
-		this.#hash.update(sql);
-		this.bytes += sql.length;
-	}
-
-	hex(): string {
-		return this.#hash.digest('hex');
-	}
 }
 
 /** Packs rows into INSERT statements: a row goes into the open one if it fits, else into the next. */

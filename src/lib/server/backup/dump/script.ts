@@ -1,9 +1,10 @@
+import { RowDigest, type TableDigest } from '../digest.ts';
 import { type Catalog, readCatalog, SEQUENCE, type Table } from './catalog.ts';
 import { quoteName } from './literals.ts';
 import { definitions, endings, preamble, readFullTextOptions } from './definitions.ts';
 import { type Page, readFirstPages, readLongRow, readRows } from './pages.ts';
 import { type Reader, ResultTooLarge, SnapshotChanged } from './reader.ts';
-import { maxRowBytes, RowDigest, type Scratch, Statements, writeLongRow } from './rows.ts';
+import { maxRowBytes, type Scratch, Statements, writeLongRow } from './rows.ts';
 
 /** A database up to this size is tried in one batch: its literals may take a few times as much. */
 const SMALL_DATABASE_BYTES = 1_000_000;
@@ -25,12 +26,9 @@ export interface DumpProgress {
 	bytes: number;
 }
 
-/** A table as it was dumped: `sha256` over its rows' literals in key order. */
-export interface TableSummary {
-	name: string;
-	rows: number;
+/** A table as it was dumped, with the bytes of its rows. */
+export interface TableSummary extends TableDigest {
 	bytes: number;
-	sha256: string;
 }
 
 /** What a dump has learned about the database. */
