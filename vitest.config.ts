@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 import { witness } from './tests/witness.ts';
 
 // A database of its own for each role a test gives it: the one that is dumped, the one that is
-// restored into.
-const databases = ['DB', 'COPY'];
+// restored into, the one for drills.
+const databases = ['DB', 'COPY', 'DRILL_DB'];
 
 export default defineConfig({
 	test: {

@@ -60,12 +60,36 @@ test('a backup is made, listed and fetched', async () => {
 	const backup = await makeBackup();
 	const list = await curl('/api/backup');
 	expect(list.status).toBe(200);
-	expect(JSON.parse(list.body).backups).toContainEqual(backup);
+	const unproven = { verified: null, drilled: null };
+	expect(JSON.parse(list.body).backups).toContainEqual({ ...backup, ...unproven });
 
 	const manifest = JSON.parse((await curl(`/api/backup/${backup.name}.manifest.json`)).body);
 	const file = await curl(`/api/backup/${backup.files[0]}`);
 	expect(createHash('sha256').update(file.body).digest('hex')).toBe(manifest.volumes[0].sha256);
 	expect(file.body).toContain('CREATE TABLE users');
+});
+
+test('a backup is verified, and the list says so', async () => {
+	const { name, files } = await makeBackup();
+	const prove = (action: string) =>
+		curl(
+			`/api/backup/${files[0]}`,
+			...['-H', 'Content-Type: application/json', '-d', JSON.stringify({ action })],
+		);
+	const { status, body } = await prove('verify');
+	expect(status).toBe(200);
+	const { proof } = JSON.parse(body);
+	expect(proof).toMatchObject({ backup: name, kind: 'verify', proven: true });
+	const list = JSON.parse((await curl('/api/backup')).body);
+	expect(list.backups[0]).toMatchObject({
+		name,
+		verified: { at: proof.finishedAt, proven: true },
+		drilled: null,
+	});
+	const stored = await curl(`/api/backup/${name}.proof-${proof.finishedAt}.json`);
+	expect(JSON.parse(stored.body)).toEqual(proof);
+	const drill = await prove('drill');
+	expect([drill.status, JSON.parse(drill.body).code]).toEqual([409, 'drill_database_missing']);
 });
 
 test('curl goes on where a download broke off', async () => {

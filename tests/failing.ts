@@ -13,17 +13,19 @@ export interface Failures {
 	openUploads(): Promise<string[]>;
 }
 
-/** The database, but its `n`-th call (from 1) fails with `message`. */
+/** The database, but its `n`-th call (from 1) fails with `message`; all later ones too, `forGood`. */
 export function failingDatabase(
 	database: D1Database,
 	n: number,
 	message: string,
+	{ forGood = false } = {},
 ): { database: D1Database; failures: Failures } {
 	const failures: Failures = { failed: 0, openUploads: async () => [] };
 	let calls = 0;
 	const session = (target: D1DatabaseSession) =>
 		intercept(target, ['batch'], (call) => {
-			if (++calls !== n) return call();
+			calls++;
+			if (forGood ? calls < n : calls !== n) return call();
 			failures.failed++;
 			return Promise.reject(new Error(message));
 		});

@@ -6,6 +6,7 @@ declare namespace Cloudflare {
 	interface Env {
 		DB: import('@cloudflare/workers-types').D1Database;
 		COPY: import('@cloudflare/workers-types').D1Database;
+		DRILL_DB: import('@cloudflare/workers-types').D1Database;
 		MY_BUCKET: import('@cloudflare/workers-types').R2Bucket;
 		WITNESS: Fetcher;
 	}

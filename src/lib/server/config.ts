@@ -5,6 +5,7 @@ import { LifeboatError } from './errors.ts';
 export interface Environment {
 	DB?: D1Database;
 	MY_BUCKET?: R2Bucket;
+	DRILL_DB?: D1Database;
 	TOTP_SECRET?: string;
 	AUTH_SECRET?: string;
 	GITHUB_ID?: string;
@@ -55,6 +56,16 @@ export function database(env: Environment | undefined): D1Database {
 	throw missing('The database binding DB is missing.', {
 		code: 'db_binding_missing',
 		hint: 'Add a [[d1_databases]] entry with binding = "DB" to wrangler.toml and deploy again.',
+	});
+}
+
+/** The D1 binding `DRILL_DB`. Throws `drill_database_missing` (409) when there is none. */
+export function drillDatabase(env: Environment | undefined): D1Database {
+	if (env?.DRILL_DB) return env.DRILL_DB;
+	throw new LifeboatError('There is no database to drill in.', {
+		code: 'drill_database_missing',
+		status: 409,
+		hint: 'Add a [[d1_databases]] entry with binding = "DRILL_DB" and an empty database to wrangler.toml and deploy again, or drill elsewhere with `npm run drill`.',
 	});
 }
 

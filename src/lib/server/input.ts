@@ -1,11 +1,11 @@
 import * as v from 'valibot';
 import { LifeboatError } from './errors.ts';
 
-/** Longest body of a call, in bytes: an action and its few arguments. */
-const MAX_BODY_BYTES = 10_000;
+/** Longest body of a call, in bytes: a proof with 20 differences of 300 characters as `\uXXXX`. */
+const MAX_BODY_BYTES = 50_000;
 
 /**
- * The JSON body of a request, checked; `none` when there is no body.
+ * The JSON body of a request, checked; `none` stands for a body that is not there.
  *
  * Throws `body_too_large` (413), `content_type_unsupported` (415) for a body that is not declared
  * as JSON, and `body_invalid` (400).
@@ -13,19 +13,14 @@ const MAX_BODY_BYTES = 10_000;
 export async function readJson<T extends v.GenericSchema>(
 	request: Request,
 	schema: T,
-	none: v.InferOutput<T>,
+	none?: v.InferInput<T>,
 ): Promise<v.InferOutput<T>> {
 	const text = await readText(request);
-	if (text.trim() === '') return none;
-	// A form or an untyped body can be sent from any web page without asking first (CORS).
-	if (!/^application\/json\b/i.test(request.headers.get('Content-Type') ?? '')) {
-		throw new LifeboatError('The body of this call has to be JSON.', {
-			code: 'content_type_unsupported',
-			status: 415,
-			hint: 'Send it with "Content-Type: application/json", or leave the body out.',
-		});
-	}
-	const result = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
+	const empty = text.trim() === '';
+	if (!empty) requireJson(request);
+	const result = empty
+		? v.safeParse(schema, none)
+		: v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
 	if (result.success) return result.output;
 	throw invalid('body_invalid', 'The body of this call is not understood.', result.issues);
 }
@@ -35,6 +30,16 @@ export function readQuery<T extends v.GenericSchema>(url: URL, schema: T): v.Inf
 	const result = v.safeParse(schema, Object.fromEntries(url.searchParams));
 	if (result.success) return result.output;
 	throw invalid('query_invalid', 'The query of this address is not understood.', result.issues);
+}
+
+/** A form or an untyped body can be sent from any web page without asking first (CORS). */
+function requireJson({ headers }: Request): void {
+	if (/^application\/json\b/i.test(headers.get('Content-Type') ?? '')) return;
+	throw new LifeboatError('The body of this call has to be JSON.', {
+		code: 'content_type_unsupported',
+		status: 415,
+		hint: 'Send it with "Content-Type: application/json".',
+	});
 }
 
 async function readText(request: Request): Promise<string> {

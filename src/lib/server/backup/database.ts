@@ -24,6 +24,12 @@ export interface SqlDatabase {
 	batch(statements: SqlStatement[]): Promise<BatchResult>;
 }
 
+/**
+ * The table that says that a restore has not come to its end: while it is there, all else in the
+ * database is what that restore has made so far. No backup carries it.
+ */
+export const RESTORE_MARKER = 'lifeboat_restore';
+
 export type Sleep = (milliseconds: number) => Promise<void>;
 
 /**
@@ -97,6 +103,17 @@ export async function retrying<T>(call: () => Promise<T>, sleep: Sleep): Promise
 /** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
 	return error instanceof Error ? error.message : String(error);
+}
+
+/** `database_error` (500): what a database throws, in our words; one of ours stays as it is. */
+export function databaseError(error: unknown): LifeboatError {
+	if (error instanceof LifeboatError) return error;
+	return new LifeboatError('The database refused a query.', {
+		code: 'database_error',
+		status: 500,
+		hint: "Look at the function's log for the reason, then try again.",
+		cause: error,
+	});
 }
 
 function isTransient(error: unknown): boolean {

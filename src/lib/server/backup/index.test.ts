@@ -6,7 +6,7 @@ import { failingDatabase, failingBucket, type Failures } from '../../../../tests
 import { restoreIntoCopy } from '../../../../tests/restore.ts';
 import { createBackup, describeFile, type Engine, listBackups, openFile } from './index.ts';
 import { manifestKey, parseManifest } from './manifest.ts';
-import { LEASE_MS, LOCK_KEY } from './storage/lock.ts';
+import { LEASE_MS, LOCK_KEYS } from './storage/lock.ts';
 import { PART_BYTES } from './storage/volume.ts';
 
 beforeEach(reset);
@@ -245,7 +245,7 @@ describe('a file', () => {
 
 	test.for([
 		'photo.png',
-		LOCK_KEY,
+		LOCK_KEYS.backup,
 		'full_backup_2026-11-22T00:00:00.000Z.sql',
 		'full_backup_2026-11-22T00:00:00.000Z.sql/../photo.png',
 		'',
@@ -363,7 +363,10 @@ describe('the lock', () => {
 	test('of a backup that died is taken over, and what it left is removed', async () => {
 		await small();
 		const dead = 'full_backup_2026-01-01T00:00:00.000Z';
-		await env.MY_BUCKET.put(LOCK_KEY, JSON.stringify({ name: dead, until: clock + LEASE_MS }));
+		await env.MY_BUCKET.put(
+			LOCK_KEYS.backup,
+			JSON.stringify({ name: dead, until: clock + LEASE_MS }),
+		);
 		await env.MY_BUCKET.put(`${dead}.sql`, 'half');
 		await expect(createBackup(engine())).rejects.toMatchObject({ code: 'backup_running' });
 
@@ -375,14 +378,14 @@ describe('the lock', () => {
 	test('that was abandoned after the manifest was written costs no backup', async () => {
 		await small();
 		const { name } = await createBackup(engine());
-		await env.MY_BUCKET.put(LOCK_KEY, JSON.stringify({ name, until: 0 }));
+		await env.MY_BUCKET.put(LOCK_KEYS.backup, JSON.stringify({ name, until: 0 }));
 		await createBackup(engine());
 		expect((await listBackups(env.MY_BUCKET)).backups).toHaveLength(2);
 		expect(await volumeText(name)).not.toBe('');
 	});
 
 	test('that is no text of ours is taken over', async () => {
-		await env.MY_BUCKET.put(LOCK_KEY, 'x');
+		await env.MY_BUCKET.put(LOCK_KEYS.backup, 'x');
 		await expect(createBackup(engine())).resolves.toBeTruthy();
 	});
 
@@ -394,8 +397,8 @@ describe('the lock', () => {
 			get(target, property) {
 				if (property !== 'put') return Reflect.get(target, property).bind(target);
 				return async (key: string, ...rest: [never, never]) => {
-					if (key === LOCK_KEY && taken) await target.put(LOCK_KEY, 'stolen');
-					if (key === LOCK_KEY) taken = true;
+					if (key === LOCK_KEYS.backup && taken) await target.put(LOCK_KEYS.backup, 'stolen');
+					if (key === LOCK_KEYS.backup) taken = true;
 					return target.put(key, ...rest);
 				};
 			},
@@ -404,8 +407,8 @@ describe('the lock', () => {
 			code: 'lock_lost',
 			status: 409,
 		});
-		expect(await keys()).toEqual([LOCK_KEY]);
-		await env.MY_BUCKET.delete(LOCK_KEY);
+		expect(await keys()).toEqual([LOCK_KEYS.backup]);
+		await env.MY_BUCKET.delete(LOCK_KEYS.backup);
 		await expect(createBackup(slow)).resolves.toBeTruthy();
 	});
 });

@@ -5,16 +5,17 @@ import { Reader, type ReadingCost, SnapshotChanged } from './dump/reader.ts';
 import { type DumpProgress, type DumpSummary, writeScript } from './dump/script.ts';
 import {
 	backupName,
-	type BackupSummary,
 	ENGINE_VERSION,
+	type ListedBackup,
 	type Manifest,
 	volumeKey,
 } from './manifest.ts';
 import {
+	backupNotFound,
 	type ByteRange,
 	commitManifest,
 	findFile,
-	listSummaries,
+	listStored,
 	readFile,
 	removeAbandoned,
 	requireUnused,
@@ -58,7 +59,7 @@ export async function createBackup(
 	const { bucket, now } = engine;
 	const startedAt = now();
 	const name = backupName('full', new Date(startedAt));
-	const lock = await acquireLock(bucket, name, now);
+	const lock = await acquireLock(bucket, 'backup', name, now);
 	try {
 		if (lock.abandoned !== null) await removeAbandoned(bucket, lock.abandoned);
 		await requireUnused(bucket, name);
@@ -76,8 +77,8 @@ export async function listBackups(
 		cursor,
 		limit = DEFAULT_PAGE,
 	}: { cursor?: string | undefined; limit?: number | undefined } = {},
-): Promise<{ backups: BackupSummary[]; cursor: string | null }> {
-	const all = await listSummaries(bucket);
+): Promise<{ backups: ListedBackup[]; cursor: string | null }> {
+	const all = await listStored(bucket);
 	const start = cursor === undefined ? 0 : all.findIndex((backup) => backup.name === cursor) + 1;
 	if (cursor !== undefined && start === 0) throw unknownCursor();
 	const backups = all.slice(start, start + limit);
@@ -88,7 +89,7 @@ export async function listBackups(
 /** What is known of a backup's file without reading it. Throws `backup_not_found` (404). */
 export async function describeFile(bucket: R2Bucket, fileName: string): Promise<R2Object> {
 	const file = await findFile(bucket, fileName);
-	if (file === null) throw notFound();
+	if (file === null) throw backupNotFound();
 	return file;
 }
 
@@ -99,7 +100,7 @@ export async function openFile(
 	range?: ByteRange,
 ): Promise<R2ObjectBody> {
 	const object = await readFile(bucket, file.key, file.etag, range);
-	if (object === null) throw notFound();
+	if (object === null) throw backupNotFound();
 	return object;
 }
 
@@ -227,13 +228,5 @@ function unknownCursor(): LifeboatError {
 		code: 'cursor_unknown',
 		status: 400,
 		hint: 'Leave the cursor out to begin at the newest backup.',
-	});
-}
-
-function notFound(): LifeboatError {
-	return new LifeboatError('There is no such backup.', {
-		code: 'backup_not_found',
-		status: 404,
-		hint: 'GET /api/backup lists the files that there are.',
 	});
 }

@@ -28,6 +28,7 @@ describe('names', () => {
 		`${name}.sql.gz`,
 		`${name}.sql.age`,
 		`${name}.2.sql.gz.age`,
+		`${name}.proof-2026-11-23T00:00:00.000Z.json`,
 	])('%s belongs to its backup', (fileName) => {
 		expect(backupOfFile(fileName)).toBe(name);
 	});
@@ -37,6 +38,9 @@ describe('names', () => {
 		`${name}.sql.age.gz`,
 		`${name}.sql.exe`,
 		`x${name}.sql`,
+		`${name}.proof.json`,
+		`${name}.proof-2026-11-23.json`,
+		`${name}.proof-2026-11-23T00:00:00.000Z.json.gz`,
 		`${name}/../x.sql`,
 		'full_backup_now.sql',
 		'',

@@ -67,12 +67,25 @@ const SummarySchema = v.object({
 	warnings: Count,
 });
 
-/** One line about a backup: what a list shows. */
+/** One line about a backup, which its manifest's object has as metadata. */
 export type BackupSummary = v.InferOutput<typeof SummarySchema>;
 
-const NAME = String.raw`(full|incremental)_backup_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
+/** When a proof was made, and whether the backup was found to be good. */
+export interface LastProof {
+	at: string;
+	proven: boolean;
+}
+
+/** A backup as a list shows it, with the newest proof of each kind; null where there is none. */
+export type ListedBackup = BackupSummary & {
+	verified: LastProof | null;
+	drilled: LastProof | null;
+};
+
+const TIME = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
 const FILE_NAME = new RegExp(
-	String.raw`^(${NAME})(?:\.manifest\.json|(?:\.\d+)?\.sql(?:\.gz)?(?:\.age)?)$`,
+	String.raw`^((?:full|incremental)_backup_${TIME})` +
+		String.raw`(?:\.manifest\.json|\.proof-${TIME}\.json|(?:\.\d+)?\.sql(?:\.gz)?(?:\.age)?)$`,
 );
 
 /** Every object of every backup begins with one of these. */
@@ -93,7 +106,7 @@ export function manifestKey(name: string): string {
 	return `${name}.manifest.json`;
 }
 
-/** The backup's name in a file name of a volume or manifest; null for any other text. */
+/** The backup's name in a file name of a volume, manifest or proof; null for any other text. */
 export function backupOfFile(fileName: string): string | null {
 	return FILE_NAME.exec(fileName)?.[1] ?? null;
 }
@@ -138,11 +151,6 @@ export function summarize(manifest: Manifest): BackupSummary {
 
 /** A summary from the text in a manifest's custom metadata; null when that is none. */
 export function parseSummary(text: string | undefined): BackupSummary | null {
-	if (text === undefined) return null;
-	try {
-		const result = v.safeParse(SummarySchema, JSON.parse(text));
-		return result.success ? result.output : null;
-	} catch {
-		return null;
-	}
+	const result = v.safeParse(v.pipe(v.string(), v.parseJson(), SummarySchema), text);
+	return result.success ? result.output : null;
 }

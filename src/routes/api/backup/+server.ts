@@ -1,10 +1,11 @@
 import * as v from 'valibot';
-import { createBackup, type Engine, listBackups } from '$lib/server/backup/index';
+import { createBackup, listBackups } from '$lib/server/backup/index';
 import { summarize } from '$lib/server/backup/manifest';
 import { requireCode } from '$lib/server/access/code';
 import { backupSettings } from '$lib/server/config';
+import { engineOf } from '$lib/server/engine';
 import { readJson, readQuery } from '$lib/server/input';
-import { progressResponse, wantsProgress } from '$lib/server/progress';
+import { workResponse } from '$lib/server/progress';
 import { errorResponse } from '$lib/server/respond';
 import type { RequestHandler } from './$types';
 
@@ -20,19 +21,13 @@ const Page = v.object({
 /** Makes a backup: 201, or lines of progress where the caller accepts them. */
 export const POST: RequestHandler = async ({ request, platform }) => {
 	try {
-		const { totpSecret, database, bucket } = backupSettings(platform?.env);
-		await requireCode(request, totpSecret, Date.now());
+		const settings = backupSettings(platform?.env);
+		await requireCode(request, settings.totpSecret, Date.now());
 		await readJson(request, Action, { action: 'backup' });
-		const engine: Engine = { database, bucket, now: Date.now, sleep };
-
-		if (wantsProgress(request)) {
-			return progressResponse(async (report) => {
-				const manifest = await createBackup(engine, report);
-				return { event: 'done', success: true, backup: summarize(manifest) };
-			});
-		}
-		const backup = summarize(await createBackup(engine));
-		return Response.json({ success: true, backup }, { status: 201 });
+		const engine = engineOf(settings);
+		return await workResponse(request, 201, async (report) => ({
+			backup: summarize(await createBackup(engine, report)),
+		}));
 	} catch (error) {
 		return errorResponse(error);
 	}
@@ -48,7 +43,3 @@ export const GET: RequestHandler = async ({ request, url, platform }) => {
 		return errorResponse(error);
 	}
 };
-
-function sleep(milliseconds: number): Promise<void> {
-	return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}

@@ -3,62 +3,20 @@ import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Environment } from '$lib/server/config';
 import { TOTP } from '$lib/totp.js';
-import { GET as getFile, HEAD as headFile } from './[filename]/+server';
+import {
+	API,
+	authorized,
+	call,
+	currentCode,
+	expectError,
+	makeBackup,
+	SECRET,
+	untouchable,
+} from '../../../../tests/calls.ts';
+import { GET as getFile, HEAD as headFile, POST as postFile } from './[filename]/+server';
 import { GET, POST } from './+server';
 
-const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
-const URL_ = 'https://app.example/api/backup';
-
 beforeEach(reset);
-
-type Answer = Record<string, unknown> & { backup: { name: string; files: string[] } };
-
-const currentCode = () => new TOTP(SECRET).generateTOTP(Date.now() / 1000);
-
-async function authorized(init: RequestInit = {}, url = URL_): Promise<Request> {
-	const request = new Request(url, init);
-	request.headers.set('Authorization', `Bearer ${await currentCode()}`);
-	return request;
-}
-
-/** Calls a handler as SvelteKit does. */
-async function call(
-	handler: typeof GET | typeof getFile,
-	request: Request,
-	changes: Partial<Environment> = {},
-): Promise<Response> {
-	const url = new URL(request.url);
-	const filename = decodeURIComponent(url.pathname.split('/')[3] ?? '');
-	const platform = {
-		env: { DB: env.DB, MY_BUCKET: env.MY_BUCKET, TOTP_SECRET: SECRET, ...changes },
-	};
-	const event = { request, url, platform, params: { filename } };
-	return handler(event as unknown as Parameters<typeof GET>[0] & Parameters<typeof getFile>[0]);
-}
-
-async function makeBackup(): Promise<Answer['backup']> {
-	const response = await call(POST, await authorized({ method: 'POST' }));
-	expect(response.status).toBe(201);
-	return ((await response.json()) as Answer).backup;
-}
-
-async function expectError(response: Response, status: number, code: string): Promise<string> {
-	const text = await response.text();
-	expect([response.status, JSON.parse(text)]).toEqual([
-		status,
-		{ error: expect.any(String), code, hint: expect.any(String) },
-	]);
-	expect(text).not.toContain(SECRET);
-	return text;
-}
-
-/** A binding that nobody may touch. */
-function untouchable<T extends object>(): T {
-	const refuse = () => {
-		throw new Error('touched');
-	};
-	return new Proxy({} as T, { get: refuse, has: refuse });
-}
 
 describe('the code', () => {
 	const headersOf: Record<string, () => Promise<string[]>> = {
@@ -88,10 +46,11 @@ describe('the code', () => {
 		'is the secret': async () => [`Bearer ${SECRET}`],
 	};
 	const calls = [
-		['POST', POST, URL_],
-		['GET', GET, URL_],
-		['GET', getFile, `${URL_}/full_backup_2026-11-22T21:52:00.000Z.sql`],
-		['HEAD', headFile, `${URL_}/full_backup_2026-11-22T21:52:00.000Z.sql`],
+		['POST', POST, API],
+		['GET', GET, API],
+		['GET', getFile, `${API}/full_backup_2026-11-22T21:52:00.000Z.sql`],
+		['HEAD', headFile, `${API}/full_backup_2026-11-22T21:52:00.000Z.sql`],
+		['POST', postFile, `${API}/full_backup_2026-11-22T21:52:00.000Z.sql`],
 	] as const;
 
 	test.for(Object.keys(headersOf))('%s: 401, and no binding is touched', async (name) => {
@@ -103,6 +62,7 @@ describe('the code', () => {
 			const response = await call(handler, request, {
 				DB: untouchable(),
 				MY_BUCKET: untouchable(),
+				DRILL_DB: untouchable(),
 			});
 			await expectError(response, 401, name === 'is missing' ? 'code_missing' : 'code_invalid');
 		}
@@ -113,7 +73,7 @@ describe('the code', () => {
 		vi.setSystemTime(now);
 		try {
 			const code = await new TOTP(SECRET).generateTOTP(now / 1000 + seconds);
-			const request = new Request(URL_, { headers: { Authorization: `Bearer ${code}` } });
+			const request = new Request(API, { headers: { Authorization: `Bearer ${code}` } });
 			expect((await call(GET, request)).status).toBe(200);
 		} finally {
 			vi.useRealTimers();
@@ -127,8 +87,9 @@ describe('settings', () => {
 		['MY_BUCKET', 'bucket_binding_missing'],
 		['TOTP_SECRET', 'totp_secret_missing'],
 	] as const)('without %s every call answers %s', async ([name, code]) => {
-		for (const handler of [POST, GET, getFile]) {
-			const request = await authorized({ method: handler === POST ? 'POST' : 'GET' }, `${URL_}/x`);
+		for (const handler of [POST, GET, getFile, postFile]) {
+			const method = handler === POST || handler === postFile ? 'POST' : 'GET';
+			const request = await authorized({ method }, `${API}/x`);
 			const text = await expectError(
 				await call(handler, request, { [name]: undefined }),
 				500,
@@ -189,7 +150,7 @@ describe('POST', () => {
 			'application/x-www-form-urlencoded',
 		],
 		['an untyped body', 415, 'content_type_unsupported', '{"action":"backup"}', ''],
-		['a large body', 413, 'body_too_large', ' '.repeat(20_000), 'application/json'],
+		['a large body', 413, 'body_too_large', ' '.repeat(60_000), 'application/json'],
 	] as const)('with %s is refused and stores nothing', async ([, status, code, body, type]) => {
 		const request = await authorized({ method: 'POST', body });
 		if (type) request.headers.set('Content-Type', type);
@@ -238,19 +199,20 @@ describe('GET', () => {
 	test('lists what there is, page by page', async () => {
 		const older = await makeBackup();
 		const newer = await makeBackup();
-		const first = await call(GET, await authorized({}, `${URL_}?limit=1`));
+		const first = await call(GET, await authorized({}, `${API}?limit=1`));
 		const page = (await first.json()) as { backups: unknown[]; cursor: string };
-		expect(page).toEqual({ backups: [newer], cursor: newer.name });
+		const unproven = { verified: null, drilled: null };
+		expect(page).toEqual({ backups: [{ ...newer, ...unproven }], cursor: newer.name });
 		const cursor = encodeURIComponent(page.cursor);
-		const second = await call(GET, await authorized({}, `${URL_}?limit=1&cursor=${cursor}`));
-		expect(await second.json()).toEqual({ backups: [older], cursor: null });
+		const second = await call(GET, await authorized({}, `${API}?limit=1&cursor=${cursor}`));
+		expect(await second.json()).toEqual({ backups: [{ ...older, ...unproven }], cursor: null });
 	});
 
 	test.for(['limit=0', 'limit=101', 'limit=x', 'limit=-1', 'limit=1.5'])(
 		'?%s is refused',
 		async (query) => {
 			await expectError(
-				await call(GET, await authorized({}, `${URL_}?${query}`)),
+				await call(GET, await authorized({}, `${API}?${query}`)),
 				400,
 				'query_invalid',
 			);
@@ -264,7 +226,7 @@ describe('a file', () => {
 		headers: Record<string, string> = {},
 		method = 'GET',
 	): Promise<Response> {
-		const request = await authorized({ method, headers }, `${URL_}/${encodeURIComponent(name)}`);
+		const request = await authorized({ method, headers }, `${API}/${encodeURIComponent(name)}`);
 		return call(method === 'HEAD' ? headFile : getFile, request);
 	}
 

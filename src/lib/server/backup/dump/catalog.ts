@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LifeboatError } from '../../errors.ts';
-import type { Row, StatementResult } from '../database.ts';
+import { RESTORE_MARKER, type Row, type StatementResult } from '../database.ts';
 import { quoteName } from './literals.ts';
 import { textWarnings, virtualTable } from './texts.ts';
 
@@ -71,7 +71,7 @@ export interface ForeignKey {
 }
 
 /** D1's own tables, SQLite's own tables, and whatever hangs on them, are no part of a backup. */
-const OURS = String.raw`name NOT LIKE '\_cf\_%' ESCAPE '\' AND tbl_name NOT LIKE '\_cf\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`;
+const OURS = String.raw`name NOT LIKE '\_cf\_%' ESCAPE '\' AND tbl_name NOT LIKE '\_cf\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name <> '${RESTORE_MARKER}'`;
 const OUR_TABLES = String.raw`m.type = 'table' AND m.name NOT LIKE '\_cf\_%' ESCAPE '\' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\'`;
 
 const OBJECTS = `SELECT type, hex(name) AS name, hex(tbl_name) AS tbl, hex(sql) AS sql FROM sqlite_schema WHERE sql IS NOT NULL AND ${OURS} ORDER BY rowid`;

@@ -1,6 +1,7 @@
 import { LifeboatError } from '../../errors.ts';
 import {
 	type BatchResult,
+	databaseError,
 	isTooMuch,
 	messageOf,
 	retrying,
@@ -117,10 +118,5 @@ function failure(error: unknown): Error {
 			cause: error,
 		});
 	}
-	return new LifeboatError('The database refused a query of the backup.', {
-		code: 'database_error',
-		status: 500,
-		hint: "Look at the function's log for the reason, then try again.",
-		cause: error,
-	});
+	return databaseError(error);
 }

@@ -3,6 +3,7 @@ import { LifeboatError } from '../../errors.ts';
 import {
 	backupOfFile,
 	type BackupSummary,
+	type ListedBackup,
 	type Manifest,
 	manifestKey,
 	NAME_PREFIXES,
@@ -12,7 +13,17 @@ import {
 	summarize,
 	volumeKey,
 } from '../manifest.ts';
-import { storageCall, tryRepeatedly } from './failure.ts';
+import {
+	parseProof,
+	parseProofSummary,
+	printProof,
+	type Proof,
+	proofKey,
+	proofPrefix,
+	type ProofSummary,
+	summarizeProof,
+} from '../proof.ts';
+import { storageCall, storageError, tryRepeatedly } from './failure.ts';
 
 /** Volumes that an abandoned backup may have left, at most. */
 const MAX_LEFT_VOLUMES = 100;
@@ -42,6 +53,23 @@ export async function commitManifest(bucket: R2Bucket, manifest: Manifest): Prom
 	if (stored === null) throw backupExists();
 }
 
+/**
+ * Writes a proof beside its backup; the very same one a second time changes nothing. Throws
+ * `proof_exists` (409) when there is another one from that millisecond, `storage_error` (500).
+ */
+export async function storeProof(bucket: R2Bucket, proof: Proof): Promise<void> {
+	const key = proofKey(proof.backup, proof.finishedAt);
+	const text = printProof(proof);
+	const stored = await storageCall(() =>
+		bucket.put(key, text, {
+			onlyIf: { etagDoesNotMatch: '*' },
+			httpMetadata: { contentType: 'application/json' },
+			customMetadata: { summary: JSON.stringify(summarizeProof(proof)) },
+		}),
+	);
+	if (stored === null && (await readText(bucket, key)) !== text) throw proofExists();
+}
+
 /** Throws `backup_exists` (409) when the bucket holds anything of a backup of that name. */
 export async function requireUnused(bucket: R2Bucket, name: string): Promise<void> {
 	const { objects } = await storageCall(() => bucket.list({ prefix: name, limit: 1 }));
@@ -57,22 +85,45 @@ export async function removeAbandoned(bucket: R2Bucket, name: string): Promise<v
 	});
 }
 
-/** The summaries of all complete backups, newest first. Other objects are passed over. */
-export async function listSummaries(bucket: R2Bucket): Promise<BackupSummary[]> {
-	const summaries: BackupSummary[] = [];
-	for (const prefix of NAME_PREFIXES) {
-		let cursor: string | undefined;
-		do {
-			const options = { prefix, include: ['customMetadata' as const], ...(cursor && { cursor }) };
-			const page = await storageCall(() => bucket.list(options));
-			for (const object of page.objects) {
-				const summary = await summaryOf(bucket, object);
-				if (summary) summaries.push(summary);
-			}
-			cursor = page.truncated ? page.cursor : undefined;
-		} while (cursor);
+/**
+ * All complete backups, newest first, each with its newest proofs. Other objects are passed over.
+ * Metadata tells all of it; only what another tool has copied here without that is read.
+ */
+export async function listStored(bucket: R2Bucket): Promise<ListedBackup[]> {
+	const backups: ListedBackup[] = [];
+	// In the order of their keys, a manifest comes before its proofs, and those by their time.
+	for await (const object of objectsOfBackups(bucket)) {
+		const summary = await summaryOf(bucket, object);
+		if (summary) backups.push({ ...summary, verified: null, drilled: null });
+		const backup = backups.at(-1);
+		const proof = backup && (await proofOf(bucket, object, backup.name));
+		if (!proof) continue;
+		const { kind, ...last } = proof;
+		backup[kind === 'verify' ? 'verified' : 'drilled'] = last;
 	}
-	return summaries.sort((a, b) => compare(b, a));
+	return backups.sort((a, b) => compare(b, a));
+}
+
+/**
+ * The manifest of the backup that such a file belongs to. Throws `backup_not_found` (404),
+ * `manifest_unreadable` (500).
+ */
+export async function readManifest(bucket: R2Bucket, fileName: string): Promise<Manifest> {
+	const name = backupOfFile(fileName);
+	const text = name === null ? undefined : await readText(bucket, manifestKey(name));
+	if (text === undefined) throw backupNotFound();
+	const manifest = parseManifest(text);
+	if (manifest.name !== name) throw backupNotFound();
+	return manifest;
+}
+
+/** The bytes of a volume, as stored; null when it is gone. Reading throws `storage_error` (500). */
+export async function readVolume(
+	bucket: R2Bucket,
+	key: string,
+): Promise<AsyncIterable<Uint8Array> | null> {
+	const object = await storageCall(() => bucket.get(key));
+	return object && chunks(object);
 }
 
 /**
@@ -100,7 +151,20 @@ export async function readFile(
 	return object !== null && 'body' in object ? object : null;
 }
 
-/** From the metadata; where another tool has copied the manifest without it, from its text. */
+/** Every object of every backup, in the order of their keys. */
+async function* objectsOfBackups(bucket: R2Bucket): AsyncGenerator<R2Object> {
+	for (const prefix of NAME_PREFIXES) {
+		let cursor: string | undefined;
+		do {
+			const options = { prefix, include: ['customMetadata' as const], ...(cursor && { cursor }) };
+			const page = await storageCall(() => bucket.list(options));
+			yield* page.objects;
+			cursor = page.truncated ? page.cursor : undefined;
+		} while (cursor);
+	}
+}
+
+/** What the list shows of a manifest; null for another object, and for a manifest that is none. */
 async function summaryOf(bucket: R2Bucket, object: R2Object): Promise<BackupSummary | null> {
 	const name = backupOfFile(object.key);
 	if (name === null || object.key !== manifestKey(name)) return null;
@@ -110,11 +174,36 @@ async function summaryOf(bucket: R2Bucket, object: R2Object): Promise<BackupSumm
 }
 
 async function readSummary(bucket: R2Bucket, { key }: R2Object): Promise<BackupSummary | null> {
-	const text = await storageCall(async () => (await bucket.get(key))?.text());
+	const text = await readText(bucket, key);
 	try {
 		return summarize(parseManifest(text ?? ''));
 	} catch {
 		return null; // no manifest of ours, so no backup
+	}
+}
+
+/** What the list shows of a proof of this backup; null for another object, and for no proof. */
+async function proofOf(
+	bucket: R2Bucket,
+	{ key, customMetadata }: R2Object,
+	name: string,
+): Promise<ProofSummary | null> {
+	if (backupOfFile(key) !== name || !key.startsWith(proofPrefix(name))) return null;
+	const summary = parseProofSummary(customMetadata?.['summary']);
+	if (summary) return summary;
+	const proof = parseProof(await readText(bucket, key));
+	return proof?.backup === name ? summarizeProof(proof) : null;
+}
+
+function readText(bucket: R2Bucket, key: string): Promise<string | undefined> {
+	return storageCall(async () => (await bucket.get(key))?.text());
+}
+
+async function* chunks({ body }: R2ObjectBody): AsyncGenerator<Uint8Array> {
+	try {
+		yield* body;
+	} catch (error) {
+		throw storageError(error);
 	}
 }
 
@@ -129,5 +218,23 @@ function backupExists(): LifeboatError {
 		status: 409,
 		hint: 'Nothing was changed. Try again: the next one has another name.',
 		retryable: true,
+	});
+}
+
+function proofExists(): LifeboatError {
+	return new LifeboatError('There is another proof of this backup from the same millisecond.', {
+		code: 'proof_exists',
+		status: 409,
+		hint: 'Nothing was changed. Try again: the next one has another time.',
+		retryable: true,
+	});
+}
+
+/** `backup_not_found` (404): no complete backup has such a file. */
+export function backupNotFound(): LifeboatError {
+	return new LifeboatError('There is no such backup.', {
+		code: 'backup_not_found',
+		status: 404,
+		hint: 'GET /api/backup lists the files that there are.',
 	});
 }

@@ -8,14 +8,19 @@ export async function storageCall<T>(call: () => Promise<T>): Promise<T> {
 	try {
 		return await call();
 	} catch (cause) {
-		throw new LifeboatError('The bucket refused a call.', {
-			code: 'storage_error',
-			status: 500,
-			hint: 'Nothing was changed. Check the binding MY_BUCKET and try again.',
-			retryable: true,
-			cause,
-		});
+		throw storageError(cause);
 	}
+}
+
+/** `storage_error` (500): what R2 throws, in our words. */
+export function storageError(cause: unknown): LifeboatError {
+	return new LifeboatError('The bucket refused a call.', {
+		code: 'storage_error',
+		status: 500,
+		hint: 'Nothing was changed. Check the binding MY_BUCKET and try again.',
+		retryable: true,
+		cause,
+	});
 }
 
 /** Runs a clean-up that must not hide the failure before it: tried a few times, then logged. */

@@ -1,0 +1,163 @@
+import { LifeboatError } from '../errors.ts';
+import { databaseError, retrying, type Sleep, type SqlDatabase } from './database.ts';
+import { compareCores, type Core } from './digest.ts';
+import { Reader } from './dump/reader.ts';
+import { writeScript } from './dump/script.ts';
+import { restoreInto } from './restore/apply.ts';
+import { clearDatabase, requireEmpty } from './restore/contents.ts';
+import type { SqlSource } from './restore/source.ts';
+import { type Survey, survey } from './restore/survey.ts';
+import { type BackupFiles, type Finding, isDamage, sqlOf, verifyFiles } from './verify.ts';
+
+/** How far a drill has come. */
+export interface DrillProgress {
+	step: 'verify' | 'restore' | 'compare';
+	bytes: number;
+	totalBytes: number;
+}
+
+export interface DrillOptions {
+	sleep: Sleep;
+	onProgress?(progress: DrillProgress): void;
+}
+
+/**
+ * Proves a backup: verifies its files, restores them into an empty database, lets SQLite check
+ * that, compares schema and contents with the manifest, and empties the database again. What
+ * differs is in the finding.
+ *
+ * Throws LifeboatError where it could not try: `target_not_empty` (409), `database_error` (500),
+ * `database_unavailable` (503), and what reading the files throws.
+ */
+export async function drillFiles(
+	database: SqlDatabase,
+	files: BackupFiles,
+	options: DrillOptions,
+): Promise<Finding> {
+	await requireEmptyFirst(database, options.sleep);
+	const totalBytes = files.manifest.volumes.reduce((sum, { sqlBytes }) => sum + sqlBytes, 0);
+	const { survey: found, ...verified } = await verifyFiles(files, (bytes) =>
+		options.onProgress?.({ step: 'verify', bytes, totalBytes }),
+	);
+	if (found === null || !verified.proven) return verified;
+	const differences = await rehearse(database, sqlOf(files), found, files.manifest, options);
+	return { ...verified, proven: differences.length === 0, differences };
+}
+
+/**
+ * The same for a file alone, against what its last line says. Throws `file_has_no_digests` (422)
+ * for a file that Lifeboat has not written.
+ */
+export async function drillFile(
+	database: SqlDatabase,
+	source: SqlSource,
+	options: DrillOptions,
+): Promise<Finding> {
+	await requireEmptyFirst(database, options.sleep);
+	const found = await survey(source, (bytes) =>
+		options.onProgress?.({ step: 'verify', bytes, totalBytes: 0 }),
+	);
+	if (found.core === null) throw noDigests();
+	const differences = compareCores(found.core, { ...found.core, tables: found.tables });
+	if (differences.length === 0) {
+		differences.push(...(await rehearse(database, source, found, found.core, options)));
+	}
+	const { rows, bytes } = found;
+	const proven = differences.length === 0;
+	return { proven, tables: found.core.tables.length, rows, bytes, differences };
+}
+
+/** What differs after a restore, in words. */
+async function rehearse(
+	database: SqlDatabase,
+	source: SqlSource,
+	found: Survey,
+	expected: Core,
+	{ sleep, onProgress }: DrillOptions,
+): Promise<string[]> {
+	const tell = (step: DrillProgress['step']) => (bytes: number) =>
+		onProgress?.({ step, bytes, totalBytes: found.bytes });
+	try {
+		const restored = tell('restore');
+		await restoreInto(database, source, {
+			survey: found,
+			sleep,
+			rehearsal: true,
+			onProgress: ({ bytes }) => restored(bytes),
+		});
+	} catch (error) {
+		const refused = error instanceof LifeboatError && error.code === 'restore_refused';
+		if (refused || isDamage(error)) return [error.message];
+		throw error;
+	}
+	try {
+		const broken = await checkDatabase(database, sleep);
+		const actual = await readCore(database, sleep, tell('compare'));
+		return [...broken, ...compareCores(expected, actual)];
+	} catch (error) {
+		throw databaseError(error);
+	} finally {
+		await clearDatabase(database, sleep);
+	}
+}
+
+/** Before a large file is read in vain. */
+async function requireEmptyFirst(database: SqlDatabase, sleep: Sleep): Promise<void> {
+	try {
+		await requireEmpty(database, sleep);
+	} catch (error) {
+		throw databaseError(error);
+	}
+}
+
+/**
+ * What SQLite finds wrong with a database. Values are left to the digests: a row may have broken a
+ * constraint before it was backed up.
+ */
+export async function checkDatabase(database: SqlDatabase, sleep: Sleep): Promise<string[]> {
+	const { results } = await retrying(
+		() =>
+			database.batch([
+				`SELECT quick_check AS problem FROM pragma_quick_check WHERE quick_check <> 'ok'
+					AND quick_check NOT LIKE '% value in %' AND quick_check NOT LIKE 'CHECK constraint %'`,
+				`SELECT "table" AS child, parent, count(*) AS n FROM pragma_foreign_key_check GROUP BY 1, 2`,
+			]),
+		sleep,
+	);
+	const [quick, foreign] = results.map(({ results: rows }) => rows);
+	return [
+		...(quick ?? []).map(({ problem }) => `quick_check: ${problem}`),
+		...(foreign ?? []).map(
+			({ child, parent, n }) =>
+				`foreign_key_check: ${n} rows of ${JSON.stringify(child)} point at rows of ${JSON.stringify(parent)} that are not there.`,
+		),
+	];
+}
+
+/** What a backup of this database would say of it, with `onProgress` told the bytes of SQL so far. */
+export async function readCore(
+	database: SqlDatabase,
+	sleep: Sleep,
+	onProgress: (bytes: number) => void = () => {},
+): Promise<Core> {
+	const script = writeScript(new Reader(database, sleep), { title: [] });
+	let bytes = 0;
+	let step = await script.next();
+	while (!step.done) {
+		bytes += step.value.length;
+		onProgress(bytes);
+		step = await script.next();
+	}
+	return step.value;
+}
+
+function noDigests(): LifeboatError {
+	return new LifeboatError(
+		'The file has no digests to compare with: Lifeboat has not written it.',
+		{
+			code: 'file_has_no_digests',
+			status: 422,
+			hint: 'Restore it with `npm run restore` and look for yourself, or drill a backup of Lifeboat.',
+		},
+	);
+}

@@ -1,0 +1,145 @@
+import * as v from 'valibot';
+import { describe, expect, test } from 'vitest';
+import { backupOfFile, ENGINE_VERSION } from './manifest.ts';
+import {
+	BackupDiffers,
+	type OutsideProof,
+	OutsideProofSchema,
+	parseProof,
+	parseProofSummary,
+	printProof,
+	proofKey,
+	shorten,
+	summarizeProof,
+	toProof,
+} from './proof.ts';
+
+const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
+const good: OutsideProof = {
+	kind: 'drill',
+	by: 'GitHub Actions',
+	startedAt: '2026-11-22T22:00:00.000Z',
+	finishedAt: '2026-11-22T22:00:01.500Z',
+	proven: true,
+	tables: 3,
+	rows: 9_007_199_254_740_991,
+	bytes: 1000,
+	differences: [],
+};
+const bad: OutsideProof = { ...good, proven: false, differences: ['The table "a" is missing.'] };
+
+test('a proof’s name is one of the backup’s files', () => {
+	const key = proofKey(NAME, good.finishedAt);
+	expect(key).toBe(`${NAME}.proof-2026-11-22T22:00:01.500Z.json`);
+	expect(backupOfFile(key)).toBe(NAME);
+});
+
+test.for([good, bad])('a proof is read as it was printed', (found) => {
+	const proof = toProof(NAME, found);
+	expect(proof).toEqual({
+		format: 1,
+		backup: NAME,
+		...found,
+		engine: { version: ENGINE_VERSION },
+	});
+	expect(parseProof(printProof(proof))).toEqual(proof);
+	expect(summarizeProof(proof)).toEqual({
+		kind: 'drill',
+		at: found.finishedAt,
+		proven: found.proven,
+	});
+});
+
+test('a proof of a newer version may say more', () => {
+	const proof = toProof(NAME, good);
+	expect(parseProof(JSON.stringify({ ...proof, more: 1 }))).toEqual(proof);
+});
+
+test.for([
+	undefined,
+	'',
+	'{',
+	'{}',
+	'null',
+	JSON.stringify({ ...toProof(NAME, good), format: 2 }),
+	JSON.stringify({ ...toProof(NAME, good), finishedAt: 'yesterday' }),
+])('%s is no proof', (text) => {
+	expect(parseProof(text)).toBeNull();
+});
+
+test.for([undefined, '', '{', '{}', '{"kind":"drill","at":"now","proven":true}'])(
+	'"%s" is no summary',
+	(text) => {
+		expect(parseProofSummary(text)).toBeNull();
+	},
+);
+
+describe('a proof from outside', () => {
+	const isTaken = (proof: unknown) => v.safeParse(OutsideProofSchema, proof).success;
+
+	test.for([
+		['good', {}],
+		['of a verification', { kind: 'verify' }],
+		['finished as it began', { startedAt: good.finishedAt }],
+		['with all that it may have', { ...bad, differences: Array(20).fill('ü'.repeat(300)) }],
+		['by a long name', { by: 'x'.repeat(100) }],
+		['of nothing', { tables: 0, rows: 0, bytes: 0 }],
+	] as const)('%s is taken', ([, changes]) => {
+		expect(isTaken({ ...good, ...changes })).toBe(true);
+	});
+
+	test.for([
+		['of another kind', { kind: 'restore' }],
+		['of nobody', { by: '' }],
+		['by too long a name', { by: 'x'.repeat(101) }],
+		['in the name of the app', { by: 'worker' }],
+		['that ended before it began', { finishedAt: '2026-11-22T21:59:59.999Z' }],
+		['with a day alone', { finishedAt: '2026-11-22' }],
+		['in another time zone', { finishedAt: '2026-11-22T23:00:01.500+01:00' }],
+		['without milliseconds', { finishedAt: '2026-11-22T22:00:01Z' }],
+		['on a day that never was', { finishedAt: '2027-02-31T22:00:01.500Z' }],
+		['of a year that sorts wrongly', { finishedAt: '+012026-11-22T22:00:01.500Z' }],
+		['with a time that is none', { startedAt: 1 }],
+		['with half a row', { rows: 0.5 }],
+		['with fewer than no rows', { rows: -1 }],
+		['with more rows than can be counted', { rows: 2 ** 53 }],
+		['with no number', { bytes: '1000' }],
+		['with another truth', { proven: 'yes' }],
+		['that is proven and differs', { differences: bad.differences }],
+		['with too many differences', { ...bad, differences: Array(21).fill('x') }],
+		['with too long a difference', { ...bad, differences: ['x'.repeat(301)] }],
+		['with a difference that is no text', { ...bad, differences: [1] }],
+		['with more than is known', { backup: NAME }],
+		['with less', { tables: undefined }],
+	] as const)('%s is refused', ([, changes]) => {
+		expect(isTaken({ ...good, ...changes })).toBe(false);
+	});
+});
+
+describe('differences', () => {
+	test('are kept where there is room', () => {
+		const twenty = Array.from({ length: 20 }, (_, number) => `${number}: ${'x'.repeat(290)}`);
+		expect(shorten(twenty)).toEqual(twenty);
+	});
+
+	test('are counted where there are too many, and cut where they are too long', () => {
+		const many = Array.from({ length: 25 }, (_, number) => `${number}: ${'x'.repeat(400)}`);
+		const few = shorten(many);
+		expect(few).toHaveLength(20);
+		expect(few[18]).toBe(`18: ${'x'.repeat(295)}…`);
+		expect(few[19]).toBe('And 6 more.');
+		expect(v.is(OutsideProofSchema, { ...bad, differences: few })).toBe(true);
+	});
+});
+
+test('the error about a backup that differs shows the proof', () => {
+	const proof = toProof(NAME, bad);
+	const error = new BackupDiffers(proof);
+	expect(error.status).toBe(422);
+	expect(JSON.parse(JSON.stringify(error))).toEqual({
+		error: expect.any(String),
+		code: 'backup_differs',
+		hint: expect.any(String),
+		proof,
+	});
+});

@@ -1,0 +1,66 @@
+import type { SqlStatement } from '../database.ts';
+import { MAX_STATEMENT_BYTES, type Survey } from './survey.ts';
+
+/** Parameters of one statement (D1 > Platform > Limits). */
+const MAX_PARAMETERS = 100;
+/** A literal of a statement that is too long becomes a parameter when it has this many characters. */
+const LONG_LITERAL = 500;
+
+const LITERAL = /(?<![\w$])([xX])?'((?:[^']|'')*)'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\//g;
+const UNISTR = /(?<![\w$])unistr\('((?:[^']|'')*)'\)|'(?:[^']|'')*'|"(?:[^"]|"")*"/gi;
+
+/**
+ * A statement in a form that D1 takes. Lifeboat's own are; in those of other tools `unistr()`, which
+ * `sqlite3 .dump` writes since 3.50 and D1 does not know, becomes the text that it means, and long
+ * literals of a statement beyond D1's limit become parameters.
+ */
+export function forTarget(sql: string, { lifeboat }: Survey): SqlStatement {
+	if (lifeboat) return sql;
+	const known = /\bunistr\s*\(/i.test(sql) ? withoutUnistr(sql) : sql;
+	return isTooLong(known) ? withParameters(known) : known;
+}
+
+function isTooLong(sql: string): boolean {
+	// A character takes up to three bytes of UTF-8 for each of its one or two units.
+	if (sql.length * 3 <= MAX_STATEMENT_BYTES) return false;
+	return new TextEncoder().encode(sql).length > MAX_STATEMENT_BYTES;
+}
+
+function withParameters(sql: string): SqlStatement {
+	const parameters: (string | Uint8Array)[] = [];
+	const shortened = sql.replace(
+		LITERAL,
+		(literal: string, x: string | undefined, inner: string | undefined) => {
+			if (inner === undefined || literal.length < LONG_LITERAL) return literal;
+			if (parameters.length === MAX_PARAMETERS) return literal;
+			parameters.push(x ? bytesOf(inner) : inner.replaceAll("''", "'"));
+			return `?${parameters.length}`;
+		},
+	);
+	return { sql: shortened, parameters };
+}
+
+function bytesOf(hex: string): Uint8Array {
+	const bytes = new Uint8Array(hex.length / 2);
+	for (let at = 0; at < bytes.length; at++) {
+		bytes[at] = Number.parseInt(hex.slice(2 * at, 2 * at + 2), 16);
+	}
+	return bytes;
+}
+
+/** SQLite: Built-In Scalar Functions, unistr(X): `\XXXX`, `\+XXXXXX`, `\uXXXX`, `\UXXXXXXXX`, `\\`. */
+function withoutUnistr(sql: string): string {
+	return sql.replace(UNISTR, (all: string, inner: string | undefined) => {
+		if (inner === undefined) return all;
+		const text = inner.replace(
+			/\\(?:(\\)|([0-9a-f]{4})|\+([0-9a-f]{6})|u([0-9a-f]{4})|U([0-9a-f]{8}))/gi,
+			(_, backslash?: string, ...codes: (string | undefined)[]) =>
+				backslash ?? String.fromCodePoint(Number.parseInt(codes.find(isText) ?? '', 16)),
+		);
+		return `'${text}'`;
+	});
+}
+
+function isText(code: string | undefined): boolean {
+	return typeof code === 'string';
+}

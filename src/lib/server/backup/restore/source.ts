@@ -1,0 +1,4 @@
+/** SQL text that can be read from its start as often as needed. */
+export interface SqlSource {
+	open(): AsyncIterable<Uint8Array>;
+}

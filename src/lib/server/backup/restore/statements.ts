@@ -1,0 +1,295 @@
+import { LifeboatError } from '../../errors.ts';
+import type { SqlSource } from './source.ts';
+
+/** A statement of a file, with its semicolon and without what stands around it. */
+export interface Statement {
+	sql: string;
+	/** Its number, from 1. */
+	number: number;
+	/** Bytes of the file before it, and up to its end. */
+	start: number;
+	end: number;
+}
+
+/** Bytes of a statement that are kept in memory at most: a blob of 30 MB in `sqlite3 .dump`. */
+const MAX_STATEMENT_BYTES = 64 * 1024 * 1024;
+const FIRST_BUFFER_BYTES = 256 * 1024;
+
+/**
+ * How far a statement has come, as sqlite3_complete() sees it (SQLite: complete.c): a trigger ends
+ * at `; END;` only, anything else at the first semicolon.
+ */
+type State = 'start' | 'normal' | 'explain' | 'create' | 'trigger' | 'semicolon' | 'end';
+type Token = 'other' | 'semicolon' | 'explain' | 'create' | 'temp' | 'trigger' | 'end';
+
+const NEXT: Record<State, Partial<Record<Token, State>> & { other: State; semicolon: State }> = {
+	start: { other: 'normal', semicolon: 'start', explain: 'explain', create: 'create' },
+	normal: { other: 'normal', semicolon: 'start' },
+	explain: { other: 'explain', semicolon: 'start', create: 'create', temp: 'normal' },
+	create: { other: 'normal', semicolon: 'start', temp: 'create', trigger: 'trigger' },
+	trigger: { other: 'trigger', semicolon: 'semicolon' },
+	semicolon: { other: 'trigger', semicolon: 'semicolon', end: 'end' },
+	end: { other: 'trigger', semicolon: 'start' },
+};
+
+const KEYWORDS = new Map<string, Token>([
+	['explain', 'explain'],
+	['create', 'create'],
+	['temp', 'temp'],
+	['temporary', 'temp'],
+	['trigger', 'trigger'],
+	['end', 'end'],
+]);
+const LONGEST_KEYWORD = 'temporary'.length;
+
+const LF = 0x0a;
+const [SINGLE_QUOTE, STAR, HYPHEN, SLASH, SEMICOLON] = [0x27, 0x2a, 0x2d, 0x2f, 0x3b];
+/** What closes each kind of quote; a doubled one closes and opens again, which comes to the same. */
+const CLOSING = new Map([
+	[SINGLE_QUOTE, SINGLE_QUOTE], // 'text'
+	[0x22, 0x22], // "name"
+	[0x60, 0x60], // `name`
+	[0x5b, 0x5d], // [name]
+]);
+
+const isByte = (test: (character: string, byte: number) => boolean) =>
+	Uint8Array.from({ length: 256 }, (_, byte) => Number(test(String.fromCharCode(byte), byte)));
+/** SQLite: tokenize.c, IdChar and white space. */
+const WORD = isByte((character, byte) => byte >= 0x80 || /[A-Za-z0-9_$]/.test(character));
+const SPACE = isByte((character) => ' \t\n\f\r'.includes(character));
+/** What may begin something else than plain code within a statement. */
+const SPECIAL = isByte((character) => `;-/'"[\``.includes(character));
+
+/**
+ * Splits SQL text into statements, wherever the chunks are cut. Holds one statement and one chunk,
+ * no more. White space and comments between statements are passed over.
+ */
+export class StatementReader {
+	/** The first and the last `--` line between statements, without the hyphens. */
+	firstComment: string | null = null;
+	lastComment: string | null = null;
+	readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+	#buffer: Buffer = Buffer.allocUnsafe(FIRST_BUFFER_BYTES);
+	#length = 0;
+	/** Bytes of the file before the buffer. */
+	#offset = 0;
+	/** The next byte to look at, and the first of the statement; -1 between statements. */
+	#at = 0;
+	#start = -1;
+	#state: State = 'start';
+	#inside: 'code' | 'line' | 'block' | number = 'code';
+	#commentStart = 0;
+	#count = 0;
+
+	/** The statements that end in this chunk. Throws `sql_not_text`, `statement_too_long` (422). */
+	push(chunk: Uint8Array): Statement[] {
+		this.#append(chunk);
+		const found: Statement[] = [];
+		while (this.#at < this.#length && this.#step(found, false));
+		return found;
+	}
+
+	/** Bytes that were taken in. */
+	get bytes(): number {
+		return this.#offset + this.#length;
+	}
+
+	/** Says that there is no more. Throws `sql_incomplete` (422) when a statement has no end. */
+	end(): void {
+		while (this.#at < this.#length && this.#step([], true));
+		if (this.#inside === 'line') this.#endOfLine(this.#length);
+		if (this.#start === -1 && this.#inside === 'code') return;
+		throw incomplete(this.#offset + Math.max(this.#start, 0), this.#count + 1);
+	}
+
+	#append(chunk: Uint8Array): void {
+		if (this.#length + chunk.length > this.#buffer.length) this.#makeRoom(chunk.length);
+		this.#buffer.set(chunk, this.#length);
+		this.#length += chunk.length;
+	}
+
+	/** Forgets what has been read, and takes a larger buffer where that is not enough. */
+	#makeRoom(bytes: number): void {
+		const kept = Math.min(
+			this.#start === -1 ? this.#at : this.#start,
+			this.#inside === 'line' ? this.#commentStart : this.#at,
+		);
+		this.#buffer.copyWithin(0, kept, this.#length);
+		this.#length -= kept;
+		this.#offset += kept;
+		this.#at -= kept;
+		this.#commentStart -= kept;
+		if (this.#start !== -1) this.#start -= kept;
+		if (this.#length > MAX_STATEMENT_BYTES) throw tooLong(this.#offset, this.#count + 1);
+		if (this.#length + bytes <= this.#buffer.length / 2) return;
+		const larger = Buffer.allocUnsafe(2 * Math.max(this.#length + bytes, this.#buffer.length));
+		this.#buffer.copy(larger, 0, 0, this.#length);
+		this.#buffer = larger;
+	}
+
+	/** Goes on by one token at least; false when that needs bytes that are not there yet. */
+	#step(found: Statement[], last: boolean): boolean {
+		if (this.#inside === 'code') return this.#code(found, last);
+		if (this.#inside === 'line') {
+			const end = this.#find(LF);
+			if (end !== -1) this.#endOfLine(end);
+			return end !== -1;
+		}
+		if (this.#inside === 'block') return this.#blockComment();
+		const end = this.#find(this.#inside);
+		if (end !== -1) this.#inside = 'code';
+		this.#at = end === -1 ? this.#length : end + 1;
+		return end !== -1;
+	}
+
+	#code(found: Statement[], last: boolean): boolean {
+		const buffer = this.#buffer;
+		const length = this.#length;
+		let at = this.#at;
+		if (this.#state === 'normal') while (at < length && SPECIAL[buffer[at] ?? 0] === 0) at++;
+		else while (at < length && SPACE[buffer[at] ?? 0] === 1) at++;
+		this.#at = at;
+		if (at === length) return true;
+		const byte = buffer[at] ?? 0;
+		if (byte === SEMICOLON) {
+			this.#semicolon(found);
+			return true;
+		}
+		if (byte === HYPHEN || byte === SLASH) return this.#commentOrOther(byte, last);
+		if (WORD[byte] === 1) return this.#word(last);
+		this.#token('other');
+		this.#at++;
+		this.#inside = CLOSING.get(byte) ?? 'code';
+		return true;
+	}
+
+	#commentOrOther(byte: number, last: boolean): boolean {
+		if (this.#at + 1 === this.#length && !last) return false;
+		const next = this.#buffer[this.#at + 1];
+		const comment = this.#at + 1 < this.#length && next === (byte === HYPHEN ? HYPHEN : STAR);
+		if (!comment) {
+			this.#token('other');
+			this.#at++;
+			return true;
+		}
+		this.#commentStart = this.#at;
+		this.#at += 2;
+		this.#inside = byte === HYPHEN ? 'line' : 'block';
+		return true;
+	}
+
+	#endOfLine(end: number): void {
+		if (this.#start === -1) {
+			this.lastComment = this.#buffer.toString('utf8', this.#commentStart + 2, end).trim();
+			this.firstComment ??= this.lastComment;
+		}
+		this.#at = end;
+		this.#inside = 'code';
+	}
+
+	#blockComment(): boolean {
+		const star = this.#find(STAR);
+		this.#at = star === -1 ? this.#length : star;
+		if (star === -1 || star + 1 === this.#length) return false;
+		this.#at++;
+		if (this.#buffer[this.#at] !== SLASH) return true;
+		this.#at++;
+		this.#inside = 'code';
+		return true;
+	}
+
+	#word(last: boolean): boolean {
+		let end = this.#at;
+		while (end < this.#length && WORD[this.#buffer[end] ?? 0] === 1) end++;
+		if (end === this.#length && !last) return false;
+		const keyword =
+			end - this.#at > LONGEST_KEYWORD
+				? undefined
+				: KEYWORDS.get(this.#buffer.toString('latin1', this.#at, end).toLowerCase());
+		this.#token(keyword ?? 'other');
+		this.#at = end;
+		return true;
+	}
+
+	#token(token: Token): void {
+		if (this.#start === -1) this.#start = this.#at;
+		this.#state = NEXT[this.#state][token] ?? NEXT[this.#state].other;
+	}
+
+	#semicolon(found: Statement[]): void {
+		this.#at++;
+		this.#state = NEXT[this.#state].semicolon;
+		if (this.#state !== 'start' || this.#start === -1) return;
+		const number = ++this.#count;
+		const [start, end] = [this.#offset + this.#start, this.#offset + this.#at];
+		found.push({ sql: this.#text(this.#start, this.#at, number), number, start, end });
+		this.#start = -1;
+	}
+
+	#text(start: number, end: number, number: number): string {
+		const bytes = this.#buffer.subarray(start, end);
+		if (bytes.includes(0)) throw notText(this.#offset + start, number);
+		try {
+			return this.#decoder.decode(bytes);
+		} catch {
+			throw notText(this.#offset + start, number);
+		}
+	}
+
+	#find(byte: number): number {
+		const end = this.#buffer.indexOf(byte, this.#at);
+		return end < this.#length ? end : -1;
+	}
+}
+
+/**
+ * The statements of a file, those of a chunk together. `reader` knows the comments behind it.
+ * Throws `sql_not_text`, `statement_too_long` and `sql_incomplete` (422).
+ */
+export async function* readStatements(
+	source: SqlSource,
+	reader: StatementReader = new StatementReader(),
+): AsyncGenerator<Statement[], void, void> {
+	let first = true;
+	for await (const chunk of source.open()) {
+		const bytes = first ? withoutMark(chunk) : chunk;
+		first &&= chunk.length === 0;
+		const statements = reader.push(bytes);
+		if (statements.length > 0) yield statements;
+	}
+	reader.end();
+}
+
+/** A byte order mark of UTF-8 may be left out; UTF-16, which PowerShell's `>` writes, is refused. */
+function withoutMark(chunk: Uint8Array): Uint8Array {
+	const [first, second, third] = chunk;
+	if (first === 0xef && second === 0xbb && third === 0xbf) return chunk.subarray(3);
+	if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
+		throw notText(0, 1);
+	}
+	return chunk;
+}
+
+function incomplete(byte: number, number: number): LifeboatError {
+	return new LifeboatError(`Statement ${number}, at byte ${byte}, has no end: the file is cut.`, {
+		code: 'sql_incomplete',
+		status: 422,
+		hint: 'Nothing was restored. Fetch the file again, or take another backup.',
+	});
+}
+
+function notText(byte: number, number: number): LifeboatError {
+	return new LifeboatError(`Statement ${number}, at byte ${byte}, is not UTF-8 text.`, {
+		code: 'sql_not_text',
+		status: 422,
+		hint: 'The file was damaged or converted on its way, or is no SQL: fetch it again.',
+	});
+}
+
+function tooLong(byte: number, number: number): LifeboatError {
+	return new LifeboatError(`Statement ${number}, at byte ${byte}, is longer than 64 MiB.`, {
+		code: 'statement_too_long',
+		status: 422,
+		hint: 'Restore such a file with the sqlite3 program.',
+	});
+}

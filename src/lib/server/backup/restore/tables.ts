@@ -1,0 +1,243 @@
+import { LifeboatError } from '../../errors.ts';
+import {
+	databaseError,
+	type Row,
+	type Sleep,
+	type SqlDatabase,
+	type SqlStatement,
+} from '../database.ts';
+import type { RestoreOptions, RestoreSummary } from './apply.ts';
+import { childrenFirst, quoteName, quoteText, readContents, readReferences } from './contents.ts';
+import { type Head, readHead } from './heads.ts';
+import type { SqlSource } from './source.ts';
+import { dropped, fitsStage, putAside, putBack, type Stage, Staging } from './staging.ts';
+import { isFullTextCommand } from './survey.ts';
+import { readStatements, type Statement } from './statements.ts';
+import { type Step, Steps } from './steps.ts';
+
+/** Says that rows of single tables are being put back; all else in the database is in use. */
+const MARKER = 'lifeboat_tables';
+/** Tables that such a restore makes for itself, and removes. */
+const OURS = /^lifeboat_(?:tables|stage_\d+|keep_\d+|scratch_*)$/;
+
+const SEQUENCE = 'sqlite_sequence';
+
+/** The full-text tables that take their contents from elsewhere (SQLite: FTS5, "External Content"). */
+const EXTERNAL_CONTENT = /[(,]\s*content\s*=\s*(?!''|""|``|\[\])[^\s,)]/i;
+
+const SCHEMA = String.raw`SELECT type, name, sql FROM sqlite_schema
+	WHERE sql IS NOT NULL AND tbl_name NOT LIKE '\_cf\_%' ESCAPE '\' ORDER BY rowid`;
+
+/**
+ * Puts the rows of some tables back as a file has them, in a database that is in use. All other
+ * rows stay as they are: no trigger fires, and what a foreign key would delete along with a row is
+ * kept. Tables that are gone are made again, with their indexes and triggers. The rows change in one
+ * transaction at the end; what fails before leaves them as they were.
+ *
+ * Throws LifeboatError: `table_unknown` (400) for a name that the file does not have,
+ * `restore_refused` (422), also where rows of other tables point at rows that the file lacks,
+ * `table_too_wide` (422), and what {@link readStatements} throws.
+ */
+export async function restoreTables(
+	database: SqlDatabase,
+	source: SqlSource,
+	names: string[],
+	options: RestoreOptions,
+): Promise<RestoreSummary> {
+	const { survey, sleep } = options;
+	const tables = names.map((name) => knownName(survey.tableNames, name));
+	await removeLeftovers(database, sleep);
+	try {
+		const restore = new TablesRestore(database, tables, options);
+		await restore.collect(source);
+		await restore.swap();
+		return { mode: 'batches', statements: survey.statements, bytes: survey.bytes };
+	} catch (error) {
+		await removeLeftovers(database, sleep).catch((reason: unknown) => {
+			console.error('The next restore of tables removes what this one has left:', reason);
+		});
+		throw databaseError(error);
+	}
+}
+
+function knownName(known: string[], name: string): string {
+	const found = known.find((candidate) => candidate.toLowerCase() === name.toLowerCase());
+	if (found !== undefined) return found;
+	throw new LifeboatError(`The backup has no table ${JSON.stringify(name)}.`, {
+		code: 'table_unknown',
+		status: 400,
+		hint: `It has: ${known.join(', ')}.`,
+	});
+}
+
+function tooWide(table: string): LifeboatError {
+	return new LifeboatError(
+		`The table ${JSON.stringify(table)} has 100 columns and a rowid, more than D1 copies at once.`,
+		{
+			code: 'table_too_wide',
+			status: 422,
+			hint: 'Nothing was changed. Restore the whole backup, or this table with the sqlite3 program.',
+		},
+	);
+}
+
+async function removeLeftovers(database: SqlDatabase, sleep: Sleep): Promise<void> {
+	const { objects } = await readContents(database, sleep);
+	const left = objects.filter(({ type, name }) => type === 'table' && OURS.test(name));
+	if (left.length === 0) return;
+	await database.batch(left.map(({ name }) => `DROP TABLE ${quoteName(name)}`));
+}
+
+class TablesRestore {
+	readonly #database: SqlDatabase;
+	readonly #options: RestoreOptions;
+	readonly #tables: Map<string, string>;
+	readonly #steps: Steps;
+	readonly #staging: Staging;
+	/** Those of the tables that are not there; of a table that was gone, all. */
+	readonly #indexes: Step[] = [];
+	readonly #triggers: Step[] = [];
+	#done = 0;
+
+	constructor(database: SqlDatabase, tables: string[], options: RestoreOptions) {
+		this.#database = database;
+		this.#options = options;
+		this.#tables = new Map(tables.map((name) => [name.toLowerCase(), name]));
+		this.#steps = new Steps(database, options.sleep, MARKER);
+		this.#staging = new Staging(database, options.survey);
+	}
+
+	/** Puts the rows of the file aside, in tables of their own. */
+	async collect(source: SqlSource): Promise<void> {
+		await this.#steps.begin();
+		const { objects } = await readContents(this.#database, this.#options.sleep);
+		const existing = new Set(objects.map(({ name }) => name.toLowerCase()));
+		for await (const statements of readStatements(source)) {
+			for (const statement of statements) await this.#collect(statement, existing);
+			this.#report(statements.at(-1)?.end ?? 0);
+		}
+		await this.#steps.flush();
+	}
+
+	/** One transaction: the old rows go, those of the file come. */
+	async swap(): Promise<void> {
+		const { results } = await this.#database.batch([SCHEMA]);
+		const schema = results[0]?.results ?? [];
+		const kept = await this.#keptTables();
+		const references = await readReferences(this.#database, this.#options.sleep);
+		const replaced = [...this.#tables.values()].filter((name) => !isExternal(schema, name));
+		const emptied = childrenFirst([...replaced, ...kept.map(({ table }) => table)], references);
+		const triggers = schema.filter(({ type }) => type === 'trigger');
+		const statements: SqlStatement[] = [
+			...triggers.map(({ name }) => `DROP TRIGGER ${quoteName(String(name))}`),
+			...kept.flatMap(putAside),
+			...emptied.map((name) => `DELETE FROM ${quoteName(name)}`),
+			...this.#staging.all.filter(({ table }) => table !== SEQUENCE).map(putBack),
+			...kept.map(putBack),
+			...this.#counters(),
+			...this.#indexes.map(({ statement }) => statement),
+			...schema.filter(isExternalFullText).map(({ name }) => rebuild(String(name))),
+			...triggers.map(({ sql }) => String(sql)),
+			...this.#triggers.map(({ statement }) => statement),
+			...[...this.#staging.all, ...kept].map(dropped),
+		];
+		const { bytes } = this.#options.survey;
+		const place = { table: null, number: this.#done, start: bytes, end: bytes };
+		await this.#steps.finish(statements.map((statement) => ({ statement, ...place })));
+		this.#report(bytes);
+	}
+
+	async #collect(statement: Statement, existing: Set<string>): Promise<void> {
+		this.#done++;
+		const { sql, ...place } = statement;
+		const head = readHead(sql);
+		if (isOfPieces(sql)) return this.#steps.add({ ...place, statement: sql, table: null });
+		if (head.kind === 'rows') return this.#collectRows(statement, head);
+		if (head.kind !== 'create' || existing.has(head.name.toLowerCase())) return;
+		if (!this.#tables.has(head.table.toLowerCase())) return;
+		const step = { ...place, statement: sql, table: head.table };
+		if (head.type === 'index') this.#indexes.push(step);
+		else if (head.type === 'trigger') this.#triggers.push(step);
+		else await this.#steps.add(step);
+	}
+
+	async #collectRows(statement: Statement, head: Head & { kind: 'rows' }): Promise<void> {
+		const { lifeboat } = this.#options.survey;
+		const wanted = this.#tables.has(head.table.toLowerCase()) || head.table === SEQUENCE;
+		if (!wanted || (lifeboat && isFullTextCommand(statement.sql.slice(head.values)))) return;
+		if (head.columns === null) await this.#steps.flush(); // the table itself names them
+		if (!fitsStage(head)) throw tooWide(head.table);
+		for (const step of await this.#staging.steps(statement, head)) await this.#steps.add(step);
+	}
+
+	/** Tables whose rows deleting others' would change at once, or forbid. */
+	async #keptTables(): Promise<Stage[]> {
+		const references = await readReferences(this.#database, this.#options.sleep);
+		const affected = new Map(this.#tables);
+		for (let before = 0; before !== affected.size;) {
+			before = affected.size;
+			for (const { child, parent, acts } of references) {
+				if (acts && affected.has(parent.toLowerCase())) affected.set(child.toLowerCase(), child);
+			}
+		}
+		const names = [...affected].filter(([key]) => !this.#tables.has(key)).map(([, name]) => name);
+		return Promise.all(
+			names.map((table, index) => this.#keep(table, `lifeboat_keep_${index + 1}`)),
+		);
+	}
+
+	async #keep(table: string, name: string): Promise<Stage> {
+		const text = quoteText(table);
+		const { results } = await this.#database.batch([
+			`SELECT name, hidden FROM pragma_table_xinfo(${text}) ORDER BY cid`,
+			`SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ${text}`,
+		]);
+		const all = results[0]?.results ?? [];
+		const taken = new Set(all.map((column) => String(column['name']).toLowerCase()));
+		const withRowid = results[1]?.results[0]?.['wr'] === 0;
+		const rowid = ['rowid', '_rowid_', 'oid'].filter((word) => withRowid && !taken.has(word));
+		const columns = all
+			.filter(({ hidden }) => hidden === 0)
+			.map((column) => String(column['name']));
+		const stage = { table, name, columns: [...rowid.slice(0, 1), ...columns] };
+		if (!fitsStage(stage)) throw tooWide(table);
+		return stage;
+	}
+
+	/** AUTOINCREMENT never gives a number again that it gave before, here or when the file was made. */
+	#counters(): string[] {
+		const stage = this.#staging.all.find(({ table }) => table === SEQUENCE);
+		if (!stage) return [];
+		const names = [...this.#tables.values()].map(quoteText);
+		const counters = `FROM ${quoteName(stage.name)} s WHERE s.name IN (${names.join(',')})`;
+		return [
+			`INSERT INTO sqlite_sequence (name,seq) SELECT s.name,s.seq ${counters} AND s.name NOT IN (SELECT name FROM sqlite_sequence)`,
+			`UPDATE sqlite_sequence SET seq=max(seq,(SELECT s.seq ${counters} AND s.name=sqlite_sequence.name)) WHERE name IN (SELECT s.name ${counters})`,
+		];
+	}
+
+	#report(bytes: number): void {
+		const { survey, onProgress } = this.#options;
+		onProgress?.({ bytes, totalBytes: survey.bytes, statements: this.#done, table: null });
+	}
+}
+
+/** The table of long values' pieces, which the file makes, fills, empties and drops. */
+function isOfPieces(sql: string): boolean {
+	return /^(?:CREATE TABLE|INSERT INTO|DELETE FROM|DROP TABLE) "lifeboat_scratch_*"/.test(sql);
+}
+
+function isExternalFullText({ sql }: Row): boolean {
+	return (
+		/^CREATE VIRTUAL TABLE\b.*\bUSING\s+fts5\b/is.test(String(sql)) &&
+		EXTERNAL_CONTENT.test(String(sql))
+	);
+}
+
+function isExternal(schema: Row[], table: string): boolean {
+	return schema.some((row) => row['name'] === table && isExternalFullText(row));
+}
+
+function rebuild(name: string): string {
+	return `INSERT INTO ${quoteName(name)} (${quoteName(name)}) VALUES ('rebuild')`;
+}

@@ -1,0 +1,219 @@
+import { env } from 'cloudflare:workers';
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { backupOf, bytesOf, inMemory, sleep, sourceOf } from '../../../../tests/memory.ts';
+import { settings } from '../../../../tests/databases/settings.ts';
+import { type Sql, sql } from '../../../../tests/databases/sql.ts';
+import { counting, long } from '../../../../tests/databases/values.ts';
+import { d1 } from './database.ts';
+import { drillFile, drillFiles } from './drill.ts';
+import type { Manifest } from './manifest.ts';
+import { readContents } from './restore/contents.ts';
+import { type BackupFiles, sqlOf, verifyFiles } from './verify.ts';
+
+// Damage is always found: no backup that is not what it was comes through.
+
+const copy = d1(env.COPY);
+
+const SHOP: Sql[] = [
+	['CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, score REAL)'],
+	['CREATE TABLE orders (id INTEGER PRIMARY KEY, user REFERENCES users (id), content BLOB)'],
+	[`${counting(200)} INSERT INTO users (name, score) SELECT 'user ' || i, i / 7.0 FROM n`],
+	[`${counting(300)} INSERT INTO orders SELECT i, i % 200 + 1, randomblob(10) FROM n`],
+	sql`INSERT INTO orders VALUES (999, 1, ${long(120_000, Uint8Array.of(1, 2, 3))})`,
+	['CREATE INDEX by_user ON orders (user)'],
+	[`CREATE VIEW names AS SELECT name FROM users`],
+	[`CREATE TRIGGER gone AFTER DELETE ON users BEGIN DELETE FROM orders WHERE user = old.id; END`],
+];
+
+/** The backup in two volumes, as a larger one would be. */
+async function backupInVolumes(): Promise<{
+	manifest: Manifest;
+	volumes: Map<string, Uint8Array>;
+}> {
+	const files = await backupOf(SHOP);
+	const bytes = await bytesOf(sqlOf(files));
+	const parts = [bytes.subarray(0, 20_000), bytes.subarray(20_000)];
+	const keys = ['', '.2'].map((number) => `${files.manifest.name}${number}.sql`);
+	const volumes = new Map(keys.map((key, index) => [key, parts[index] ?? new Uint8Array()]));
+	return { manifest: described(files.manifest, volumes), volumes };
+}
+
+/** The manifest with what is true of these volumes, as somebody would forge it. */
+function described(manifest: Manifest, volumes: ReadonlyMap<string, Uint8Array>): Manifest {
+	return {
+		...manifest,
+		volumes: [...volumes].map(([key, bytes]) => ({
+			key,
+			bytes: bytes.length,
+			sha256: createHash('sha256').update(bytes).digest('hex'),
+			sqlBytes: bytes.length,
+			encodings: [],
+		})),
+	};
+}
+
+type Damage = (bytes: Uint8Array, dice: (below: number) => number) => Uint8Array;
+
+/** On the text, as a mistake of a program would do it. */
+const edit =
+	(change: (lines: string[], dice: (below: number) => number) => void): Damage =>
+	(bytes, dice) => {
+		const lines = new TextDecoder().decode(bytes).split('\n');
+		change(lines, dice);
+		return new TextEncoder().encode(lines.join('\n'));
+	};
+
+/** A line that is one row, and not the last of its statement. */
+const aRow = (lines: string[], dice: (below: number) => number): number => {
+	const rows = lines.flatMap((line, at) => (/^\(\d+,.*\),$/.test(line) ? [at] : []));
+	return rows[dice(rows.length)] ?? 0;
+};
+
+const damages: Record<string, Damage> = {
+	'a flipped bit': (bytes, dice) => {
+		const damaged = bytes.slice();
+		const at = dice(bytes.length);
+		damaged[at] = (damaged[at] ?? 0) ^ (1 << dice(8));
+		return damaged;
+	},
+	// The end of the last line says nothing.
+	'a cut': (bytes, dice) => bytes.slice(0, dice(bytes.length - 1)),
+	'a lost row': edit((lines, dice) => void lines.splice(aRow(lines, dice), 1)),
+	'two swapped values': edit((lines, dice) => {
+		const at = aRow(lines, dice);
+		const [id, ...values] = (lines[at] ?? '').slice(1, -2).split(',');
+		lines[at] = `(${[values[0], id, ...values.slice(1)].join(',')}),`;
+	}),
+	'a lost statement': edit((lines, dice) => {
+		const whole = lines.flatMap((line, at) => (/^(CREATE|INSERT).*;$/.test(line) ? [at] : []));
+		lines.splice(whole[dice(whole.length)] ?? 0, 1);
+	}),
+};
+
+/** What verification and drill together say; the target must be empty behind them. */
+async function found(files: BackupFiles): Promise<string[]> {
+	const verified = await verifyFiles(files);
+	const drilled = await drillFiles(copy, files, { sleep });
+	expect((await readContents(copy, sleep)).objects).toEqual([]);
+	expect(verified.proven).toBe(verified.differences.length === 0);
+	return [...verified.differences, ...drilled.differences];
+}
+
+const kinds = fc.constantFrom(...Object.keys(damages));
+const dices = fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }));
+const random = settings(500);
+
+describe('500 damages', () => {
+	test('none is taken for the backup that was stored', random.test, async () => {
+		const { manifest, volumes } = await backupInVolumes();
+		const keys = [...volumes.keys()];
+		expect(await found(inMemory(manifest, volumes))).toEqual([]);
+		await fc.assert(
+			fc.asyncProperty(kinds, fc.constantFrom(...keys), dices, async (kind, key, stream) => {
+				const dice = (below: number) => Math.floor(stream.next().value * below);
+				const whole = volumes.get(key) ?? new Uint8Array();
+				const damaged = new Map(volumes).set(key, damages[kind]?.(whole, dice) ?? whole);
+				const files = inMemory(manifest, damaged, [100 + dice(5000)]);
+				expect(await found(files), kind).not.toEqual([]);
+			}),
+			random.check,
+		);
+	});
+
+	test(
+		'none of the contents passes, even where the volumes are described anew',
+		random.test,
+		async () => {
+			const { manifest, volumes } = await backupInVolumes();
+			const joined = await bytesOf(sqlOf(inMemory(manifest, volumes)));
+			const key = `${manifest.name}.sql`;
+			const inContents = fc.constantFrom(
+				'a lost row',
+				'two swapped values',
+				'a lost statement',
+				'a cut',
+			);
+			await fc.assert(
+				fc.asyncProperty(inContents, dices, async (kind, stream) => {
+					const dice = (below: number) => Math.floor(stream.next().value * below);
+					const damaged = new Map([[key, damages[kind]?.(joined, dice) ?? joined]]);
+					const files = inMemory(described(manifest, damaged), damaged);
+					expect(await found(files), kind).not.toEqual([]);
+				}),
+				{ ...random.check, numRuns: Math.ceil((random.check.numRuns ?? 500) / 5) },
+			);
+		},
+	);
+});
+
+describe('a verification', () => {
+	test('names a volume that is missing', async () => {
+		const { manifest, volumes } = await backupInVolumes();
+		volumes.delete(`${manifest.name}.2.sql`);
+		const { proven, differences } = await verifyFiles(inMemory(manifest, volumes));
+		expect(proven).toBe(false);
+		expect(differences).toEqual([`The volume ${manifest.name}.2.sql is missing.`]);
+	});
+
+	test('names the tables whose rows differ', async () => {
+		const { manifest, volumes } = await backupInVolumes();
+		const text = new TextDecoder().decode(await bytesOf(sqlOf(inMemory(manifest, volumes))));
+		const changed = new Map([
+			[`${manifest.name}.sql`, new TextEncoder().encode(text.replace("'user 7'", "'user 8'"))],
+		]);
+		const { differences } = await verifyFiles(inMemory(described(manifest, changed), changed));
+		expect(differences).toEqual(['The table "users" has other rows.']);
+	});
+
+	test('fails where the files cannot be read, which is no damage', async () => {
+		const { manifest } = await backupInVolumes();
+		const open = () => Promise.reject(new Error('the bucket is away'));
+		await expect(verifyFiles({ manifest, open })).rejects.toThrow('the bucket is away');
+	});
+});
+
+describe('a file alone', () => {
+	test('is proven by its last line', async () => {
+		const source = sqlOf(await backupOf(SHOP));
+		expect(await drillFile(copy, source, { sleep })).toMatchObject({
+			proven: true,
+			tables: 3,
+			rows: 502,
+			differences: [],
+		});
+	});
+
+	test('differs where its rows do', async () => {
+		const text = new TextDecoder().decode(await bytesOf(sqlOf(await backupOf(SHOP))));
+		const changed = sourceOf(text.replace('CREATE INDEX by_user', 'CREATE INDEX by_users'));
+		const { proven, differences } = await drillFile(copy, changed, { sleep });
+		expect(proven).toBe(false);
+		expect(differences).toEqual(['The schema has other definitions.']);
+	});
+
+	test('of another tool has nothing to compare with', async () => {
+		await expect(drillFile(copy, sourceOf('CREATE TABLE t (a);'), { sleep })).rejects.toMatchObject(
+			{
+				code: 'file_has_no_digests',
+				status: 422,
+			},
+		);
+	});
+});
+
+test('a drill killed after its restore does not stand in the way of the next', async () => {
+	const files = await backupOf(SHOP);
+	let restored = false;
+	const killed = {
+		async batch(statements: Parameters<typeof copy.batch>[0]) {
+			restored ||= statements.some((text) => String(text).includes('quick_check'));
+			if (restored) throw new Error('killed');
+			return copy.batch(statements);
+		},
+	};
+	await expect(drillFiles(killed, files, { sleep })).rejects.toThrow('killed');
+	expect((await readContents(copy, sleep)).unfinished).toBe(true);
+	expect(await drillFiles(copy, files, { sleep })).toMatchObject({ proven: true });
+});

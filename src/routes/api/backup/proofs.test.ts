@@ -1,0 +1,313 @@
+import { env } from 'cloudflare:workers';
+import { reset } from 'cloudflare:test';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Environment } from '$lib/server/config';
+import type { Proof } from '$lib/server/backup/proof';
+import {
+	API,
+	authorized,
+	call,
+	expectError,
+	makeBackup,
+	untouchable,
+} from '../../../../tests/calls.ts';
+import { GET as getFile, POST } from './[filename]/+server';
+import { GET } from './+server';
+
+beforeEach(reset);
+
+const fill = () =>
+	env.DB.batch(
+		[
+			'CREATE TABLE t (id INTEGER PRIMARY KEY, x)',
+			`INSERT INTO t (x) VALUES (1), ('two'), (x'03')`,
+		].map((sql) => env.DB.prepare(sql)),
+	);
+
+/** Posts a body to a file of a backup. */
+async function post(
+	file: string,
+	body: unknown,
+	{ accept, changes }: { accept?: string; changes?: Partial<Environment> } = {},
+): Promise<Response> {
+	const headers = { 'Content-Type': 'application/json', ...(accept && { Accept: accept }) };
+	const text = typeof body === 'string' ? body : JSON.stringify(body);
+	const init = { method: 'POST', headers, body: text };
+	return call(POST, await authorized(init, `${API}/${encodeURIComponent(file)}`), changes);
+}
+
+async function lines(response: Response): Promise<unknown[]> {
+	expect([response.status, response.headers.get('Content-Type')]).toEqual([
+		200,
+		'application/x-ndjson',
+	]);
+	return (await response.text())
+		.trimEnd()
+		.split('\n')
+		.map((line) => JSON.parse(line) as unknown);
+}
+
+async function proofIn(response: Response): Promise<Proof> {
+	return ((await response.json()) as { proof: Proof }).proof;
+}
+
+/** What the list says of the only backup there is. */
+async function listed(): Promise<unknown> {
+	const { backups } = (await (await call(GET, await authorized())).json()) as {
+		backups: unknown[];
+	};
+	expect(backups).toHaveLength(1);
+	return backups[0];
+}
+
+/** Every object of the bucket, with its etag. */
+async function bucket(): Promise<string[]> {
+	return (await env.MY_BUCKET.list()).objects.map(({ key, etag }) => `${key} ${etag}`);
+}
+
+async function damage(key: string): Promise<void> {
+	const bytes = (await (await env.MY_BUCKET.get(key))?.bytes()) ?? new Uint8Array();
+	bytes[200] = (bytes[200] ?? 0) ^ 1;
+	await env.MY_BUCKET.put(key, bytes);
+}
+
+const outside = {
+	kind: 'drill',
+	by: 'GitHub Actions',
+	startedAt: '2026-11-01T22:00:00.000Z',
+	finishedAt: '2026-11-01T22:00:01.500Z',
+	proven: true,
+	tables: 1,
+	rows: 3,
+	bytes: 1000,
+	differences: [],
+};
+
+describe.for([
+	['verify', 'verified', ['verify']],
+	['drill', 'drilled', ['verify', 'restore', 'compare']],
+] as const)('POST %s', ([action, field, steps]) => {
+	test('answers with the proof, and the list shows it', async () => {
+		await fill();
+		const { name, files, sqlBytes } = await makeBackup();
+		const response = await post(files[0] ?? '', { action });
+		expect(response.status).toBe(200);
+		const answer = (await response.json()) as { proof: Proof };
+		expect(answer).toEqual({
+			success: true,
+			proof: {
+				...{ format: 1, backup: name, kind: action, by: 'worker', proven: true },
+				...{ startedAt: expect.any(String), finishedAt: expect.any(String) },
+				...{ tables: 1, rows: 3, bytes: sqlBytes, differences: [] },
+				engine: { version: expect.any(String) },
+			},
+		});
+		const other = field === 'verified' ? 'drilled' : 'verified';
+		const last = { at: answer.proof.finishedAt, proven: true };
+		expect(await listed()).toMatchObject({ [field]: last, [other]: null });
+	});
+
+	test('answers 422 for a damaged backup, with the proof', async () => {
+		await fill();
+		const { name, files } = await makeBackup();
+		await damage(files[0] ?? '');
+		const response = await post(`${name}.manifest.json`, { action });
+		expect(response.status).toBe(422);
+		const { proof, ...error } = (await response.json()) as { proof: Proof };
+		expect(error).toEqual({
+			error: expect.any(String),
+			code: 'backup_differs',
+			hint: expect.any(String),
+		});
+		expect(proof).toMatchObject({ kind: action, proven: false });
+		expect(proof.differences).not.toEqual([]);
+		expect(await listed()).toMatchObject({ [field]: { at: proof.finishedAt, proven: false } });
+	});
+
+	test('tells its steps line by line, then the proof', async () => {
+		await fill();
+		const { files } = await makeBackup();
+		const response = await post(files[0] ?? '', { action }, { accept: 'application/x-ndjson' });
+		expect(await lines(response)).toEqual([
+			...steps.map((step) => ({
+				...{ event: 'step', step },
+				...{ bytes: expect.any(Number), totalBytes: expect.any(Number) },
+			})),
+			{
+				...{ event: 'done', success: true },
+				proof: expect.objectContaining({ kind: action, proven: true }),
+			},
+		]);
+	});
+
+	test('ends its lines with the error and the proof where something differs', async () => {
+		const { files } = await makeBackup();
+		await damage(files[0] ?? '');
+		const response = await post(files[0] ?? '', { action }, { accept: 'application/x-ndjson' });
+		expect((await lines(response)).at(-1)).toEqual({
+			...{ event: 'error', code: 'backup_differs' },
+			...{ error: expect.any(String), hint: expect.any(String) },
+			proof: expect.objectContaining({ kind: action, proven: false }),
+		});
+	});
+
+	test.for(['other.sql', 'full_backup_2026-01-01T00:00:00.000Z.sql'])(
+		'answers 404 for %s, and changes nothing',
+		async (file) => {
+			await makeBackup();
+			await env.MY_BUCKET.put(file, 'private');
+			const before = await bucket();
+			await expectError(await post(file, { action }), 404, 'backup_not_found');
+			expect(await bucket()).toEqual(before);
+		},
+	);
+});
+
+describe('POST drill', () => {
+	const drill = { action: 'drill' };
+
+	test('without the binding DRILL_DB answers 409 and says how to add it', async () => {
+		const { files } = await makeBackup();
+		const before = await bucket();
+		const { DB, MY_BUCKET } = env;
+		const response = await post(files[0] ?? '', drill, {
+			changes: { DB, MY_BUCKET, DRILL_DB: undefined } as unknown as Partial<Environment>,
+		});
+		const text = await expectError(response, 409, 'drill_database_missing');
+		expect(text).toContain('wrangler.toml');
+		expect(await bucket()).toEqual(before);
+	});
+
+	test('never touches the database of the app', async () => {
+		await fill();
+		const { files } = await makeBackup();
+		const before = await bucket();
+		const wrong = await post(files[0] ?? '', drill, { changes: { DRILL_DB: env.DB } });
+		await expectError(wrong, 409, 'drill_database_not_empty');
+		expect(await bucket()).toEqual(before);
+		const rows = await env.DB.prepare('SELECT id, quote(x) FROM t').raw();
+		expect(rows).toEqual([
+			[1, '1'],
+			[2, `'two'`],
+			[3, `X'03'`],
+		]);
+		const right = await post(files[0] ?? '', drill, { changes: { DB: untouchable() } });
+		expect(right.status).toBe(200);
+	});
+
+	test('answers 409 while another one runs, and when to come again', async () => {
+		await fill();
+		const { files } = await makeBackup();
+		const answers = await Promise.all([1, 2, 3].map(() => post(files[0] ?? '', drill)));
+		expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409]);
+		for (const answer of answers.filter(({ status }) => status === 409)) {
+			expect(Number(answer.headers.get('Retry-After'))).toBeGreaterThan(0);
+			await expectError(answer, 409, 'drill_running');
+		}
+	});
+});
+
+describe('POST proof', () => {
+	test('records it; GET gives it back, and the list shows it', async () => {
+		const { name, files } = await makeBackup();
+		const response = await post(files[0] ?? '', { action: 'proof', proof: outside });
+		expect(response.status).toBe(200);
+		const proof = await proofIn(response);
+		expect(proof).toEqual({
+			...{ format: 1, backup: name },
+			...outside,
+			engine: { version: expect.any(String) },
+		});
+		const file = `${name}.proof-${outside.finishedAt}.json`;
+		const url = `${API}/${encodeURIComponent(file)}`;
+		const stored = await call(getFile, await authorized({}, url));
+		expect(stored.headers.get('Content-Type')).toBe('application/json');
+		expect(stored.headers.get('Content-Disposition')).not.toMatch(/filename=".*:.*"/);
+		expect(await stored.json()).toEqual(proof);
+		expect(await listed()).toMatchObject({
+			verified: null,
+			drilled: { at: outside.finishedAt, proven: true },
+		});
+	});
+
+	test('records also what differs', async () => {
+		const { files } = await makeBackup();
+		const found = { ...outside, proven: false, differences: Array(20).fill('ü'.repeat(300)) };
+		const response = await post(files[0] ?? '', { action: 'proof', proof: found });
+		expect([response.status, await proofIn(response)]).toEqual([
+			200,
+			expect.objectContaining(found),
+		]);
+	});
+
+	test('refuses one of the future', async () => {
+		const { files } = await makeBackup();
+		const before = await bucket();
+		const proof = { ...outside, finishedAt: '9999-01-01T00:00:00.000Z' };
+		const response = await post(files[0] ?? '', { action: 'proof', proof });
+		await expectError(response, 400, 'proof_from_future');
+		expect(await bucket()).toEqual(before);
+	});
+});
+
+test.for([
+	['no body', 400, ''],
+	['no JSON', 400, '{'],
+	['no object', 400, '[]'],
+	['no action', 400, {}],
+	['another action', 400, { action: 'backup' }],
+	['a restore', 400, { action: 'restore' }],
+	['several actions', 400, { action: ['verify'] }],
+	['something more to verify', 400, { action: 'verify', deep: true }],
+	['something more to drill', 400, { action: 'drill', database: 'DB' }],
+	['a proof beside the wrong action', 400, { action: 'verify', proof: outside }],
+	['no proof', 400, { action: 'proof' }],
+	['a proof without times', 400, { action: 'proof', proof: { ...outside, finishedAt: undefined } }],
+	[
+		'a proof that ends first',
+		400,
+		{ action: 'proof', proof: { ...outside, finishedAt: '2026-01-01T00:00:00.000Z' } },
+	],
+	[
+		'a proof that contradicts itself',
+		400,
+		{ action: 'proof', proof: { ...outside, differences: ['x'] } },
+	],
+	['a proof of another backup', 400, { action: 'proof', proof: { ...outside, backup: 'x' } }],
+	['a proof in the name of the app', 400, { action: 'proof', proof: { ...outside, by: 'worker' } }],
+	['too much', 413, { action: 'proof', proof: { ...outside, by: 'x'.repeat(60_000) } }],
+] as const)('POST with %s is refused and changes nothing', async ([, status, body]) => {
+	const { files } = await makeBackup();
+	const before = await bucket();
+	const code = status === 413 ? 'body_too_large' : 'body_invalid';
+	await expectError(await post(files[0] ?? '', body), status, code);
+	expect(await bucket()).toEqual(before);
+});
+
+test('POST of a form is refused and changes nothing', async () => {
+	const { files } = await makeBackup();
+	const before = await bucket();
+	const body = new URLSearchParams({ action: 'verify' });
+	const request = await authorized({ method: 'POST', body }, `${API}/${files[0]}`);
+	await expectError(await call(POST, request), 415, 'content_type_unsupported');
+	expect(await bucket()).toEqual(before);
+});
+
+test('POST with a wrong code changes nothing', async () => {
+	const { files } = await makeBackup();
+	const before = await bucket();
+	for (const body of [
+		{ action: 'verify' },
+		{ action: 'drill' },
+		{ action: 'proof', proof: outside },
+	]) {
+		const request = await authorized(
+			{ method: 'POST', body: JSON.stringify(body) },
+			`${API}/${files[0]}`,
+		);
+		request.headers.set('Authorization', 'Bearer 12345');
+		const response = await call(POST, request, { DB: untouchable(), DRILL_DB: untouchable() });
+		await expectError(response, 401, 'code_invalid');
+	}
+	expect(await bucket()).toEqual(before);
+});

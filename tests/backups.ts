@@ -1,0 +1,61 @@
+import { env } from 'cloudflare:workers';
+import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
+import { createBackup, type Engine } from '../src/lib/server/backup/index.ts';
+
+// Backups in the bucket of the tests, whole and damaged.
+
+/** The engine's clock: each look at it is a millisecond later. */
+export const clock = { now: Date.UTC(2026, 10, 22) };
+
+/** The engine on the bindings of the tests. */
+export function engine({ bucket = env.MY_BUCKET }: { bucket?: R2Bucket } = {}): Engine {
+	return { database: env.DB, bucket, now: () => clock.now++, sleep: async () => {} };
+}
+
+/** Runs statements in one batch. */
+export const run = (database: D1Database, ...statements: string[]) =>
+	database.batch(statements.map((sql) => database.prepare(sql)));
+
+/** A backup of a database with tables that point at each other, a trigger and a search. */
+export async function backUp(): Promise<string> {
+	await run(
+		env.DB,
+		`CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, x)`,
+		`CREATE TABLE b (k TEXT PRIMARY KEY, a REFERENCES a (id)) WITHOUT ROWID`,
+		`CREATE VIRTUAL TABLE ft USING fts5(x)`,
+		`INSERT INTO a (x) VALUES (1), ('two'), (x'03'), (9007199254740993), (0.1)`,
+		`INSERT INTO b VALUES ('k', 2)`,
+		`INSERT INTO ft VALUES ('hello')`,
+		`CREATE TRIGGER t AFTER INSERT ON a BEGIN INSERT INTO ft VALUES (new.x); END`,
+	);
+	return (await createBackup(engine())).name;
+}
+
+/** The keys of all objects in the bucket. */
+export async function keys(): Promise<string[]> {
+	return (await env.MY_BUCKET.list()).objects.map(({ key }) => key);
+}
+
+/** Everything in a database that is not D1's or SQLite's own, as text. */
+export async function contents(database: D1Database): Promise<string> {
+	const objects = await database
+		.prepare(
+			`SELECT * FROM sqlite_schema WHERE name NOT LIKE '\\_cf%' ESCAPE '\\' AND name <> 'sqlite_sequence' ORDER BY name`,
+		)
+		.all<{ type: string; name: string }>();
+	const rows = objects.results
+		.filter(({ type }) => type === 'table')
+		.map(({ name }) => database.prepare(`SELECT * FROM "${name}"`).all());
+	return JSON.stringify([objects.results, (await Promise.all(rows)).map(({ results }) => results)]);
+}
+
+/** An object's bytes, changed, under its own name. */
+export async function change(key: string, edit: (bytes: Uint8Array) => Uint8Array): Promise<void> {
+	const bytes = (await (await env.MY_BUCKET.get(key))?.bytes()) ?? new Uint8Array();
+	await env.MY_BUCKET.put(key, edit(bytes));
+}
+
+/** The bytes with this bit another one. */
+export function flipBit(bytes: Uint8Array, bit: number): Uint8Array {
+	return bytes.map((byte, index) => (index === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte));
+}

@@ -1,0 +1,63 @@
+import { env } from 'cloudflare:workers';
+import { reset } from 'cloudflare:test';
+import { createBackup } from '../src/lib/server/backup/index.ts';
+import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';
+import type { BackupFiles } from '../src/lib/server/backup/verify.ts';
+import { apply, type Sql } from './databases/sql.ts';
+
+/** For tests: nobody waits. */
+export const sleep = async (): Promise<void> => {};
+
+/** Makes the database DB anew from statements, and takes a backup of it, which is read into memory. */
+export async function backupOf(statements: readonly Sql[]): Promise<BackupFiles> {
+	await reset();
+	await apply(env.DB, statements);
+	const manifest = await createBackup({
+		database: env.DB,
+		bucket: env.MY_BUCKET,
+		now: Date.now,
+		sleep,
+	});
+	const volumes = new Map<string, Uint8Array>();
+	for (const { key } of manifest.volumes) {
+		const object = await env.MY_BUCKET.get(key);
+		volumes.set(key, new Uint8Array((await object?.arrayBuffer()) ?? []));
+	}
+	return inMemory(manifest, volumes);
+}
+
+/** A backup whose volumes are these bytes, handed out in chunks of those sizes in turn. */
+export function inMemory(
+	manifest: BackupFiles['manifest'],
+	volumes: ReadonlyMap<string, Uint8Array>,
+	sizes: number[] = [65_536],
+): BackupFiles {
+	return {
+		manifest,
+		async open(key) {
+			const bytes = volumes.get(key);
+			return bytes === undefined ? null : chunksOf(bytes, sizes);
+		},
+	};
+}
+
+/** A file that is these bytes, handed out in chunks of those sizes in turn. */
+export function sourceOf(content: string | Uint8Array, sizes: number[] = [65_536]): SqlSource {
+	const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
+	return { open: () => chunksOf(bytes, sizes) };
+}
+
+async function* chunksOf(bytes: Uint8Array, sizes: number[]): AsyncGenerator<Uint8Array> {
+	for (let at = 0, turn = 0; at < bytes.length; turn++) {
+		const size = sizes[turn % sizes.length] ?? bytes.length;
+		yield bytes.subarray(at, at + size);
+		at += size;
+	}
+}
+
+/** All bytes of a source. */
+export async function bytesOf(source: SqlSource): Promise<Uint8Array> {
+	const chunks: Uint8Array[] = [];
+	for await (const chunk of source.open()) chunks.push(chunk);
+	return new Uint8Array(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).arrayBuffer());
+}
