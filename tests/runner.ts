@@ -8,7 +8,11 @@ import { parse } from 'yaml';
 /** Where GitHub looks for workflows. */
 export const WORKFLOWS = '.github/workflows';
 
+/** Not run again: the tests themselves run with what this script installs. */
+const INSTALL = 'npm ci';
+
 export interface Step {
+	name?: string;
 	uses?: string;
 	with?: Record<string, unknown>;
 	env?: Record<string, string>;
@@ -24,6 +28,7 @@ export interface Job {
 }
 
 export interface Workflow {
+	name: string;
 	on: Record<string, unknown>;
 	permissions?: Record<string, string>;
 	concurrency?: { group: string; 'cancel-in-progress': boolean };
@@ -36,6 +41,8 @@ export interface Context {
 	secrets?: Record<string, string>;
 	vars?: Record<string, string>;
 	github?: Record<string, string>;
+	/** What somebody typed beside the button. */
+	inputs?: Record<string, string>;
 	/** Variables that the runner itself sets. */
 	env?: Record<string, string>;
 }
@@ -91,6 +98,12 @@ export async function runJob(job: Job, context: Context): Promise<Run> {
 	}
 }
 
+/** The rows of a Markdown table of two columns, as a summary has it. */
+export function cells(table: string): Record<string, string> {
+	const rows = [...table.matchAll(/^\| (.*?) \| (.*?) ?\|$/gm)];
+	return Object.fromEntries(rows.filter((row) => row[1] !== '---').map((row) => [row[1], row[2]]));
+}
+
 /** The PATH without what npm adds to it: on the runner nothing is installed. */
 export function runnerPath(): string {
 	const folders = (process.env['PATH'] ?? '').split(delimiter);
@@ -99,9 +112,10 @@ export function runnerPath(): string {
 
 /** Returns the exit code; a step without a script has none to run. */
 async function runStep(step: Step, context: Context, summary: string, log: number) {
-	if (step.run === undefined) return 0;
+	if (step.run === undefined || step.run === INSTALL) return 0;
 	const env: NodeJS.ProcessEnv = {
 		PATH: runnerPath(),
+		GITHUB_ACTIONS: 'true',
 		GITHUB_STEP_SUMMARY: summary,
 		...context.env,
 	};
@@ -113,10 +127,14 @@ async function runStep(step: Step, context: Context, summary: string, log: numbe
 	return code;
 }
 
-/** Replaces `${{ secrets.NAME }}` and its like; what is not set is empty, as at GitHub. */
+/**
+ * Replaces `${{ secrets.NAME }}` and its like, also with `|| 'text'` for what is not set or empty.
+ * Without that it is empty, as at GitHub.
+ */
 function expand(text: string, context: Context): string {
-	return text.replace(/\$\{\{ (secrets|vars|github)\.(\w+) \}\}/g, (_, kind, name) => {
-		return context[kind as 'secrets' | 'vars' | 'github']?.[name] ?? '';
+	const expression = /\$\{\{ (secrets|vars|github|inputs)\.(\w+)(?: \|\| '([^']*)')? \}\}/g;
+	return text.replace(expression, (_, kind, name, otherwise = '') => {
+		return context[kind as 'secrets' | 'vars' | 'github' | 'inputs']?.[name] || otherwise;
 	});
 }
 

@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { access, constants, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
+import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort, migrate, startServer, type Server } from '../src/cli/server.ts';
 import { TOTP } from '../src/lib/totp.js';
 import {
+	cells,
 	type Context,
 	job,
 	readWorkflow,
@@ -18,6 +18,7 @@ import {
 	type Step,
 	WORKFLOWS,
 } from './runner.ts';
+import { cut, json, listen, type Request } from './stand-in.ts';
 
 const SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
 const OTHER_SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
@@ -432,62 +433,10 @@ async function runBackup(
 	return run;
 }
 
-/** The rows of a Markdown table of two columns. */
-function cells(table: string): Record<string, string> {
-	const rows = [...table.matchAll(/^\| (.*?) \| (.*?) ?\|$/gm)];
-	return Object.fromEntries(rows.filter((row) => row[1] !== '---').map((row) => [row[1], row[2]]));
-}
-
 async function listBackups(url: string): Promise<Record<string, unknown>[]> {
 	// The code of the next step: the one of this step has been used.
 	const code = await new TOTP(SECRET).generateTOTP(Date.now() / 1000 + 30);
 	const headers = { Authorization: `Bearer ${code}` };
 	const response = await fetch(`${url}/api/backup`, { headers });
 	return ((await response.json()) as { backups: Record<string, unknown>[] }).backups;
-}
-
-interface Request {
-	method: string | undefined;
-	url: string | undefined;
-	headers: IncomingHttpHeaders;
-	body: string;
-}
-
-/** Starts a server that answers every request alike and writes the requests down. */
-async function listen(
-	answer: RequestListener,
-	requests: Request[] = [],
-): Promise<{ url: string } & AsyncDisposable> {
-	const server = createServer(async (request, response) => {
-		let body = '';
-		for await (const chunk of request) body += chunk;
-		const { method, url, headers } = request;
-		requests.push({ method, url, headers, body });
-		answer(request, response);
-	});
-	const port = await freePort();
-	await once(server.listen(port, '127.0.0.1'), 'listening');
-	return {
-		url: `http://127.0.0.1:${port}`,
-		async [Symbol.asyncDispose]() {
-			server.closeAllConnections();
-			server.close();
-			await once(server, 'close');
-		},
-	};
-}
-
-function json(status: number, body: object): RequestListener {
-	return (_, response) => {
-		response.writeHead(status, { 'Content-Type': 'application/json' });
-		response.end(JSON.stringify(body));
-	};
-}
-
-/** Sends some lines of an answer and hangs up. */
-function cut(text: string): RequestListener {
-	return (_, response) => {
-		response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
-		response.write(text, () => response.destroy());
-	};
 }

@@ -1,20 +1,21 @@
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { BackupApi } from './demo/api.ts';
+import { BackupApi } from './api.ts';
+import { describe } from './command.ts';
 import { isBuilt } from './demo/build.ts';
 import { compareDatabases, type Comparison } from './demo/compare.ts';
 import { openDatabase } from './demo/database.ts';
-import { run } from './demo/run.ts';
 import { loadSample } from './demo/sample.ts';
 import { Steps } from './demo/steps.ts';
-import { parseEnv } from './env.ts';
+import { readEnvFile } from './env.ts';
+import { run } from './run.ts';
 import { migrate, type Server, startServer } from './server.ts';
 
 /** Where wrangler keeps the embedded D1 and R2 (wrangler: --persist-to). */
@@ -66,7 +67,8 @@ async function demonstrate(options: { keepRunning: boolean; signal: AbortSignal 
 		await prepare(steps, signal);
 		server = await start(steps);
 		const fetched = join(folder, 'backup.sql');
-		const file = await backUp(steps, new BackupApi(server.url, signal), fetched);
+		const secret = readEnvFile()['TOTP_SECRET'] ?? ''; // the one that the app has
+		const file = await backUp(steps, new BackupApi(server.url, secret, signal), fetched);
 		const { differences } = await restore(steps, fetched, join(folder, 'state'), signal);
 		console.log(`\n${steps}\n`);
 		if (differences.length > 0) {
@@ -114,7 +116,7 @@ async function prepare(steps: Steps, signal: AbortSignal): Promise<void> {
 }
 
 async function start(steps: Steps): Promise<Server> {
-	const overrides = await signInStandIns();
+	const overrides = signInStandIns();
 	const port = (await isFree(USUAL_PORT)) ? { port: USUAL_PORT } : {};
 	return steps.take(
 		'start',
@@ -131,7 +133,7 @@ async function backUp(steps: Steps, api: BackupApi, path: string): Promise<strin
 		files: [file = ''],
 	} = await steps.take(
 		'back up',
-		'POST /api/backup, code from genTotp.js',
+		'POST /api/backup, with a one-time code',
 		() => api.create(),
 		({ rows, sqlBytes }) => `${count(rows)} rows, ${count(sqlBytes)} bytes of SQL`,
 	);
@@ -192,8 +194,8 @@ async function restore(
 }
 
 /** Something for each setting that `.env` lacks. GitHub turns it down, but the home page shows. */
-async function signInStandIns(): Promise<Record<string, string>> {
-	const values = parseEnv(await readFile('.env', 'utf8'));
+function signInStandIns(): Record<string, string> {
+	const values = readEnvFile();
 	const missing = SIGN_IN_SETTINGS.filter((name) => !values[name]?.trim());
 	return Object.fromEntries(missing.map((name) => [name, 'missing']));
 }
@@ -245,6 +247,6 @@ Signing in needs GITHUB_ID and GITHUB_SECRET in .env: see docs/deploy.md.
 }
 
 main().catch((error: unknown) => {
-	console.error(error instanceof Error ? error.message : error);
+	console.error(describe(error));
 	process.exitCode = 1;
 });

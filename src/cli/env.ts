@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 
 /**
  * An assignment in a `.env` file: name and value, and what goes before and after the value.
@@ -29,6 +30,16 @@ export function parseEnv(text: string): Record<string, string> {
 		values[name] = value;
 	}
 	return values;
+}
+
+/** A setting from the environment, or else from `.env` in the current folder; empty without one. */
+export function readSetting(name: string): string {
+	return process.env[name] || readEnvFile()[name] || '';
+}
+
+/** The values in `.env` of the current folder, none where there is no such file. */
+export function readEnvFile(): Record<string, string> {
+	return existsSync('.env') ? parseEnv(readFileSync('.env', 'utf8')) : {};
 }
 
 /**

@@ -108,7 +108,7 @@ async function stopGroup(child: ChildProcess): Promise<void> {
 }
 
 /** False when the group is gone already. */
-function killGroup({ pid }: ChildProcess): boolean {
+export function killGroup({ pid }: ChildProcess): boolean {
 	try {
 		return pid !== undefined && process.kill(-pid, 'SIGKILL');
 	} catch {

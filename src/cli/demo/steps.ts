@@ -1,6 +1,8 @@
+import { formatTable, seconds } from '../text.ts';
+
 /** The steps of a program: each is told when it begins, and all of them in a table at the end. */
 export class Steps {
-	readonly #rows = [['step', 'what', 'result', 'time']];
+	readonly #rows: string[][] = [];
 	readonly #signal: AbortSignal;
 
 	constructor(signal: AbortSignal) {
@@ -18,28 +20,12 @@ export class Steps {
 		console.log(`${name}: ${what} ...`);
 		const start = performance.now();
 		const value = await work();
-		const seconds = (performance.now() - start) / 1000;
-		this.#rows.push([name, what, tell(value), `${seconds.toFixed(1)} s`]);
+		this.#rows.push([name, what, tell(value), seconds(performance.now() - start)]);
 		return value;
 	}
 
 	/** The table of the steps so far. */
 	toString(): string {
-		const widths = [0, 1, 2, 3].map((column) =>
-			Math.max(...this.#rows.map((row) => row[column]?.length ?? 0)),
-		);
-		const rows = this.#rows.toSpliced(
-			1,
-			0,
-			widths.map((width) => '-'.repeat(width)),
-		);
-		return rows
-			.map((row) =>
-				row
-					.map((cell, column) => cell.padEnd(widths[column] ?? 0))
-					.join('  ')
-					.trimEnd(),
-			)
-			.join('\n');
+		return formatTable(['step', 'what', 'result', 'time'], this.#rows);
 	}
 }

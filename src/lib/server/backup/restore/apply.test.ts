@@ -123,6 +123,20 @@ describe('the target', () => {
 	});
 });
 
+test('a table that acts on its own rows and points at another is cleared', async () => {
+	await backupOf([]);
+	await restore(
+		sourceOf(`CREATE TABLE person (id INTEGER PRIMARY KEY, friend REFERENCES person (id) ON DELETE SET NULL,
+			favourite REFERENCES product (id)); CREATE TABLE product (id INTEGER PRIMARY KEY);
+			CREATE TABLE orders (id INTEGER PRIMARY KEY, person REFERENCES person (id));
+			CREATE TABLE lines (orders REFERENCES orders (id) ON DELETE CASCADE, product REFERENCES product (id));
+			INSERT INTO product VALUES (1); INSERT INTO person VALUES (1, 2, 1), (2, 1, 1);
+			INSERT INTO orders VALUES (1, 1); INSERT INTO lines VALUES (1, 1);`),
+	);
+	await clearDatabase(copy, sleep);
+	expect(await contents()).toEqual([]);
+});
+
 describe('failures', () => {
 	/** The database, but its n-th batch fails: before it is done, or after. */
 	function failing(

@@ -15,8 +15,7 @@ const OBJECTS = String.raw`SELECT type, name FROM sqlite_schema
 	AND name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')
 	ORDER BY rowid`;
 
-const REFERENCES = String.raw`SELECT m.name AS child, f."table" AS parent, max(f.on_delete IN ('CASCADE','SET NULL','SET DEFAULT')) AS acts,
-	max(f.on_delete IN ('SET NULL','SET DEFAULT')) AS sets
+const REFERENCES = String.raw`SELECT m.name AS child, f."table" AS parent
 	FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f
 	WHERE m.type = 'table' AND m.name NOT LIKE '\_cf\_%' ESCAPE '\' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\'
 	GROUP BY 1, 2 ORDER BY m.rowid`;
@@ -25,10 +24,6 @@ const REFERENCES = String.raw`SELECT m.name AS child, f."table" AS parent, max(f
 export interface Reference {
 	child: string;
 	parent: string;
-	/** True when deleting a row of the parent changes or deletes rows of the child at once. */
-	acts: boolean;
-	/** True when that sets columns of the child. */
-	sets: boolean;
 }
 
 /** Reads what is in a database. Throws what the database throws. */
@@ -44,11 +39,9 @@ export async function readContents(database: SqlDatabase, sleep: Sleep): Promise
 /** Which tables point at which, each pair once. */
 export async function readReferences(database: SqlDatabase, sleep: Sleep): Promise<Reference[]> {
 	const { results } = await retrying(() => database.batch([REFERENCES]), sleep);
-	return (results[0]?.results ?? []).map(({ child, parent, acts, sets }) => ({
+	return (results[0]?.results ?? []).map(({ child, parent }) => ({
 		child: String(child),
 		parent: String(parent),
-		acts: acts === 1,
-		sets: sets === 1,
 	}));
 }
 
@@ -61,14 +54,18 @@ export async function clearDatabase(database: SqlDatabase, sleep: Sleep): Promis
 	if (objects.length === 0) return;
 	const ofType = (type: string) =>
 		objects.filter((object) => object.type === type).map(({ name }) => name);
-	const tables = childrenFirst(ofType('table'), await readReferences(database, sleep));
+	const tables = ofType('table');
+	const references = await readReferences(database, sleep);
+	const guards = guardTriggers(references.map(({ child }) => child));
 	const drop = (type: string) => (name: string) => `DROP ${type} IF EXISTS ${quoteName(name)}`;
 	const statements = [
 		'PRAGMA defer_foreign_keys=ON',
 		'PRAGMA ignore_check_constraints=OFF', // an unfinished restore has left it on
 		...ofType('trigger').map(drop('TRIGGER')),
 		...ofType('view').map(drop('VIEW')),
-		...tables.map(drop('TABLE')),
+		...guards.create,
+		...emptiedFirst(tables, references).map((name) => `DELETE FROM ${quoteName(name)}`),
+		...childrenFirst(tables, references).map(drop('TABLE')), // the guards go with them
 	];
 	await retrying(() => database.batch(statements), sleep);
 }
@@ -88,6 +85,45 @@ export async function requireEmpty(database: SqlDatabase, sleep: Sleep): Promise
 	});
 }
 
+/**
+ * Tables that have to be emptied while all of them are there: dropping one deletes its rows, and
+ * what that does to rows that point at them fails where those point at a table that is gone.
+ */
+function emptiedFirst(tables: string[], references: Reference[]): string[] {
+	const existing = new Set(tables.map((name) => name.toLowerCase()));
+	const has = (name: string, key: 'child' | 'parent') => (reference: Reference) =>
+		reference[key].toLowerCase() === name.toLowerCase();
+	return tables.filter(
+		(name) =>
+			references.some(has(name, 'parent')) &&
+			references
+				.filter(has(name, 'child'))
+				.every(({ parent }) => existing.has(parent.toLowerCase())),
+	);
+}
+
+/**
+ * Triggers that keep foreign keys from changing rows of these tables, or from deleting them as well:
+ * ON DELETE acts through statements that triggers see (SQLite: Foreign Key Actions; RAISE(IGNORE)).
+ * Whether rows point at something is still checked at the end of the transaction.
+ */
+export function guardTriggers(
+	tables: string[],
+	{ deletes = [] }: { deletes?: string[] } = {},
+): { create: string[]; drop: string[] } {
+	const guards = [
+		...[...new Set(tables)].map((table) => ({ event: 'UPDATE', table })),
+		...[...new Set(deletes)].map((table) => ({ event: 'DELETE', table })),
+	].map((guard, index) => ({ ...guard, name: `lifeboat_guard_${index + 1}` }));
+	return {
+		create: guards.map(
+			({ event, table, name }) =>
+				`CREATE TRIGGER ${name} BEFORE ${event} ON ${quoteName(table)} BEGIN SELECT RAISE(IGNORE); END`,
+		),
+		drop: guards.map(({ name }) => `DROP TRIGGER ${name}`),
+	};
+}
+
 /** `"name"`, with quotes inside doubled (SQLite: Keywords). */
 export function quoteName(name: string): string {
 	return `"${name.replaceAll('"', '""')}"`;
@@ -99,23 +135,24 @@ export function quoteText(text: string): string {
 }
 
 /**
- * Tables in an order in which their rows can go. With deferred foreign keys only SET NULL and SET
- * DEFAULT can stand in the way, where the column has to be NOT NULL: such children go first, as far
- * as they do not go round in a circle.
+ * Tables in an order in which they can be dropped: SQLite prepares what the deletion of their rows
+ * does to those that point at them, and these have to find all tables that they point at.
  */
-export function childrenFirst(tables: string[], references: Reference[]): string[] {
-	const remaining = new Map(tables.map((name) => [name.toLowerCase(), name]));
-	const strict = references
-		.filter(({ sets }) => sets)
-		.map(({ child, parent }) => ({ child: child.toLowerCase(), parent: parent.toLowerCase() }));
-	const isFree = (key: string) =>
-		!strict.some(({ child, parent }) => parent === key && child !== key && remaining.has(child));
-	const ordered: string[] = [];
-	while (remaining.size > 0) {
-		const [first = ''] = remaining.keys();
-		const next = [...remaining.keys()].find(isFree) ?? first;
-		ordered.push(remaining.get(next) ?? '');
-		remaining.delete(next);
-	}
-	return ordered;
+function childrenFirst(tables: string[], references: Reference[]): string[] {
+	const names = new Map(tables.map((name) => [name.toLowerCase(), name]));
+	const parents = Map.groupBy(references, ({ child }) => child.toLowerCase());
+	const parentsFirst = new Set<string>();
+	const seen = new Set<string>();
+	const visit = (name: string) => {
+		const key = name.toLowerCase();
+		if (seen.has(key)) return;
+		seen.add(key);
+		for (const { parent } of parents.get(key) ?? []) {
+			const known = names.get(parent.toLowerCase());
+			if (known !== undefined) visit(known);
+		}
+		parentsFirst.add(name);
+	};
+	tables.forEach(visit);
+	return [...parentsFirst].reverse();
 }

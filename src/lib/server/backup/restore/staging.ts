@@ -90,15 +90,6 @@ export function fitsStage({ columns }: { columns: string[] | null }): boolean {
 	return columns === null || columns.length <= MAX_COLUMNS;
 }
 
-/** Copies the rows of a table into a stage, which it makes. */
-export function putAside(stage: Stage): string[] {
-	const columns = columnList(stage);
-	return [
-		`CREATE TABLE ${quoteName(stage.name)} (${columns})`,
-		`INSERT INTO ${quoteName(stage.name)} SELECT ${columns} FROM ${quoteName(stage.table)} NOT INDEXED`,
-	];
-}
-
 /** Copies the rows of a stage to where they belong, in their order. */
 export function putBack(stage: Stage): string {
 	const columns = columnList(stage);

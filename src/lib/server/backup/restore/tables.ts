@@ -7,10 +7,10 @@ import {
 	type SqlStatement,
 } from '../database.ts';
 import type { RestoreOptions, RestoreSummary } from './apply.ts';
-import { childrenFirst, quoteName, quoteText, readContents, readReferences } from './contents.ts';
+import { guardTriggers, quoteName, quoteText, readContents, readReferences } from './contents.ts';
 import { type Head, readHead } from './heads.ts';
 import type { SqlSource } from './source.ts';
-import { dropped, fitsStage, putAside, putBack, type Stage, Staging } from './staging.ts';
+import { dropped, fitsStage, putBack, Staging } from './staging.ts';
 import { isFullTextCommand } from './survey.ts';
 import { readStatements, type Statement } from './statements.ts';
 import { type Step, Steps } from './steps.ts';
@@ -18,7 +18,7 @@ import { type Step, Steps } from './steps.ts';
 /** Says that rows of single tables are being put back; all else in the database is in use. */
 const MARKER = 'lifeboat_tables';
 /** Tables that such a restore makes for itself, and removes. */
-const OURS = /^lifeboat_(?:tables|stage_\d+|keep_\d+|scratch_*)$/;
+const OURS = /^lifeboat_(?:tables|stage_\d+|scratch_*)$/;
 
 const SEQUENCE = 'sqlite_sequence';
 
@@ -123,23 +123,24 @@ class TablesRestore {
 	async swap(): Promise<void> {
 		const { results } = await this.#database.batch([SCHEMA]);
 		const schema = results[0]?.results ?? [];
-		const kept = await this.#keptTables();
-		const references = await readReferences(this.#database, this.#options.sleep);
-		const replaced = [...this.#tables.values()].filter((name) => !isExternal(schema, name));
-		const emptied = childrenFirst([...replaced, ...kept.map(({ table }) => table)], references);
+		const guards = await this.#guards();
+		const stages = this.#staging.all;
+		const counters = this.#counters();
+		const emptied = [...this.#tables.values()].filter((name) => !isExternal(schema, name));
 		const triggers = schema.filter(({ type }) => type === 'trigger');
 		const statements: SqlStatement[] = [
 			...triggers.map(({ name }) => `DROP TRIGGER ${quoteName(String(name))}`),
-			...kept.flatMap(putAside),
+			...guards.create,
+			...counters.before,
 			...emptied.map((name) => `DELETE FROM ${quoteName(name)}`),
-			...this.#staging.all.filter(({ table }) => table !== SEQUENCE).map(putBack),
-			...kept.map(putBack),
-			...this.#counters(),
+			...stages.filter(({ table }) => table !== SEQUENCE).map(putBack),
+			...guards.drop,
+			...counters.after,
 			...this.#indexes.map(({ statement }) => statement),
 			...schema.filter(isExternalFullText).map(({ name }) => rebuild(String(name))),
 			...triggers.map(({ sql }) => String(sql)),
 			...this.#triggers.map(({ statement }) => statement),
-			...[...this.#staging.all, ...kept].map(dropped),
+			...stages.map(dropped),
 		];
 		const { bytes } = this.#options.survey;
 		const place = { table: null, number: this.#done, start: bytes, end: bytes };
@@ -170,50 +171,35 @@ class TablesRestore {
 		for (const step of await this.#staging.steps(statement, head)) await this.#steps.add(step);
 	}
 
-	/** Tables whose rows deleting others' would change at once, or forbid. */
-	async #keptTables(): Promise<Stage[]> {
+	/** Keeps the rows of all other tables as they are while the rows that they point at are away. */
+	async #guards(): Promise<ReturnType<typeof guardTriggers>> {
 		const references = await readReferences(this.#database, this.#options.sleep);
-		const affected = new Map(this.#tables);
-		for (let before = 0; before !== affected.size;) {
-			before = affected.size;
-			for (const { child, parent, acts } of references) {
-				if (acts && affected.has(parent.toLowerCase())) affected.set(child.toLowerCase(), child);
-			}
-		}
-		const names = [...affected].filter(([key]) => !this.#tables.has(key)).map(([, name]) => name);
-		return Promise.all(
-			names.map((table, index) => this.#keep(table, `lifeboat_keep_${index + 1}`)),
-		);
+		const children = references
+			.filter(({ parent }) => this.#tables.has(parent.toLowerCase()))
+			.map(({ child }) => child);
+		const others = children.filter((name) => !this.#tables.has(name.toLowerCase()));
+		return guardTriggers(children, { deletes: others });
 	}
 
-	async #keep(table: string, name: string): Promise<Stage> {
-		const text = quoteText(table);
-		const { results } = await this.#database.batch([
-			`SELECT name, hidden FROM pragma_table_xinfo(${text}) ORDER BY cid`,
-			`SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ${text}`,
-		]);
-		const all = results[0]?.results ?? [];
-		const taken = new Set(all.map((column) => String(column['name']).toLowerCase()));
-		const withRowid = results[1]?.results[0]?.['wr'] === 0;
-		const rowid = ['rowid', '_rowid_', 'oid'].filter((word) => withRowid && !taken.has(word));
-		const columns = all
-			.filter(({ hidden }) => hidden === 0)
-			.map((column) => String(column['name']));
-		const stage = { table, name, columns: [...rowid.slice(0, 1), ...columns] };
-		if (!fitsStage(stage)) throw tooWide(table);
-		return stage;
-	}
-
-	/** AUTOINCREMENT never gives a number again that it gave before, here or when the file was made. */
-	#counters(): string[] {
+	/**
+	 * AUTOINCREMENT never gives a number again that it gave before, here or when the file was made.
+	 * Rows that come back count their own numbers as well, whatever the counter was.
+	 */
+	#counters(): { before: string[]; after: string[] } {
 		const stage = this.#staging.all.find(({ table }) => table === SEQUENCE);
-		if (!stage) return [];
-		const names = [...this.#tables.values()].map(quoteText);
-		const counters = `FROM ${quoteName(stage.name)} s WHERE s.name IN (${names.join(',')})`;
-		return [
-			`INSERT INTO sqlite_sequence (name,seq) SELECT s.name,s.seq ${counters} AND s.name NOT IN (SELECT name FROM sqlite_sequence)`,
-			`UPDATE sqlite_sequence SET seq=max(seq,(SELECT s.seq ${counters} AND s.name=sqlite_sequence.name)) WHERE name IN (SELECT s.name ${counters})`,
-		];
+		if (!stage) return { before: [], after: [] };
+		const counters = quoteName(stage.name);
+		const names = [...this.#tables.values()].map(quoteText).join(',');
+		return {
+			before: [
+				`DELETE FROM ${counters} WHERE name NOT IN (${names})`,
+				`UPDATE ${counters} SET seq=max(seq,ifnull((SELECT q.seq FROM sqlite_sequence q WHERE q.name=${counters}.name),seq))`,
+			],
+			after: [
+				`DELETE FROM sqlite_sequence WHERE name IN (SELECT name FROM ${counters})`,
+				`INSERT INTO sqlite_sequence (name,seq) SELECT name,seq FROM ${counters}`,
+			],
+		};
 	}
 
 	#report(bytes: number): void {

@@ -16,7 +16,7 @@ export async function run(
 		options.signal.throwIfAborted();
 		const { code, stdout = '', stderr = '', message } = error as ExecFileException;
 		if (code === 'ENOENT') {
-			throw new Error(`There is no ${command}: use \`npm run demo\`.`, { cause: error });
+			throw new Error(`There is no ${command}: start this with \`npm run\`.`, { cause: error });
 		}
 		throw new Error(`${stdout}\n${stderr}`.trim() || message, { cause: error });
 	}

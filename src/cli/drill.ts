@@ -1,0 +1,184 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { drillFile, drillFiles, type DrillProgress } from '../lib/server/backup/drill.ts';
+import { shorten } from '../lib/server/backup/proof.ts';
+import type { Finding } from '../lib/server/backup/verify.ts';
+import { apiOf, type BackupApi, DEFAULT_APP } from './api.ts';
+import { type Backup, fetchBackup, isBackupName, openBackup } from './backup-source.ts';
+import {
+	asLifeboatError,
+	type Context,
+	DetailedError,
+	EXIT,
+	parseWords,
+	runCommand,
+	temporaryFolder,
+	usageError,
+} from './command.ts';
+import { EmbeddedDatabase } from './embedded/database.ts';
+import type { Progress } from './progress.ts';
+import { count, formatTable, megabytes, seconds } from './text.ts';
+
+const HELP = `Usage: npm run drill -- <backup> [options]
+       npm run drill -- --file FILE [--json]
+
+Proves that a backup restores: verifies its files, restores them into a new database on this machine,
+which is D1's own engine, and compares schema and contents with what the backup says of itself. The
+database goes afterwards; the app's own is not touched.
+
+<backup>
+  latest             the newest backup of the app
+  NAME               another one, by its name in the list: full_backup_2026-11-23T05:05:54.982Z
+
+Options
+  --from URL         the app to fetch from; otherwise BACKUP_URL from the environment or .env, or
+                     ${DEFAULT_APP}. The code is made from TOTP_SECRET, found likewise.
+  --file FILE        a backup on this machine: a file that Lifeboat has written, also .sql.gz, or
+                     the manifest of one in several volumes
+  --record           store the result beside the backup, so that the list shows it
+  --json             print one JSON object on standard output, and nothing else there
+  --help             show this
+
+Examples
+  npm run drill -- latest
+  npm run drill -- latest --from https://app.example.com --record
+  npm run drill -- --file backup.sql
+
+Exit codes: 0 proven; 1 the backup differs from what it says; 2 it could not be tried.
+`;
+
+const OPTIONS = {
+	from: { type: 'string' },
+	file: { type: 'string' },
+	record: { type: 'boolean', default: false },
+	json: { type: 'boolean', default: false },
+	help: { type: 'boolean', short: 'h' },
+} as const;
+
+type Step = DrillProgress['step'];
+
+const STEPS: Record<Step, string> = {
+	verify: 'stored bytes, statements and rows of the file',
+	restore: 'into a new D1 database',
+	compare: 'schema and contents, checks of SQLite',
+};
+
+/** What `--json` prints. */
+interface Result extends Finding {
+	backup: string;
+	startedAt: string;
+	finishedAt: string;
+}
+
+interface Request {
+	/** The backup's name or, when `api` is null, the path of its file. */
+	word: string;
+	api: BackupApi | null;
+	record: boolean;
+	json: boolean;
+}
+
+/** What was asked for; null for help. Throws `usage` (400), and what the address or secret are wrong for. */
+function readRequest({ signal }: Context): Request | null {
+	const { values, positionals } = parseWords('drill', OPTIONS);
+	if (values.help) return null;
+	const { file, from, record, json } = values;
+	const [word, ...more] = positionals;
+	if (more.length > 0)
+		throw usageError('drill', `One backup at a time, not also ${more.join(' ')}.`);
+	if (file !== undefined) {
+		if (word !== undefined) throw usageError('drill', `Either --file or ${word}.`);
+		if (record) throw usageError('drill', '--record is for backups of the app, not for files.');
+		return { word: file, api: null, record, json };
+	}
+	if (word === undefined) throw usageError('drill', 'Say which backup: latest or a name.');
+	if (!isBackupName(word)) throw usageError('drill', `${word} is no name of a backup.`);
+	return { word, api: apiOf(from, signal), record, json };
+}
+
+async function drill(backup: Backup, watch: Stopwatch): Promise<Result> {
+	const startedAt = new Date().toISOString();
+	const persistTo = temporaryFolder();
+	await using database = new EmbeddedDatabase({ kind: 'new', persistTo });
+	const options = { sleep, onProgress: (progress: DrillProgress) => watch.tell(progress) };
+	const found = backup.files
+		? await drillFiles(database, backup.files, options)
+		: await drillFile(database, backup.sql, options);
+	watch.stop();
+	const { name } = backup;
+	const finishedAt = new Date().toISOString();
+	return { backup: name, startedAt, finishedAt, ...found, differences: shorten(found.differences) };
+}
+
+/** Rejects when the command is to stop: of a drill nothing is left that would have to be put right. */
+function stopped({ signal }: Context): Promise<never> {
+	return once(signal, 'abort').then(() => {
+		throw signal.reason;
+	});
+}
+
+async function recordProof(api: BackupApi, result: Result, { progress }: Context): Promise<void> {
+	const { backup, ...found } = result;
+	progress.step('record: beside the backup');
+	const by = process.env['GITHUB_ACTIONS'] ? 'GitHub Actions' : 'npm run drill';
+	try {
+		await api.record(backup, { kind: 'drill', by, ...found });
+	} catch (error) {
+		const verdict = found.proven ? [`${backup} restores all the same.`] : found.differences;
+		throw new DetailedError(asLifeboatError(error), verdict);
+	}
+}
+
+/** Tells the steps of a drill as they come, and how long each took. */
+class Stopwatch {
+	readonly times: { step: Step; milliseconds: number }[] = [];
+	readonly #progress: Progress;
+	#step: Step | null = null;
+	#startedAt = 0;
+
+	constructor({ progress }: Context) {
+		this.#progress = progress;
+	}
+
+	tell({ step, bytes, totalBytes }: DrillProgress): void {
+		if (step !== this.#step) {
+			this.stop();
+			this.#step = step;
+			this.#startedAt = performance.now();
+			this.#progress.step(`${step}: ${STEPS[step]}`);
+		}
+		this.#progress.bytes(bytes, totalBytes);
+	}
+
+	stop(): void {
+		if (this.#step === null) return;
+		this.times.push({ step: this.#step, milliseconds: performance.now() - this.#startedAt });
+		this.#step = null;
+		this.#progress.clear();
+	}
+}
+
+function report(result: Result, { times }: Stopwatch): string {
+	const { backup, proven, tables, rows, bytes, differences } = result;
+	const steps = times.map(({ step, milliseconds }) => [step, STEPS[step], seconds(milliseconds)]);
+	const what = `${count(tables)} tables, ${count(rows)} rows, ${megabytes(bytes)} of SQL`;
+	const verdict = proven
+		? `Proven: ${backup} restores. ${what}: same.`
+		: `${backup} differs from what it says of itself (${what}):\n${differences.join('\n')}`;
+	return `\n${formatTable(['step', 'what', 'time'], steps)}\n\n${verdict}`;
+}
+
+await runCommand(async (context) => {
+	const request = readRequest(context);
+	if (request === null) {
+		console.log(HELP);
+		return EXIT.good;
+	}
+	const { word, api, record, json } = request;
+	const backup = api ? await fetchBackup(api, word, context) : await openBackup(word, context);
+	const watch = new Stopwatch(context);
+	const result = await Promise.race([drill(backup, watch), stopped(context)]);
+	if (api && record) await recordProof(api, result, context);
+	console.log(json ? JSON.stringify(result) : report(result, watch));
+	return result.proven ? EXIT.good : EXIT.differs;
+});

@@ -1,0 +1,210 @@
+import {
+	closeSync,
+	copyFileSync,
+	existsSync,
+	fsyncSync,
+	linkSync,
+	openSync,
+	readdirSync,
+	realpathSync,
+	renameSync,
+	rmSync,
+	statSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { backup, DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type {
+	BatchResult,
+	Row,
+	SqlDatabase,
+	SqlStatement,
+} from '../../lib/server/backup/database.ts';
+import { checkDatabase } from '../../lib/server/backup/drill.ts';
+import { LifeboatError } from '../../lib/server/errors.ts';
+import { timeForNames } from '../keep.ts';
+import { shellWord } from '../text.ts';
+import { countRows, namesIn, restoreDatabase } from './d1.ts';
+import type { Kept, Plan, Target } from './target.ts';
+
+/** Files that belong to a database whose last user did not close it (SQLite: Temporary Files). */
+const SIDE_FILES = ['-wal', '-shm', '-journal'];
+/** A database holds people's data: the owner reads and writes it, nobody else. */
+const MODE = 0o600;
+/** How long another program may take to let go of the file, in milliseconds. */
+const BUSY_TIMEOUT_MS = 2_000;
+/** SQLite: Result and Error Codes. */
+const SQLITE_BUSY = 5;
+
+/** A plain SQLite file. A restore builds a new one beside it, which takes its place when it is complete. */
+export class SqliteFile implements Target {
+	readonly name: string;
+	readonly title: string;
+	readonly #path: string;
+	/** The file that is there, locked; null where there is none or SQLite cannot read it. */
+	#held: DatabaseSync | null = null;
+	#unreadable = false;
+
+	constructor(path: string) {
+		this.name = basename(path);
+		this.title = path;
+		this.#path = existsSync(path) ? realpathSync(path) : resolve(path);
+	}
+
+	/** Throws `target_busy` (409) when another program uses the file. */
+	async contents(): Promise<string[]> {
+		removeAbandoned(this.#path);
+		if (!existsSync(this.#path)) return [];
+		try {
+			this.#held = openLocked(this.#path);
+			return await namesIn(new SqliteDatabase(this.#held));
+		} catch (error) {
+			if (isBusy(error)) throw busy(this.title);
+			this.#unreadable = true;
+			this.#held = null;
+			return ['what SQLite cannot read'];
+		}
+	}
+
+	async keep(): Promise<Kept> {
+		const file = `${this.#path}.before-${timeForNames()}`;
+		return { file, undo: `mv ${shellWord(file)} ${shellWord(this.#path)}` };
+	}
+
+	async restore(plan: Plan): Promise<void> {
+		const building = `${this.#path}.restoring-${process.pid}`;
+		const remove = () => rmSync(building, { force: true });
+		process.once('exit', remove);
+		try {
+			await this.#build(building, plan);
+			sync(building);
+			if (plan.kept !== null) this.#setAside(plan.kept.file);
+			renameSync(building, this.#path);
+			sync(dirname(this.#path));
+		} finally {
+			remove();
+			process.off('exit', remove);
+		}
+		this.#held?.close();
+	}
+
+	async recover(): Promise<string> {
+		return this.#held || this.#unreadable ? 'The file is as it was.' : 'There is no such file.';
+	}
+
+	async count(tables: string[]): Promise<number[]> {
+		const connection = new DatabaseSync(this.#path, { readOnly: true });
+		return countRows(new SqliteDatabase(connection), tables);
+	}
+
+	async #build(path: string, plan: Plan): Promise<void> {
+		const mode = existsSync(this.#path) ? statSync(this.#path).mode : MODE;
+		closeSync(openSync(path, 'wx', mode));
+		if (plan.tables !== null && this.#held) await backup(this.#held, path);
+		const connection = new DatabaseSync(path, {
+			// A file of another tool may have rows that point nowhere, and has to come back as it was.
+			enableForeignKeyConstraints: plan.tables !== null,
+			enableDoubleQuotedStringLiterals: true, // as in the sqlite3 program
+		});
+		// Nobody needs this file after a crash: it is synced before it takes its place.
+		connection.exec('PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF');
+		const database = new SqliteDatabase(connection);
+		await restoreDatabase(database, { ...plan, kept: null });
+		const problems = await checkDatabase(database, sleep);
+		const broken = problems.find((problem) => problem.startsWith('quick_check: '));
+		connection.close();
+		if (broken !== undefined) throw notSound(broken);
+	}
+
+	#setAside(file: string): void {
+		for (const suffix of this.#unreadable ? SIDE_FILES : []) {
+			if (existsSync(this.#path + suffix)) renameSync(this.#path + suffix, file + suffix);
+		}
+		try {
+			linkSync(this.#path, file);
+		} catch {
+			copyFileSync(this.#path, file); // not every file system has links
+		}
+	}
+}
+
+/** A connection of Node's own SQLite. */
+class SqliteDatabase implements SqlDatabase {
+	readonly #connection: DatabaseSync;
+
+	constructor(connection: DatabaseSync) {
+		this.#connection = connection;
+	}
+
+	async batch(statements: SqlStatement[]): Promise<BatchResult> {
+		this.#connection.exec('BEGIN');
+		try {
+			const results = statements.map((statement) => ({ results: this.#run(statement), meta: {} }));
+			this.#connection.exec('COMMIT');
+			return { results, bookmark: null };
+		} catch (error) {
+			if (this.#connection.isTransaction) this.#connection.exec('ROLLBACK');
+			throw error;
+		}
+	}
+
+	#run(statement: SqlStatement): Row[] {
+		if (typeof statement === 'string') return this.#connection.prepare(statement).all() as Row[];
+		return this.#connection.prepare(statement.sql).all(...statement.parameters) as Row[];
+	}
+}
+
+/** Nobody else can use the file meanwhile. What is in its write-ahead log moves into it. */
+function openLocked(path: string): DatabaseSync {
+	const connection = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+	connection.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT');
+	connection.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+	return connection;
+}
+
+/** Removes what restores have left that were killed. */
+function removeAbandoned(path: string): void {
+	const folder = dirname(path);
+	if (!existsSync(folder)) return;
+	const prefix = `${basename(path)}.restoring-`;
+	for (const name of readdirSync(folder)) {
+		if (name.startsWith(prefix) && !isRunning(Number(name.slice(prefix.length)))) {
+			rmSync(join(folder, name));
+		}
+	}
+}
+
+function isRunning(pid: number): boolean {
+	try {
+		return process.kill(pid, 0);
+	} catch (error) {
+		return error instanceof Error && 'code' in error && error.code === 'EPERM';
+	}
+}
+
+/** Waits until a file, or the names in a folder, are on the disk. */
+function sync(path: string): void {
+	const descriptor = openSync(path, 'r');
+	fsyncSync(descriptor);
+	closeSync(descriptor);
+}
+
+function isBusy(error: unknown): boolean {
+	return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
+}
+
+function busy(path: string): LifeboatError {
+	return new LifeboatError(`Another program uses ${path}. Nothing was changed.`, {
+		code: 'target_busy',
+		status: 409,
+		hint: 'End that program, and try again.',
+	});
+}
+
+function notSound(problem: string): LifeboatError {
+	return new LifeboatError(`The restored file is not sound: ${problem}.`, {
+		code: 'restore_not_sound',
+		status: 500,
+		hint: 'Restore to another disk, or with `sqlite3 restored.db < FILE`.',
+	});
+}

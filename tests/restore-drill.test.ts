@@ -1,0 +1,337 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { runInNewContext } from 'node:vm';
+import type { R2Bucket } from '@cloudflare/workers-types';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { getPlatformProxy } from 'wrangler';
+import { freePort, migrate, type Server, startServer } from '../src/cli/server.ts';
+import { TOTP } from '../src/lib/totp.js';
+import { type Context, cells, job, readWorkflow, type Run, runJob, runnerPath } from './runner.ts';
+
+const SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
+const OTHER_SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+const ORIGIN = 'https://app.example.com';
+const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
+
+interface Backup {
+	name: string;
+	files: string[];
+	tables: number;
+	rows: number;
+	bytes: number;
+	startedAt: string;
+	drilled: { at: string; proven: boolean } | null;
+}
+
+const workflow = await readWorkflow('restore-drill.yml');
+const backup = await readWorkflow('backup.yml');
+const drill = job(workflow, 'drill');
+
+describe('drilling the backups of a real app', () => {
+	let persistTo: string;
+	let server: Server;
+	let damaged: Backup;
+	let newest: Backup;
+
+	beforeAll(async () => {
+		persistTo = await mkdtemp(join(tmpdir(), 'lifeboat-drill-'));
+		await migrate(persistTo);
+		await start();
+		damaged = await makeBackup();
+		newest = await makeBackup();
+		await server.stop();
+		await damage(damaged);
+		await start();
+	});
+	afterAll(async () => {
+		await server?.stop();
+		await rm(persistTo, { recursive: true });
+	});
+
+	async function start(): Promise<void> {
+		server = await startServer({ persistTo, vars: { TOTP_SECRET: SECRET } });
+	}
+
+	async function call(method: string, path = ''): Promise<Response> {
+		const code = await new TOTP(SECRET).generateTOTP(Date.now() / 1000);
+		const headers = { Authorization: `Bearer ${code}` };
+		return fetch(`${server.url}/api/backup${path}`, { method, headers });
+	}
+
+	async function makeBackup(): Promise<Backup> {
+		return ((await (await call('POST')).json()) as { backup: Backup }).backup;
+	}
+
+	/** The backup as the list has it now. */
+	async function listed({ name }: Backup): Promise<Backup | undefined> {
+		const { backups } = (await (await call('GET')).json()) as { backups: Backup[] };
+		return backups.find((backup) => backup.name === name);
+	}
+
+	/** Changes one character of a row in the stored file: its size and its rows stay as many. */
+	async function damage({ files: [key = ''] }: Backup): Promise<void> {
+		const { env, dispose } = await getPlatformProxy<{ MY_BUCKET: R2Bucket }>({
+			persist: { path: join(persistTo, 'v3') }, // where the server keeps it in that folder
+			envFiles: [],
+			remoteBindings: false,
+		});
+		const sql = (await (await env.MY_BUCKET.get(key))?.text()) ?? '';
+		await env.MY_BUCKET.put(key, sql.replace('0001_auth', '0009_auth'));
+		await dispose();
+	}
+
+	test('the newest one is proven, shown as the summary, and the proof is recorded', async () => {
+		expect(await listed(newest)).toMatchObject({ drilled: null });
+		const run = await runDrill(server.url);
+		expect(run).toMatchObject({ exitCode: 0, errors: [] });
+		expect(run.commands).toEqual([`::notice title=Backup proven::${newest.name}`]);
+		expect(plainCells(run.summary)).toMatchObject({
+			Backup: newest.name,
+			Made: newest.startedAt,
+			Proven: 'yes',
+			Tables: newest.tables.toLocaleString('en'),
+			Rows: newest.rows.toLocaleString('en'),
+			Size: expect.stringContaining(`(${newest.bytes.toLocaleString('en')} bytes)`),
+			'Time taken': expect.stringMatching(/^\d+\.\d s$/),
+		});
+		expect(newest.tables).toBeGreaterThan(1);
+		const { drilled } = (await listed(newest)) ?? {};
+		expect(drilled).toMatchObject({ proven: true });
+		const proof = await call('GET', `/${newest.name}.proof-${drilled?.at}.json`);
+		expect(await proof.json()).toMatchObject({ kind: 'drill', by: 'GitHub Actions' });
+	});
+
+	test('a damaged one fails the run with what differs, which is recorded too', async () => {
+		const run = await runDrill(server.url, { inputs: { backup: damaged.name } });
+		expect(run.exitCode).not.toBe(0);
+		const differences = differencesIn(run.summary);
+		expect(differences).toEqual([expect.stringContaining(damaged.files[0] ?? '')]);
+		expect(run.errors).toEqual([[damaged.name, ...differences].join('\n')]);
+		expect(plainCells(run.summary)).toMatchObject({ Backup: damaged.name, Proven: '**no**' });
+		expect(await listed(damaged)).toMatchObject({ drilled: { proven: false } });
+	});
+
+	test.for(['full_backup_2020-01-01T00:00:00.000Z', '--help', '$(touch drilled)'])(
+		'a backup %s that is not there fails the run',
+		async (name) => {
+			const run = await runDrill(server.url, { inputs: { backup: name } });
+			expect(run.exitCode).not.toBe(0);
+			expect(run.errors).toHaveLength(1);
+			expect(plainCells(run.summary)).toMatchObject({ Backup: name, Problem: run.errors[0] });
+		},
+	);
+
+	test('a wrong secret fails the run with what the app said', async () => {
+		const run = await runDrill(server.url, { secrets: { TOTP_SECRET: OTHER_SECRET } });
+		expect(run.exitCode).not.toBe(0);
+		expect(run.errors).toEqual([expect.stringContaining('(code_invalid)')]);
+	});
+
+	test('an app that is down fails the run', async () => {
+		const url = `http://127.0.0.1:${await freePort()}`;
+		const run = await runDrill(url);
+		expect(run.exitCode).not.toBe(0);
+		expect(run.errors).toEqual([expect.stringContaining('reached')]);
+		expect(plainCells(run.summary)).toMatchObject({
+			Backup: 'latest',
+			Proven: 'no: it could not be tried',
+			Problem: run.errors[0],
+		});
+	});
+});
+
+describe('telling how the drill ended', () => {
+	let folder: string;
+	beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'lifeboat-npm-'))));
+	afterAll(() => rm(folder, { recursive: true }));
+
+	const RESULT = {
+		backup: NAME,
+		startedAt: '2026-12-01T03:20:00.000Z',
+		finishedAt: '2026-12-01T03:21:02.340Z',
+		proven: true,
+		tables: 12,
+		rows: 1_234_567,
+		bytes: 98_765_432,
+		differences: [] as string[],
+	};
+
+	/** Runs the job with a stand-in for npm that writes its words down and ends as it is told to. */
+	async function runWith(output: string, code: number, inputs = {}): Promise<Run> {
+		await writeFile(join(folder, 'output'), output);
+		const lines = [
+			'#!/bin/bash',
+			`printf '%s\\0' "$@" > '${folder}/words'`,
+			`cat '${folder}/output'`,
+			`exit ${code}`,
+		];
+		await writeFile(join(folder, 'npm'), lines.join('\n'), { mode: 0o755 });
+		return runDrill(ORIGIN, { inputs, env: { PATH: folder + delimiter + runnerPath() } });
+	}
+
+	/** The words that the stand-in was called with. */
+	async function words(): Promise<string[]> {
+		return (await readFile(join(folder, 'words'), 'utf8')).split('\0').slice(0, -1);
+	}
+
+	test('a proven backup becomes the summary', async () => {
+		const run = await runWith(JSON.stringify(RESULT), 0);
+		expect(run.exitCode).toBe(0);
+		expect(plainCells(run.summary)).toEqual({
+			Drill: '',
+			Backup: NAME,
+			Made: '2026-11-22T21:52:00.000Z',
+			Proven: 'yes',
+			Tables: '12',
+			Rows: '1,234,567',
+			Size: '98.8 MB (98,765,432 bytes)',
+			'Time taken': '62.3 s',
+		});
+	});
+
+	test('every difference is told, and none is taken for Markdown or a command', async () => {
+		const differences = [
+			'users: row 3 of 100%',
+			'a|b `c` **d** <img src=x>\\| [e](http://f) $g$ _h_',
+			'i\r\n::add-mask::j | k |\n| l',
+		];
+		const run = await runWith(JSON.stringify({ ...RESULT, proven: false, differences }), 1);
+		expect(run.exitCode).not.toBe(0);
+		expect(run.commands).toHaveLength(1);
+		expect(run.errors).toEqual([[NAME, ...differences].join('\n')]);
+		expect(differencesIn(run.summary)).toEqual(
+			differences.map((text) => text.replace(/\s+/g, ' ')),
+		);
+		expect(run.summary).not.toMatch(/(?<!\\)[`<[$_]/);
+		for (const line of run.summary.trimEnd().split('\n')) {
+			expect(line).toMatch(/^\|( ([^|\\]|\\.)* \|){2}$/);
+		}
+	});
+
+	const failure = { error: 'The app cannot be reached.', code: 'unreachable', hint: 'Look at it.' };
+
+	test.for<[string, string, number, string]>([
+		[
+			'a drill that could not be tried',
+			JSON.stringify(failure),
+			2,
+			'The app cannot be reached. (unreachable) Look at it.',
+		],
+		['a drill that was killed', '', 137, 'The drill ended without a result.'],
+		['a drill that was killed in a word', '{"prov', 137, 'The drill ended without a result.'],
+		['words that are no result', 'null', 0, 'The drill ended without a result.'],
+	])('%s fails the run', async ([, output, code, message]) => {
+		const run = await runWith(output, code);
+		expect(run.exitCode).not.toBe(0);
+		expect(run.errors).toEqual([expect.stringContaining(message)]);
+		expect(plainCells(run.summary)).toEqual({
+			Drill: '',
+			Backup: 'latest',
+			Proven: 'no: it could not be tried',
+			Problem: run.errors[0],
+		});
+	});
+
+	test('a drill that fails fails the run, whatever it said before', async () => {
+		expect((await runWith(JSON.stringify(RESULT), 1)).exitCode).toBe(1);
+	});
+
+	test.for([
+		[{}, 'latest'],
+		[{ backup: '' }, 'latest'],
+		[{ backup: NAME }, NAME],
+		[{ backup: '--from "$(id)" \'; x' }, '--from "$(id)" \'; x'],
+	] as const)('with the inputs %j the drill is of %s', async ([inputs, name]) => {
+		await runWith(JSON.stringify(RESULT), 0, inputs);
+		const options = ['--from', ORIGIN, '--record', '--json'];
+		expect(await words()).toEqual(['run', '--silent', 'drill', '--', ...options, '--', name]);
+	});
+});
+
+describe('the file', () => {
+	test('a drill follows each backup that was made, and is there on demand', () => {
+		expect(Object.keys(workflow.on).sort()).toEqual(['workflow_dispatch', 'workflow_run']);
+		expect(workflow.on['workflow_run']).toEqual({
+			workflows: [backup.name],
+			types: ['completed'],
+		});
+		expect(workflow.on['workflow_dispatch']).toMatchObject({
+			inputs: { backup: { default: 'latest' } },
+		});
+	});
+
+	test.for([
+		['workflow_dispatch', undefined, undefined, true],
+		['workflow_run', 'success', 'main', true],
+		['workflow_run', 'failure', 'main', false],
+		['workflow_run', 'cancelled', 'main', false],
+		['workflow_run', 'success', 'feature', false],
+	] as const)('on %s after %s on %s: %s', ([name, conclusion, branch, expected]) => {
+		const github = {
+			event_name: name,
+			event: {
+				repository: { default_branch: 'main' },
+				workflow_run: conclusion && { conclusion, head_branch: branch },
+			},
+		};
+		// Of GitHub's expressions, these operators mean the same in JavaScript.
+		expect(runInNewContext(drill.if ?? 'true', { github })).toBe(expected);
+	});
+
+	test('a running drill is left to end', () => {
+		expect(workflow.concurrency).toEqual({ group: 'restore-drill', 'cancel-in-progress': false });
+	});
+
+	test('the drill may read the repository and nothing else', () => {
+		expect(drill.permissions).toEqual({ contents: 'read' });
+	});
+
+	test('packages are installed before they are needed, and their scripts see no secret', () => {
+		const names = drill.steps.map(({ name, uses }) => name ?? uses?.split('@')[0]);
+		expect(names).toEqual([
+			'actions/checkout',
+			'Check the settings',
+			'Install',
+			'Drill the backup',
+		]);
+		expect(drill.steps[2]).toEqual({ name: 'Install', run: 'npm ci' });
+		expect(workflow).not.toHaveProperty('env');
+		expect(drill).not.toHaveProperty('env');
+	});
+
+	test('the settings are checked before anything else', async () => {
+		const run = await runJob(drill, {});
+		expect(run.exitCode).not.toBe(0);
+		expect(run.errors).toEqual([
+			expect.stringContaining('TOTP_SECRET is missing'),
+			expect.stringContaining('BACKUP_URL is missing'),
+		]);
+		expect(run.summary).toBe('');
+	});
+});
+
+/** Runs the drill, and sees to it that no secret gets into its log. */
+async function runDrill(url: string, context: Context = {}): Promise<Run> {
+	const given = { vars: { BACKUP_URL: url }, secrets: { TOTP_SECRET: SECRET }, ...context };
+	const run = await runJob(drill, given);
+	for (const secret of [SECRET, OTHER_SECRET]) {
+		expect(run.output + run.summary).not.toContain(secret);
+	}
+	return run;
+}
+
+/** The rows of a summary as people see them. */
+function plainCells(summary: string): Record<string, string> {
+	const entries = Object.entries(cells(summary));
+	return Object.fromEntries(entries.map(([name, text]) => [name, unescape(text)]));
+}
+
+function differencesIn(summary: string): string[] {
+	const rows = summary.matchAll(/^\| Difference \| (.*) \|$/gm);
+	return [...rows].map(([, text = '']) => unescape(text));
+}
+
+function unescape(markdown: string): string {
+	return markdown.replace(/\\([!-/:-@[-`{-~])/g, '$1');
+}
