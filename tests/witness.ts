@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { unstable_splitSqlQuery as splitSqlQuery } from 'wrangler';
 import { Response, type Request } from 'miniflare';
+import { FILE, query, restore } from './restored.ts';
 
 const run = promisify(execFile);
 
@@ -16,6 +17,10 @@ const run = promisify(execFile);
  *   into a new database file. Status 422 with sqlite3's message when the script fails.
  * - `POST /execute`: an SQL file, run with `wrangler d1 execute --local --file` in a new database.
  *   Status 422 with wrangler's message when it fails.
+ * - `POST /restore`: `{script: base64, sizes: number[]}`, restored as `npm run restore` does, the file
+ *   read in chunks of those sizes, into the embedded database and into an SQLite file.
+ * - `POST /restored`: `{target: 'local' | 'file', queries}` -> the rows of each in what was restored last,
+ *   asked of D1, or of Debian's sqlite3.
  * - `GET /pause`: an answer from outside the process. While one is on its way, timers and other
  *   work get their turn, as they do with a database at the other end of a network.
  */
@@ -23,6 +28,8 @@ export async function witness(request: Request): Promise<Response> {
 	const { pathname } = new URL(request.url);
 	if (pathname === '/split') return Response.json(splitSqlQuery(await request.text()));
 	if (pathname === '/execute') return execute(await request.text());
+	if (pathname === '/restore') return restoreEverywhere(await request.json());
+	if (pathname === '/restored') return queryRestored(await request.json());
 	if (pathname === '/pause') return new Response('', { status: 204 });
 	if (pathname !== '/sqlite3') return new Response('no such witness', { status: 404 });
 
@@ -41,6 +48,23 @@ export async function witness(request: Request): Promise<Response> {
 	} finally {
 		await rm(folder, { recursive: true, force: true });
 	}
+}
+
+async function restoreEverywhere(body: unknown): Promise<Response> {
+	const { script, sizes } = body as { script: string; sizes: number[] };
+	try {
+		await restore(Buffer.from(script, 'base64'), sizes);
+		return new Response(null, { status: 204 });
+	} catch (error) {
+		return new Response(String(error), { status: 422 });
+	}
+}
+
+async function queryRestored(body: unknown): Promise<Response> {
+	const { target, queries } = body as { target: 'local' | 'file'; queries: string[] };
+	if (target === 'local') return Response.json(await query(queries));
+	const { stdout } = await sqlite3(['-json', '-readonly', FILE], queries.map(asked).join(''));
+	return Response.json(stdout.split(separator).slice(0, -1).map(answered));
 }
 
 async function execute(sql: string): Promise<Response> {

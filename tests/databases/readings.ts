@@ -142,9 +142,12 @@ export function matches(table: Table, rows: string[][]): Reading[] {
 	);
 }
 
-// Three letters at least: the trigram tokenizer has nothing shorter.
+// Three letters at least: the trigram tokenizer has nothing shorter. How tokenizers go on behind a
+// NUL, or behind bytes that are not UTF-8, is not the same in all versions of SQLite.
 function asciiWord(cell: string): string[] {
-	const latin1 = Array.from(bytesOf(cell.slice(1, 400)), (byte) => String.fromCharCode(byte));
+	const bytes = bytesOf(cell.slice(1, 400));
+	if (bytes.some((byte) => byte === 0 || byte >= 0x80)) return [];
+	const latin1 = Array.from(bytes, (byte) => String.fromCharCode(byte));
 	return (
 		latin1
 			.join('')

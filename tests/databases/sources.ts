@@ -14,14 +14,14 @@ export function d1(database: D1Database): Source {
 			const answers = await database.batch<Row>(statements.map((sql) => database.prepare(sql)));
 			return answers.map(({ results }) => results.map((row) => Object.values(row)));
 		},
-		// D1 answers in JSON, which is exact for finite doubles other than negative zero.
-		real: (value) => `CASE
-			WHEN ${value} = 0 THEN CASE WHEN atan2(${value}, -1) < 0
-				THEN 'r8000000000000000' ELSE 'r0000000000000000' END
-			WHEN ${value} = 9e999 THEN 'r7FF0000000000000'
-			WHEN ${value} = -9e999 THEN 'rFFF0000000000000'
-			ELSE ${value} END`,
+		...d1Real,
 	};
+}
+
+/** What `npm run restore` has made of the file that it restored last. */
+export function restored(witness: Fetcher, target: 'local' | 'file'): Source {
+	const { real } = target === 'local' ? d1Real : shellReal;
+	return { query: (queries) => ask(witness, 'restored', { target, queries }, queries), real };
 }
 
 /** The database that Debian's sqlite3 makes of a script. */
@@ -29,17 +29,38 @@ export function sqlite3(witness: Fetcher, script: string | Uint8Array): Source {
 	const bytes = typeof script === 'string' ? new TextEncoder().encode(script) : script;
 	const encoded = bytes.toBase64();
 	return {
-		async query(queries) {
-			if (queries.length === 0) return [];
-			const body = JSON.stringify({ script: encoded, queries });
-			const response = await witness.fetch('http://witness/sqlite3', { method: 'POST', body });
-			if (!response.ok) throw new Error(`sqlite3: ${await response.text()}`);
-			const answers: Row[][] = await response.json();
-			return answers.map((rows) => rows.map((row) => Object.values(row)));
-		},
-		// A function that only the shell has.
-		real: (value) => `'r' || hex(ieee754_to_blob(${value}))`,
+		query: (queries) => ask(witness, 'sqlite3', { script: encoded, queries }, queries),
+		...shellReal,
 	};
+}
+
+// D1 answers in JSON, which is exact for finite doubles other than negative zero.
+const d1Real: Pick<Source, 'real'> = {
+	real: (value) => `CASE
+			WHEN ${value} = 0 THEN CASE WHEN atan2(${value}, -1) < 0
+				THEN 'r8000000000000000' ELSE 'r0000000000000000' END
+			WHEN ${value} = 9e999 THEN 'r7FF0000000000000'
+			WHEN ${value} = -9e999 THEN 'rFFF0000000000000'
+			ELSE ${value} END`,
+};
+
+// A function that only the shell has.
+const shellReal: Pick<Source, 'real'> = {
+	real: (value) => `'r' || hex(ieee754_to_blob(${value}))`,
+};
+
+async function ask(
+	witness: Fetcher,
+	whom: string,
+	question: object,
+	queries: string[],
+): Promise<unknown[][][]> {
+	if (queries.length === 0) return [];
+	const body = JSON.stringify(question);
+	const response = await witness.fetch(`http://witness/${whom}`, { method: 'POST', body });
+	if (!response.ok) throw new Error(`${whom}: ${await response.text()}`);
+	const answers: Row[][] = await response.json();
+	return answers.map((rows) => rows.map((row) => Object.values(row)));
 }
 
 type Row = Record<string, unknown>;

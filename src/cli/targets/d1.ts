@@ -1,11 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SqlDatabase } from '../../lib/server/backup/database.ts';
 import { restoreInto } from '../../lib/server/backup/restore/apply.ts';
-import {
-	clearDatabase,
-	quoteName,
-	readContents,
-} from '../../lib/server/backup/restore/contents.ts';
+import { clearDatabase, readContents } from '../../lib/server/backup/restore/contents.ts';
+import { quoteName } from '../../lib/server/backup/restore/names.ts';
 import { restoreTables } from '../../lib/server/backup/restore/tables.ts';
 import type { Context } from '../command.ts';
 import { keepDatabase, timeForNames } from '../keep.ts';

@@ -7,7 +7,7 @@ import { differences, withUnixLineEnds } from '../../../../tests/databases/compa
 import { databases } from '../../../../tests/databases/generate.ts';
 import { settings } from '../../../../tests/databases/settings.ts';
 import { snapshot } from '../../../../tests/databases/snapshot.ts';
-import { d1, sqlite3 } from '../../../../tests/databases/sources.ts';
+import { d1, restored, sqlite3 } from '../../../../tests/databases/sources.ts';
 import { apply, type Sql } from '../../../../tests/databases/sql.ts';
 import { splitLikeWrangler } from '../../../../tests/restore.ts';
 import { createBackup } from './index.ts';
@@ -30,8 +30,14 @@ async function backupOf(statements: readonly Sql[]): Promise<Uint8Array> {
 	return new Uint8Array((await volume?.arrayBuffer()) ?? []);
 }
 
-/** What differs after a restore by wrangler's own splitting, in one batch, and by Debian's sqlite3. */
-async function lossesOf(statements: readonly Sql[]): Promise<Record<string, string[]>> {
+/**
+ * What differs after a restore by wrangler's own splitting, in one batch, by Debian's sqlite3, and by
+ * `npm run restore` into each local target, which reads the file in chunks of those sizes.
+ */
+async function lossesOf(
+	statements: readonly Sql[],
+	sizes: number[] = [65_536],
+): Promise<Record<string, string[]>> {
 	const file = await backupOf(statements);
 	const split = await splitLikeWrangler(new TextDecoder().decode(file));
 	const encoder = new TextEncoder();
@@ -41,20 +47,31 @@ async function lossesOf(statements: readonly Sql[]): Promise<Record<string, stri
 	const original = await snapshot(d1(env.DB));
 	const copy = await snapshot(d1(env.COPY));
 	const elsewhere = await snapshot(sqlite3(env.WITNESS, file));
+	await restoreEverywhere(file, sizes);
+	const local = await snapshot(restored(env.WITNESS, 'local'));
+	const sqliteFile = await snapshot(restored(env.WITNESS, 'file'));
 	return {
 		tooLong: tooLong.map((sql) => sql.slice(0, 200)).filter((sql) => !sql.startsWith('CREATE')),
 		d1: differences(original, copy),
 		sqlite3: differences(withUnixLineEnds(original), withUnixLineEnds(elsewhere)),
+		local: differences(original, local),
+		file: differences(original, sqliteFile),
 	};
 }
 
-/** Makes a database so large that its tables are read page by page. */
+async function restoreEverywhere(file: Uint8Array, sizes: number[]): Promise<void> {
+	const body = JSON.stringify({ script: file.toBase64(), sizes });
+	const response = await env.WITNESS.fetch('http://witness/restore', { method: 'POST', body });
+	if (!response.ok) throw new Error(await response.text());
+}
+
+/** Makes a database so large that it is read page by page and restored in several transactions. */
 const LARGE: Sql[] = [
 	['CREATE TABLE "large, so that there are pages" (x)'],
-	['INSERT INTO "large, so that there are pages" VALUES (zeroblob(1100000))'],
+	['INSERT INTO "large, so that there are pages" VALUES (zeroblob(1100000)), (zeroblob(1100000))'],
 ];
 
-const NONE = { tooLong: [], d1: [], sqlite3: [] };
+const NONE = { tooLong: [], d1: [], sqlite3: [], local: [], file: [] };
 
 describe('named cases', () => {
 	test.for(cases)('$name', { timeout: 120_000 }, async ({ statements }) => {
@@ -72,12 +89,13 @@ describe('wrangler d1 execute --local --file', () => {
 
 describe('generated databases', () => {
 	const random = settings(300);
+	const chunkSizes = fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 3, maxLength: 8 });
 
 	test('come back as they were', random.test, async () => {
 		await fc.assert(
-			fc.asyncProperty(databases(), fc.nat(3), async ({ statements }, dice) => {
+			fc.asyncProperty(databases(), fc.nat(3), chunkSizes, async ({ statements }, dice, sizes) => {
 				const more = dice === 0 ? LARGE : [];
-				expect(await lossesOf([...statements, ...more])).toEqual(NONE);
+				expect(await lossesOf([...statements, ...more], sizes)).toEqual(NONE);
 			}),
 			random.check,
 		);

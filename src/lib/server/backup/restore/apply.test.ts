@@ -26,6 +26,8 @@ async function sums(database: D1Database): Promise<unknown> {
 		'SELECT count(*), sum(id * up), sum(length(x)) FROM tree',
 		'SELECT count(*), sum(rowid), sum(length(x)) FROM loose',
 		'SELECT count(*), sum(rowid * up) FROM hidden',
+		'SELECT count(*), sum(late) FROM early',
+		'SELECT count(*), sum(id), sum(length(x)) FROM late',
 		'SELECT count(*) FROM sqlite_schema',
 	];
 	return Promise.all(queries.map((sql) => database.prepare(sql).raw()));
@@ -42,7 +44,9 @@ const LARGE: Sql[] = [
 	],
 	[`CREATE TABLE parent (id INTEGER PRIMARY KEY, best REFERENCES child (id), x TEXT)`],
 	[`CREATE TABLE tree (id INTEGER PRIMARY KEY, up INTEGER NOT NULL REFERENCES tree (id), x TEXT)`],
+	[`CREATE TABLE early (late REFERENCES late (id), x)`],
 	[`CREATE TABLE loose (x)`],
+	[`CREATE TABLE late (id INTEGER PRIMARY KEY, x)`],
 	[`CREATE TABLE hidden (rowid, _rowid_, oid, up REFERENCES tree (id))`],
 	[`${counting(3000)} INSERT INTO parent SELECT i, NULL, hex(randomblob(300)) FROM n`],
 	[`${counting(3000)} INSERT INTO child SELECT i, 3001 - i, hex(randomblob(300)) FROM n`],
@@ -50,6 +54,8 @@ const LARGE: Sql[] = [
 	[`INSERT INTO tree SELECT id, 3001 - id, x FROM parent`],
 	[`INSERT INTO loose (rowid, x) SELECT id * 7, x FROM child`],
 	[`INSERT INTO hidden SELECT id % 3, 1, 1, id FROM tree`],
+	[`INSERT INTO late SELECT id, x FROM child`],
+	[`INSERT INTO early SELECT id, id FROM late`],
 	[`CREATE UNIQUE INDEX by_x ON loose (x)`],
 	[`CREATE TRIGGER harm AFTER INSERT ON loose BEGIN DELETE FROM tree; END`],
 ];

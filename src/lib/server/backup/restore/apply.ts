@@ -1,9 +1,10 @@
 import { databaseError, RESTORE_MARKER, type Sleep, type SqlDatabase } from '../database.ts';
 import { clearDatabase, readReferences, requireEmpty } from './contents.ts';
 import { type Head, readHead } from './heads.ts';
+import { foldCase } from './names.ts';
 import { forTarget } from './rewrite.ts';
 import type { SqlSource } from './source.ts';
-import { dropped, fitsStage, putBack, Staging, tablesToStage } from './staging.ts';
+import { dropped, fitsStage, planStaging, putBack, Staging, type StagingPlan } from './staging.ts';
 import { readStatements, type Statement } from './statements.ts';
 import { Steps, TRANSACTION_BYTES, TRANSACTION_STATEMENTS } from './steps.ts';
 import type { Survey } from './survey.ts';
@@ -75,8 +76,7 @@ class Loader {
 	readonly #steps: Steps;
 	readonly #staging: Staging;
 	readonly #atomic: boolean;
-	#staged: Set<string> | null = null;
-	#lastStaged = 0;
+	#plan: StagingPlan | null = null;
 	#done = 0;
 	#table: string | null = null;
 
@@ -117,26 +117,21 @@ class Loader {
 		const step = { ...place, statement: forTarget(sql, this.#options.survey) };
 		if (head.kind !== 'rows') return this.#steps.add({ ...step, table: null });
 		this.#table = head.table;
-		if (!(await this.#isStaged(head))) return this.#steps.add({ ...step, table: head.table });
-		for (const staged of await this.#staging.steps(statement, head)) await this.#steps.add(staged);
-		if (statement.number === this.#lastStaged) await this.#move(statement);
+		const steps = (await this.#isStaged(head))
+			? await this.#staging.steps(statement, head)
+			: [{ ...step, table: head.table }];
+		for (const one of steps) await this.#steps.add(one);
+		if (statement.number === this.#plan?.moveBehind) await this.#move(statement);
 	}
 
 	async #isStaged(head: Head & { kind: 'rows' }): Promise<boolean> {
 		if (this.#atomic || !fitsStage(head)) return false;
-		if (this.#staged === null) {
+		if (this.#plan === null) {
 			await this.#steps.flush(); // all tables are there now
-			const { rowStatements } = this.#options.survey;
-			this.#staged = tablesToStage(
-				await readReferences(this.#database, this.#options.sleep),
-				rowStatements,
-			);
-			this.#lastStaged = Math.max(
-				0,
-				...[...this.#staged].map((name) => rowStatements.get(name)?.last ?? 0),
-			);
+			const references = await readReferences(this.#database, this.#options.sleep);
+			this.#plan = planStaging(references, this.#options.survey.rowStatements);
 		}
-		return this.#staged.has(head.table.toLowerCase());
+		return this.#plan.tables.has(foldCase(head.table));
 	}
 
 	/** All staged rows at once: among themselves they may point wherever they like. */

@@ -1,5 +1,6 @@
 import { LifeboatError } from '../../errors.ts';
 import { RESTORE_MARKER, retrying, type Sleep, type SqlDatabase } from '../database.ts';
+import { foldCase, quoteName } from './names.ts';
 
 /** What is in a database, other than D1's and SQLite's own tables. */
 export interface Contents {
@@ -15,15 +16,17 @@ const OBJECTS = String.raw`SELECT type, name FROM sqlite_schema
 	AND name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')
 	ORDER BY rowid`;
 
-const REFERENCES = String.raw`SELECT m.name AS child, f."table" AS parent
+const REFERENCES = String.raw`SELECT m.name AS child, f.id, f."table" AS parent, f."to" AS key
 	FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f
 	WHERE m.type = 'table' AND m.name NOT LIKE '\_cf\_%' ESCAPE '\' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\'
-	GROUP BY 1, 2 ORDER BY m.rowid`;
+	ORDER BY m.rowid, f.id, f.seq`;
 
-/** A table whose rows point at rows of another, or of itself. */
+/** A foreign key: rows of a table point at rows of another, or of its own. */
 export interface Reference {
 	child: string;
 	parent: string;
+	/** The parent's columns; null where its primary key is meant. */
+	keys: (string | null)[];
 }
 
 /** Reads what is in a database. Throws what the database throws. */
@@ -36,12 +39,15 @@ export async function readContents(database: SqlDatabase, sleep: Sleep): Promise
 	return { objects, unfinished: objects.some(({ name }) => name === RESTORE_MARKER) };
 }
 
-/** Which tables point at which, each pair once. */
+/** All foreign keys. Throws what the database throws. */
 export async function readReferences(database: SqlDatabase, sleep: Sleep): Promise<Reference[]> {
 	const { results } = await retrying(() => database.batch([REFERENCES]), sleep);
-	return (results[0]?.results ?? []).map(({ child, parent }) => ({
-		child: String(child),
-		parent: String(parent),
+	const parts = results[0]?.results ?? [];
+	const groups = Map.groupBy(parts, ({ child, id }) => JSON.stringify([child, id]));
+	return [...groups.values()].map((group) => ({
+		child: String(group[0]?.['child']),
+		parent: String(group[0]?.['parent']),
+		keys: group.map(({ key }) => (key === null || key === undefined ? null : String(key))),
 	}));
 }
 
@@ -57,15 +63,18 @@ export async function clearDatabase(database: SqlDatabase, sleep: Sleep): Promis
 	const tables = ofType('table');
 	const references = await readReferences(database, sleep);
 	const guards = guardTriggers(references.map(({ child }) => child));
+	const standIns = parentStandIns(references);
 	const drop = (type: string) => (name: string) => `DROP ${type} IF EXISTS ${quoteName(name)}`;
 	const statements = [
 		'PRAGMA defer_foreign_keys=ON',
 		'PRAGMA ignore_check_constraints=OFF', // an unfinished restore has left it on
 		...ofType('trigger').map(drop('TRIGGER')),
 		...ofType('view').map(drop('VIEW')),
-		...guards.create,
-		...emptiedFirst(tables, references).map((name) => `DELETE FROM ${quoteName(name)}`),
-		...childrenFirst(tables, references).map(drop('TABLE')), // the guards go with them
+		...standIns.values(),
+		...guards.create, // they go with their tables
+		...[...standIns.keys()].map((name) => `DELETE FROM ${quoteName(name)}`),
+		...tables.flatMap((name) => [drop('TABLE')(name), standIns.get(foldCase(name)) ?? []].flat()),
+		...[...standIns.keys()].map(drop('TABLE')),
 	];
 	await retrying(() => database.batch(statements), sleep);
 }
@@ -86,20 +95,25 @@ export async function requireEmpty(database: SqlDatabase, sleep: Sleep): Promise
 }
 
 /**
- * Tables that have to be emptied while all of them are there: dropping one deletes its rows, and
- * what that does to rows that point at them fails where those point at a table that is gone.
+ * For each table that is pointed at, by its lower-cased name, the statement that makes an empty one
+ * in its place where it is gone: SQLite prepares what the deletion of rows does to those that point
+ * at them, also when a table is dropped, and that has to find every table that these point at.
  */
-function emptiedFirst(tables: string[], references: Reference[]): string[] {
-	const existing = new Set(tables.map((name) => name.toLowerCase()));
-	const has = (name: string, key: 'child' | 'parent') => (reference: Reference) =>
-		reference[key].toLowerCase() === name.toLowerCase();
-	return tables.filter(
-		(name) =>
-			references.some(has(name, 'parent')) &&
-			references
-				.filter(has(name, 'child'))
-				.every(({ parent }) => existing.has(parent.toLowerCase())),
-	);
+function parentStandIns(references: Reference[]): Map<string, string> {
+	const parents = Map.groupBy(references, ({ parent }) => foldCase(parent));
+	return new Map([...parents].map(([name, group]) => [name, standIn(name, group)]));
+}
+
+function standIn(name: string, references: Reference[]): string {
+	const columns = new Set<string>();
+	const constraints = new Set<string>();
+	for (const { keys } of references) {
+		const names = keys.map((key, index) => foldCase(quoteName(key ?? `key${index}`)));
+		names.forEach((column) => columns.add(column));
+		constraints.add(`${keys[0] === null ? 'PRIMARY KEY' : 'UNIQUE'}(${names.join(',')})`);
+	}
+	const parts = [...columns, ...constraints].join(',');
+	return `CREATE TABLE IF NOT EXISTS ${quoteName(name)} (${parts})`;
 }
 
 /**
@@ -122,37 +136,4 @@ export function guardTriggers(
 		),
 		drop: guards.map(({ name }) => `DROP TRIGGER ${name}`),
 	};
-}
-
-/** `"name"`, with quotes inside doubled (SQLite: Keywords). */
-export function quoteName(name: string): string {
-	return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** `'text'`, with quotes inside doubled; for names, never for values. */
-export function quoteText(text: string): string {
-	return `'${text.replaceAll("'", "''")}'`;
-}
-
-/**
- * Tables in an order in which they can be dropped: SQLite prepares what the deletion of their rows
- * does to those that point at them, and these have to find all tables that they point at.
- */
-function childrenFirst(tables: string[], references: Reference[]): string[] {
-	const names = new Map(tables.map((name) => [name.toLowerCase(), name]));
-	const parents = Map.groupBy(references, ({ child }) => child.toLowerCase());
-	const parentsFirst = new Set<string>();
-	const seen = new Set<string>();
-	const visit = (name: string) => {
-		const key = name.toLowerCase();
-		if (seen.has(key)) return;
-		seen.add(key);
-		for (const { parent } of parents.get(key) ?? []) {
-			const known = names.get(parent.toLowerCase());
-			if (known !== undefined) visit(known);
-		}
-		parentsFirst.add(name);
-	};
-	tables.forEach(visit);
-	return [...parentsFirst].reverse();
 }

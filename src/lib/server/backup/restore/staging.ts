@@ -1,6 +1,7 @@
 import type { SqlDatabase } from '../database.ts';
-import { quoteName, quoteText, type Reference } from './contents.ts';
+import type { Reference } from './contents.ts';
 import type { Head } from './heads.ts';
+import { foldCase, quoteName, quoteText } from './names.ts';
 import { forTarget } from './rewrite.ts';
 import type { Statement } from './statements.ts';
 import type { Step } from './steps.ts';
@@ -20,17 +21,25 @@ export interface Stage {
 	columns: string[];
 }
 
+/** Which rows are put aside, and until when. */
+export interface StagingPlan {
+	/** Names of tables, folded. */
+	tables: Set<string>;
+	/** The number of the last statement with rows of these tables, or with rows that they point at. */
+	moveBehind: number;
+}
+
 /**
- * The tables (lower-cased) whose rows cannot be committed part by part in the order of the file:
+ * The tables whose rows cannot be committed part by part in the order of the file:
  * they point at rows of their own table, at rows that come later, or at rows that are put aside
  * themselves. D1 checks foreign keys at the end of each transaction at the latest.
  */
-export function tablesToStage(
+export function planStaging(
 	references: Reference[],
 	rowStatements: Survey['rowStatements'],
-): Set<string> {
+): StagingPlan {
 	const staged = new Set<string>();
-	const pairs = references.map(({ child, parent }) => [child.toLowerCase(), parent.toLowerCase()]);
+	const pairs = references.map(({ child, parent }) => [foldCase(child), foldCase(parent)]);
 	for (let before = -1; before !== staged.size;) {
 		before = staged.size;
 		for (const [child = '', parent = ''] of pairs) {
@@ -39,7 +48,9 @@ export function tablesToStage(
 			if (staged.has(parent) || needed.last >= rows.first) staged.add(child);
 		}
 	}
-	return staged;
+	const involved = pairs.filter(([child = '']) => staged.has(child)).flat();
+	const last = involved.map((name) => rowStatements.get(name)?.last ?? 0);
+	return { tables: staged, moveBehind: Math.max(0, ...last) };
 }
 
 /** Puts rows of tables aside. */
@@ -59,7 +70,7 @@ export class Staging {
 
 	/** The steps that put the rows of an INSERT aside; the first time they make the stage as well. */
 	async steps({ sql, ...place }: Statement, head: Rows): Promise<Step[]> {
-		const key = head.table.toLowerCase();
+		const key = foldCase(head.table);
 		const known = this.#stages.get(key);
 		const stage = known ?? (await this.#newStage(head));
 		this.#stages.set(key, stage);

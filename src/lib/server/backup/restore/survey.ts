@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
 import { type Core, ROW_SEPARATOR, RowDigest, type TableDigest } from '../digest.ts';
 import { type Head, readHead } from './heads.ts';
+import { foldCase } from './names.ts';
 import type { SqlSource } from './source.ts';
 import { readStatements, type Statement, StatementReader } from './statements.ts';
 
@@ -88,10 +89,10 @@ class Surveyor {
 		const head = readHead(sql);
 		if (head.kind === 'rows') this.#addRows(statement, head);
 		else if (head.kind === 'transaction') this.#transaction = head.verb;
-		else if (head.kind === 'drop') this.#drop(head.name.toLowerCase());
+		else if (head.kind === 'drop') this.#drop(foldCase(head.name));
 		else if (head.kind === 'create') {
 			if (head.type === 'table' || head.type === 'virtual table') {
-				this.#tableNames.set(head.name.toLowerCase(), head.name);
+				this.#tableNames.set(foldCase(head.name), head.name);
 			}
 			this.#definitions.push({ statement, head, afterRows: this.#rowStatements.size > 0 });
 		}
@@ -126,7 +127,7 @@ class Surveyor {
 		const body = sql.slice(values, -1);
 		const piece = columns === null ? /^ \((\d+),X'([0-9A-F]*)'\)$/.exec(body) : null;
 		if (piece) this.#pieces.set(Number(piece[1]), piece[2] ?? '');
-		const key = table.toLowerCase();
+		const key = foldCase(table);
 		const known = this.#rowStatements.get(key);
 		if (known) known.last = number;
 		else this.#rowStatements.set(key, { first: number, last: number });
@@ -169,7 +170,7 @@ class Surveyor {
 		if (!this.#definitions.some(({ afterRows }) => afterRows)) return [];
 		return this.#definitions
 			.filter(({ head }) => head.kind === 'create' && isNeededByRows(head))
-			.filter(({ head }) => head.kind === 'create' && !this.#dropped.has(head.name.toLowerCase()))
+			.filter(({ head }) => head.kind === 'create' && !this.#dropped.has(foldCase(head.name)))
 			.map(({ statement }) => statement);
 	}
 }

@@ -7,11 +7,12 @@ import {
 	type SqlStatement,
 } from '../database.ts';
 import type { RestoreOptions, RestoreSummary } from './apply.ts';
-import { guardTriggers, quoteName, quoteText, readContents, readReferences } from './contents.ts';
+import { guardTriggers, readContents, readReferences } from './contents.ts';
 import { type Head, readHead } from './heads.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, putBack, Staging } from './staging.ts';
 import { isFullTextCommand } from './survey.ts';
+import { foldCase, quoteName, quoteText } from './names.ts';
 import { readStatements, type Statement } from './statements.ts';
 import { type Step, Steps } from './steps.ts';
 
@@ -61,7 +62,7 @@ export async function restoreTables(
 }
 
 function knownName(known: string[], name: string): string {
-	const found = known.find((candidate) => candidate.toLowerCase() === name.toLowerCase());
+	const found = known.find((candidate) => foldCase(candidate) === foldCase(name));
 	if (found !== undefined) return found;
 	throw new LifeboatError(`The backup has no table ${JSON.stringify(name)}.`, {
 		code: 'table_unknown',
@@ -102,7 +103,7 @@ class TablesRestore {
 	constructor(database: SqlDatabase, tables: string[], options: RestoreOptions) {
 		this.#database = database;
 		this.#options = options;
-		this.#tables = new Map(tables.map((name) => [name.toLowerCase(), name]));
+		this.#tables = new Map(tables.map((name) => [foldCase(name), name]));
 		this.#steps = new Steps(database, options.sleep, MARKER);
 		this.#staging = new Staging(database, options.survey);
 	}
@@ -111,7 +112,7 @@ class TablesRestore {
 	async collect(source: SqlSource): Promise<void> {
 		await this.#steps.begin();
 		const { objects } = await readContents(this.#database, this.#options.sleep);
-		const existing = new Set(objects.map(({ name }) => name.toLowerCase()));
+		const existing = new Set(objects.map(({ name }) => foldCase(name)));
 		for await (const statements of readStatements(source)) {
 			for (const statement of statements) await this.#collect(statement, existing);
 			this.#report(statements.at(-1)?.end ?? 0);
@@ -154,8 +155,8 @@ class TablesRestore {
 		const head = readHead(sql);
 		if (isOfPieces(sql)) return this.#steps.add({ ...place, statement: sql, table: null });
 		if (head.kind === 'rows') return this.#collectRows(statement, head);
-		if (head.kind !== 'create' || existing.has(head.name.toLowerCase())) return;
-		if (!this.#tables.has(head.table.toLowerCase())) return;
+		if (head.kind !== 'create' || existing.has(foldCase(head.name))) return;
+		if (!this.#tables.has(foldCase(head.table))) return;
 		const step = { ...place, statement: sql, table: head.table };
 		if (head.type === 'index') this.#indexes.push(step);
 		else if (head.type === 'trigger') this.#triggers.push(step);
@@ -164,7 +165,7 @@ class TablesRestore {
 
 	async #collectRows(statement: Statement, head: Head & { kind: 'rows' }): Promise<void> {
 		const { lifeboat } = this.#options.survey;
-		const wanted = this.#tables.has(head.table.toLowerCase()) || head.table === SEQUENCE;
+		const wanted = this.#tables.has(foldCase(head.table)) || head.table === SEQUENCE;
 		if (!wanted || (lifeboat && isFullTextCommand(statement.sql.slice(head.values)))) return;
 		if (head.columns === null) await this.#steps.flush(); // the table itself names them
 		if (!fitsStage(head)) throw tooWide(head.table);
@@ -175,9 +176,9 @@ class TablesRestore {
 	async #guards(): Promise<ReturnType<typeof guardTriggers>> {
 		const references = await readReferences(this.#database, this.#options.sleep);
 		const children = references
-			.filter(({ parent }) => this.#tables.has(parent.toLowerCase()))
+			.filter(({ parent }) => this.#tables.has(foldCase(parent)))
 			.map(({ child }) => child);
-		const others = children.filter((name) => !this.#tables.has(name.toLowerCase()));
+		const others = children.filter((name) => !this.#tables.has(foldCase(name)));
 		return guardTriggers(children, { deletes: others });
 	}
 
