@@ -17,7 +17,10 @@ interface Contender {
 
 const OURS: Contender = {
 	name: 'npm run restore',
-	command: (file, folder) => ['node', ['src/cli/restore.ts', file, '--to', `local:${folder}`]],
+	command: (file, folder) => [
+		'npm',
+		['run', '--silent', 'restore', '--', file, '--to', `local:${folder}`],
+	],
 };
 const CLOUDFLARES: Contender = {
 	name: 'wrangler d1 execute --local --file',

@@ -198,7 +198,7 @@ describe('a damaged file', () => {
 		const ended = await restore([bad, '--to', `local:${target}`]);
 		expect(ended.code).toBe(1);
 		expect(ended.stderr).toContain('Statement 3, at byte 53 (table "t")');
-		expect(ended.stderr).toContain('It is empty.');
+		expect(ended.stderr).toContain('Nothing in it was changed.');
 	});
 });
 
@@ -256,12 +256,12 @@ describe('a restore that is killed', () => {
 	});
 
 	test('at any moment leaves nothing that the next run does not put right', async () => {
-		const whole = 2500;
+		const whole = 1800;
 		for (let kill = 1; kill <= 15; kill++) {
 			const args = [large, '--to', `local:${target}`];
 			const killed = await restore(args, { killAfter: Math.random() * whole });
-			if (killed.code === 0) continue; // it was done before
-			expect((await restore([file, '--to', `local:${target}`])).code).toBe(0); // never "not empty"
+			const done = killed.code === 0; // before it could be killed
+			if (!done) expect((await restore(into())).code).toBe(0); // never "not empty"
 			removeFolder(target);
 		}
 		await restore([large, '--to', `local:${target}`], { killAfter: whole * 0.6 });

@@ -28,15 +28,20 @@ export type DatabaseChoice =
 	/** One on Cloudflare, by its id; wrangler has to be signed in. */
 	| { kind: 'remote'; id: string };
 
-/** What the host says once: where it listens, or why it does not. */
+/** What the host says: which file the database is, where it listens, or why it does not. */
 export type HostMessage =
-	{ url: string } | { refused: { error: string; code: string; hint: string } } | { failed: string };
+	| { file: string }
+	| { url: string }
+	| { refused: { error: string; code: string; hint: string } }
+	| { failed: string };
 
 /** A D1 database that workerd runs in a process of its own, which ends with this one. */
 export class EmbeddedDatabase implements SqlDatabase, AsyncDisposable {
 	readonly #host: ChildProcess;
 	readonly #token = randomUUID();
 	readonly #url: Promise<string>;
+	/** The SQLite file of the database, which may not be there yet. Nothing of one on Cloudflare. */
+	readonly file: Promise<string>;
 	readonly #agent = new Agent({ keepAlive: true });
 	readonly #kill = () => killGroup(this.#host);
 
@@ -48,8 +53,9 @@ export class EmbeddedDatabase implements SqlDatabase, AsyncDisposable {
 			env: { ...process.env, ...SETTINGS, LIFEBOAT_TOKEN: this.#token }, // arguments are for all to see
 		});
 		process.prependOnceListener('exit', this.#kill);
-		this.#url = listening(this.#host, hintFor(choice));
-		this.#url.catch(() => {});
+		this.#url = told(this.#host, 'url', hintFor(choice));
+		this.file = told(this.#host, 'file', hintFor(choice));
+		for (const promise of [this.#url, this.file]) promise.catch(() => {});
 	}
 
 	/**
@@ -87,15 +93,20 @@ export class EmbeddedDatabase implements SqlDatabase, AsyncDisposable {
 	}
 }
 
-async function listening(host: ChildProcess, hint: string): Promise<string> {
-	const [message] = (await Promise.race([once(host, 'message'), once(host, 'exit')])) as [
-		HostMessage | number | null,
-	];
-	if (message === null || typeof message === 'number') throw notStarted('it ended at once', hint);
-	if ('url' in message) return message.url;
-	if ('failed' in message) throw notStarted(message.failed, hint);
-	const { error, ...details } = message.refused;
-	throw new LifeboatError(error, { ...details, status: 500 });
+/** Waits for the host to say one thing, or why it will not. */
+function told(host: ChildProcess, what: 'file' | 'url', hint: string): Promise<string> {
+	const { promise, resolve, reject } = Promise.withResolvers<string>();
+	host.once('exit', () => reject(notStarted('it ended at once', hint)));
+	host.on('message', (message: HostMessage) => {
+		if (what === 'file' && 'file' in message) resolve(message.file);
+		if (what === 'url' && 'url' in message) resolve(message.url);
+		if ('failed' in message) reject(notStarted(message.failed, hint));
+		if ('refused' in message) {
+			const { error, ...details } = message.refused;
+			reject(new LifeboatError(error, { ...details, status: 500 }));
+		}
+	});
+	return promise;
 }
 
 function hintFor({ kind }: DatabaseChoice): string {

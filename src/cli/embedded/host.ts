@@ -1,7 +1,9 @@
 // The process that runs workerd for ./database.ts. It is a process of its own because Ctrl-C, which
 // reaches every process of a terminal's group, must not end the database in the middle of a restore,
 // and because wrangler takes a second to load. It ends when the process that started it does.
+import { createHash, createHmac } from 'node:crypto';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { unstable_readConfig, unstable_startWorker } from 'wrangler';
 import { LifeboatError } from '../../lib/server/errors.ts';
@@ -22,12 +24,14 @@ try {
 
 async function start(database: DatabaseChoice): Promise<URL> {
 	const remote = database.kind === 'remote';
+	const id = databaseId(database);
+	if (database.kind !== 'remote') tell({ file: fileOf(database.persistTo, id) });
 	const worker = await unstable_startWorker({
 		name: 'lifeboat-restore',
 		entrypoint: WORKER,
 		compatibilityDate: COMPATIBILITY_DATE,
 		bindings: {
-			DB: { type: 'd1', database_id: databaseId(database), ...(remote ? { remote } : {}) },
+			DB: { type: 'd1', database_id: id, ...(remote ? { remote } : {}) },
 			TOKEN: { type: 'plain_text', value: process.env['LIFEBOAT_TOKEN'] ?? '' },
 		},
 		dev: {
@@ -62,6 +66,20 @@ function databaseId(database: DatabaseChoice): string {
 	const entry = d1_databases.find(({ binding }) => binding === 'DB');
 	if (!entry) throw noDatabase();
 	return entry.preview_database_id ?? entry.database_id ?? entry.binding;
+}
+
+/**
+ * Where the embedded D1 keeps a database: a Durable Object, whose file is named by the id that
+ * workerd makes of its name (workerd, actor-id-impl.c++).
+ */
+function fileOf(persistTo: string, id: string): string {
+	const namespace = 'miniflare-D1DatabaseObject';
+	const key = createHash('sha256').update(namespace).digest();
+	const hmac = (data: string | Buffer) =>
+		createHmac('sha256', key).update(data).digest().subarray(0, 16);
+	const name = hmac(id);
+	const object = Buffer.concat([name, hmac(name)]).toString('hex');
+	return join(persistTo, 'v3', 'd1', namespace, `${object}.sqlite`);
 }
 
 function noDatabase(): LifeboatError {

@@ -14,17 +14,12 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type {
-	BatchResult,
-	Row,
-	SqlDatabase,
-	SqlStatement,
-} from '../../lib/server/backup/database.ts';
 import { checkDatabase } from '../../lib/server/backup/drill.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { timeForNames } from '../keep.ts';
 import { shellWord } from '../text.ts';
 import { countRows, namesIn, restoreDatabase } from './d1.ts';
+import { SqliteDatabase } from './sqlite-database.ts';
 import type { Kept, Plan, Target } from './target.ts';
 
 /** Files that belong to a database whose last user did not close it (SQLite: Temporary Files). */
@@ -125,32 +120,6 @@ export class SqliteFile implements Target {
 		} catch {
 			copyFileSync(this.#path, file); // not every file system has links
 		}
-	}
-}
-
-/** A connection of Node's own SQLite. */
-class SqliteDatabase implements SqlDatabase {
-	readonly #connection: DatabaseSync;
-
-	constructor(connection: DatabaseSync) {
-		this.#connection = connection;
-	}
-
-	async batch(statements: SqlStatement[]): Promise<BatchResult> {
-		this.#connection.exec('BEGIN');
-		try {
-			const results = statements.map((statement) => ({ results: this.#run(statement), meta: {} }));
-			this.#connection.exec('COMMIT');
-			return { results, bookmark: null };
-		} catch (error) {
-			if (this.#connection.isTransaction) this.#connection.exec('ROLLBACK');
-			throw error;
-		}
-	}
-
-	#run(statement: SqlStatement): Row[] {
-		if (typeof statement === 'string') return this.#connection.prepare(statement).all() as Row[];
-		return this.#connection.prepare(statement.sql).all(...statement.parameters) as Row[];
 	}
 }
 
