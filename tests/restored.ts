@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { EmbeddedDatabase } from '../src/cli/embedded/database.ts';
+import { Progress } from '../src/cli/progress.ts';
+import { openLocal } from '../src/cli/targets/local.ts';
 import { SqliteFile } from '../src/cli/targets/sqlite.ts';
+import type { Target } from '../src/cli/targets/target.ts';
 import type { Row } from '../src/lib/server/backup/database.ts';
-import { restoreInto } from '../src/lib/server/backup/restore/apply.ts';
-import { clearDatabase } from '../src/lib/server/backup/restore/contents.ts';
 import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';
 import { survey } from '../src/lib/server/backup/restore/survey.ts';
 
@@ -17,14 +17,11 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 /** The SQLite file that was restored last. */
 export const FILE = join(folder, 'restored.db');
+const STATE = join(folder, 'state');
+let local: Target | undefined;
 let embedded: EmbeddedDatabase | undefined;
 
-function database(): EmbeddedDatabase {
-	embedded ??= new EmbeddedDatabase({ kind: 'new', persistTo: join(folder, 'state') });
-	return embedded;
-}
-
-/** Restores a file, read in chunks of those sizes, into an empty one of each kind of local target. */
+/** Restores a file, read in chunks of those sizes, into each kind of target on this machine. */
 export async function restore(script: Uint8Array, sizes: number[]): Promise<void> {
 	const sql: SqlSource = {
 		async *open() {
@@ -36,15 +33,18 @@ export async function restore(script: Uint8Array, sizes: number[]): Promise<void
 		},
 	};
 	const found = await survey(sql);
-	await clearDatabase(database(), sleep);
-	await restoreInto(database(), sql, { survey: found, sleep });
+	const plan = { sql, survey: found, tables: null, onProgress: () => {} };
+	const context = { signal: new AbortController().signal, progress: new Progress() };
+	local ??= openLocal(STATE, context);
+	// What the last restore has left is replaced.
+	await local.restore({ ...plan, kept: { file: '', undo: '' } });
 	rmSync(FILE, { force: true });
-	const plan = { sql, survey: found, tables: null, kept: null, onProgress: () => {} };
-	await new SqliteFile(FILE).restore(plan);
+	await new SqliteFile(FILE).restore({ ...plan, kept: null });
 }
 
-/** The rows of each query in the embedded database. */
+/** The rows of each query in the embedded database, as workerd's D1 tells them. */
 export async function query(queries: string[]): Promise<Row[][]> {
-	const { results } = await database().batch(queries);
+	embedded ??= new EmbeddedDatabase({ kind: 'configured', persistTo: STATE });
+	const { results } = await embedded.batch(queries);
 	return results.map((result) => result.results);
 }

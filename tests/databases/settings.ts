@@ -13,7 +13,7 @@ declare global {
 	}
 }
 
-const perRun = 1_000;
+const perRun = 4_000;
 const forShrinking = 30_000;
 
 /**

@@ -10,7 +10,11 @@ import { snapshot } from '../../../../tests/databases/snapshot.ts';
 import { d1, restored, sqlite3 } from '../../../../tests/databases/sources.ts';
 import { apply, type Sql } from '../../../../tests/databases/sql.ts';
 import { splitLikeWrangler } from '../../../../tests/restore.ts';
+import { sleep, sourceOf } from '../../../../tests/memory.ts';
+import { d1 as d1Database } from './database.ts';
 import { createBackup } from './index.ts';
+import { restoreInto } from './restore/apply.ts';
+import { survey } from './restore/survey.ts';
 
 // The law that Lifeboat exists for: what comes back is what was there, on D1 and in any SQLite.
 
@@ -31,8 +35,9 @@ async function backupOf(statements: readonly Sql[]): Promise<Uint8Array> {
 }
 
 /**
- * What differs after a restore by wrangler's own splitting, in one batch, by Debian's sqlite3, and by
- * `npm run restore` into each local target, which reads the file in chunks of those sizes.
+ * What differs after a restore by wrangler's own splitting, in one batch; by Debian's sqlite3; by the
+ * engine into D1, as a drill does; and by `npm run restore` into each local target. These read the
+ * file in chunks of those sizes.
  */
 async function lossesOf(
 	statements: readonly Sql[],
@@ -48,12 +53,16 @@ async function lossesOf(
 	const copy = await snapshot(d1(env.COPY));
 	const elsewhere = await snapshot(sqlite3(env.WITNESS, file));
 	await restoreEverywhere(file, sizes);
+	const source = sourceOf(file, sizes);
+	await restoreInto(d1Database(env.DRILL_DB), source, { survey: await survey(source), sleep });
+	const drilled = await snapshot(d1(env.DRILL_DB));
 	const local = await snapshot(restored(env.WITNESS, 'local'));
 	const sqliteFile = await snapshot(restored(env.WITNESS, 'file'));
 	return {
 		tooLong: tooLong.map((sql) => sql.slice(0, 200)).filter((sql) => !sql.startsWith('CREATE')),
 		d1: differences(original, copy),
 		sqlite3: differences(withUnixLineEnds(original), withUnixLineEnds(elsewhere)),
+		drill: differences(original, drilled),
 		local: differences(original, local),
 		file: differences(original, sqliteFile),
 	};
@@ -71,7 +80,7 @@ const LARGE: Sql[] = [
 	['INSERT INTO "large, so that there are pages" VALUES (zeroblob(1100000)), (zeroblob(1100000))'],
 ];
 
-const NONE = { tooLong: [], d1: [], sqlite3: [], local: [], file: [] };
+const NONE = { tooLong: [], d1: [], sqlite3: [], drill: [], local: [], file: [] };
 
 describe('named cases', () => {
 	test.for(cases)('$name', { timeout: 120_000 }, async ({ statements }) => {
