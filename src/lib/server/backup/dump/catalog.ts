@@ -36,6 +36,8 @@ export interface Table {
 	name: string;
 	/** Columns that an INSERT may name: all but generated ones. */
 	columns: string[];
+	/** Those of them whose affinity lets them hold text, blobs and NULLs only. */
+	textColumns: ReadonlySet<string>;
 	/** Set when the rowid is no column of the table and has to be written beside them. */
 	rowid: string | null;
 	key: Key;
@@ -149,6 +151,7 @@ export async function readCatalog(run: RunBatch): Promise<Catalog> {
 export const SEQUENCE: Table = {
 	name: 'sqlite_sequence',
 	columns: ['name', 'seq'],
+	textColumns: new Set(),
 	rowid: null,
 	key: { kind: 'rowid', name: 'rowid' },
 };
@@ -220,10 +223,12 @@ async function ordinaryTable(
 	run: RunBatch,
 ): Promise<Table> {
 	const insertable = columns.filter((column) => column.hidden === 0).map((column) => column.name);
+	const textColumns = new Set(columns.filter(hasTextAffinity).map((column) => column.name));
 	if (withoutRowid) {
 		return {
 			name,
 			columns: insertable,
+			textColumns,
 			rowid: null,
 			key: { kind: 'columns', parts: await primaryKey(name, sql, columns, insertable, run) },
 		};
@@ -234,12 +239,18 @@ async function ordinaryTable(
 		return {
 			name,
 			columns: insertable,
+			textColumns,
 			rowid: null,
 			key: { kind: 'rowid', name: rowid ?? quoteName(alias) },
 		};
 	}
 	const key: Key = rowid ? { kind: 'rowid', name: rowid } : { kind: 'position' };
-	return { name, columns: insertable, rowid, key };
+	return { name, columns: insertable, textColumns, rowid, key };
+}
+
+/** Such a column turns numbers into text (SQLite: Datatypes, "Determination Of Column Affinity"). */
+function hasTextAffinity({ type }: ColumnRow): boolean {
+	return !/INT/i.test(type) && /CHAR|CLOB|TEXT/i.test(type);
 }
 
 /** The word that reaches the rowid: an ordinary column of that name hides it (SQLite: Rowid Tables). */
@@ -307,6 +318,7 @@ function addVirtualTable(
 	const table: Table = {
 		name,
 		columns: columns.filter((column) => column.hidden === 0).map((column) => column.name),
+		textColumns: new Set(),
 		rowid: null,
 		key: { kind: 'rowid', name: 'rowid' },
 	};

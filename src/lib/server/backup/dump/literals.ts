@@ -42,6 +42,24 @@ export function hexLiteral(column: string): string {
 	return `CASE typeof(${column}) WHEN 'text' THEN ${hexText(column)} WHEN 'real' THEN ${real(column)} ELSE quote(${column}) END`;
 }
 
+/**
+ * Like {@link literal}, but cheaper, and for rows without any text that {@link isRewritten}: whoever
+ * reads has to look for such, and to read again.
+ */
+export function quickLiteral(column: string): string {
+	return `CASE typeof(${column}) WHEN 'integer' THEN ${column} WHEN 'null' THEN 'NULL' WHEN 'text' THEN iif(${hasNul(column)},${hexText(column)},quote(${column})) WHEN 'real' THEN ${real(column)} ELSE quote(${column}) END`;
+}
+
+/** The same for a column that holds no numbers, whose affinity is TEXT. */
+export function quickText(column: string): string {
+	return `iif(${hasNul(column)} AND typeof(${column})='text',${hexText(column)},quote(${column}))`;
+}
+
+/** Whether there is text here that {@link literal} would print in hexadecimal, NUL aside. */
+export function isRewritten(sql: string): boolean {
+	return sql.includes('\r') || sql.includes(BEGIN);
+}
+
 /** Joins many SQL expressions with commas, within D1's limit of arguments per function. */
 export function joinWithCommas(expressions: string[]): string {
 	if (expressions.length <= MAX_JOINED) return `concat_ws(',',${expressions.join(',')})`;
@@ -64,13 +82,20 @@ export function octets(column: string): string {
 	return `iif(typeof(${column})IN('text','blob'),octet_length(${column}),0)`;
 }
 
+/** Words that wrangler's local execute looks for in a file. */
+const BEGIN = 'BEGIN TRANSACTION';
+
 /**
  * True for text that a plain literal cannot carry: `quote()` stops at a NUL, the sqlite3 shell
  * turns CR LF into LF, and wrangler's local execute cuts `BEGIN TRANSACTION;` and then `COMMIT;`
  * out of a file that holds the former (workers-sdk, d1/trimmer.ts).
  */
 function rewritten(column: string): string {
-	return `instr(${column},char(0))OR instr(${column},char(13))OR instr(${column},'BEGIN TRANSACTION')`;
+	return `${hasNul(column)} OR instr(${column},char(13))OR instr(${column},'${BEGIN}')`;
+}
+
+function hasNul(column: string): string {
+	return `instr(${column},char(0))`;
 }
 
 function hexText(column: string): string {

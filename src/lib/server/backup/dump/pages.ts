@@ -2,14 +2,24 @@ import type { Row } from '../database.ts';
 import { ROW_SEPARATOR } from '../digest.ts';
 import type { Table } from './catalog.ts';
 import { type Position, behind, keyColumns, keyOfRow, keySql, only } from './keys.ts';
-import { hexLiteral, joinWithCommas, literal, octets, quoteName, sum } from './literals.ts';
+import {
+	hexLiteral,
+	isRewritten,
+	joinWithCommas,
+	literal,
+	octets,
+	quickLiteral,
+	quickText,
+	quoteName,
+	sum,
+} from './literals.ts';
 import { type Reader, ResultTooLarge } from './reader.ts';
 
 /**
  * Bytes of SQL that a page aims at. D1 allows 2,000,000 in one value (Platform > Limits), and the
- * rows of the next page may be twice as long as those of the last.
+ * rows of the next page may be a third longer than those of the last.
  */
-const PAGE_BYTES = 1_000_000;
+const PAGE_BYTES = 1_500_000;
 /** Rows of a table's first page, whose width is not known yet. */
 const FIRST_PAGE_ROWS = 64;
 /** A page may hold this many times the rows of the page before. */
@@ -64,6 +74,7 @@ export interface Page {
 	/** True when the table has no rows behind this page. */
 	last: boolean;
 	next: Position;
+	form: Form;
 }
 
 /** What a page is asked for. */
@@ -74,7 +85,15 @@ interface PageRequest {
 	limit: number;
 	/** Bytes of a row's literals, above which it is a {@link LongRow}. */
 	maxRowBytes: number;
+	form: Form;
 }
+
+/**
+ * How a page is printed. The quick form leaves it to the receiver to look for text that has to be in
+ * hexadecimal, and is refused by D1 where a row is longer than one value may be; where it fails, the
+ * exact form takes its place. A row's text is the same in both.
+ */
+type Form = 'quick' | 'exact';
 
 const START: Position = { key: null, offset: 0 };
 
@@ -93,18 +112,22 @@ export async function* readRows(
 	first?: Page,
 ): AsyncGenerator<Rows | LongRow, void, void> {
 	let limit = FIRST_PAGE_ROWS;
+	let form: Form = 'quick';
 	const read = async (position: Position): Promise<Page> => {
 		for (;;) {
 			try {
-				return await readPage(reader, { table, position, limit, maxRowBytes });
+				return await readPage(reader, { table, position, limit, maxRowBytes, form });
 			} catch (error) {
-				if (!(error instanceof ResultTooLarge) || limit === 1) throw error;
-				limit = Math.ceil(limit / 4);
+				if (!(error instanceof ResultTooLarge)) throw error;
+				if (form === 'exact' && limit === 1) throw error;
+				if (form === 'exact') limit = Math.ceil(limit / 4);
+				form = 'exact';
 			}
 		}
 	};
 	let page = first ?? (await read(START));
 	while (!page.last) {
+		form = page.form;
 		limit = nextLimit(limit, page);
 		const next = read(page.next);
 		next.catch(() => {}); // it is reported below, unless the caller stops before
@@ -123,7 +146,9 @@ export async function readFirstPages(
 	tables: { table: Table; maxRowBytes: number }[],
 ): Promise<Page[]> {
 	if (tables.length === 0) return [];
-	const requests = tables.map((table) => ({ ...table, position: START, limit: SMALL_TABLE_ROWS }));
+	const form = 'exact' as const; // nothing is to be read again
+	const limit = SMALL_TABLE_ROWS;
+	const requests = tables.map((table) => ({ ...table, position: START, limit, form }));
 	const results = await reader.batch(requests.map(joinedPage));
 	return Promise.all(
 		requests.map((request, index) => parsePage(reader, request, results[index]?.results[0] ?? {})),
@@ -183,10 +208,12 @@ async function readPage(reader: Reader, request: PageRequest): Promise<Page> {
 
 async function parsePage(reader: Reader, request: PageRequest, row: Row): Promise<Page> {
 	const lengths = row['lengths'] === null ? [] : String(row['lengths']).split(',').map(Number);
-	if (lengths.length === 0)
-		return { parts: [], rows: 0, bytes: 0, last: true, next: request.position };
-
+	const { position, form } = request;
+	if (lengths.length === 0) {
+		return { parts: [], rows: 0, bytes: 0, last: true, next: position, form };
+	}
 	const text = String(row['text']);
+	if (form === 'quick' && isRewritten(text)) return readPage(reader, { ...request, form: 'exact' });
 	const sql = new TextEncoder().encode(text);
 	if (!arrivedAsPrinted(text, sql, lengths)) {
 		return readPageRowByRow(reader, request);
@@ -240,7 +267,7 @@ interface PageContents {
 }
 
 function assemble(
-	{ table, position, limit }: PageRequest,
+	{ table, position, limit, form }: PageRequest,
 	{ sql, lengths, longKeys, lastKey }: PageContents,
 ): Page {
 	const parts: (Rows | LongRow)[] = [];
@@ -274,6 +301,7 @@ function assemble(
 		bytes: sql.length,
 		last: lengths.length < limit,
 		next: { key: key || null, offset: position.offset + lengths.length },
+		form,
 	};
 }
 
@@ -307,8 +335,12 @@ function separatePage(request: PageRequest): string {
 	);
 }
 
-/** The rows of a page: their keys, `r` the row as `(literal,…)`, and `h` the same in hexadecimal. */
-function printedRows({ table, position, limit }: PageRequest, { hex = false } = {}): string {
+/**
+ * The rows of a page: their keys, `r` the row as `(literal,…)`, and `h` the same in hexadecimal. The
+ * LIMIT without effect keeps SQLite from putting the expression of a row wherever the outer query
+ * names it, and so from printing it several times (SQLite: Query Flattening, rule 8).
+ */
+function printedRows({ table, position, limit, form }: PageRequest, { hex = false } = {}): string {
 	const rows = `${quoteName(table.name)} AS s ${behind(table.key, position, limit)}`;
 	if (table.columns.length > MAX_REPEATED_COLUMNS) {
 		const keys = keyColumns(table);
@@ -318,9 +350,17 @@ function printedRows({ table, position, limit }: PageRequest, { hex = false } = 
 	}
 	const columns = table.columns.map((name, index) => `${quoteName(name)} AS c${index}`);
 	if (table.key.kind === 'rowid') columns.unshift(`s.${table.key.name} AS k`);
-	const forms = [`${repeatedRow(table, literal)} AS r`];
+	const forms = [`${form === 'quick' ? quickRow(table) : repeatedRow(table, literal)} AS r`];
 	if (hex) forms.push(`${repeatedRow(table, hexLiteral)} AS h`);
-	return `SELECT *,${forms.join(',')} FROM(SELECT ${columns.join(',')} FROM ${rows})`;
+	return `SELECT *,${forms.join(',')} FROM(SELECT ${columns.join(',')} FROM ${rows})LIMIT -1`;
+}
+
+function quickRow(table: Table): string {
+	const literals = table.columns.map((name, index) =>
+		table.textColumns.has(name) ? quickText(`c${index}`) : quickLiteral(`c${index}`),
+	);
+	if (table.rowid) literals.unshift('k');
+	return `'('||${joinWithCommas(literals)}||')'`;
 }
 
 /** A row, or NULL when it could be more than D1 gives as one value: an expression a column. */
