@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { migrate, type Server, startServer } from '../src/cli/server.ts';
 
@@ -36,10 +37,14 @@ interface Answer {
 async function curl(path: string, ...options: string[]): Promise<Answer> {
 	const env = { ...process.env, TOTP_SECRET: SECRET };
 	const { stdout: code } = await run('node', ['genTotp.js'], { env });
-	const { stdout } = await run('curl', [
-		...['-s', '-i', '-H', `Authorization: Bearer ${code.trim()}`, ...options],
-		`${server.url}${path}`,
-	]);
+	const { stdout } = await run(
+		'curl',
+		[
+			...['-s', '-i', '-H', `Authorization: Bearer ${code.trim()}`, ...options],
+			`${server.url}${path}`,
+		],
+		{ encoding: 'latin1' },
+	); // a character for each byte: files are compressed
 	const end = stdout.indexOf('\r\n\r\n');
 	const [first = '', ...lines] = stdout.slice(0, end).split('\r\n');
 	const headers = lines.map((line) => line.split(/: (.*)/s).slice(0, 2) as [string, string]);
@@ -65,8 +70,9 @@ test('a backup is made, listed and fetched', async () => {
 
 	const manifest = JSON.parse((await curl(`/api/backup/${backup.name}.manifest.json`)).body);
 	const file = await curl(`/api/backup/${backup.files[0]}`);
-	expect(createHash('sha256').update(file.body).digest('hex')).toBe(manifest.volumes[0].sha256);
-	expect(file.body).toContain('CREATE TABLE users');
+	const bytes = Buffer.from(file.body, 'latin1');
+	expect(createHash('sha256').update(bytes).digest('hex')).toBe(manifest.volumes[0].sha256);
+	expect(gunzipSync(bytes).toString()).toContain('CREATE TABLE users');
 });
 
 test('a backup is verified, and the list says so', async () => {

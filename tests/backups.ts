@@ -1,6 +1,12 @@
 import { env } from 'cloudflare:workers';
-import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
-import { createBackup, type Engine } from '../src/lib/server/backup/index.ts';
+import type { D1Database } from '@cloudflare/workers-types';
+import {
+	type BackupProgress,
+	type Engine,
+	resumeBackup,
+	startBackup,
+} from '../src/lib/server/backup/index.ts';
+import type { Manifest } from '../src/lib/server/backup/manifest.ts';
 
 // Backups in the bucket of the tests, whole and damaged.
 
@@ -8,8 +14,19 @@ import { createBackup, type Engine } from '../src/lib/server/backup/index.ts';
 export const clock = { now: Date.UTC(2026, 10, 22) };
 
 /** The engine on the bindings of the tests. */
-export function engine({ bucket = env.MY_BUCKET }: { bucket?: R2Bucket } = {}): Engine {
-	return { database: env.DB, bucket, now: () => clock.now++, sleep: async () => {} };
+export function engine(changes: Partial<Engine> = {}): Engine {
+	const { DB: database, MY_BUCKET: bucket } = env;
+	return { database, bucket, now: () => clock.now++, sleep: async () => {}, ...changes };
+}
+
+/** Makes a backup, in as many steps as the engine's budget asks for. */
+export async function createBackup(
+	engine: Engine,
+	onProgress?: (progress: BackupProgress) => void,
+): Promise<Manifest> {
+	let step = await startBackup(engine, onProgress);
+	while ('resume' in step) step = await resumeBackup(engine, step.resume, onProgress);
+	return step.manifest;
 }
 
 /** Runs statements in one batch. */
@@ -17,7 +34,7 @@ export const run = (database: D1Database, ...statements: string[]) =>
 	database.batch(statements.map((sql) => database.prepare(sql)));
 
 /** A backup of a database with tables that point at each other, a trigger and a search. */
-export async function backUp(): Promise<string> {
+export async function backUp(changes: Partial<Engine> = {}): Promise<string> {
 	await run(
 		env.DB,
 		`CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, x)`,
@@ -28,7 +45,7 @@ export async function backUp(): Promise<string> {
 		`INSERT INTO ft VALUES ('hello')`,
 		`CREATE TRIGGER t AFTER INSERT ON a BEGIN INSERT INTO ft VALUES (new.x); END`,
 	);
-	return (await createBackup(engine())).name;
+	return (await createBackup(engine(changes))).name;
 }
 
 /** The keys of all objects in the bucket. */

@@ -33,8 +33,8 @@ export async function call(
 }
 
 /** Makes a backup of DB over the API. */
-export async function makeBackup(): Promise<BackupSummary> {
-	const response = await call(postBackup, await authorized({ method: 'POST' }));
+export async function makeBackup(changes: Partial<Environment> = {}): Promise<BackupSummary> {
+	const response = await call(postBackup, await authorized({ method: 'POST' }), changes);
 	expect(response.status).toBe(201);
 	return ((await response.json()) as { backup: BackupSummary }).backup;
 }

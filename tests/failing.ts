@@ -4,6 +4,7 @@ import type {
 	R2Bucket,
 	R2MultipartUpload,
 } from '@cloudflare/workers-types';
+import type { Engine } from '../src/lib/server/backup/index.ts';
 
 /** What a failing binding did. */
 export interface Failures {
@@ -73,6 +74,43 @@ export function failingBucket(
 		}),
 	);
 	return { bucket: failing, failures };
+}
+
+/**
+ * An engine that dies with the `n`-th call (from 1) of its database or bucket, as a Worker does that
+ * is ended from outside: before the call is made, or after, when its answer never arrives. Nothing of
+ * it runs after that. `died` tells when; `calls` counts.
+ */
+export function dyingEngine(
+	engine: Engine,
+	n: number,
+	{ afterwards = false } = {},
+): { engine: Engine; died: Promise<null>; calls(): number } {
+	let calls = 0;
+	const { promise: died, resolve } = Promise.withResolvers<null>();
+	const never = new Promise<never>(() => {});
+	const live = async (call: () => Promise<unknown>) => {
+		calls++;
+		if (calls < n) return call();
+		if (calls === n && afterwards) await call();
+		resolve(null);
+		return never;
+	};
+	const upload = (target: R2MultipartUpload) =>
+		intercept(target, ['uploadPart', 'complete', 'abort'], live);
+	const bucket = intercept(
+		engine.bucket,
+		['put', 'get', 'head', 'list', 'delete', 'createMultipartUpload'],
+		async (call, property) => {
+			const result = await live(call);
+			return property === 'createMultipartUpload' ? upload(result as R2MultipartUpload) : result;
+		},
+	);
+	const database = new Proxy(engine.database, {
+		get: (target) => (constraint?: string) =>
+			intercept(target.withSession(constraint), ['batch'], live),
+	});
+	return { engine: { ...engine, bucket, database }, died, calls: () => calls };
 }
 
 /** Hands the named methods' calls to `around`; everything else goes through. */

@@ -1,29 +1,41 @@
 import { env } from 'cloudflare:workers';
 import { reset } from 'cloudflare:test';
-import { createBackup } from '../src/lib/server/backup/index.ts';
+import { type Budget, UNLIMITED } from '../src/lib/server/backup/budget.ts';
 import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';
 import type { BackupFiles } from '../src/lib/server/backup/verify.ts';
+import { createBackup } from './backups.ts';
 import { apply, type Sql } from './databases/sql.ts';
+import { ENCODINGS, type EncodingTitle, identity, key } from './encodings.ts';
 
 /** For tests: nobody waits. */
 export const sleep = async (): Promise<void> => {};
 
-/** Makes the database DB anew from statements, and takes a backup of it, which is read into memory. */
-export async function backupOf(statements: readonly Sql[]): Promise<BackupFiles> {
+/**
+ * Makes the database DB anew from statements, and takes a signed backup of it, which is read into
+ * memory, with what opens it. It is made in as many steps as the budget asks for.
+ */
+export async function backupOf(
+	statements: readonly Sql[],
+	encoding: EncodingTitle = 'plain',
+	budget: Budget = UNLIMITED,
+): Promise<BackupFiles> {
 	await reset();
 	await apply(env.DB, statements);
 	const manifest = await createBackup({
 		database: env.DB,
 		bucket: env.MY_BUCKET,
+		encoding: ENCODINGS[encoding],
+		keys: [key],
+		budget,
 		now: Date.now,
 		sleep,
 	});
 	const volumes = new Map<string, Uint8Array>();
-	for (const { key } of manifest.volumes) {
-		const object = await env.MY_BUCKET.get(key);
-		volumes.set(key, new Uint8Array((await object?.arrayBuffer()) ?? []));
+	for (const volume of manifest.volumes) {
+		const object = await env.MY_BUCKET.get(volume.key);
+		volumes.set(volume.key, new Uint8Array((await object?.arrayBuffer()) ?? []));
 	}
-	return inMemory(manifest, volumes);
+	return { ...inMemory(manifest, volumes), key, identities: [identity] };
 }
 
 /** A backup whose volumes are these bytes, handed out in chunks of those sizes in turn. */

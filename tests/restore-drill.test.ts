@@ -1,10 +1,11 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import type { R2Bucket } from '@cloudflare/workers-types';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { getPlatformProxy } from 'wrangler';
+import { makeIdentity } from '../src/cli/identity.ts';
 import { freePort, migrate, type Server, startServer } from '../src/cli/server.ts';
 import { TOTP } from '../src/lib/totp.js';
 import { type Context, cells, job, readWorkflow, type Run, runJob, runnerPath } from './runner.ts';
@@ -19,7 +20,7 @@ interface Backup {
 	files: string[];
 	tables: number;
 	rows: number;
-	bytes: number;
+	sqlBytes: number;
 	startedAt: string;
 	drilled: { at: string; proven: boolean } | null;
 }
@@ -49,8 +50,8 @@ describe('drilling the backups of a real app', () => {
 		await rm(persistTo, { recursive: true });
 	});
 
-	async function start(): Promise<void> {
-		server = await startServer({ persistTo, vars: { TOTP_SECRET: SECRET } });
+	async function start(more: Record<string, string> = {}): Promise<void> {
+		server = await startServer({ persistTo, vars: { TOTP_SECRET: SECRET, ...more } });
 	}
 
 	async function call(method: string, path = ''): Promise<Response> {
@@ -69,15 +70,16 @@ describe('drilling the backups of a real app', () => {
 		return backups.find((backup) => backup.name === name);
 	}
 
-	/** Changes one character of a row in the stored file: its size and its rows stay as many. */
+	/** Changes one byte of the stored file: its size stays as it is. */
 	async function damage({ files: [key = ''] }: Backup): Promise<void> {
 		const { env, dispose } = await getPlatformProxy<{ MY_BUCKET: R2Bucket }>({
 			persist: { path: join(persistTo, 'v3') }, // where the server keeps it in that folder
 			envFiles: [],
 			remoteBindings: false,
 		});
-		const sql = (await (await env.MY_BUCKET.get(key))?.text()) ?? '';
-		await env.MY_BUCKET.put(key, sql.replace('0001_auth', '0009_auth'));
+		const bytes = new Uint8Array((await (await env.MY_BUCKET.get(key))?.arrayBuffer()) ?? []);
+		const middle = bytes.length >> 1;
+		await env.MY_BUCKET.put(key, bytes.with(middle, (bytes[middle] ?? 0) ^ 1));
 		await dispose();
 	}
 
@@ -92,7 +94,7 @@ describe('drilling the backups of a real app', () => {
 			Proven: 'yes',
 			Tables: newest.tables.toLocaleString('en'),
 			Rows: newest.rows.toLocaleString('en'),
-			Size: expect.stringContaining(`(${newest.bytes.toLocaleString('en')} bytes)`),
+			Size: expect.stringContaining(`(${newest.sqlBytes.toLocaleString('en')} bytes)`),
 			'Time taken': expect.stringMatching(/^\d+\.\d s$/),
 		});
 		expect(newest.tables).toBeGreaterThan(1);
@@ -128,6 +130,27 @@ describe('drilling the backups of a real app', () => {
 		expect(run.errors).toEqual([expect.stringContaining('(code_invalid)')]);
 	});
 
+	test('one that is encrypted needs the identity, and says what to do without it', async () => {
+		const file = join(persistTo, 'own.agekey');
+		const recipient = await makeIdentity(file, false);
+		await server.stop();
+		await start({ BACKUP_AGE_RECIPIENTS: recipient });
+		const { name } = await makeBackup();
+
+		const without = await runDrill(server.url);
+		expect(without.exitCode).not.toBe(0);
+		expect(without.errors).toEqual([expect.stringContaining('gh secret set AGE_IDENTITY < FILE')]);
+		expect(without.errors).toEqual([expect.stringContaining('drill at home')]);
+
+		const identity = await readFile(file, 'utf8');
+		const secrets = { TOTP_SECRET: SECRET, AGE_IDENTITY: identity };
+		const env = { RUNNER_TEMP: persistTo };
+		const run = await runDrill(server.url, { secrets, env });
+		expect(run).toMatchObject({ exitCode: 0, errors: [] });
+		expect(run.commands).toEqual([`::notice title=Backup proven::${name}`]);
+		expect(run.output + run.summary).not.toContain('AGE-SECRET-KEY');
+	});
+
 	test('an app that is down fails the run', async () => {
 		const url = `http://127.0.0.1:${await freePort()}`;
 		const run = await runDrill(url);
@@ -158,16 +181,24 @@ describe('telling how the drill ended', () => {
 	};
 
 	/** Runs the job with a stand-in for npm that writes its words down and ends as it is told to. */
-	async function runWith(output: string, code: number, inputs = {}): Promise<Run> {
+	async function runWith(
+		output: string,
+		code: number,
+		inputs = {},
+		secrets: Record<string, string> = { TOTP_SECRET: SECRET },
+	): Promise<Run> {
 		await writeFile(join(folder, 'output'), output);
 		const lines = [
 			'#!/bin/bash',
 			`printf '%s\\0' "$@" > '${folder}/words'`,
+			`env > '${folder}/variables'`,
+			`[[ -z $AGE_IDENTITY_FILE ]] || stat -c %a "$AGE_IDENTITY_FILE" > '${folder}/mode'`,
 			`cat '${folder}/output'`,
 			`exit ${code}`,
 		];
 		await writeFile(join(folder, 'npm'), lines.join('\n'), { mode: 0o755 });
-		return runDrill(ORIGIN, { inputs, env: { PATH: folder + delimiter + runnerPath() } });
+		const env = { PATH: folder + delimiter + runnerPath(), RUNNER_TEMP: folder };
+		return runDrill(ORIGIN, { inputs, secrets, env });
 	}
 
 	/** The words that the stand-in was called with. */
@@ -231,6 +262,24 @@ describe('telling how the drill ended', () => {
 			Proven: 'no: it could not be tried',
 			Problem: run.errors[0],
 		});
+	});
+
+	test('an identity is in a file for the owner, for as long as the drill lasts', async () => {
+		const secrets = { TOTP_SECRET: SECRET, AGE_IDENTITY: 'AGE-SECRET-KEY-1TEST' };
+		expect(await runWith(JSON.stringify(RESULT), 0, {}, secrets)).toMatchObject({ exitCode: 0 });
+		expect(await readFile(join(folder, 'mode'), 'utf8')).toBe('600\n');
+		const variables = await readFile(join(folder, 'variables'), 'utf8');
+		expect(variables).toContain(`AGE_IDENTITY_FILE=${folder}/drill.agekey`);
+		expect(variables).not.toContain('AGE-SECRET-KEY');
+		expect(await readdir(folder)).not.toContain('drill.agekey');
+	});
+
+	test('what checks manifests reaches the drill', async () => {
+		const keys = { BACKUP_MAC_KEY: 'mac key', TOTP_SECRET_PREVIOUS: 'old one' };
+		await runWith(JSON.stringify(RESULT), 0, {}, { TOTP_SECRET: SECRET, ...keys });
+		const variables = await readFile(join(folder, 'variables'), 'utf8');
+		expect(variables).toContain('BACKUP_MAC_KEY=mac key');
+		expect(variables).toContain('TOTP_SECRET_PREVIOUS=old one');
 	});
 
 	test('a drill that fails fails the run, whatever it said before', async () => {

@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
+import {
+	createServer,
+	type IncomingHttpHeaders,
+	type IncomingMessage,
+	type RequestListener,
+	type ServerResponse,
+} from 'node:http';
 import { freePort } from '../src/cli/server.ts';
 
 /** A request that a stand-in was sent. */
@@ -10,9 +16,12 @@ export interface Request {
 	body: string;
 }
 
+/** Answers a request whose body has been read. */
+export type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
+
 /** Starts a server that answers every request alike and writes the requests down. */
 export async function listen(
-	answer: RequestListener,
+	answer: Answer,
 	requests: Request[] = [],
 ): Promise<{ url: string } & AsyncDisposable> {
 	const server = createServer(async (request, response) => {
@@ -20,7 +29,7 @@ export async function listen(
 		for await (const chunk of request) body += chunk;
 		const { method, url, headers } = request;
 		requests.push({ method, url, headers, body });
-		answer(request, response);
+		answer(request, response, body);
 	});
 	const port = await freePort();
 	await once(server.listen(port, '127.0.0.1'), 'listening');
@@ -35,10 +44,30 @@ export async function listen(
 }
 
 /** The same answer to every request. */
-export function json(status: number, body: object): RequestListener {
+export function json(
+	status: number,
+	body: object,
+	headers: Record<string, string> = {},
+): RequestListener {
 	return (_, response) => {
-		response.writeHead(status, { 'Content-Type': 'application/json' });
+		response.writeHead(status, { 'Content-Type': 'application/json', ...headers });
 		response.end(JSON.stringify(body));
+	};
+}
+
+/** A long answer: a line of JSON for each object. */
+export function lines(status: number, ...objects: object[]): RequestListener {
+	return (_, response) => {
+		response.writeHead(status, { 'Content-Type': 'application/x-ndjson' });
+		response.end(objects.map(line).join(''));
+	};
+}
+
+/** A page of something in front of the app. */
+export function page(status: number, html: string): RequestListener {
+	return (_, response) => {
+		response.writeHead(status, { 'Content-Type': 'text/html' });
+		response.end(html);
 	};
 }
 
@@ -48,4 +77,9 @@ export function cut(text: string): RequestListener {
 		response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
 		response.write(text, () => response.destroy());
 	};
+}
+
+/** A line of a long answer. */
+export function line(object: object): string {
+	return `${JSON.stringify(object)}\n`;
 }

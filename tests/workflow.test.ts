@@ -1,42 +1,26 @@
 import { execFileSync } from 'node:child_process';
-import { access, constants, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, constants, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort, migrate, startServer, type Server } from '../src/cli/server.ts';
 import { TOTP } from '../src/lib/totp.js';
+import { clock, context, OTHER_SECRET, runBackup, SECRET } from './backup-run.ts';
 import {
 	cells,
-	type Context,
 	job,
 	readWorkflow,
 	type Run,
 	runJob,
-	runnerPath,
 	scripts,
 	type Step,
 	WORKFLOWS,
 } from './runner.ts';
-import { cut, json, listen, type Request } from './stand-in.ts';
+import { cut, json, line, lines, listen, page, type Request } from './stand-in.ts';
+import { DONE, ROWS, SUMMARY } from './stepped-app.ts';
 
-const SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
-const OTHER_SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 const ORIGIN = 'https://app.example.com';
-const DONE = {
-	event: 'done',
-	success: true,
-	backup: {
-		name: 'full_backup_2026-11-22T21:52:00.000Z',
-		startedAt: '2026-11-22T21:52:00.000Z',
-		finishedAt: '2026-11-22T21:53:02.340Z',
-		consistency: 'fenced',
-		tables: 12,
-		rows: 1_234_567,
-		bytes: 98_765_432,
-		warnings: 0,
-	},
-};
 
 const files = await readdir(WORKFLOWS);
 const backup = await readWorkflow('backup.yml');
@@ -89,20 +73,10 @@ describe('backing up a real app', () => {
 });
 
 describe('telling how the call ended', () => {
-	const ROWS = { event: 'rows', table: 'users', rows: 500, bytes: 60_000 };
-	const line = (value: object) => `${JSON.stringify(value)}\n`;
-
 	/** Runs the backup against a stand-in for the app. */
 	async function runAgainst(answer: RequestListener): Promise<Run> {
 		await using app = await listen(answer);
 		return await runBackup(app.url);
-	}
-
-	function lines(status: number, ...values: object[]): RequestListener {
-		return (_, response) => {
-			response.writeHead(status, { 'Content-Type': 'application/x-ndjson' });
-			response.end(values.map(line).join(''));
-		};
 	}
 
 	test('the done line of a long answer becomes the summary', async () => {
@@ -121,17 +95,15 @@ describe('telling how the call ended', () => {
 	});
 
 	test('an answer in one piece counts as well', async () => {
-		const { success, backup } = DONE;
-		const run = await runAgainst((_, response) => {
-			response.writeHead(201, { 'Content-Type': 'application/json' });
-			response.end(JSON.stringify({ success, backup }));
-		});
+		const run = await runAgainst(json(201, { success: true, backup: SUMMARY }));
 		expect(run.exitCode).toBe(0);
 		expect(cells(run.summary)).toMatchObject({ Rows: '1,234,567' });
 	});
 
 	const failure = { error: 'The bucket is full.', code: 'bucket_full', hint: 'Make room.' };
 	const told = 'The bucket is full. (bucket_full) Make room.';
+	const running = { error: 'Another is running.', code: 'backup_running', hint: 'Wait.' };
+	const toldRunning = 'Another is running. (backup_running) Wait.';
 
 	test.for<[string, RequestListener, string | RegExp]>([
 		['an error', json(500, failure), told],
@@ -140,8 +112,11 @@ describe('telling how the call ended', () => {
 		['an answer cut in a line', cut(line(ROWS) + '{"event":"do'), /^The answer broke off: /],
 		['an answer cut after its last line', cut(line(ROWS) + line(DONE)), /^The answer broke off: /],
 		['progress without a result', lines(200, ROWS), /^The answer broke off: it has no result/],
+		['another backup that is running', json(409, running, { 'Retry-After': '1' }), toldRunning],
 		['a result with an error status', lines(500, DONE), /^HTTP 500 /],
 		['nothing but a status', json(503, {}), /^HTTP 503 /],
+		['nothing at all', lines(200), /^The answer broke off: it has no result/],
+		['a backup and no success', json(201, { backup: SUMMARY }), /^HTTP 201 /],
 		['a framework error', json(500, { message: 'Internal Error' }), /^HTTP 500 .*Internal Error/],
 		[
 			'no answer to the request',
@@ -158,10 +133,8 @@ describe('telling how the call ended', () => {
 	});
 
 	test("a proxy's page fails the run with its words", async () => {
-		const run = await runAgainst((_, response) => {
-			response.writeHead(502, { 'Content-Type': 'text/html' });
-			response.end('<!doctype html>\n<title>502</title>\n<h1>Bad\n gateway</h1>\n');
-		});
+		const html = '<!doctype html>\n<title>502</title>\n<h1>Bad\n gateway</h1>\n';
+		const run = await runAgainst(page(502, html));
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toEqual([expect.stringMatching(/^HTTP 502 .* 502 Bad gateway$/)]);
 	});
@@ -194,57 +167,81 @@ describe('telling how the call ended', () => {
 		expect(run.errors).toEqual([`${error} (odd) \n::warning::z`]);
 	});
 
-	test('a call is made once: the failed one may have made its backup', async () => {
-		let calls = 0;
-		const run = await runAgainst((request, response) => {
-			calls++;
-			json(503, failure)(request, response);
-		});
+	test.for<[string, RequestListener]>([
+		['an error', json(503, failure)],
+		['an error that passes', json(409, running, { 'Retry-After': '1' })],
+		['a page', page(502, 'Bad gateway')],
+		['a broken answer', cut(line(ROWS))],
+	])(
+		'the first call is made once, also after %s: it may have made its backup',
+		async ([, fail]) => {
+			let calls = 0;
+			const run = await runAgainst((request, response) => {
+				calls++;
+				fail(request, response);
+			});
+			expect(run.exitCode).not.toBe(0);
+			expect(calls).toBe(1);
+		},
+	);
+
+	test.for<[string, RequestListener, RegExp]>([
+		['before its answer', () => {}, /^The app cannot be reached: no line for two minutes\./],
+		['in its answer', silentAfter(ROWS), /^The answer broke off: no line for two minutes\./],
+	])('an app that falls silent %s is given up', async ([, answer, message]) => {
+		await using app = await listen(answer);
+		const run = await runBackup(app.url, {}, clock({ [120_000]: 2000 }));
 		expect(run.exitCode).not.toBe(0);
-		expect(calls).toBe(1);
+		expect(run.errors).toEqual([expect.stringMatching(message)]);
 	});
+
+	test('a long answer is told in a few lines', async () => {
+		const run = await runAgainst(lines(200, ...Array.from({ length: 5000 }, () => ROWS), DONE));
+		expect(run.exitCode).toBe(0);
+		const told = run.output.split('\n').filter((text) => text.startsWith('users: '));
+		expect(told[0]).toBe('users: 500 rows, 60.0 kB (60,000 bytes) of SQL');
+		expect(told.length).toBeLessThan(50);
+	});
+
+	test('progress cannot smuggle in a workflow command', async () => {
+		const table = 'a\n::warning::b\n##[warning]c';
+		const bytes = '1\n::warning::d';
+		const restart = { event: 'restart', attempt: '2\n::warning::e' };
+		const run = await runAgainst(lines(200, { ...ROWS, table, bytes }, restart, DONE));
+		expect(run.exitCode).toBe(0);
+		expect(run.output).toMatch(/^a warning b warning c: 500 rows/m);
+		expect(run.commands).toHaveLength(2); // the mask of the code, and the notice
+		expect(run.output).not.toContain('##[');
+	});
+
+	/** Sends a line of an answer, and nothing more. */
+	function silentAfter(object: object): RequestListener {
+		return (_, response) => {
+			response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
+			response.write(line(object));
+		};
+	}
 });
 
-describe('the call', () => {
-	let folder: string;
-	beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'lifeboat-curl-'))));
-	afterAll(() => rm(folder, { recursive: true }));
+test('the call carries the code of the moment in a header, which no process list shows', async () => {
+	const requests: Request[] = [];
+	await using app = await listen(json(201, DONE), requests);
+	const run = await runBackup(`${app.url}/`);
+	expect(run.exitCode).toBe(0);
 
-	test('carries the code of the moment in a header, which no process list shows', async () => {
-		const requests: Request[] = [];
-		await using app = await listen(json(201, DONE), requests);
-		const run = await runBackup(`${app.url}/`, {}, { PATH: await recordedCurl() });
-		expect(run.exitCode).toBe(0);
-
-		const [request, ...others] = requests;
-		expect(others).toEqual([]);
-		expect(request).toMatchObject({
-			method: 'POST',
-			url: '/api/backup',
-			body: '{"action":"backup"}',
-			headers: { 'content-type': 'application/json', accept: 'application/x-ndjson' },
-		});
-		const [, code = ''] = /^Bearer (\d{6})$/.exec(request?.headers.authorization ?? '') ?? [];
-		expect(await new TOTP(SECRET).verify(code, Date.now())).toBe(true);
-		expect(run.commands).toContain(`::add-mask::${code}`);
-		expect(await readFile(join(folder, 'stdin'), 'utf8')).toBe(`Authorization: Bearer ${code}\n`);
-		const words = await readFile(join(folder, 'argv'), 'utf8');
-		expect(words).toContain('/api/backup');
-		expect(words).not.toContain(code);
-		expect(words).not.toContain(SECRET);
+	const [request, ...others] = requests;
+	expect(others).toEqual([]);
+	expect(request).toMatchObject({
+		method: 'POST',
+		url: '/api/backup',
+		body: '{"action":"backup"}',
+		headers: { 'content-type': 'application/json', accept: 'application/x-ndjson' },
 	});
-
-	/** A PATH whose curl writes down its command line and standard input before it works. */
-	async function recordedCurl(): Promise<string> {
-		const curl = execFileSync('bash', ['-c', 'command -v curl'], { encoding: 'utf8' }).trim();
-		const lines = [
-			'#!/bin/bash',
-			`printf '%s\\n' "$@" > '${folder}/argv'`,
-			`tee '${folder}/stdin' | '${curl}' "$@"`,
-		];
-		await writeFile(join(folder, 'curl'), lines.join('\n'), { mode: 0o755 });
-		return folder + delimiter + runnerPath();
-	}
+	const [, code = ''] = /^Bearer (\d{6})$/.exec(request?.headers.authorization ?? '') ?? [];
+	expect(await new TOTP(SECRET).verify(code, Date.now())).toBe(true);
+	expect(run.commands).toContain(`::add-mask::${code}`);
+	const scriptsOfJob = job(backup, 'backup').steps.flatMap((step) => step.run ?? []);
+	expect(scriptsOfJob.at(-1)).toBe('node src/cli/backup.js'); // the whole command line
 });
 
 describe('settings', () => {
@@ -297,8 +294,9 @@ describe('settings', () => {
 		await using app = await listen(json(201, DONE), requests);
 		const run = await runBackup(app.url, { TOTP_SECRET: 'deadbeef01' });
 		expect(run.exitCode).not.toBe(0);
-		expect(run.errors).toEqual([expect.stringContaining('TOTP_SECRET makes no code')]);
-		expect(run.output).toContain('npm run setup'); // genTotp.js says what is wrong with it
+		expect(run.errors).toEqual([
+			expect.stringMatching(/^TOTP_SECRET makes no code: .*hexadecimal.* `npm run setup`/),
+		]);
 		expect(requests).toEqual([]);
 	});
 });
@@ -414,24 +412,6 @@ describe('the files', () => {
 		await access('.ci/run', constants.X_OK);
 	});
 });
-
-function context(url: string, secrets: Record<string, string> = {}): Context {
-	return { vars: { BACKUP_URL: url }, secrets: { TOTP_SECRET: SECRET, ...secrets } };
-}
-
-/** Runs the backup job, and sees to it that neither the secret nor the code gets into its log. */
-async function runBackup(
-	url: string,
-	secrets: Record<string, string> = {},
-	env: Record<string, string> = {},
-): Promise<Run> {
-	const run = await runJob(job(backup, 'backup'), { ...context(url, secrets), env });
-	for (const secret of [SECRET, OTHER_SECRET])
-		expect(run.output + run.summary).not.toContain(secret);
-	const [, before, code, after] = /^(.*)::add-mask::(\d+)\n(.*)$/s.exec(run.output) ?? [];
-	if (code) expect(`${before}${after}${run.summary}`).not.toContain(code);
-	return run;
-}
 
 async function listBackups(url: string): Promise<Record<string, unknown>[]> {
 	// The code of the next step: the one of this step has been used.

@@ -5,15 +5,15 @@ import { pipeline } from 'node:stream/promises';
 import {
 	type BackupSummary,
 	type ListedBackup,
-	type Manifest,
 	manifestKey,
-	parseManifest,
 } from '../lib/server/backup/manifest.ts';
 import type { OutsideProof, Proof } from '../lib/server/backup/proof.ts';
 import { LifeboatError } from '../lib/server/errors.ts';
 import { TOTP } from '../lib/totp.js';
+import { backupCall } from './backup-call.js';
 import { readSetting } from './env.ts';
 import { ORIGIN } from './origin.js';
+import { CallError, makeBackup } from './steps.js';
 
 /** Where `npm run demo` and `npm run preview` start the app. */
 export const DEFAULT_APP = 'http://127.0.0.1:5173';
@@ -41,11 +41,15 @@ export class BackupApi {
 		this.#signal = signal;
 	}
 
-	/** Makes a backup. */
+	/** Makes a backup, in as many steps as it takes. */
 	async create(): Promise<BackupSummary> {
-		const response = await this.#call('POST', '');
-		const { backup } = (await response.json()) as { backup: BackupSummary };
-		return backup;
+		const [origin, totp, signal] = [this.#origin, this.#totp, this.#signal];
+		try {
+			const { backup } = await makeBackup(backupCall({ origin, totp, signal }), signal);
+			return backup;
+		} catch (error) {
+			throw error instanceof CallError ? new LifeboatError(error.message, error) : error;
+		}
 	}
 
 	/** The newest backups. */
@@ -55,10 +59,10 @@ export class BackupApi {
 		return backups;
 	}
 
-	/** The manifest of a backup. */
-	async manifest(name: string): Promise<Manifest> {
+	/** The manifest of a backup as it is stored: who made it is not checked yet. */
+	async manifest(name: string): Promise<string> {
 		const response = await this.#call('GET', `/${manifestKey(name)}`);
-		return parseManifest(await response.text());
+		return response.text();
 	}
 
 	/**

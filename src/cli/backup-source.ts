@@ -3,9 +3,9 @@ import { basename, dirname, join } from 'node:path';
 import { compareCores } from '../lib/server/backup/digest.ts';
 import {
 	backupOfFile,
+	type EncodingName,
 	type Manifest,
 	manifestKey,
-	parseManifest,
 } from '../lib/server/backup/manifest.ts';
 import { shorten } from '../lib/server/backup/proof.ts';
 import type { SqlSource } from '../lib/server/backup/restore/source.ts';
@@ -15,6 +15,7 @@ import { type BackupFiles, sqlOf, verifyFiles } from '../lib/server/backup/verif
 import { LifeboatError } from '../lib/server/errors.ts';
 import type { BackupApi } from './api.ts';
 import { type Context, DetailedError, temporaryFolder } from './command.ts';
+import { checkManifest, identitiesFor, type KeyOptions } from './keys.ts';
 
 /** Bytes read from a disk at once. */
 const CHUNK_BYTES = 1 << 20;
@@ -38,13 +39,20 @@ export function isBackupName(word: string): boolean {
 
 /**
  * Fetches a backup by its name, or the newest, into a folder that goes when the process ends.
- * Throws `backup_not_found` (404) and what the API throws.
+ * Throws `backup_not_found` (404), what the API throws, and what {@link checkManifest} and
+ * {@link identitiesFor} do, before anything is fetched.
  */
-export async function fetchBackup(api: BackupApi, word: string, context: Context): Promise<Backup> {
+export async function fetchBackup(
+	api: BackupApi,
+	word: string,
+	keys: KeyOptions,
+	context: Context,
+): Promise<Backup> {
 	const { progress, signal } = context;
 	const name = word === 'latest' ? (await api.list())[0]?.name : word;
 	if (name === undefined) throw noBackup();
-	const manifest = await api.manifest(name);
+	const opened = openFiles(await api.manifest(name), name, keys, context);
+	const { manifest } = opened;
 	const folder = temporaryFolder();
 	const total = manifest.volumes.reduce((sum, { bytes }) => sum + bytes, 0);
 	progress.step(`fetch: ${name}`);
@@ -58,30 +66,37 @@ export async function fetchBackup(api: BackupApi, word: string, context: Context
 		});
 		before += bytes;
 	}
-	return fromFiles(name, { manifest, open: (key) => read(join(folder, key), signal) });
+	return fromFiles(name, { ...opened, open: (key) => read(join(folder, key), signal) });
 }
 
 /**
- * Opens a backup on this machine: an SQL file of whatever tool, with `.gz` or without, or, with its
- * manifest beside it, all volumes of a backup. Either may be named.
+ * Opens a backup on this machine: an SQL file of whatever tool, also with `.gz` or `.age`, or, with
+ * its manifest beside it, all volumes of a backup. Either may be named.
  *
- * Throws `file_not_found` (404), `manifest_unreadable` (500), `encryption_unsupported` (422).
+ * Throws `file_not_found` (404), and what {@link checkManifest} and {@link identitiesFor} do.
  */
-export async function openBackup(path: string, { signal }: Context): Promise<Backup> {
+export async function openBackup(
+	path: string,
+	keys: KeyOptions,
+	context: Context,
+): Promise<Backup> {
+	const { signal } = context;
 	const size = await sizeOf(path);
 	if (size === null) throw fileNotFound(path);
 	const manifestPath = await findManifest(path);
 	if (manifestPath === null) {
+		const encodings = encodingsOf(path);
 		return {
 			name: path,
-			sql: lone(path, signal),
-			totalBytes: encodingsOf(path).length === 0 ? size : 0,
+			sql: lone(path, encodings, identitiesFor(encodings, keys), signal),
+			totalBytes: encodings.length === 0 ? size : 0,
 			files: null,
 		};
 	}
-	const manifest = parseManifest(await readFile(manifestPath, 'utf8'));
+	const opened = openFiles(await readFile(manifestPath, 'utf8'), nameIn(path), keys, context);
+	const { manifest } = opened;
 	return fromFiles(path, {
-		manifest,
+		...opened,
 		async open(key) {
 			requireOwn(manifest, key);
 			const found = await findBeside(manifestPath, key);
@@ -115,20 +130,41 @@ async function verifyFile(
 	return { survey: found, differences: core ? compareCores(core, { ...core, tables }) : [] };
 }
 
+/**
+ * What a manifest says, and what opens its volumes. It has to be that of the backup asked for: one
+ * of an older backup would be signed as well.
+ */
+function openFiles(
+	text: string,
+	name: string | null,
+	keys: KeyOptions,
+	context: Context,
+): Omit<BackupFiles, 'open'> {
+	const opened = checkManifest(text, keys, context);
+	const { manifest } = opened;
+	if (name !== null && manifest.name !== name) throw foreign(manifest.name);
+	const encodings = manifest.volumes.flatMap((volume) => volume.encodings);
+	return { ...opened, identities: identitiesFor(encodings, keys) };
+}
+
 function fromFiles(name: string, files: BackupFiles): Backup {
 	const totalBytes = files.manifest.volumes.reduce((sum, { sqlBytes }) => sum + sqlBytes, 0);
 	return { name, sql: sqlOf(files), totalBytes, files };
 }
 
 /** The SQL of a file that stands alone; its name tells how it is encoded. */
-function lone(path: string, signal: AbortSignal): SqlSource {
-	const encodings = encodingsOf(path);
+function lone(
+	path: string,
+	encodings: EncodingName[],
+	identities: string[],
+	signal: AbortSignal,
+): SqlSource {
 	return {
 		async *open() {
 			const stored = await read(path, signal);
 			if (stored === null) throw fileNotFound(path);
 			try {
-				yield* decoded(stored, encodings);
+				yield* decoded(stored, encodings, identities);
 			} catch (error) {
 				if (error instanceof LifeboatError) throw error;
 				throw undecodable(path, error);
@@ -137,8 +173,8 @@ function lone(path: string, signal: AbortSignal): SqlSource {
 	};
 }
 
-/** What the end of a file's name says: `.sql.gz`. */
-function encodingsOf(path: string): ('gzip' | 'age')[] {
+/** What the end of a file's name says: `.sql.gz.age`. */
+function encodingsOf(path: string): EncodingName[] {
 	const [suffixes = ''] = /(?:\.gz|\.age)*$/i.exec(path) ?? [];
 	return suffixes
 		.split('.')
@@ -149,9 +185,13 @@ function encodingsOf(path: string): ('gzip' | 'age')[] {
 /** The manifest that a path names, or that lies beside the volume that it names; null without one. */
 async function findManifest(path: string): Promise<string | null> {
 	if (path.endsWith(MANIFEST)) return path;
-	const key = basename(path).replace(/T(\d\d)-(\d\d)-(\d\d\.)/, 'T$1:$2:$3');
-	const name = backupOfFile(key);
+	const name = nameIn(path);
 	return name === null ? null : findBeside(path, manifestKey(name));
+}
+
+/** The backup that a file's name says; null for another name. */
+function nameIn(path: string): string | null {
+	return backupOfFile(basename(path).replace(/T(\d\d)-(\d\d)-(\d\d\.)/, 'T$1:$2:$3'));
 }
 
 /** A file of a backup beside another; browsers save them with `-` in place of colons. */
@@ -186,8 +226,11 @@ async function read(path: string, signal: AbortSignal): Promise<AsyncIterable<Ui
 
 /** A manifest may come from anywhere: its volumes have the names that Lifeboat gives, and no path. */
 function requireOwn({ name }: Manifest, key: string): void {
-	if (backupOfFile(key) === name) return;
-	throw new LifeboatError(`The manifest names a file of another backup: ${JSON.stringify(key)}.`, {
+	if (backupOfFile(key) !== name) throw foreign(key);
+}
+
+function foreign(name: string): LifeboatError {
+	return new LifeboatError(`The manifest is of another backup: it names ${JSON.stringify(name)}.`, {
 		code: 'manifest_unreadable',
 		status: 500,
 		hint: 'It was changed: use another backup.',

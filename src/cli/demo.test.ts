@@ -5,12 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { sqlite3 } from '../../tests/operator.ts';
 import { compareDatabases, type Comparison } from './demo/compare.ts';
 import { openDatabase } from './demo/database.ts';
 import { loadSample } from './demo/sample.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const DEMO = join(ROOT, 'src/cli/demo.ts');
+const SETUP = join(ROOT, 'src/cli/setup.ts');
 
 describe('the comparison of two databases', () => {
 	type Opened = Awaited<ReturnType<typeof openDatabase>>;
@@ -155,9 +157,24 @@ describe('npm run demo', () => {
 
 		const [url = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(output) ?? [];
 		expect((await fetch(url)).status).toBe(200);
+		const [line = ''] = /^ +curl .* > backup\.sql$/m.exec(output) ?? [];
+		expect(line).toContain('| gunzip >');
+		await promisify(execFile)('bash', ['-o', 'pipefail', '-c', line], { cwd: folder });
+		const restored = join(folder, 'restored.db');
+		sqlite3(restored, readFileSync(join(folder, 'backup.sql'), 'utf8'));
+		expect(sqlite3(restored, 'SELECT count(*) FROM demo_orders')).toBe('1200');
 		again.kill('SIGINT');
 		expect(await once(again, 'exit')).toEqual([0, null]);
 		await expect(fetch(url)).rejects.toThrow();
+	});
+
+	test('opens its backup where backups are encrypted', async () => {
+		const env = { ...process.env, XDG_CONFIG_HOME: join(folder, 'config') };
+		const options = { cwd: folder, env };
+		await promisify(execFile)(process.execPath, [SETUP, '--encrypt'], options);
+		const { stdout } = await promisify(execFile)(process.execPath, [DEMO, '--exit'], options);
+		expect(stdout).toMatch(/^decode +age, gzip +/m);
+		expect(stdout).toMatch(/^compare .*: same /m);
 	});
 
 	test.for([

@@ -1,12 +1,17 @@
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { createReadStream, createWriteStream, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import type { Manifest } from '../lib/server/backup/manifest.ts';
+import { openManifest } from '../lib/server/backup/signature.ts';
+import { decoded } from '../lib/server/backup/storage/codec.ts';
+import { backupKeys } from '../lib/server/config.ts';
 import { BackupApi } from './api.ts';
 import { describe } from './command.ts';
 import { isBuilt } from './demo/build.ts';
@@ -14,9 +19,11 @@ import { compareDatabases, type Comparison } from './demo/compare.ts';
 import { openDatabase } from './demo/database.ts';
 import { loadSample } from './demo/sample.ts';
 import { Steps } from './demo/steps.ts';
-import { readEnvFile } from './env.ts';
+import { readEnvFile, readSetting } from './env.ts';
+import { identitiesFor } from './keys.ts';
 import { run } from './run.ts';
 import { migrate, type Server, startServer } from './server.ts';
+import { shellWord } from './text.ts';
 
 /** Where wrangler keeps the embedded D1 and R2 (wrangler: --persist-to). */
 const STATE = '.wrangler/state';
@@ -26,6 +33,8 @@ const USUAL_PORT = 5173;
 const SIGN_IN_SETTINGS = ['GITHUB_ID', 'GITHUB_SECRET'];
 /** What a shell reports of a program that Ctrl-C has ended. */
 const INTERRUPTED = 130;
+
+type Volume = Manifest['volumes'][number];
 
 const HELP = `Usage: npm run demo [-- --exit]
 
@@ -66,16 +75,16 @@ async function demonstrate(options: { keepRunning: boolean; signal: AbortSignal 
 	try {
 		await prepare(steps, signal);
 		server = await start(steps);
-		const fetched = join(folder, 'backup.sql');
 		const secret = readEnvFile()['TOTP_SECRET'] ?? ''; // the one that the app has
-		const file = await backUp(steps, new BackupApi(server.url, secret, signal), fetched);
-		const { differences } = await restore(steps, fetched, join(folder, 'state'), signal);
+		const volume = await backUp(steps, new BackupApi(server.url, secret, signal), folder);
+		const file = await decode(steps, volume, folder);
+		const { differences } = await restore(steps, file, join(folder, 'state'), signal);
 		console.log(`\n${steps}\n`);
 		if (differences.length > 0) {
 			console.error(`The copy differs:\n${differences.join('\n')}`);
 			process.exitCode = 1;
 		} else if (keepRunning) {
-			await leaveRunning(server, file, signal);
+			await leaveRunning(server, volume, signal);
 		}
 	} catch (error) {
 		if (server && !signal.aborted) console.error(`What the app printed:\n${server.output()}`);
@@ -126,12 +135,9 @@ async function start(steps: Steps): Promise<Server> {
 	);
 }
 
-/** Makes a backup, fetches its file to `path`, and returns the file's name in the bucket. */
-async function backUp(steps: Steps, api: BackupApi, path: string): Promise<string> {
-	const {
-		name,
-		files: [file = ''],
-	} = await steps.take(
+/** Makes a backup and fetches its file, which is small enough to be one volume, into a folder. */
+async function backUp(steps: Steps, api: BackupApi, folder: string): Promise<Volume> {
+	const { name } = await steps.take(
 		'back up',
 		'POST /api/backup, with a one-time code',
 		() => api.create(),
@@ -147,19 +153,45 @@ async function backUp(steps: Steps, api: BackupApi, path: string): Promise<strin
 		},
 		(backups) => `${backups.length} listed, this one first`,
 	);
-	await steps.take(
+	return steps.take(
 		'fetch',
 		'GET /api/backup/FILE',
 		async () => {
-			const { volumes } = await api.manifest(name);
-			const sha256 = await api.download(file, path);
-			if (sha256 !== volumes[0]?.sha256) {
+			const { manifest } = openManifest(await api.manifest(name), backupKeys(readEnvFile()));
+			const [volume] = manifest.volumes;
+			if (!volume) throw new Error('The manifest names no file.');
+			const sha256 = await api.download(volume.key, join(folder, volume.key));
+			if (sha256 !== volume.sha256) {
 				throw new Error("The fetched file's SHA-256 is not the manifest's.");
 			}
+			return volume;
 		},
-		() => 'SHA-256 as in the manifest',
+		({ bytes }) => `${count(bytes)} bytes, SHA-256 as in the manifest`,
+	);
+}
+
+/** Writes a fetched file as SQL beside it, and returns its path. */
+async function decode(steps: Steps, { key, encodings }: Volume, folder: string): Promise<string> {
+	if (encodings.length === 0) return join(folder, key);
+	const file = join(folder, 'backup.sql');
+	await steps.take(
+		'decode',
+		encodings.toReversed().join(', '),
+		async () => {
+			const identities = identitiesFor(encodings, { unsigned: false });
+			const stored = createReadStream(join(folder, key));
+			await pipeline(decoded(stored, encodings, identities), createWriteStream(file));
+		},
+		() => 'plain SQL',
 	);
 	return file;
+}
+
+/** The programs that take such encodings away, the last one first. */
+function decoders(encodings: Volume['encodings'], identity: string): string[] {
+	return encodings
+		.toReversed()
+		.map((encoding) => (encoding === 'gzip' ? 'gunzip' : `age -d -i ${identity}`));
 }
 
 /** Restores a file into a database in the folder `copy`, and compares that with the app's. */
@@ -212,10 +244,10 @@ async function isFree(port: number): Promise<boolean> {
 
 async function leaveRunning(
 	{ url, pid }: Server,
-	file: string,
+	volume: Volume,
 	signal: AbortSignal,
 ): Promise<void> {
-	console.log(next(url, file));
+	console.log(next(url, volume));
 	while (!signal.aborted) {
 		if (!isRunning(pid)) throw new Error('The app has ended by itself.');
 		await sleep(500);
@@ -234,13 +266,17 @@ function count(number: number): string {
 	return number.toLocaleString('en');
 }
 
-function next(url: string, file: string): string {
+function next(url: string, { key, encodings }: Volume): string {
 	const curl = 'curl -H "Authorization: Bearer $(node genTotp.js)"';
+	const fetch = [
+		`${curl} ${url}/api/backup/${key}`,
+		...decoders(encodings, shellWord(readSetting('AGE_IDENTITY_FILE'))),
+	];
 	return `The app is running at ${url} until Ctrl-C. In another terminal, in this folder:
 
   ${curl} -X POST ${url}/api/backup
   ${curl} ${url}/api/backup
-  ${curl} -o backup.sql ${url}/api/backup/${file}
+  ${fetch.join(' | ')} > backup.sql
 
 Signing in needs GITHUB_ID and GITHUB_SECRET in .env: see docs/deploy.md.
 `;

@@ -14,6 +14,9 @@ import { annotate, count, duration, parseObject, plain, size, summarize } from '
  * }} Result
  */
 
+const IDENTITY_HINT =
+	'Either trust GitHub with the identity, gh secret set AGE_IDENTITY < FILE, or disable this workflow and drill at home: npm run drill -- latest --record --identity FILE';
+
 /** @type {Result} */
 const result = parseObject(await text(process.stdin));
 const name = result.backup ?? process.env['BACKUP'] ?? '';
@@ -29,6 +32,7 @@ summarize('Drill', summary());
 
 function problem() {
 	const { error, code, hint, details = [] } = result;
+	if (code === 'identity_needed') return `${error} (${code}) ${IDENTITY_HINT}`;
 	if (error) return [`${error} (${code}) ${hint}`.trim(), ...details].join('\n');
 	return 'The drill ended without a result. The log of this step says why.';
 }

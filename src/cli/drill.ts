@@ -16,6 +16,7 @@ import {
 	usageError,
 } from './command.ts';
 import { EmbeddedDatabase } from './embedded/database.ts';
+import { KEY_HELP, KEY_OPTIONS, type KeyOptions } from './keys.ts';
 import type { Progress } from './progress.ts';
 import { count, formatTable, megabytes, seconds } from './text.ts';
 
@@ -33,8 +34,9 @@ database goes afterwards; the app's own is not touched.
 Options
   --from URL         the app to fetch from; otherwise BACKUP_URL from the environment or .env, or
                      ${DEFAULT_APP}. The code is made from TOTP_SECRET, found likewise.
-  --file FILE        a backup on this machine: a file that Lifeboat has written, also .sql.gz, or
-                     the manifest of one in several volumes
+  --file FILE        a backup on this machine: a file that Lifeboat has written, also .sql.gz or
+                     .sql.gz.age, or the manifest of one in several volumes
+${KEY_HELP}
   --record           store the result beside the backup, so that the list shows it
   --json             print one JSON object on standard output, and nothing else there
   --help             show this
@@ -43,6 +45,7 @@ Examples
   npm run drill -- latest
   npm run drill -- latest --from https://app.example.com --record
   npm run drill -- --file backup.sql
+  npm run drill -- latest --identity ~/.config/lifeboat/app.agekey
 
 Exit codes: 0 proven; 1 the backup differs from what it says; 2 it could not be tried.
 `;
@@ -50,6 +53,7 @@ Exit codes: 0 proven; 1 the backup differs from what it says; 2 it could not be 
 const OPTIONS = {
 	from: { type: 'string' },
 	file: { type: 'string' },
+	...KEY_OPTIONS,
 	record: { type: 'boolean', default: false },
 	json: { type: 'boolean', default: false },
 	help: { type: 'boolean', short: 'h' },
@@ -74,6 +78,7 @@ interface Request {
 	/** The backup's name or, when `api` is null, the path of its file. */
 	word: string;
 	api: BackupApi | null;
+	keys: KeyOptions;
 	record: boolean;
 	json: boolean;
 }
@@ -82,18 +87,19 @@ interface Request {
 function readRequest({ signal }: Context): Request | null {
 	const { values, positionals } = parseWords('drill', OPTIONS);
 	if (values.help) return null;
-	const { file, from, record, json } = values;
+	const { file, from, identity, unsigned, record, json } = values;
+	const keys = { identity, unsigned };
 	const [word, ...more] = positionals;
 	if (more.length > 0)
 		throw usageError('drill', `One backup at a time, not also ${more.join(' ')}.`);
 	if (file !== undefined) {
 		if (word !== undefined) throw usageError('drill', `Either --file or ${word}.`);
 		if (record) throw usageError('drill', '--record is for backups of the app, not for files.');
-		return { word: file, api: null, record, json };
+		return { word: file, api: null, keys, record, json };
 	}
 	if (word === undefined) throw usageError('drill', 'Say which backup: latest or a name.');
 	if (!isBackupName(word)) throw usageError('drill', `${word} is no name of a backup.`);
-	return { word, api: apiOf(from, signal), record, json };
+	return { word, api: apiOf(from, signal), keys, record, json };
 }
 
 async function drill(backup: Backup, watch: Stopwatch): Promise<Result> {
@@ -174,8 +180,10 @@ await runCommand(async (context) => {
 		console.log(HELP);
 		return EXIT.good;
 	}
-	const { word, api, record, json } = request;
-	const backup = api ? await fetchBackup(api, word, context) : await openBackup(word, context);
+	const { word, api, keys, record, json } = request;
+	const backup = api
+		? await fetchBackup(api, word, keys, context)
+		: await openBackup(word, keys, context);
 	const watch = new Stopwatch(context);
 	const result = await Promise.race([drill(backup, watch), stopped(context)]);
 	if (api && record) await recordProof(api, result, context);

@@ -47,16 +47,20 @@ export function readEnvFile(): Record<string, string> {
  * missing or empty. The rest of `text` stays as it is; without a `text`, `example` is filled.
  */
 export function completeEnv(text: string | null, example: string): CompletedEnv {
-	const completed: CompletedEnv = { text: text ?? example, made: [], kept: [] };
-	for (const [name, generate] of Object.entries(GENERATORS)) {
-		if (parseEnv(completed.text)[name]?.trim()) {
-			completed.kept.push(name);
-			continue;
-		}
-		completed.text = withValue(completed.text, name, generate());
-		completed.made.push(name);
-	}
-	return completed;
+	return Object.entries(GENERATORS).reduce<CompletedEnv>(
+		(completed, [name, generate]) => completeWith(completed, name, generate()),
+		{ text: text ?? example, made: [], kept: [] },
+	);
+}
+
+/** A completed text in which one more setting has a value: this one where it had none. */
+export function completeWith(
+	{ text, made, kept }: CompletedEnv,
+	name: string,
+	value: string,
+): CompletedEnv {
+	if (parseEnv(text)[name]?.trim()) return { text, made, kept: [...kept, name] };
+	return { text: withValue(text, name, value), made: [...made, name], kept };
 }
 
 /** Fills the empty lines of a name, or appends a line when there are none. */

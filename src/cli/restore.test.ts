@@ -305,7 +305,7 @@ describe('a database on Cloudflare', () => {
 	}
 	const context = { signal: new AbortController().signal, progress: new Progress() };
 	const plan = async (path: string) => {
-		const { sql } = await openBackup(path, context);
+		const { sql } = await openBackup(path, { unsigned: false }, context);
 		return { sql, survey: await survey(sql), tables: null, kept: null, onProgress: () => {} };
 	};
 

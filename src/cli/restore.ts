@@ -19,6 +19,7 @@ import {
 	runCommand,
 	usageError,
 } from './command.ts';
+import { KEY_HELP, KEY_OPTIONS, type KeyOptions } from './keys.ts';
 import { openTarget } from './targets/open.ts';
 import type { Kept, Plan, Target } from './targets/target.ts';
 import { count, formatTable, megabytes, seconds } from './text.ts';
@@ -31,8 +32,8 @@ is. A target that holds something is only replaced when you say so, and is kept 
 <backup>
   latest             the newest backup of the app
   NAME               another one, by its name in the list: full_backup_2026-11-23T05:05:54.982Z
-  FILE               an SQL file on this machine, also .sql.gz, also of wrangler or sqlite3; of a
-                     backup in several volumes its manifest
+  FILE               an SQL file on this machine, also .sql.gz or .sql.gz.age, also of wrangler or
+                     sqlite3; of a backup in several volumes its manifest
 
 --to <target>
   local              the app's embedded database, in .wrangler/state; local:FOLDER for another folder
@@ -42,6 +43,7 @@ is. A target that holds something is only replaced when you say so, and is kept 
 Options
   --from URL         the app to fetch from; otherwise BACKUP_URL from the environment or .env, or
                      ${DEFAULT_APP}. The code is made from TOTP_SECRET, found likewise.
+${KEY_HELP}
   --tables A,B       put back only the rows of these tables; all else in the target stays
   --replace          replace all that the target holds
   --yes NAME         answers the question before a replace, in scripts: local, the file's name, or
@@ -60,6 +62,7 @@ Exit codes: 0 restored; 1 the backup is damaged, or the database refused it; 2 i
 const OPTIONS = {
 	to: { type: 'string' },
 	from: { type: 'string' },
+	...KEY_OPTIONS,
 	tables: { type: 'string' },
 	replace: { type: 'boolean', default: false },
 	yes: { type: 'string' },
@@ -71,6 +74,7 @@ interface Request {
 	backup: string;
 	to: string;
 	from: string | undefined;
+	keys: KeyOptions;
 	tables: string[] | null;
 	replace: boolean;
 	/** What was typed in advance; undefined where somebody is to be asked. */
@@ -99,10 +103,10 @@ function readRequest(): Request | null {
 	if (more.length > 0)
 		throw usageError('restore', `One backup at a time, not also ${more.join(' ')}.`);
 	if (values.to === undefined) throw usageError('restore', 'Say where to restore it, with --to.');
-	const { to, from, replace, yes, json } = values;
+	const { to, from, identity, unsigned, replace, yes, json } = values;
 	const tables = values.tables?.split(',').filter((name) => name !== '') ?? null;
 	if (tables?.length === 0) throw usageError('restore', '--tables needs names of tables.');
-	return { backup, to, from, tables, replace, yes, json };
+	return { backup, to, from, keys: { identity, unsigned }, tables, replace, yes, json };
 }
 
 async function restore(request: Request, context: Context): Promise<Result> {
@@ -140,12 +144,12 @@ async function restore(request: Request, context: Context): Promise<Result> {
 }
 
 async function findBackup(
-	{ backup: word, from }: Request,
+	{ backup: word, from, keys }: Request,
 	context: Context,
 ): Promise<{ backup: Backup; survey: Survey }> {
 	const backup = isBackupName(word)
-		? await fetchBackup(apiOf(from, context.signal), word, context)
-		: await openBackup(word, context);
+		? await fetchBackup(apiOf(from, context.signal), word, keys, context)
+		: await openBackup(word, keys, context);
 	return { backup, survey: await verifyBackup(backup, context) };
 }
 

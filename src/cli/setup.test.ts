@@ -120,6 +120,11 @@ describe('with a .env', () => {
 	});
 });
 
+test('without --encrypt nothing is encrypted', async () => {
+	await setup();
+	expect(values()).toMatchObject({ BACKUP_AGE_RECIPIENTS: '', AGE_IDENTITY_FILE: '' });
+});
+
 test('--help explains and writes nothing', async () => {
 	const { exitCode, stdout } = await setup('--help');
 	expect(exitCode).toBe(0);
@@ -127,12 +132,15 @@ test('--help explains and writes nothing', async () => {
 	expect(existsSync(file)).toBe(false);
 });
 
-test('an unknown option is refused before anything is written', async () => {
-	const { exitCode, stderr } = await setup('--force');
-	expect(exitCode).toBe(1);
-	expect(stderr).toContain('--force');
-	expect(existsSync(file)).toBe(false);
-});
+test.for(['--force', '--post-quantum'])(
+	'%s alone is refused before anything is written',
+	async (option) => {
+		const { exitCode, stderr } = await setup(option);
+		expect(exitCode).toBe(1);
+		expect(stderr).toContain(option);
+		expect(existsSync(file)).toBe(false);
+	},
+);
 
 describe('completeEnv', () => {
 	const names = fc.constantFrom('TOTP_SECRET', 'AUTH_SECRET', 'OTHER', 'MY_TOTP_SECRET');

@@ -2,7 +2,9 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { parseArgs, styleText } from 'node:util';
 import { renderUnicodeCompact } from 'uqr';
 import { TOTP } from '../lib/totp.js';
-import { completeEnv, parseEnv, type CompletedEnv } from './env.ts';
+import { describe } from './command.ts';
+import { type Encryption, explainEncryption, setUpEncryption } from './encryption.ts';
+import { completeEnv, completeWith, parseEnv, type CompletedEnv } from './env.ts';
 
 const FILE = '.env';
 const EXAMPLE = new URL('../../.env.example', import.meta.url);
@@ -13,10 +15,17 @@ const SECRET_FILE_MODE = 0o600;
 /** Light modules around the QR code, by ISO/IEC 18004. */
 const QUIET_ZONE = 4;
 
-const HELP = `Usage: npm run setup
+const HELP = `Usage: npm run setup [-- --encrypt [--post-quantum]]
 
 Writes .env in the current folder, with new secrets where TOTP_SECRET or AUTH_SECRET is missing
 or empty. Never changes a value that is there. Shows the TOTP secret as a QR code.
+
+  --encrypt       have backups encrypted: makes an identity of age outside of the project, in
+                  ~/.config/lifeboat, or takes the one that is there, and sets
+                  BACKUP_AGE_RECIPIENTS to its public key and AGE_IDENTITY_FILE to its place
+  --post-quantum  with --encrypt: an identity that quantum computers do not break either; age
+                  opens it from version 1.3 on
+  --help          show this
 `;
 
 const NEXT = `Next, each with the value that stands in ${FILE}:
@@ -29,24 +38,34 @@ and the app's address, for the same:
 node genTotp.js prints the current code.
 `;
 
+const OPTIONS = {
+	encrypt: { type: 'boolean', default: false },
+	'post-quantum': { type: 'boolean', default: false },
+	help: { type: 'boolean', short: 'h' },
+} as const;
+
 try {
-	main();
+	await main();
 } catch (error) {
-	console.error(error instanceof Error ? error.message : error);
+	console.error(describe(error));
 	process.exitCode = 1;
 }
 
-function main(): void {
-	const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } } });
-	if (values.help) console.log(HELP);
-	else setUp();
+async function main(): Promise<void> {
+	const { values } = parseArgs({ options: OPTIONS });
+	const { help, encrypt, 'post-quantum': postQuantum } = values;
+	if (help) return console.log(HELP);
+	if (postQuantum && !encrypt) throw new Error('--post-quantum is for --encrypt.');
+	await setUp(encrypt, postQuantum);
 }
 
-function setUp(): void {
+async function setUp(encrypt: boolean, postQuantum: boolean): Promise<void> {
 	const before = existsSync(FILE) ? readFileSync(FILE, 'utf8') : null;
-	const env = completeEnv(before, readFileSync(EXAMPLE, 'utf8'));
-	const secret = parseEnv(env.text)['TOTP_SECRET'] ?? '';
+	let env = completeEnv(before, readFileSync(EXAMPLE, 'utf8'));
+	const { TOTP_SECRET: secret = '', BACKUP_AGE_RECIPIENTS: recipients = '' } = parseEnv(env.text);
 	new TOTP(secret); // refuses a bad one before anything is written
+	const encryption = encrypt ? await setUpEncryption(recipients, postQuantum) : null;
+	if (encryption) env = withEncryption(env, encryption);
 	if (env.text !== before) writeSecretFile(FILE, env.text);
 
 	const uri = keyUri(secret);
@@ -54,6 +73,12 @@ function setUp(): void {
 	console.log('Scan this with an authenticator app, or give it the address below:\n');
 	console.log(`${qrCode(uri)}\n\n${uri}\n`);
 	console.log(NEXT);
+	if (encryption) console.log(explainEncryption(encryption));
+}
+
+function withEncryption(env: CompletedEnv, { recipient, file }: Encryption): CompletedEnv {
+	const encrypted = completeWith(env, 'BACKUP_AGE_RECIPIENTS', recipient);
+	return completeWith(encrypted, 'AGE_IDENTITY_FILE', file);
 }
 
 function summary({ made, kept }: CompletedEnv): string {

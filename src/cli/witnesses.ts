@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 
 /** The independent programs that tests ask; on Debian each is a package of the same name. */
-const PROGRAMS = ['curl', 'oathtool', 'sqlite3'];
+const PROGRAMS = ['age', 'curl', 'gzip', 'oathtool', 'sqlite3'];
 
 const INSTALL_TIMEOUT_MS = 10 * 60_000;
 

@@ -5,13 +5,18 @@ import { appendFileSync } from 'node:fs';
 const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'];
 
 /**
- * Prints a workflow command. The message cannot end it and begin another: the escapes are those of
+ * Prints a workflow command; outside of a workflow, words. The message cannot end the command and
+ * begin another: the escapes are those of
  * https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts
  * @param {'notice' | 'error'} kind
  * @param {string} title A constant: it is not escaped.
  * @param {string} message May have several lines.
  */
 export function annotate(kind, title, message) {
+	if (!process.env['GITHUB_ACTIONS']) {
+		console[kind === 'error' ? 'error' : 'log'](`${title}: ${message}`);
+		return;
+	}
 	const data = message.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
 	console.log(`::${kind} title=${title}::${data}`);
 }

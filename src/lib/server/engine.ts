@@ -1,9 +1,21 @@
 import type { Engine } from './backup/index.ts';
-import type { BackupSettings } from './config.ts';
+import {
+	backupBudget,
+	backupEncoding,
+	backupKeys,
+	backupSettings,
+	type Environment,
+} from './config.ts';
 
-/** The engine, with the clock of the platform. */
-export function engineOf({ database, bucket }: BackupSettings): Engine {
-	return { database, bucket, now: Date.now, sleep };
+/** The engine, with the clock of the platform. Throws what its settings are wrong for. */
+export function engineOf(env: Environment | undefined): Engine {
+	const { database, bucket } = backupSettings(env);
+	return { database, bucket, keys: backupKeys(env), now: Date.now, sleep };
+}
+
+/** The same with what the making of backups needs beside. Throws as {@link engineOf} does. */
+export function backupEngineOf(env: Environment | undefined): Engine {
+	return { ...engineOf(env), encoding: backupEncoding(env), budget: backupBudget(env) };
 }
 
 function sleep(milliseconds: number): Promise<void> {

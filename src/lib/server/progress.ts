@@ -3,17 +3,17 @@ import { presentable } from './respond.ts';
 /** The type of a stream of JSON lines. */
 const NDJSON = 'application/x-ndjson';
 
+/** Some work, which may tell how far it is; its result has the status of the answer. */
+export type Work = (report: (line: object) => void) => Promise<{ status: number; result: object }>;
+
 /**
- * Answers with the result of some work: as JSON with this status, or, where the caller accepts
- * lines of progress (`Accept: application/x-ndjson`), as the last of them.
+ * Answers with the result of some work: as JSON, or, where the caller accepts lines of progress
+ * (`Accept: application/x-ndjson`), as the last of them.
  */
-export async function workResponse(
-	request: Request,
-	status: number,
-	work: (report: (line: object) => void) => Promise<object>,
-): Promise<Response> {
+export async function workResponse(request: Request, work: Work): Promise<Response> {
 	if (request.headers.get('Accept')?.includes(NDJSON)) return progressResponse(work);
-	return Response.json({ success: true, ...(await work(() => {})) }, { status });
+	const { status, result } = await work(() => {});
+	return Response.json({ success: true, ...result }, { status });
 }
 
 /**
@@ -22,7 +22,7 @@ export async function workResponse(
  * is a last line of its own: `{"event":"error","error","code","hint"}`. When the caller goes away,
  * the next report throws, so that the work ends and tidies up.
  */
-function progressResponse(work: (report: (line: object) => void) => Promise<object>): Response {
+function progressResponse(work: Work): Response {
 	const encoder = new TextEncoder();
 	let gone = false;
 	const body = new ReadableStream<Uint8Array>({
@@ -32,7 +32,8 @@ function progressResponse(work: (report: (line: object) => void) => Promise<obje
 				controller.enqueue(encoder.encode(`${JSON.stringify(line)}\n`));
 			};
 			try {
-				report({ event: 'done', success: true, ...(await work(report)) });
+				const { result } = await work(report);
+				report({ event: 'done', success: true, ...result });
 			} catch (error) {
 				const failure = presentable(error);
 				if (!gone) report({ event: 'error', ...failure.toJSON() });

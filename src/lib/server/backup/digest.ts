@@ -1,9 +1,10 @@
-import { createHash, type Hash } from 'node:crypto';
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
 
 /** What stands between two rows of a file, and so of what is digested. */
 export const ROW_SEPARATOR = ',\n';
 
-/** SHA-256, in hexadecimal, over a table's rows in key order, as SQL literals. */
+/** Digest, in hexadecimal, of a table's rows in key order, as SQL literals: see {@link RowDigest}. */
 export interface TableDigest {
 	name: string;
 	rows: number;
@@ -16,11 +17,40 @@ export interface Core {
 	tables: TableDigest[];
 }
 
-/** SHA-256 over the rows' literals, joined as in the file. */
+/** Bytes of a link of the chain. */
+const BLOCK_BYTES = 64 * 1024;
+
+/** A digest that is not finished, as JSON can hold it. */
+export interface DigestState {
+	rows: number;
+	bytes: number;
+	/** SHA-256 so far, in Base64; empty before the first full block. */
+	chain: string;
+	/** What came behind the last full block, in Base64. */
+	rest: string;
+}
+
+/**
+ * SHA-256 over the rows' literals, joined as in the file, in a chain of blocks: the digest of one
+ * block of 64 KiB is put in front of the next. So a digest can be laid aside in the middle of a
+ * table, which no runtime allows for a running SHA-256; up to 64 KiB it is the plain SHA-256.
+ */
 export class RowDigest {
 	rows = 0;
 	bytes = 0;
-	readonly #hash: Hash = createHash('sha256');
+	readonly #block = new Uint8Array(BLOCK_BYTES);
+	#chain: Uint8Array = new Uint8Array();
+	#filled = 0;
+
+	/** Goes on where {@link save} left off. */
+	static from({ rows, bytes, chain, rest }: DigestState): RowDigest {
+		const digest = new RowDigest();
+		digest.append(Buffer.from(rest, 'base64'));
+		digest.#chain = Buffer.from(chain, 'base64');
+		digest.rows = rows;
+		digest.bytes = bytes;
+		return digest;
+	}
 
 	/** Adds whole rows, joined by the separator. */
 	add(sql: Uint8Array | string, rows: number): void {
@@ -29,14 +59,37 @@ export class RowDigest {
 		this.rows += rows;
 	}
 
-	/** Adds to the row that was added last. Texts are ASCII. */
+	/** Adds to the row that was added last. */
 	append(sql: Uint8Array | string): void {
-		this.#hash.update(sql);
-		this.bytes += sql.length;
+		let rest: Uint8Array = typeof sql === 'string' ? Buffer.from(sql) : sql;
+		this.bytes += rest.length;
+		while (rest.length > 0) {
+			if (this.#filled === BLOCK_BYTES) this.#addLink();
+			const taken = rest.subarray(0, BLOCK_BYTES - this.#filled);
+			this.#block.set(taken, this.#filled);
+			this.#filled += taken.length;
+			rest = rest.subarray(taken.length);
+		}
 	}
 
 	hex(): string {
-		return this.#hash.digest('hex');
+		return this.#link().toString('hex');
+	}
+
+	save(): DigestState {
+		const chain = Buffer.from(this.#chain).toString('base64');
+		const rest = Buffer.from(this.#block.subarray(0, this.#filled)).toString('base64');
+		return { rows: this.rows, bytes: this.bytes, chain, rest };
+	}
+
+	#addLink(): void {
+		this.#chain = this.#link();
+		this.#filled = 0;
+	}
+
+	#link(): Buffer {
+		const hash = createHash('sha256').update(this.#chain);
+		return hash.update(this.#block.subarray(0, this.#filled)).digest();
 	}
 }
 

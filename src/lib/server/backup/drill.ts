@@ -7,7 +7,14 @@ import { restoreInto } from './restore/apply.ts';
 import { clearDatabase, requireEmpty } from './restore/contents.ts';
 import type { SqlSource } from './restore/source.ts';
 import { type Survey, survey } from './restore/survey.ts';
-import { type BackupFiles, type Finding, isDamage, sqlOf, verifyFiles } from './verify.ts';
+import {
+	type BackupFiles,
+	type Finding,
+	isDamage,
+	requireLegible,
+	sqlOf,
+	verifyFiles,
+} from './verify.ts';
 
 /** How far a drill has come. */
 export interface DrillProgress {
@@ -27,20 +34,23 @@ export interface DrillOptions {
  * differs is in the finding.
  *
  * Throws LifeboatError where it could not try: `target_not_empty` (409), `database_error` (500),
- * `database_unavailable` (503), and what reading the files throws.
+ * `database_unavailable` (503), `backup_encrypted` (409) without an identity, and what reading the
+ * files throws.
  */
 export async function drillFiles(
 	database: SqlDatabase,
 	files: BackupFiles,
 	options: DrillOptions,
 ): Promise<Finding> {
+	requireLegible(files);
 	await requireEmptyFirst(database, options.sleep);
 	const totalBytes = files.manifest.volumes.reduce((sum, { sqlBytes }) => sum + sqlBytes, 0);
 	const { survey: found, ...verified } = await verifyFiles(files, (bytes) =>
 		options.onProgress?.({ step: 'verify', bytes, totalBytes }),
 	);
-	if (found === null || !verified.proven) return verified;
-	const differences = await rehearse(database, sqlOf(files), found, files.manifest, options);
+	if (!found?.core || !verified.proven) return verified;
+	// The last line is what the manifest says, in digests that are never hidden.
+	const differences = await rehearse(database, sqlOf(files), found, found.core, options);
 	return { ...verified, proven: differences.length === 0, differences };
 }
 
@@ -64,7 +74,8 @@ export async function drillFile(
 	}
 	const { rows, bytes } = found;
 	const proven = differences.length === 0;
-	return { proven, tables: found.core.tables.length, rows, bytes, differences };
+	const tables = found.core.tables.length;
+	return { proven, scope: 'contents', tables, rows, bytes, differences };
 }
 
 /** What differs after a restore, in words. */

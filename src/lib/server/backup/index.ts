@@ -1,39 +1,35 @@
 import type { D1Database, R2Bucket, R2Object, R2ObjectBody } from '@cloudflare/workers-types';
 import { LifeboatError } from '../errors.ts';
-import { d1, type Sleep } from './database.ts';
-import { Reader, type ReadingCost, SnapshotChanged } from './dump/reader.ts';
-import { type DumpProgress, type DumpSummary, writeScript } from './dump/script.ts';
-import {
-	backupName,
-	ENGINE_VERSION,
-	type ListedBackup,
-	type Manifest,
-	volumeKey,
-} from './manifest.ts';
+import type { Budget } from './budget.ts';
+import type { Sleep } from './database.ts';
+import type { DumpProgress } from './dump/script.ts';
+import { type Job, readJob, readTicket } from './job.ts';
+import { backupName, type ListedBackup, type Manifest, manifestKey } from './manifest.ts';
+import type { BackupKey } from './signature.ts';
+import { NOTHING_DONE, takeStep, ticketFor } from './step.ts';
 import {
 	backupNotFound,
 	type ByteRange,
-	commitManifest,
 	findFile,
 	listStored,
 	readFile,
-	removeAbandoned,
-	requireUnused,
+	readManifest,
 } from './storage/bucket.ts';
-import { acquireLock, type Lock } from './storage/lock.ts';
-import { type StoredVolume, VolumeWriter } from './storage/volume.ts';
+import { type Encoding, PLAIN } from './storage/codec.ts';
+import { acquireLock, readLock, takeUpLock } from './storage/lock.ts';
 
-/** Dumps begun before a database that keeps changing is given up. */
-const MAX_ATTEMPTS = 5;
-/** The first pause before a new attempt, in milliseconds; each next one is twice as long. */
-const FIRST_PAUSE_MS = 500;
 /** Backups of one page of the list. */
 const DEFAULT_PAGE = 50;
-
 /** What the engine works with: nothing else is reached for. */
 export interface Engine {
 	database: D1Database;
 	bucket: R2Bucket;
+	/** How volumes are stored; left out: as plain SQL. */
+	encoding?: Encoding;
+	/** The first signs, any of them opens; left out: nothing is signed or checked. */
+	keys?: readonly BackupKey[];
+	/** What one call may use up, which takes a key for tickets; left out: no limit. */
+	budget?: Budget;
 	/** Milliseconds since 1970. */
 	now(): number;
 	sleep: Sleep;
@@ -45,29 +41,76 @@ export type BackupProgress =
 	/** The database was written to: the dump starts over after a pause. */
 	| { event: 'restart'; attempt: number };
 
+/** How a call ends: with the backup, or with a ticket for the next step. */
+export type BackupStep = { manifest: Manifest } | { resume: string; progress: StepProgress };
+
+/** How far a backup has come that is made in steps. */
+export interface StepProgress {
+	name: string;
+	/** Steps that are done. */
+	step: number;
+	/** Tables that are done. */
+	tables: number;
+	/** Rows and bytes of SQL so far. */
+	rows: number;
+	sqlBytes: number;
+}
+
 /**
- * Makes a full backup of the database in the bucket and returns its manifest. All or nothing: the
- * manifest is written last, and a backup that fails takes back what it has stored.
+ * Begins a full backup of the database in the bucket, and ends it where the budget lasts. All or
+ * nothing: the manifest is written last, and a backup that fails takes back what it has stored.
  *
  * Throws LifeboatError: `snapshot_unstable` (409) when others kept writing, `backup_running` (409),
  * and what reading and storing throw.
  */
-export async function createBackup(
+export async function startBackup(
 	engine: Engine,
 	onProgress: (progress: BackupProgress) => void = () => {},
-): Promise<Manifest> {
-	const { bucket, now } = engine;
+): Promise<BackupStep> {
+	const { encoding = PLAIN, keys = [], budget, now } = engine;
+	if (keys.length === 0 && (budget || encoding.recipients.length > 0)) {
+		throw new Error('Tickets, and digests of encrypted backups, need a key.');
+	}
 	const startedAt = now();
 	const name = backupName('full', new Date(startedAt));
-	const lock = await acquireLock(bucket, 'backup', name, now);
-	try {
-		if (lock.abandoned !== null) await removeAbandoned(bucket, lock.abandoned);
-		await requireUnused(bucket, name);
-		const dump = await dumpUndisturbed(engine, name, lock, onProgress);
-		return await commit(engine, name, startedAt, dump);
-	} finally {
-		await lock.release();
-	}
+	const lock = await acquireLock(engine, 'backup', name);
+	const job: Job = {
+		...{ name, step: 1, startedAt, attempts: 1, encoding, nextVolume: 2 },
+		...NOTHING_DONE,
+		cost: { queries: 0, rowsRead: 0 },
+	};
+	return takeStep(engine, lock, job, onProgress);
+}
+
+/**
+ * Goes on with a backup that an earlier call has left off. A ticket is good for one step of one
+ * backup; where that is done already, its answer is given once more.
+ *
+ * Throws LifeboatError: `ticket_invalid` or `ticket_expired` (403), `ticket_spent` (409),
+ * `backup_running` (409) while the step is being taken, and what {@link startBackup} throws. After
+ * what is worth another try (`retryable`, and anything unforeseen) the same ticket is still good.
+ */
+export async function resumeBackup(
+	engine: Engine,
+	ticket: string,
+	onProgress: (progress: BackupProgress) => void = () => {},
+): Promise<BackupStep> {
+	const { bucket, keys = [], now } = engine;
+	const { name, step } = await readTicket(keys, ticket, now());
+	const held = await readLock(bucket, 'backup');
+	if (held === null) return { manifest: await finishedBackup(engine, name) };
+	if (held.name !== name || held.state === null) throw ticketSpent();
+	const job = await readJob(keys, held.state, now());
+	const [key] = keys;
+	if (key && held.waiting && job.step === step + 1) return ticketFor(key, job, held.until);
+	if (job.step !== step) throw ticketSpent();
+	const lock = await takeUpLock(engine, 'backup', held);
+	return takeStep(
+		engine,
+		lock,
+		{ ...job, nextVolume: job.nextVolume + lock.tries - 1 },
+		onProgress,
+	);
 }
 
 /** One page of the complete backups, newest first; `cursor` is null on the last page. */
@@ -104,123 +147,21 @@ export async function openFile(
 	return object;
 }
 
-interface FinishedDump {
-	summary: DumpSummary;
-	volume: VolumeWriter;
-	stored: StoredVolume;
-	attempts: number;
-	bookmark: string | null;
-	cost: ReadingCost;
-}
-
-/** Dumps until nobody has written meanwhile: what is stored is a state that the database had. */
-async function dumpUndisturbed(
-	engine: Engine,
-	name: string,
-	lock: Lock,
-	onProgress: (progress: BackupProgress) => void,
-): Promise<FinishedDump> {
-	for (let attempt = 1; ; attempt++) {
-		try {
-			return await dumpOnce(engine, name, lock, attempt, onProgress);
-		} catch (error) {
-			if (!(error instanceof SnapshotChanged)) throw error;
-			if (attempt === MAX_ATTEMPTS) throw unstable(error);
-		}
-		onProgress({ event: 'restart', attempt: attempt + 1 });
-		await engine.sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1));
+async function finishedBackup({ bucket, keys }: Engine, name: string): Promise<Manifest> {
+	try {
+		return (await readManifest(bucket, manifestKey(name), keys)).manifest;
+	} catch (error) {
+		if (error instanceof LifeboatError && error.code === 'backup_not_found') throw ticketSpent();
+		throw error;
 	}
 }
 
-function unstable(cause: SnapshotChanged): LifeboatError {
-	return new LifeboatError('The database was written to during every attempt to read it.', {
-		code: 'snapshot_unstable',
+function ticketSpent(): LifeboatError {
+	return new LifeboatError('The step of this ticket is over, or its backup was given up.', {
+		code: 'ticket_spent',
 		status: 409,
-		hint: 'Nothing was stored. Try again at a quieter time.',
-		retryable: true,
-		retryAfter: 60,
-		cause,
+		hint: 'Use the ticket of the last answer, or begin a new backup.',
 	});
-}
-
-async function dumpOnce(
-	{ database, bucket, sleep }: Engine,
-	name: string,
-	lock: Lock,
-	attempt: number,
-	onProgress: (progress: BackupProgress) => void,
-): Promise<FinishedDump> {
-	const reader = new Reader(d1(database), sleep);
-	const volume = new VolumeWriter(bucket, volumeKey(name, 1));
-	const script = writeScript(reader, {
-		title: title(name),
-		onProgress: (progress) => onProgress({ event: 'rows', ...progress }),
-	});
-	try {
-		let step = await script.next();
-		while (!step.done) {
-			await volume.write(step.value);
-			await lock.renew();
-			step = await script.next();
-		}
-		return {
-			summary: step.value,
-			volume,
-			stored: await volume.finish(),
-			attempts: attempt,
-			bookmark: reader.bookmark,
-			cost: reader.cost,
-		};
-	} catch (error) {
-		await volume.abort();
-		throw error;
-	}
-}
-
-/** The moment from which the backup exists. */
-async function commit(
-	{ bucket, now }: Engine,
-	name: string,
-	startedAt: number,
-	{ summary, volume, stored, attempts, bookmark, cost }: FinishedDump,
-): Promise<Manifest> {
-	const finishedAt = now();
-	const manifest: Manifest = {
-		format: 1,
-		name,
-		kind: 'full',
-		parent: null,
-		database: 'DB',
-		startedAt: new Date(startedAt).toISOString(),
-		finishedAt: new Date(finishedAt).toISOString(),
-		snapshot: { consistency: summary.consistency, attempts, bookmark },
-		schema: summary.schema,
-		tables: summary.tables,
-		volumes: [{ ...stored, sqlBytes: stored.bytes, encodings: [] }],
-		encryption: null,
-		warnings: summary.warnings,
-		cost: { ...cost, durationMs: finishedAt - startedAt },
-		engine: { version: ENGINE_VERSION },
-	};
-	try {
-		await commitManifest(bucket, manifest);
-	} catch (error) {
-		// A backup that is there already keeps its volume, whatever happened to ours.
-		const other = error instanceof LifeboatError && error.code === 'backup_exists';
-		if (!other) await volume.abort();
-		throw error;
-	}
-	return manifest;
-}
-
-function title(name: string): string[] {
-	const [, startedAt] = /_backup_(.*)$/.exec(name) ?? [];
-	return [
-		`Lifeboat full backup of D1 database "DB", ${startedAt}`,
-		'Restore into an empty database with either of:',
-		'  sqlite3 restored.db < FILE',
-		'  wrangler d1 execute NEW_DATABASE --remote --file FILE',
-	];
 }
 
 function unknownCursor(): LifeboatError {

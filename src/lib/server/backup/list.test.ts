@@ -2,8 +2,8 @@ import { env } from 'cloudflare:workers';
 import { reset } from 'cloudflare:test';
 import type { R2Bucket } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { backUp, change, engine, flipBit, keys } from '../../../../tests/backups.ts';
-import { createBackup, listBackups } from './index.ts';
+import { backUp, change, engine, flipBit, keys, createBackup } from '../../../../tests/backups.ts';
+import { listBackups } from './index.ts';
 import { manifestKey } from './manifest.ts';
 import { parseProof, proofKey } from './proof.ts';
 import { drillBackup, recordProof, verifyBackup } from './prove.ts';
@@ -46,7 +46,7 @@ describe('the proofs in the list', () => {
 		const { kind, by, startedAt, tables, rows, bytes } = late;
 		await recordProof(engine(), `${name}.sql`, {
 			...{ kind, by, startedAt, finishedAt: '2026-11-21T00:00:00.000Z' },
-			...{ proven: false, tables, rows, bytes, differences: ['It came late.'] },
+			...{ proven: false, scope: 'contents', tables, rows, bytes, differences: ['It came late.'] },
 		});
 		expect((await listBackups(env.MY_BUCKET)).backups).toMatchObject([
 			{ name: other, verified: null, drilled: null },

@@ -21,6 +21,12 @@ describe('names', () => {
 		expect(name).toBe('full_backup_2026-11-22T21:52:00.000Z');
 	});
 
+	test('of volumes say how they are stored', () => {
+		expect(volumeKey(name, 1)).toBe(`${name}.sql`);
+		expect(volumeKey(name, 2, ['gzip'])).toBe(`${name}.2.sql.gz`);
+		expect(volumeKey(name, 1, ['gzip', 'age'])).toBe(`${name}.sql.gz.age`);
+	});
+
 	test.for([
 		manifestKey(name),
 		volumeKey(name, 1),

@@ -8,6 +8,21 @@ const Sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const Timestamp = v.pipe(v.string(), v.isoTimestamp());
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
+/** An object in the bucket that holds a part of a backup's SQL. */
+export const VolumeSchema = v.object({
+	/** The object's name in the bucket. */
+	key: v.string(),
+	/** Bytes as stored, and their digest. */
+	bytes: Count,
+	sha256: Sha256,
+	/** Bytes of SQL before any encoding. */
+	sqlBytes: Count,
+	encodings: v.array(v.picklist(['gzip', 'age'])),
+});
+
+/** What a backup has cost in the database. */
+export const CostSchema = v.object({ queries: Count, rowsRead: Count });
+
 const ManifestSchema = v.object({
 	/** The format of this object; docs/format.md describes each. */
 	format: v.literal(1),
@@ -29,26 +44,20 @@ const ManifestSchema = v.object({
 	}),
 	schema: v.object({ objects: Count, sha256: Sha256 }),
 	tables: v.array(v.object({ name: v.string(), rows: Count, bytes: Count, sha256: Sha256 })),
-	volumes: v.array(
-		v.object({
-			/** The object's name in the bucket. */
-			key: v.string(),
-			/** Bytes as stored, and their digest. */
-			bytes: Count,
-			sha256: Sha256,
-			/** Bytes of SQL before any encoding. */
-			sqlBytes: Count,
-			encodings: v.array(v.picklist(['gzip', 'age'])),
-		}),
-	),
+	volumes: v.array(VolumeSchema),
 	encryption: v.nullable(v.object({ recipients: v.array(v.string()) })),
 	warnings: v.array(v.string()),
-	cost: v.object({ queries: Count, rowsRead: Count, durationMs: Count }),
+	cost: v.object({ ...CostSchema.entries, durationMs: Count }),
 	engine: v.object({ version: v.string() }),
+	/** HMAC-SHA256 over all of the above; older manifests have none. */
+	mac: v.optional(Sha256),
 });
 
 /** The sidecar of a backup: what was dumped, when, how consistent, digests, sizes. Never changed. */
 export type Manifest = v.InferOutput<typeof ManifestSchema>;
+
+/** What may be done to the bytes of a volume. */
+export type EncodingName = Manifest['volumes'][number]['encodings'][number];
 
 const SummarySchema = v.object({
 	name: v.string(),
@@ -74,7 +83,15 @@ export type BackupSummary = v.InferOutput<typeof SummarySchema>;
 export interface LastProof {
 	at: string;
 	proven: boolean;
+	/** What was looked at; see {@link Scope}. */
+	scope: Scope;
 }
+
+/**
+ * What a proof is about: the `contents` of the backup, or no more than the bytes as `stored`, where
+ * an encrypted backup could not be opened.
+ */
+export type Scope = 'contents' | 'stored';
 
 /** A backup as a list shows it, with the newest proof of each kind; null where there is none. */
 export type ListedBackup = BackupSummary & {
@@ -96,9 +113,15 @@ export function backupName(kind: Manifest['kind'], startedAt: Date): string {
 	return `${kind}_backup_${startedAt.toISOString()}`;
 }
 
-/** The name of a volume, counted from 1: `<name>.sql`, `<name>.2.sql`, … */
-export function volumeKey(name: string, number: number): string {
-	return number === 1 ? `${name}.sql` : `${name}.${number}.sql`;
+/** The name of a volume, counted from 1: `<name>.sql`, `<name>.2.sql.gz.age`, … */
+export function volumeKey(name: string, number: number, encodings: EncodingName[] = []): string {
+	const suffixes = encodings.map((encoding) => (encoding === 'gzip' ? '.gz' : '.age'));
+	return `${name}${number === 1 ? '' : `.${number}`}.sql${suffixes.join('')}`;
+}
+
+/** Whether a file of a backup is one of its volumes. */
+export function isVolume(fileName: string): boolean {
+	return /\.sql(?:\.gz)?(?:\.age)?$/.test(fileName);
 }
 
 /** The name of the manifest: `<name>.manifest.json`. */

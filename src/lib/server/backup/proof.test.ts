@@ -21,6 +21,7 @@ const good: OutsideProof = {
 	startedAt: '2026-11-22T22:00:00.000Z',
 	finishedAt: '2026-11-22T22:00:01.500Z',
 	proven: true,
+	scope: 'contents',
 	tables: 3,
 	rows: 9_007_199_254_740_991,
 	bytes: 1000,
@@ -47,7 +48,15 @@ test.for([good, bad])('a proof is read as it was printed', (found) => {
 		kind: 'drill',
 		at: found.finishedAt,
 		proven: found.proven,
+		scope: 'contents',
 	});
+});
+
+test('a proof from before there were scopes is about the contents', () => {
+	const older = { ...toProof(NAME, good), scope: undefined };
+	expect(parseProof(JSON.stringify(older))).toEqual(toProof(NAME, good));
+	const summary = { kind: 'drill', at: good.finishedAt, proven: true };
+	expect(parseProofSummary(JSON.stringify(summary))).toEqual({ ...summary, scope: 'contents' });
 });
 
 test('a proof of a newer version may say more', () => {
@@ -84,6 +93,8 @@ describe('a proof from outside', () => {
 		['with all that it may have', { ...bad, differences: Array(20).fill('ü'.repeat(300)) }],
 		['by a long name', { by: 'x'.repeat(100) }],
 		['of nothing', { tables: 0, rows: 0, bytes: 0 }],
+		['of bytes as stored', { kind: 'verify', scope: 'stored' }],
+		['of an older version', { scope: undefined }],
 	] as const)('%s is taken', ([, changes]) => {
 		expect(isTaken({ ...good, ...changes })).toBe(true);
 	});
@@ -104,6 +115,8 @@ describe('a proof from outside', () => {
 		['with fewer than no rows', { rows: -1 }],
 		['with more rows than can be counted', { rows: 2 ** 53 }],
 		['with no number', { bytes: '1000' }],
+		['of a drill without the contents', { scope: 'stored' }],
+		['of another scope', { kind: 'verify', scope: 'all' }],
 		['with another truth', { proven: 'yes' }],
 		['that is proven and differs', { differences: bad.differences }],
 		['with too many differences', { ...bad, differences: Array(21).fill('x') }],

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../errors.ts';
-import { ENGINE_VERSION, type LastProof } from './manifest.ts';
+import { ENGINE_VERSION, type LastProof, type Scope } from './manifest.ts';
 
 /** Differences that a proof names, and characters of each: it is for people to read. */
 const MAX_DIFFERENCES = 20;
@@ -19,6 +19,8 @@ const Time = v.pipe(
 	),
 );
 const Kind = v.picklist(['verify', 'drill']);
+/** Proofs of older versions were all about the contents. */
+const ProvenScope = v.optional(v.picklist(['contents', 'stored'] satisfies Scope[]), 'contents');
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const found = {
@@ -28,9 +30,11 @@ const found = {
 	startedAt: Time,
 	finishedAt: Time,
 	proven: v.boolean(),
+	/** What was looked at: `stored` where the backup is encrypted and could not be opened. */
+	scope: ProvenScope,
 	tables: Count,
 	rows: Count,
-	/** Bytes of SQL. */
+	/** Bytes of SQL; as stored where nothing more was looked at. */
 	bytes: Count,
 	/** What is not as the manifest says, in words. */
 	differences: v.pipe(
@@ -61,10 +65,14 @@ export const OutsideProofSchema = v.pipe(
 		({ proven, differences }) => !proven || differences.length === 0,
 		'What differs is not proven.',
 	),
+	v.check(
+		({ kind, scope }) => kind === 'verify' || scope === 'contents',
+		'A drill is about the contents.',
+	),
 );
 export type OutsideProof = v.InferOutput<typeof OutsideProofSchema>;
 
-const SummarySchema = v.object({ kind: Kind, at: Time, proven: v.boolean() });
+const SummarySchema = v.object({ kind: Kind, at: Time, proven: v.boolean(), scope: ProvenScope });
 
 /** One line about a proof, which its object has as metadata: what a list needs. */
 export type ProofSummary = LastProof & { kind: Proof['kind'] };
@@ -105,8 +113,8 @@ export function parseProof(text: string | undefined): Proof | null {
 }
 
 /** What a list needs of a proof. */
-export function summarizeProof({ kind, finishedAt, proven }: Proof): ProofSummary {
-	return { kind, at: finishedAt, proven };
+export function summarizeProof({ kind, finishedAt, proven, scope }: Proof): ProofSummary {
+	return { kind, at: finishedAt, proven, scope };
 }
 
 /** A summary from the text in a proof's custom metadata; null when that is none. */

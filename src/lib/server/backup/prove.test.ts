@@ -11,10 +11,11 @@ import {
 	flipBit,
 	keys,
 	run,
+	createBackup,
 } from '../../../../tests/backups.ts';
 import { failingDatabase } from '../../../../tests/failing.ts';
 import { RESTORE_MARKER } from './database.ts';
-import { createBackup, type Engine, listBackups } from './index.ts';
+import { type Engine, listBackups } from './index.ts';
 import { manifestKey } from './manifest.ts';
 import { type OutsideProof, parseProof, type Proof, proofKey } from './proof.ts';
 import { drillBackup, type ProofProgress, recordProof, verifyBackup } from './prove.ts';
@@ -291,7 +292,7 @@ describe('a proof from outside', () => {
 		const at = new Date(clock.now).toISOString();
 		return {
 			...{ kind: 'drill', by: 'GitHub Actions', startedAt: at, finishedAt: at },
-			...{ proven: true, tables: 4, rows: 8, bytes: 1000, differences: [] },
+			...{ proven: true, scope: 'contents', tables: 4, rows: 8, bytes: 1000, differences: [] },
 			...changes,
 		};
 	};

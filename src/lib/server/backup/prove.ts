@@ -1,4 +1,4 @@
-import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
+import type { D1Database } from '@cloudflare/workers-types';
 import { LifeboatError } from '../errors.ts';
 import { d1, type SqlDatabase } from './database.ts';
 import { drillFiles, type DrillProgress } from './drill.ts';
@@ -7,7 +7,7 @@ import { summarize } from './manifest.ts';
 import { type OutsideProof, type Proof, shorten, toProof, WORKER } from './proof.ts';
 import { readManifest, readVolume, storeProof } from './storage/bucket.ts';
 import { acquireLock, type Lock } from './storage/lock.ts';
-import { type BackupFiles, type Finding, verifyFiles } from './verify.ts';
+import { type BackupFiles, type Finding, requireLegible, verifyFiles } from './verify.ts';
 
 /** How far the clock of somebody else's machine may be ahead, in milliseconds. */
 const MAX_CLOCK_DRIFT_MS = 5 * 60_000;
@@ -19,17 +19,20 @@ export type ProofProgress = { event: 'step' } & DrillProgress;
 
 /**
  * Proves a backup, found by any of its file names, without restoring it; stores and returns the
- * proof, also one that says what differs.
+ * proof, also one that says what differs. Of an encrypted backup no more is proven than its stored
+ * bytes and its manifest, and the proof's scope says so.
  *
- * Throws LifeboatError: `backup_not_found` (404), `manifest_unreadable` (500), `storage_error` (500).
+ * Throws LifeboatError: `backup_not_found` (404), `manifest_unsigned` or `manifest_forged` (422),
+ * `manifest_unreadable` (500), `storage_error` (500).
  */
 export async function verifyBackup(
 	engine: Engine,
 	fileName: string,
 	onProgress: (progress: ProofProgress) => void = () => {},
 ): Promise<Proof> {
-	const files = await openBackup(engine.bucket, fileName);
-	const { sqlBytes: totalBytes } = summarize(files.manifest);
+	const files = await openBackup(engine, fileName);
+	const { sqlBytes, bytes: storedBytes } = summarize(files.manifest);
+	const totalBytes = files.manifest.encryption ? storedBytes : sqlBytes;
 	const tell = sparingly(onProgress);
 	return prove(engine, files, 'verify', () =>
 		verifyFiles(files, (bytes) => tell({ step: 'verify', bytes, totalBytes })),
@@ -41,7 +44,7 @@ export async function verifyBackup(
  * and returns the proof, also one that says what differs. One drill runs at a time.
  *
  * Throws LifeboatError: `drill_database_not_empty` (409), and then nothing in it was touched;
- * `drill_running` (409), `lock_lost` (409), and what {@link verifyBackup} and the database throw.
+ * `drill_running` (409), `lock_lost` (409), `backup_encrypted` (409), and what {@link verifyBackup} and the database throw.
  */
 export async function drillBackup(
 	engine: Engine,
@@ -49,9 +52,10 @@ export async function drillBackup(
 	fileName: string,
 	onProgress: (progress: ProofProgress) => void = () => {},
 ): Promise<Proof> {
-	const { bucket, now, sleep } = engine;
-	const files = await openBackup(bucket, fileName);
-	const lock = await acquireLock(bucket, 'drill', files.manifest.name, now);
+	const { sleep } = engine;
+	const files = await openBackup(engine, fileName);
+	requireLegible(files);
+	const lock = await acquireLock(engine, 'drill', files.manifest.name);
 	try {
 		const database = whileHeld(lock, d1(drillDatabase));
 		return await prove(engine, files, 'drill', () =>
@@ -75,16 +79,16 @@ export async function recordProof(
 	fileName: string,
 	found: OutsideProof,
 ): Promise<Proof> {
-	const { name } = await readManifest(bucket, fileName);
+	const { manifest } = await readManifest(bucket, fileName);
 	if (Date.parse(found.finishedAt) > now() + MAX_CLOCK_DRIFT_MS) throw proofFromFuture();
-	const proof = toProof(name, found);
+	const proof = toProof(manifest.name, found);
 	await storeProof(bucket, proof);
 	return proof;
 }
 
-async function openBackup(bucket: R2Bucket, fileName: string): Promise<BackupFiles> {
-	const manifest = await readManifest(bucket, fileName);
-	return { manifest, open: (key) => readVolume(bucket, key) };
+async function openBackup({ bucket, keys }: Engine, fileName: string): Promise<BackupFiles> {
+	const opened = await readManifest(bucket, fileName, keys);
+	return { ...opened, open: (key) => readVolume(bucket, key) };
 }
 
 async function prove(
@@ -94,13 +98,14 @@ async function prove(
 	find: () => Promise<Finding>,
 ): Promise<Proof> {
 	const startedAt = new Date(now()).toISOString();
-	const { proven, tables, rows, bytes, differences } = await find();
+	const { proven, scope, tables, rows, bytes, differences } = await find();
 	const proof = toProof(manifest.name, {
 		kind,
 		by: WORKER,
 		startedAt,
 		finishedAt: new Date(now()).toISOString(),
 		proven,
+		scope,
 		tables,
 		rows,
 		bytes,

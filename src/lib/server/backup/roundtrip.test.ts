@@ -1,5 +1,4 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { cases } from '../../../../tests/databases/cases.ts';
@@ -8,30 +7,35 @@ import { databases } from '../../../../tests/databases/generate.ts';
 import { settings } from '../../../../tests/databases/settings.ts';
 import { snapshot } from '../../../../tests/databases/snapshot.ts';
 import { d1, restored, sqlite3 } from '../../../../tests/databases/sources.ts';
-import { apply, type Sql } from '../../../../tests/databases/sql.ts';
+import type { Sql } from '../../../../tests/databases/sql.ts';
 import { splitLikeWrangler } from '../../../../tests/restore.ts';
-import { sleep, sourceOf } from '../../../../tests/memory.ts';
+import { ENCODINGS, type EncodingTitle } from '../../../../tests/encodings.ts';
+import { backupOf, bytesOf, sleep, sourceOf } from '../../../../tests/memory.ts';
+import { type Budget, UNLIMITED } from './budget.ts';
 import { d1 as d1Database } from './database.ts';
-import { createBackup } from './index.ts';
 import { restoreInto } from './restore/apply.ts';
 import { survey } from './restore/survey.ts';
+import { sqlOf } from './verify.ts';
 
 // The law that Lifeboat exists for: what comes back is what was there, on D1 and in any SQLite.
 
 /** D1's limit is 100,000; docs/format.md promises a margin. */
 const MAX_STATEMENT_BYTES = 90_000;
 
-async function backupOf(statements: readonly Sql[]): Promise<Uint8Array> {
-	await reset();
-	await apply(env.DB, statements);
-	const { name } = await createBackup({
-		database: env.DB,
-		bucket: env.MY_BUCKET,
-		now: Date.now,
-		sleep: async () => {},
-	});
-	const volume = await env.MY_BUCKET.get(`${name}.sql`);
-	return new Uint8Array((await volume?.arrayBuffer()) ?? []);
+/** How a backup is made, and in what chunks it is read again. */
+interface Storing {
+	sizes?: number[];
+	encoding?: EncodingTitle;
+	budget?: Budget;
+}
+
+/** The SQL of a backup of such a database, stored in that way. */
+async function sqlOfBackup(
+	statements: readonly Sql[],
+	encoding?: EncodingTitle,
+	budget?: Budget,
+): Promise<Uint8Array> {
+	return bytesOf(sqlOf(await backupOf(statements, encoding, budget)));
 }
 
 /**
@@ -41,9 +45,9 @@ async function backupOf(statements: readonly Sql[]): Promise<Uint8Array> {
  */
 async function lossesOf(
 	statements: readonly Sql[],
-	sizes: number[] = [65_536],
+	{ sizes = [65_536], encoding, budget }: Storing = {},
 ): Promise<Record<string, string[]>> {
-	const file = await backupOf(statements);
+	const file = await sqlOfBackup(statements, encoding, budget);
 	const split = await splitLikeWrangler(new TextDecoder().decode(file));
 	const encoder = new TextEncoder();
 	const tooLong = split.filter((sql) => encoder.encode(sql).length > MAX_STATEMENT_BYTES);
@@ -93,7 +97,7 @@ describe('named cases', () => {
 
 describe('wrangler d1 execute --local --file', () => {
 	test.for(cases)('takes: $name', { timeout: 120_000 }, async ({ statements }) => {
-		const body = new TextDecoder().decode(await backupOf(statements));
+		const body = new TextDecoder().decode(await sqlOfBackup(statements));
 		const response = await env.WITNESS.fetch('http://witness/execute', { method: 'POST', body });
 		expect(await response.text()).toBe('');
 	});
@@ -101,14 +105,32 @@ describe('wrangler d1 execute --local --file', () => {
 
 describe('generated databases', () => {
 	const random = settings(300);
+	const encodings = fc.constantFrom(...(Object.keys(ENCODINGS) as EncodingTitle[]));
+	// One in two is made in one step.
+	const budgets = fc.option(
+		fc.record({
+			queries: fc.integer({ min: 1, max: 60 }),
+			bytes: fc.integer({ min: 1, max: 2_000_000 }),
+			milliseconds: fc.integer({ min: 1, max: 200 }),
+		}),
+		{ freq: 1, nil: UNLIMITED },
+	);
 	const chunkSizes = fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 3, maxLength: 8 });
 
 	test('come back as they were', random.test, async () => {
 		await fc.assert(
-			fc.asyncProperty(databases(), fc.nat(7), chunkSizes, async ({ statements }, dice, sizes) => {
-				const more = LARGE[dice] ?? [];
-				expect(await lossesOf([...statements, ...more], sizes)).toEqual(NONE);
-			}),
+			fc.asyncProperty(
+				databases(),
+				fc.nat(7),
+				chunkSizes,
+				encodings,
+				budgets,
+				async ({ statements }, dice, sizes, encoding, budget) => {
+					const more = LARGE[dice] ?? [];
+					const losses = await lossesOf([...statements, ...more], { sizes, encoding, budget });
+					expect(losses).toEqual(NONE);
+				},
+			),
 			random.check,
 		);
 	});

@@ -2,8 +2,9 @@ import { env } from 'cloudflare:workers';
 import { reset } from 'cloudflare:test';
 import type { D1PreparedStatement } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { createBackup } from '../../../../tests/backups.ts';
 import { restoreIntoCopy } from '../../../../tests/restore.ts';
-import { createBackup, type Engine } from './index.ts';
+import { type Engine } from './index.ts';
 
 beforeEach(reset);
 

@@ -1,7 +1,9 @@
 import { env } from 'cloudflare:workers';
 import { createHash } from 'node:crypto';
+import { generateX25519Identity } from 'age-encryption';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { ENCODINGS, type EncodingTitle, otherKey } from '../../../../tests/encodings.ts';
 import { backupOf, bytesOf, inMemory, sleep, sourceOf } from '../../../../tests/memory.ts';
 import { settings } from '../../../../tests/databases/settings.ts';
 import { type Sql, sql } from '../../../../tests/databases/sql.ts';
@@ -92,6 +94,11 @@ const damages: Record<string, Damage> = {
 	}),
 };
 
+/** A volume as it is stored. */
+async function* stream({ open }: BackupFiles, key: string): AsyncGenerator<Uint8Array> {
+	yield* (await open(key)) ?? [];
+}
+
 /** What verification and drill together say; the target must be empty behind them. */
 async function found(files: BackupFiles): Promise<string[]> {
 	const verified = await verifyFiles(files);
@@ -171,6 +178,123 @@ describe('a verification', () => {
 		const { manifest } = await backupInVolumes();
 		const open = () => Promise.reject(new Error('the bucket is away'));
 		await expect(verifyFiles({ manifest, open })).rejects.toThrow('the bucket is away');
+	});
+});
+
+describe.for(Object.keys(ENCODINGS) as EncodingTitle[])('a backup stored as %s', (encoding) => {
+	test('is proven by verification and drill', async () => {
+		const files = await backupOf(SHOP, encoding);
+		const all = { proven: true, scope: 'contents', tables: 3, rows: 502, differences: [] };
+		expect(await verifyFiles(files)).toMatchObject(all);
+		expect(await drillFiles(copy, files, { sleep })).toMatchObject(all);
+	});
+
+	test('with any byte damaged is not', async () => {
+		const files = await backupOf(
+			[['CREATE TABLE t (x)'], [`INSERT INTO t VALUES ('a')`]],
+			encoding,
+		);
+		const [volume] = files.manifest.volumes;
+		const stored = await bytesOf({ open: () => stream(files, volume?.key ?? '') });
+		for (const [at, byte] of stored.entries()) {
+			const open = async () => sourceOf(stored.with(at, byte ^ 1)).open();
+			const { proven, differences } = await verifyFiles({ ...files, open });
+			expect([at, proven]).toEqual([at, false]);
+			expect(differences).toHaveLength(1);
+		}
+	});
+});
+
+describe('an encrypted backup', () => {
+	const encoding = 'gzip and age';
+
+	test('is proven only as it is stored where nobody can open it', async () => {
+		const files = { ...(await backupOf(SHOP, encoding)), identities: [] };
+		const bytes = files.manifest.volumes.reduce((sum, volume) => sum + volume.bytes, 0);
+		const told: number[] = [];
+		expect(await verifyFiles(files, (done) => told.push(done))).toEqual({
+			...{ proven: true, scope: 'stored', tables: 0, rows: 0, bytes },
+			...{ differences: [], survey: null },
+		});
+		expect(told.at(-1)).toBe(bytes);
+	});
+
+	test('is found to be damaged also where nobody can open it', async () => {
+		const files = { ...(await backupOf(SHOP, encoding)), identities: [] };
+		const none = async () => null;
+		expect(await verifyFiles({ ...files, open: none })).toMatchObject({
+			...{ proven: false, scope: 'stored' },
+			differences: [expect.stringContaining('missing')],
+		});
+		const cut = async () => sourceOf('age-encryption.org/v1\n').open();
+		expect(await verifyFiles({ ...files, open: cut })).toMatchObject({
+			...{ proven: false, scope: 'stored' },
+			differences: [expect.stringContaining('22 bytes instead of')],
+		});
+	});
+
+	test('is not drilled where nobody can open it, and the target is left alone', async () => {
+		const files = { ...(await backupOf(SHOP, encoding)), identities: [] };
+		const untouched = { batch: () => Promise.reject(new Error('touched')) };
+		await expect(drillFiles(untouched, files, { sleep })).rejects.toMatchObject({
+			code: 'backup_encrypted',
+			status: 409,
+		});
+	});
+
+	test('says so when it is for others', async () => {
+		const files = {
+			...(await backupOf(SHOP, encoding)),
+			identities: [await generateX25519Identity()],
+		};
+		await expect(verifyFiles(files)).rejects.toMatchObject({ code: 'identity_wrong', status: 422 });
+	});
+
+	test('that is damaged is said to be damaged, not to be for others', async () => {
+		const identities = [await generateX25519Identity()];
+		for (const stored of ['age', 'gzip and age'] as const) {
+			const files = { ...(await backupOf(SHOP, stored)), identities };
+			const bytes = await bytesOf({
+				open: () => stream(files, files.manifest.volumes[0]?.key ?? ''),
+			});
+			for (const [at, sizes] of [
+				[0, [65_536]],
+				[30, [1]],
+				[30, [150]],
+				[30, [65_536]],
+				[100, [1000]],
+				[bytes.length - 1, [100]],
+			] as const) {
+				const damaged = bytes.with(at, (bytes[at] ?? 0) ^ 1);
+				const open = async () => sourceOf(damaged, [...sizes]).open();
+				const { proven, differences } = await verifyFiles({ ...files, open });
+				expect([at, proven, differences]).toEqual([at, false, [expect.stringMatching(/volume/)]]);
+			}
+		}
+	});
+
+	test('has digests in its manifest that only the key knows', async () => {
+		const files = await backupOf(SHOP, encoding);
+		const plain = await backupOf(SHOP, 'gzip');
+		const digests = ({ manifest: { schema, tables } }: BackupFiles) =>
+			[schema, ...tables].map(({ sha256 }) => sha256);
+		expect(digests(files).some((digest) => digests(plain).includes(digest))).toBe(false);
+		expect((await verifyFiles({ ...files, key: otherKey })).differences).toEqual(
+			[
+				'The schema has other definitions.',
+				...['users', 'orders', 'sqlite_sequence'].map(
+					(name) => `The table "${name}" has other rows.`,
+				),
+			].map((text) => `By the file's last line: ${text}`),
+		);
+	});
+
+	test('is compared by names and counts where the key is not known', async () => {
+		const files = { ...(await backupOf(SHOP, encoding)), key: null };
+		expect(await verifyFiles(files)).toMatchObject({ proven: true, scope: 'contents' });
+		const tables = files.manifest.tables.map((table) => ({ ...table, rows: table.rows + 1 }));
+		const { proven } = await verifyFiles({ ...files, manifest: { ...files.manifest, tables } });
+		expect(proven).toBe(false);
 	});
 });
 

@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto';
 import { LifeboatError } from '../errors.ts';
-import { compareCores, compareTables } from './digest.ts';
-import type { Manifest } from './manifest.ts';
+import { compareCores, compareTables, type Core } from './digest.ts';
+import type { Manifest, Scope } from './manifest.ts';
 import type { SqlSource } from './restore/source.ts';
 import { type Survey, survey } from './restore/survey.ts';
-import { decoded } from './storage/codec.ts';
+import { type BackupKey, hideDigests } from './signature.ts';
+import { decoded, encrypted } from './storage/codec.ts';
 
 /** A backup's files, wherever they are. */
 export interface BackupFiles {
 	manifest: Manifest;
+	/** The key that the manifest is signed with; null or left out where that is not known here. */
+	key?: BackupKey | null;
+	/** Identities of age, any of which may open the volumes. */
+	identities?: string[];
 	/** A volume as it is stored; null where it is missing. */
 	open(key: string): Promise<AsyncIterable<Uint8Array> | null>;
 }
@@ -16,9 +21,10 @@ export interface BackupFiles {
 /** What a verification or a drill found; `differences` are sentences, and none where it is proven. */
 export interface Finding {
 	proven: boolean;
+	scope: Scope;
 	tables: number;
 	rows: number;
-	/** Bytes of SQL. */
+	/** Bytes of SQL; as stored where the scope is that. */
 	bytes: number;
 	differences: string[];
 }
@@ -28,17 +34,19 @@ const DAMAGES = ['backup_damaged', 'sql_incomplete', 'sql_not_text', 'statement_
 
 /**
  * The SQL of a backup: its volumes in their order, decoded and joined, their stored bytes compared
- * with the manifest on the way. Reading it throws `backup_damaged` (422) at the first difference.
+ * with the manifest on the way. Reading it throws `backup_damaged` (422) at the first difference,
+ * `backup_encrypted` (409) and `identity_wrong` (422) where it cannot be opened.
  */
-export function sqlOf({ manifest, open }: BackupFiles): SqlSource {
+export function sqlOf(files: BackupFiles): SqlSource {
 	return {
 		async *open() {
-			for (const volume of manifest.volumes) {
-				const stored = await open(volume.key);
-				if (stored === null) throw damaged(`The volume ${volume.key} is missing.`);
+			for (const volume of files.manifest.volumes) {
+				const stored = await openVolume(files, volume);
 				try {
-					yield* decoded(checked(stored, volume), volume.encodings);
+					yield* decoded(stored, volume.encodings, files.identities);
 				} catch (error) {
+					// One whose header is damaged seems to be for others.
+					if (isIdentityWrong(error)) await readThrough(files, volume);
 					if (error instanceof LifeboatError) throw error;
 					throw damaged(`The volume ${volume.key} cannot be decoded.`, error);
 				}
@@ -50,21 +58,59 @@ export function sqlOf({ manifest, open }: BackupFiles): SqlSource {
 /**
  * Proves a backup as far as that goes without restoring it: the stored bytes against the manifest's
  * SHA-256, statements within what D1 takes, the rows as they stand in the file against the digests.
- * Damage is a difference, not an error. Throws where the files cannot be read at all.
+ * Of an encrypted backup without an identity only the stored bytes are compared, and the finding's
+ * scope says so. Damage is a difference, not an error. Throws where the files cannot be read at all.
  */
 export async function verifyFiles(
 	files: BackupFiles,
 	onProgress: (bytes: number) => void = () => {},
 ): Promise<Finding & { survey: Survey | null }> {
 	const { manifest } = files;
+	if (!isLegible(files)) {
+		return { ...(await verifyStored(files, onProgress)), survey: null };
+	}
 	try {
 		const found = await survey(sqlOf(files), onProgress);
-		const differences = differencesOf(manifest, found);
+		const differences = differencesOf(files, found);
 		return { ...finding(manifest, differences), survey: found };
 	} catch (error) {
 		if (!isDamage(error)) throw error;
 		return { ...finding(manifest, [error.message]), survey: null };
 	}
+}
+
+/** The stored bytes against the manifest, and no more. */
+async function verifyStored(
+	files: BackupFiles,
+	onProgress: (bytes: number) => void,
+): Promise<Finding> {
+	const differences: string[] = [];
+	let bytes = 0;
+	for (const volume of files.manifest.volumes) {
+		try {
+			await readThrough(files, volume, (length) => onProgress((bytes += length)));
+		} catch (error) {
+			if (!isDamage(error)) throw error;
+			differences.push(error.message);
+		}
+	}
+	return {
+		proven: differences.length === 0,
+		scope: 'stored',
+		tables: 0,
+		rows: 0,
+		bytes,
+		differences,
+	};
+}
+
+/** Throws `backup_encrypted` (409) when a backup is encrypted and there is no identity to open it. */
+export function requireLegible(files: BackupFiles): void {
+	if (!isLegible(files)) throw encrypted();
+}
+
+function isLegible({ manifest, identities = [] }: BackupFiles): boolean {
+	return manifest.encryption === null || identities.length > 0;
 }
 
 /** True for what says that a backup is not as it should be. */
@@ -75,6 +121,7 @@ export function isDamage(error: unknown): error is LifeboatError {
 function finding({ tables, volumes }: Manifest, differences: string[]): Finding {
 	return {
 		proven: differences.length === 0,
+		scope: 'contents',
 		tables: tables.length,
 		rows: tables.reduce((sum, { rows }) => sum + rows, 0),
 		bytes: volumes.reduce((sum, { sqlBytes }) => sum + sqlBytes, 0),
@@ -82,12 +129,52 @@ function finding({ tables, volumes }: Manifest, differences: string[]): Finding 
 	};
 }
 
-function differencesOf(manifest: Manifest, found: Survey): string[] {
+function differencesOf(files: BackupFiles, found: Survey): string[] {
 	if (found.core === null) return ['The file is none that Lifeboat has written.'];
-	const rows = compareTables(manifest.tables, found.tables);
-	const said = compareCores(manifest, found.core).map((text) => `By the file's last line: ${text}`);
+	const rows = compareTables(found.core.tables, found.tables);
+	const said = compareWithManifest(files, found.core).map(
+		(text) => `By the file's last line: ${text}`,
+	);
 	const long = found.tooLong.map((number) => `Statement ${number} is longer than D1 takes.`);
 	return [...rows, ...said, ...long];
+}
+
+/**
+ * The digests in manifests of encrypted backups are hidden: without the key there are only names
+ * and counts to compare.
+ */
+function compareWithManifest({ manifest, key }: BackupFiles, core: Core): string[] {
+	if (!manifest.encryption) return compareCores(manifest, core);
+	if (key) return compareCores(manifest, hideDigests(core, key));
+	return compareCores(withoutDigests(manifest), withoutDigests(core));
+}
+
+function withoutDigests({ schema, tables }: Core): Core {
+	const bare = <T extends { sha256: string }>(described: T): T => ({ ...described, sha256: '' });
+	return { schema: bare(schema), tables: tables.map(bare) };
+}
+
+function isIdentityWrong(error: unknown): boolean {
+	return error instanceof LifeboatError && error.code === 'identity_wrong';
+}
+
+/** Reads a volume as stored for the comparison alone. Throws `backup_damaged` (422). */
+async function readThrough(
+	files: BackupFiles,
+	volume: Manifest['volumes'][number],
+	onChunk: (length: number) => void = () => {},
+): Promise<void> {
+	for await (const { length } of await openVolume(files, volume)) onChunk(length);
+}
+
+/** A volume as stored, compared with the manifest on the way. Throws `backup_damaged` (422). */
+async function openVolume(
+	{ open }: BackupFiles,
+	volume: Manifest['volumes'][number],
+): Promise<AsyncIterable<Uint8Array>> {
+	const stored = await open(volume.key);
+	if (stored === null) throw damaged(`The volume ${volume.key} is missing.`);
+	return checked(stored, volume);
 }
 
 async function* checked(

@@ -221,6 +221,8 @@ describe('GET', () => {
 });
 
 describe('a file', () => {
+	const plain = { BACKUP_COMPRESSION: 'off' };
+
 	async function fetchFile(
 		name: string,
 		headers: Record<string, string> = {},
@@ -231,7 +233,7 @@ describe('a file', () => {
 	}
 
 	test('comes as it is stored, under a name that Windows accepts', async () => {
-		const { name } = await makeBackup();
+		const { name } = await makeBackup(plain);
 		const response = await fetchFile(`${name}.sql`);
 		expect(response.status).toBe(200);
 		const stored = await (await env.MY_BUCKET.get(`${name}.sql`))?.text();
@@ -242,14 +244,14 @@ describe('a file', () => {
 	});
 
 	test('may be the manifest', async () => {
-		const { name } = await makeBackup();
+		const { name } = await makeBackup(plain);
 		const response = await fetchFile(`${name}.manifest.json`);
 		expect(response.headers.get('Content-Type')).toBe('application/json');
 		expect(await response.json()).toMatchObject({ format: 1, name });
 	});
 
 	test('is not sent again to who has it', async () => {
-		const { name } = await makeBackup();
+		const { name } = await makeBackup(plain);
 		const etag = (await fetchFile(`${name}.sql`)).headers.get('ETag') ?? '';
 		expect(etag).toMatch(/^"[^"]+"$/);
 		for (const header of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
@@ -260,7 +262,7 @@ describe('a file', () => {
 	});
 
 	test('HEAD tells everything but the bytes', async () => {
-		const { name } = await makeBackup();
+		const { name } = await makeBackup(plain);
 		const get = await fetchFile(`${name}.sql`);
 		const head = await fetchFile(`${name}.sql`, { Range: 'bytes=0-3' }, 'HEAD');
 		expect([head.status, await head.text()]).toEqual([200, '']);
@@ -268,7 +270,7 @@ describe('a file', () => {
 	});
 
 	test('comes in the part that is asked for', async () => {
-		const { name } = await makeBackup();
+		const { name } = await makeBackup(plain);
 		const whole = (await (await env.MY_BUCKET.get(`${name}.sql`))?.text()) ?? '';
 		const size = whole.length;
 		for (const [range, start, end] of [
@@ -295,7 +297,7 @@ describe('a file', () => {
 	});
 
 	test('comes whole when it is not the one that the range was meant for', async () => {
-		const { name } = await makeBackup();
+		const { name } = await makeBackup(plain);
 		const etag = (await fetchFile(`${name}.sql`)).headers.get('ETag') ?? '';
 		const range = { Range: 'bytes=0-3' };
 		expect((await fetchFile(`${name}.sql`, { ...range, 'If-Range': etag })).status).toBe(206);

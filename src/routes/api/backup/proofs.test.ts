@@ -77,6 +77,7 @@ const outside = {
 	startedAt: '2026-11-01T22:00:00.000Z',
 	finishedAt: '2026-11-01T22:00:01.500Z',
 	proven: true,
+	scope: 'contents',
 	tables: 1,
 	rows: 3,
 	bytes: 1000,
@@ -98,7 +99,7 @@ describe.for([
 			proof: {
 				...{ format: 1, backup: name, kind: action, by: 'worker', proven: true },
 				...{ startedAt: expect.any(String), finishedAt: expect.any(String) },
-				...{ tables: 1, rows: 3, bytes: sqlBytes, differences: [] },
+				...{ scope: 'contents', tables: 1, rows: 3, bytes: sqlBytes, differences: [] },
 				engine: { version: expect.any(String) },
 			},
 		});

@@ -60,6 +60,8 @@ export interface LongRow {
 	kind: 'long';
 	/** The end of a SELECT that finds this row alone: from WHERE on. */
 	address: string;
+	/** The place behind it. */
+	next: Position;
 }
 
 /** A short value's literal, or the bytes of a long value in hexadecimal pieces. */
@@ -70,6 +72,7 @@ export type LongRowValue =
 export interface Page {
 	parts: (Rows | LongRow)[];
 	rows: number;
+	/** Bytes of SQL, where a long row counts as the longest of the others may. */
 	bytes: number;
 	/** True when the table has no rows behind this page. */
 	last: boolean;
@@ -95,24 +98,44 @@ interface PageRequest {
  */
 type Form = 'quick' | 'exact';
 
-const START: Position = { key: null, offset: 0 };
+/** Where reading a table goes on, and how its pages were read before. */
+export interface Place {
+	position: Position;
+	limit: number;
+	form: Form;
+}
+
+/** Where reading a table begins. */
+export const START: Place = {
+	position: { key: null, offset: 0 },
+	limit: FIRST_PAGE_ROWS,
+	form: 'quick',
+};
+
+/** What reading a table is told. */
+export interface ReadingOptions {
+	/** Bytes of a row's literals, above which it comes as a {@link LongRow}. */
+	maxRowBytes: number;
+	from: Place;
+	/** The first page, where it has been read already. */
+	first: Page | undefined;
+	/** Asked between pages and behind long rows: whether to stop there. */
+	mustPause(): boolean;
+}
 
 /**
- * Reads all rows of a table in key order, page by page, each row once, as literals that SQLite
- * itself prints. While a page is being used, the next one is being read. Rows longer than
- * `maxRowBytes` come as {@link LongRow}. `first` is the table's first page, where it is there
- * already.
+ * Reads the rows of a table in key order, page by page, each row once, as literals that SQLite
+ * itself prints. While a page is being used, the next one is being read. Returns null when all rows
+ * have been read, or the place where it was told to stop.
  *
  * Throws what {@link Reader.batch} throws.
  */
 export async function* readRows(
 	reader: Reader,
 	table: Table,
-	maxRowBytes: number,
-	first?: Page,
-): AsyncGenerator<Rows | LongRow, void, void> {
-	let limit = FIRST_PAGE_ROWS;
-	let form: Form = 'quick';
+	{ maxRowBytes, from, first, mustPause }: ReadingOptions,
+): AsyncGenerator<Rows | LongRow, Place | null, void> {
+	let { limit, form } = from;
 	const read = async (position: Position): Promise<Page> => {
 		for (;;) {
 			try {
@@ -125,16 +148,20 @@ export async function* readRows(
 			}
 		}
 	};
-	let page = first ?? (await read(START));
-	while (!page.last) {
+	let page = first ?? (await read(from.position));
+	for (;;) {
 		form = page.form;
 		limit = nextLimit(limit, page);
-		const next = read(page.next);
-		next.catch(() => {}); // it is reported below, unless the caller stops before
-		yield* page.parts;
+		const next = page.last || mustPause() ? null : read(page.next);
+		next?.catch(() => {}); // it is reported below, unless the caller stops before
+		for (const part of page.parts) {
+			yield part;
+			if (part.kind === 'long' && mustPause()) return { position: part.next, limit, form };
+		}
+		if (page.last) return null;
+		if (next === null) return { position: page.next, limit, form };
 		page = await next;
 	}
-	yield* page.parts;
 }
 
 /**
@@ -148,7 +175,7 @@ export async function readFirstPages(
 	if (tables.length === 0) return [];
 	const form = 'exact' as const; // nothing is to be read again
 	const limit = SMALL_TABLE_ROWS;
-	const requests = tables.map((table) => ({ ...table, position: START, limit, form }));
+	const requests = tables.map((table) => ({ ...table, position: START.position, limit, form }));
 	const results = await reader.batch(requests.map(joinedPage));
 	return Promise.all(
 		requests.map((request, index) => parsePage(reader, request, results[index]?.results[0] ?? {})),
@@ -267,7 +294,7 @@ interface PageContents {
 }
 
 function assemble(
-	{ table, position, limit, form }: PageRequest,
+	{ table, position, limit, maxRowBytes, form }: PageRequest,
 	{ sql, lengths, longKeys, lastKey }: PageContents,
 ): Page {
 	const parts: (Rows | LongRow)[] = [];
@@ -279,7 +306,8 @@ function assemble(
 		const end = start + length;
 		if (length === 0) {
 			const row = { key: longKeys[longRows++] || null, offset: position.offset + index };
-			parts.push({ kind: 'long', address: only(table.key, row) });
+			const next = { key: row.key, offset: row.offset + 1 };
+			parts.push({ kind: 'long', address: only(table.key, row), next });
 			run = null;
 		} else if (run) {
 			run.sql = sql.subarray(runStart, end);
@@ -298,7 +326,7 @@ function assemble(
 	return {
 		parts,
 		rows: lengths.length,
-		bytes: sql.length,
+		bytes: sql.length + longKeys.length * maxRowBytes,
 		last: lengths.length < limit,
 		next: { key: key || null, offset: position.offset + lengths.length },
 		form,

@@ -25,6 +25,14 @@ export class ResultTooLarge extends LifeboatError {
 	}
 }
 
+/** What tells the state that is being read from others. */
+export interface Fence {
+	/** `total_changes()` of the connection. */
+	changes: number;
+	/** Where this is given, the state has to have this bookmark too. */
+	bookmark: string | null;
+}
+
 /** What reading cost so far. */
 export interface ReadingCost {
 	queries: number;
@@ -41,18 +49,28 @@ export class Reader {
 	readonly cost: ReadingCost = { queries: 0, rowsRead: 0 };
 	readonly #database: SqlDatabase;
 	readonly #sleep: Sleep;
-	#changes: number | null = null;
+	readonly #bookmarkBefore: string | null;
+	#changes: number | null;
 	#bookmark: string | null = null;
+	#lastBookmark: string | null = null;
 	#databaseBytes = 0;
 
-	constructor(database: SqlDatabase, sleep: Sleep) {
+	/** `fence` is that of a reader before, which has to be in the same state still. */
+	constructor(database: SqlDatabase, sleep: Sleep, fence: Fence | null = null) {
 		this.#database = database;
 		this.#sleep = sleep;
+		this.#changes = fence?.changes ?? null;
+		this.#bookmarkBefore = fence?.bookmark ?? null;
 	}
 
 	/** The Time Travel bookmark of the state that is being read; null before the first query. */
 	get bookmark(): string | null {
 		return this.#bookmark;
+	}
+
+	/** What another reader needs to go on in the same state. Only after a query with `changes`. */
+	get fence(): Fence {
+		return { changes: this.#changes ?? 0, bookmark: this.#lastBookmark };
 	}
 
 	/** Bytes of the database's file, by the last answer; 0 before the first query. */
@@ -68,6 +86,10 @@ export class Reader {
 	batch = async (statements: string[]): Promise<StatementResult[]> => {
 		const { results, bookmark } = await this.#send(statements);
 		this.#bookmark ??= bookmark;
+		this.#lastBookmark = bookmark;
+		if (this.#bookmarkBefore !== null && this.#bookmark !== this.#bookmarkBefore) {
+			throw new SnapshotChanged();
+		}
 		this.cost.queries += results.length;
 		for (const { meta, results: rows } of results) {
 			this.cost.rowsRead += meta.rows_read ?? 0;

@@ -24,50 +24,81 @@ export interface Scratch {
 	created: boolean;
 }
 
-/** Packs rows into INSERT statements: a row goes into the open one if it fits, else into the next. */
+/** The rows of a statement that has room for more, joined as in the file. */
+export interface OpenStatement {
+	sql: string;
+	rows: number;
+}
+
+/**
+ * Packs rows into INSERT statements: a row goes into the open one if it fits, else into the next. No
+ * statement is handed out before it is complete.
+ */
 export class Statements {
 	readonly #start: Uint8Array;
 	readonly #maxRows: number;
+	/** Runs of rows of the open statement; separators stand within them, not between. */
+	#runs: Uint8Array[] = [];
 	#bytes = 0;
 	#rows = 0;
 
-	constructor(table: Table) {
+	constructor(table: Table, open: OpenStatement | null = null) {
 		this.#start = encode(insertStart(table));
 		this.#maxRows = maxRows(table);
+		if (open) this.#addRun(encode(open.sql), open.rows);
 	}
 
 	*add({ sql, ends }: Rows): Generator<Uint8Array, void, void> {
-		let from = 0; // first byte not handed out yet
+		let from = 0; // first byte that is in no run yet
+		let rows = 0; // rows from there
 		let rowStart = 0;
 		for (const end of ends) {
-			const length = end - rowStart;
-			if (this.#rows > 0 && !this.#takes(length)) {
+			if (!this.#takes(end - from, rows + 1)) {
 				// What is handed out ends before the separator in front of this row.
-				if (rowStart > from) yield sql.subarray(from, rowStart - ROW_SEPARATOR.length);
+				if (rows > 0) this.#addRun(sql.subarray(from, rowStart - ROW_SEPARATOR.length), rows);
 				yield* this.end();
 				from = rowStart;
+				rows = 0;
 			}
-			if (this.#rows === 0) {
-				yield this.#start;
-				this.#bytes = this.#start.length + END.length;
-			} else if (rowStart === 0) {
-				yield SEPARATOR; // the row before stands in the part before
-			}
-			this.#bytes += length + ROW_SEPARATOR.length;
-			this.#rows++;
+			rows++;
 			rowStart = end + ROW_SEPARATOR.length;
 		}
-		yield sql.subarray(from);
+		// A copy, so that a page is free as soon as it has been read.
+		this.#addRun(sql.slice(from), rows);
 	}
 
 	*end(): Generator<Uint8Array, void, void> {
-		if (this.#rows > 0) yield END;
+		if (this.#rows === 0) return;
+		yield this.#start;
+		for (const [index, run] of this.#runs.entries()) {
+			if (index > 0) yield SEPARATOR;
+			yield run;
+		}
+		yield END;
+		this.#runs = [];
+		this.#bytes = 0;
 		this.#rows = 0;
 	}
 
-	#takes(length: number): boolean {
-		const bytes = this.#bytes + length + ROW_SEPARATOR.length;
-		return bytes <= MAX_STATEMENT_BYTES && this.#rows < this.#maxRows;
+	/** The statement that is not complete; null where there is none. */
+	open(): OpenStatement | null {
+		if (this.#rows === 0) return null;
+		const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+		const sql = this.#runs.map((run) => decoder.decode(run)).join(ROW_SEPARATOR);
+		return { sql, rows: this.#rows };
+	}
+
+	#addRun(run: Uint8Array, rows: number): void {
+		this.#runs.push(run);
+		this.#bytes += run.length + ROW_SEPARATOR.length;
+		this.#rows += rows;
+	}
+
+	/** Whether a run of so many bytes and rows fits; the first row of a statement always does. */
+	#takes(bytes: number, rows: number): boolean {
+		if (this.#rows === 0 && rows === 1) return true;
+		const total = this.#start.length + this.#bytes + bytes + ROW_SEPARATOR.length + END.length;
+		return total <= MAX_STATEMENT_BYTES && this.#rows + rows <= this.#maxRows;
 	}
 }
 

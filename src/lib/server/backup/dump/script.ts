@@ -1,8 +1,9 @@
+import * as v from 'valibot';
 import { RowDigest, type TableDigest } from '../digest.ts';
 import { type Catalog, readCatalog, SEQUENCE, type Table } from './catalog.ts';
 import { quoteName } from './literals.ts';
 import { definitions, endings, preamble, readFullTextOptions } from './definitions.ts';
-import { type Page, readFirstPages, readLongRow, readRows } from './pages.ts';
+import { type Page, readFirstPages, readLongRow, readRows, START } from './pages.ts';
 import { type Reader, ResultTooLarge, SnapshotChanged } from './reader.ts';
 import { maxRowBytes, type Scratch, Statements, writeLongRow } from './rows.ts';
 
@@ -40,6 +41,44 @@ export interface DumpSummary {
 	warnings: string[];
 }
 
+const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+/** A table of which a part is done. */
+const StartedTableSchema = v.object({
+	place: v.object({
+		position: v.object({ key: v.nullable(v.string()), offset: Count }),
+		limit: Count,
+		form: v.picklist(['quick', 'exact']),
+	}),
+	digest: v.object({ rows: Count, bytes: Count, chain: v.string(), rest: v.string() }),
+	open: v.nullable(v.object({ sql: v.string(), rows: Count })),
+});
+type StartedTable = v.InferOutput<typeof StartedTableSchema>;
+
+/** Where a dump was laid aside: all that it takes to go on, as JSON can hold it. */
+export const CheckpointSchema = v.object({
+	/** SHA-256 of the schema that the dump has begun with. */
+	schema: v.string(),
+	/** Whether the file has made the table for pieces of long values. */
+	scratch: v.boolean(),
+	/** Tables that are done. */
+	tables: v.array(v.object({ name: v.string(), rows: Count, bytes: Count, sha256: v.string() })),
+	/** The next table, where a part of it is done. */
+	current: v.nullable(StartedTableSchema),
+});
+export type Checkpoint = v.InferOutput<typeof CheckpointSchema>;
+
+/** What a dump that may be laid aside is told from outside. */
+export interface StepOptions extends DumpOptions {
+	/** Where the step before ended; null at the start. */
+	from: Checkpoint | null;
+	/** Whether to stop now, given the queries that are still needed to end the dump. */
+	mustPause(queriesToEnd: number): boolean;
+}
+
+/** How a step ends: with the whole dump, or with the place where the next step goes on. */
+export type StepEnd = { summary: DumpSummary } | { checkpoint: Checkpoint };
+
 /**
  * Writes the database as an SQL file, chunk by chunk, and returns what it was.
  *
@@ -53,23 +92,59 @@ export interface DumpSummary {
  */
 export async function* writeScript(
 	reader: Reader,
-	{ title, onProgress }: DumpOptions,
+	options: DumpOptions,
 ): AsyncGenerator<Uint8Array, DumpSummary, void> {
+	const end = yield* writeStep(reader, { ...options, from: null, mustPause: () => false });
+	if ('summary' in end) return end.summary;
+	throw new Error('The dump was laid aside, and nobody had asked for that.');
+}
+
+/**
+ * Writes the file as {@link writeScript} does, but may stop between two statements: what the steps
+ * write, joined, is the same file. A step reads at least one page.
+ */
+export async function* writeStep(
+	reader: Reader,
+	{ title, onProgress, from, mustPause }: StepOptions,
+): AsyncGenerator<Uint8Array, StepEnd, void> {
 	const catalog = await readCatalog(reader.batch);
-	const options = await readFullTextOptions(reader, catalog);
+	if (from !== null && from.schema !== catalog.sha256) throw new SnapshotChanged();
+	const queriesToEnd = reader.cost.queries; // the schema is read once more
+	const scratch: Scratch = {
+		name: unusedName('lifeboat_scratch', catalog),
+		created: from?.scratch ?? false,
+	};
 	const tables = catalog.tables.map((table) => ({ table, maxRowBytes: maxRowBytes(table) }));
-	const firstPages = await trySmallDatabase(reader, tables);
+	const summaries: TableSummary[] = [...(from?.tables ?? [])];
+	let firstPages: Page[] | null = null;
+	if (from === null) {
+		const options = await readFullTextOptions(reader, catalog);
+		const fits = !mustPause(queriesToEnd + tables.length);
+		firstPages = fits ? await trySmallDatabase(reader, tables) : null;
+		yield encode(preamble(catalog, title, scratch.name));
+		yield encode(definitions(catalog, options, scratch.name));
+	}
 	const queries = reader.cost.queries;
-	const scratch: Scratch = { name: unusedName('lifeboat_scratch', catalog), created: false };
 
-	yield encode(preamble(catalog, title, scratch.name));
-	yield encode(definitions(catalog, options, scratch.name));
-
-	const summaries: TableSummary[] = [];
-	for (const [index, { table, maxRowBytes: limit }] of tables.entries()) {
-		if (table === SEQUENCE) yield encode('DELETE FROM sqlite_sequence;\n');
-		const rows = readRows(reader, table, limit, firstPages?.[index]);
-		summaries.push(yield* writeTable(reader, table, rows, scratch, onProgress));
+	let hasRead = false; // nothing is laid aside before something was done
+	const checkpoint = (current: StartedTable | null): StepEnd => ({
+		checkpoint: { schema: catalog.sha256, scratch: scratch.created, tables: summaries, current },
+	});
+	let started = from?.current ?? null;
+	for (const { table, maxRowBytes: limit } of tables.slice(summaries.length)) {
+		const first = firstPages?.[summaries.length];
+		if (!first && hasRead && mustPause(queriesToEnd)) return checkpoint(null);
+		const rows = readRows(reader, table, {
+			maxRowBytes: limit,
+			from: started?.place ?? START,
+			first,
+			mustPause: () => mustPause(queriesToEnd),
+		});
+		const end = yield* writeTable(reader, table, rows, { started, scratch, onProgress });
+		if ('place' in end) return checkpoint(end);
+		hasRead = true;
+		started = null;
+		summaries.push(end);
 	}
 	const consistency = firstPages && reader.cost.queries === queries ? 'atomic' : 'fenced';
 
@@ -86,7 +161,7 @@ export async function* writeScript(
 		warnings: catalog.warnings,
 	};
 	yield encode(trailer(summary));
-	return summary;
+	return { summary };
 }
 
 async function trySmallDatabase(
@@ -103,26 +178,37 @@ async function trySmallDatabase(
 	}
 }
 
-/** Writes a table's INSERT statements, each as full as it may be. */
+interface TableOptions {
+	started: StartedTable | null;
+	scratch: Scratch;
+	onProgress: DumpOptions['onProgress'];
+}
+
+/** Writes a table's INSERT statements, each as full as it may be, up to where its rows stop. */
 async function* writeTable(
 	reader: Reader,
 	table: Table,
 	parts: ReturnType<typeof readRows>,
-	scratch: Scratch,
-	onProgress: DumpOptions['onProgress'],
-): AsyncGenerator<Uint8Array, TableSummary, void> {
-	const statements = new Statements(table);
-	const digest = new RowDigest();
-	for await (const part of parts) {
-		if (part.kind === 'rows') {
-			digest.add(part.sql, part.ends.length);
-			yield* statements.add(part);
+	{ started, scratch, onProgress }: TableOptions,
+): AsyncGenerator<Uint8Array, TableSummary | StartedTable, void> {
+	if (table === SEQUENCE && started === null) yield encode('DELETE FROM sqlite_sequence;\n');
+	const statements = new Statements(table, started?.open);
+	const digest = started ? RowDigest.from(started.digest) : new RowDigest();
+	let part = await parts.next();
+	while (!part.done) {
+		if (part.value.kind === 'rows') {
+			digest.add(part.value.sql, part.value.ends.length);
+			yield* statements.add(part.value);
 		} else {
 			yield* statements.end();
-			const values = await readLongRow(reader, table, part);
+			const values = await readLongRow(reader, table, part.value);
 			yield* writeLongRow(table, values, digest, scratch);
 		}
 		onProgress?.({ table: table.name, rows: digest.rows, bytes: digest.bytes });
+		part = await parts.next();
+	}
+	if (part.value !== null) {
+		return { place: part.value, digest: digest.save(), open: statements.open() };
 	}
 	yield* statements.end();
 	return { name: table.name, rows: digest.rows, bytes: digest.bytes, sha256: digest.hex() };

@@ -3,6 +3,7 @@ import { LifeboatError } from '../../errors.ts';
 import {
 	backupOfFile,
 	type BackupSummary,
+	isVolume,
 	type ListedBackup,
 	type Manifest,
 	manifestKey,
@@ -11,7 +12,6 @@ import {
 	parseSummary,
 	printManifest,
 	summarize,
-	volumeKey,
 } from '../manifest.ts';
 import {
 	parseProof,
@@ -23,10 +23,8 @@ import {
 	type ProofSummary,
 	summarizeProof,
 } from '../proof.ts';
+import { type BackupKey, type OpenedManifest, openManifest } from '../signature.ts';
 import { storageCall, storageError, tryRepeatedly } from './failure.ts';
-
-/** Volumes that an abandoned backup may have left, at most. */
-const MAX_LEFT_VOLUMES = 100;
 
 /** A part of a file, as R2 takes it. */
 export type ByteRange = { offset: number; length: number };
@@ -78,16 +76,32 @@ export async function requireUnused(bucket: R2Bucket, name: string): Promise<voi
 
 /** Removes the volumes of a backup that never got its manifest; leaves a complete one alone. */
 export async function removeAbandoned(bucket: R2Bucket, name: string): Promise<void> {
+	const manifest = await storageCall(() => bucket.head(manifestKey(name)));
+	if (manifest === null) await removeVolumes(bucket, name, []);
+}
+
+/** Removes all volumes of a backup but those to keep. */
+export async function removeVolumes(
+	bucket: R2Bucket,
+	name: string,
+	keep: readonly string[],
+): Promise<void> {
 	await storageCall(async () => {
-		if ((await bucket.head(manifestKey(name))) !== null) return;
-		const keys = Array.from({ length: MAX_LEFT_VOLUMES }, (_, index) => volumeKey(name, index + 1));
-		await bucket.delete(keys);
+		let cursor: string | undefined;
+		do {
+			const page = await bucket.list({ prefix: `${name}.`, ...(cursor && { cursor }) });
+			const volumes = page.objects.map(({ key }) => key).filter(isVolume);
+			const keys = volumes.filter((key) => !keep.includes(key));
+			if (keys.length > 0) await bucket.delete(keys);
+			cursor = page.truncated ? page.cursor : undefined;
+		} while (cursor);
 	});
 }
 
 /**
  * All complete backups, newest first, each with its newest proofs. Other objects are passed over.
- * Metadata tells all of it; only what another tool has copied here without that is read.
+ * Metadata tells all of it; only what another tool has copied here without that is read. Nothing of
+ * it is signed: whoever can write to the bucket can make it up, and {@link readManifest} tells.
  */
 export async function listStored(bucket: R2Bucket): Promise<ListedBackup[]> {
 	const backups: ListedBackup[] = [];
@@ -105,16 +119,21 @@ export async function listStored(bucket: R2Bucket): Promise<ListedBackup[]> {
 }
 
 /**
- * The manifest of the backup that such a file belongs to. Throws `backup_not_found` (404),
- * `manifest_unreadable` (500).
+ * The manifest of the backup that such a file belongs to, checked with the keys, where there are
+ * any. Throws `backup_not_found` (404), `manifest_unreadable` (500), `manifest_unsigned` or
+ * `manifest_forged` (422).
  */
-export async function readManifest(bucket: R2Bucket, fileName: string): Promise<Manifest> {
+export async function readManifest(
+	bucket: R2Bucket,
+	fileName: string,
+	keys: readonly BackupKey[] = [],
+): Promise<OpenedManifest> {
 	const name = backupOfFile(fileName);
 	const text = name === null ? undefined : await readText(bucket, manifestKey(name));
 	if (text === undefined) throw backupNotFound();
-	const manifest = parseManifest(text);
-	if (manifest.name !== name) throw backupNotFound();
-	return manifest;
+	const opened = openManifest(text, keys);
+	if (opened.manifest.name !== name) throw backupNotFound();
+	return opened;
 }
 
 /** The bytes of a volume, as stored; null when it is gone. Reading throws `storage_error` (500). */

@@ -1,98 +1,185 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
+import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
-import { storageCall, tryRepeatedly } from './failure.ts';
+import type { Sleep } from '../database.ts';
+import { storageCall, storageError, tryRepeatedly } from './failure.ts';
 
 /** What only one may do at a time, and the objects that say that somebody does. */
 export const LOCK_KEYS = { backup: 'lifeboat.lock', drill: 'lifeboat-drill.lock' };
-export type Job = keyof typeof LOCK_KEYS;
+export type Task = keyof typeof LOCK_KEYS;
 
 /**
  * How long a lock holds without being renewed, in milliseconds: longer than any one step of a
  * backup or drill, of which five tries of a query that D1 ends after 30 seconds each are the longest.
  */
 export const LEASE_MS = 5 * 60_000;
-/** A lock is renewed when it is this old; R2 takes one write a second for a key (Error 10058). */
+/** A lock is renewed when it is this old. */
 const RENEW_AFTER_MS = 30_000;
+
+/** The pause between two tries, in milliseconds: R2 takes one write a second for a key (Error 10058). */
+const WRITE_PAUSE_MS = 1_100;
+const WRITE_TRIES = 3;
+
+/** What the lock's object says. */
+const LockSchema = v.object({
+	/** The backup that it is held for. */
+	name: v.string(),
+	/** Tells one writing of the lock from any other: an etag in R2 is that of the contents. */
+	writing: v.optional(v.string(), ''),
+	/** Milliseconds since 1970; after that anybody may take it. */
+	until: v.number(),
+	/** True while nobody works, and the next step is awaited. */
+	waiting: v.optional(v.boolean(), false),
+	/** What the job's next step needs, as text; null before the end of the first. */
+	state: v.optional(v.nullable(v.string()), null),
+	/** How often the step that runs was begun. */
+	tries: v.optional(v.number(), 1),
+	/** Backups that held it before, and may have left something behind. */
+	abandoned: v.optional(v.array(v.string()), []),
+});
+type LockContent = Omit<v.InferOutput<typeof LockSchema>, 'writing'>;
+
+/** A lock as it was read. */
+export type HeldLock = LockContent & { etag: string };
 
 /** The right to write: to the bucket for one backup, to the drill database for one drill. */
 export interface Lock {
-	/** The backup that held an abandoned lock before, and may have left something behind. */
-	abandoned: string | null;
+	/** The backups that held an abandoned lock before, and may have left something behind. */
+	readonly abandoned: readonly string[];
+	/** How often the step that runs was begun, from 1. */
+	readonly tries: number;
 	/** Keeps the lock. Throws `lock_lost` (409) when another has taken it over. */
 	renew(): Promise<void>;
+	/** Forgets what was left behind, because it has been removed. Said with the next renewal. */
+	tidied(): void;
+	/** Says what the step needs when it has to be begun again. Throws `lock_lost` (409). */
+	save(state: string): Promise<void>;
+	/**
+	 * Gives the lock to whoever begins the next step, until that time, with that state or the one
+	 * before; then {@link release} leaves it alone. Throws `lock_lost` (409).
+	 */
+	handOver(until: number, state?: string): Promise<void>;
 	/** Gives the lock back. Never throws: it ends by itself. */
 	release(): Promise<void>;
 }
 
+/** What a lock needs of the world. */
+export interface LockContext {
+	bucket: R2Bucket;
+	now(): number;
+	sleep: Sleep;
+}
+
 /**
- * Takes the bucket's lock of a job for the backup `name`. R2's conditional puts let exactly one win.
+ * Takes the bucket's lock of a task for the backup `name`. R2's conditional puts let exactly one win.
  *
  * Throws `backup_running` or `drill_running` (409) while another holds it.
  */
-export async function acquireLock(
-	bucket: R2Bucket,
-	job: Job,
-	name: string,
-	now: () => number,
-): Promise<Lock> {
-	const key = LOCK_KEYS[job];
-	const put = (onlyIf: { etagMatches: string } | { etagDoesNotMatch: string }) => {
-		const content = JSON.stringify({ name, until: now() + LEASE_MS });
-		return storageCall(() => bucket.put(key, content, { onlyIf }));
-	};
-	let abandoned: string | null = null;
-	let held = await put({ etagDoesNotMatch: '*' });
-	if (held === null) {
-		const other = await readLock(bucket, key);
-		if (other !== null && other.until > now()) throw running(job, other.until - now());
-		abandoned = other?.name ?? null;
-		held = await put(other ? { etagMatches: other.etag } : { etagDoesNotMatch: '*' });
-		if (held === null) throw running(job, LEASE_MS);
-	}
-	let etag = held.etag;
+export async function acquireLock(context: LockContext, task: Task, name: string): Promise<Lock> {
+	const { bucket, now } = context;
+	const content = { name, until: now() + LEASE_MS, waiting: false, state: null, tries: 1 };
+	const first = { ...content, abandoned: [] };
+	const taken = await put(context, task, first, { etagDoesNotMatch: '*' });
+	if (taken !== null) return hold(context, task, { ...first, etag: taken });
+
+	const other = await readLock(bucket, task);
+	if (other !== null && other.until > now()) throw running(task, other.until - now());
+	const next = { ...content, abandoned: other ? [...other.abandoned, other.name] : [] };
+	const condition = other ? { etagMatches: other.etag } : { etagDoesNotMatch: '*' };
+	const etag = await put(context, task, next, condition);
+	if (etag === null) throw running(task, LEASE_MS);
+	return hold(context, task, { ...next, etag });
+}
+
+/**
+ * Takes up the lock of a job's next step, or of a step that has died. Of several exactly one wins.
+ *
+ * Throws `backup_running` or `drill_running` (409) while somebody works.
+ */
+export async function takeUpLock(context: LockContext, task: Task, held: HeldLock): Promise<Lock> {
+	const { now } = context;
+	if (!held.waiting && held.until > now()) throw running(task, held.until - now());
+	const tries = held.waiting ? 1 : held.tries + 1;
+	const { etag: before, ...content } = held;
+	const next = { ...content, until: now() + LEASE_MS, waiting: false, tries };
+	const etag = await put(context, task, next, { etagMatches: before });
+	if (etag === null) throw running(task, LEASE_MS);
+	return hold(context, task, { ...next, etag });
+}
+
+/** The lock of a task as it is; null where nobody holds one. What is no lock of ours has run out. */
+export async function readLock(bucket: R2Bucket, task: Task): Promise<HeldLock | null> {
+	return storageCall(async () => {
+		const object = await bucket.get(LOCK_KEYS[task]);
+		if (object === null) return null;
+		const text = await object.text();
+		const { success, output } = v.safeParse(v.pipe(v.string(), v.parseJson(), LockSchema), text);
+		const nobody = { name: '', until: 0, waiting: false, state: null, tries: 1, abandoned: [] };
+		return { ...(success ? output : nobody), etag: object.etag };
+	});
+}
+
+function hold(context: LockContext, task: Task, held: HeldLock): Lock {
+	const { bucket, now } = context;
+	let { etag, ...content } = held;
 	let renewedAt = now();
+	let handedOver = false;
+	const change = async (changes: Partial<LockContent>) => {
+		const next = { ...content, until: now() + LEASE_MS, ...changes };
+		const written = await put(context, task, next, { etagMatches: etag });
+		if (written === null) throw lockLost(task);
+		etag = written;
+		content = next;
+		renewedAt = now();
+	};
 	return {
-		abandoned,
+		abandoned: held.abandoned,
+		tries: held.tries,
 		async renew() {
-			if (now() - renewedAt < RENEW_AFTER_MS) return;
-			const renewed = await put({ etagMatches: etag });
-			if (renewed === null) throw lockLost(job);
-			etag = renewed.etag;
-			renewedAt = now();
+			if (now() - renewedAt >= RENEW_AFTER_MS) await change({});
+		},
+		tidied() {
+			content = { ...content, abandoned: [] };
+		},
+		save: (state) => change({ state }),
+		async handOver(until, state) {
+			await change({ until, waiting: true, ...(state !== undefined && { state }) });
+			handedOver = true;
 		},
 		async release() {
+			if (handedOver) return;
 			await tryRepeatedly(async () => {
-				const current = await bucket.head(key);
-				if (current?.etag === etag) await bucket.delete(key);
+				const current = await bucket.head(LOCK_KEYS[task]);
+				if (current?.etag === etag) await bucket.delete(LOCK_KEYS[task]);
 			});
 		},
 	};
 }
 
-async function readLock(
-	bucket: R2Bucket,
-	key: string,
-): Promise<{ name: string | null; until: number; etag: string } | null> {
-	return storageCall(async () => {
-		const object = await bucket.get(key);
-		return object && { ...parseLock(await object.text()), etag: object.etag };
-	});
-}
-
-/** What is no lock of ours is held by nobody. */
-function parseLock(text: string): { name: string | null; until: number } {
-	try {
-		const { name, until } = JSON.parse(text) as { name?: unknown; until?: unknown };
-		if (typeof name === 'string' && typeof until === 'number') return { name, until };
-	} catch {
-		// falls through to the same answer
+/** Writes the lock if the condition holds; its new etag, or null. */
+async function put(
+	{ bucket, sleep }: LockContext,
+	task: Task,
+	content: LockContent,
+	onlyIf: { etagMatches: string } | { etagDoesNotMatch: string },
+): Promise<string | null> {
+	const text = JSON.stringify({ ...content, writing: crypto.randomUUID() });
+	for (let attempt = 1; ; attempt++) {
+		try {
+			return (await bucket.put(LOCK_KEYS[task], text, { onlyIf }))?.etag ?? null;
+		} catch (error) {
+			if (attempt === WRITE_TRIES) throw storageError(error);
+		}
+		await sleep(WRITE_PAUSE_MS);
+		// A call that failed on its way back has written it.
+		const object = await storageCall(() => bucket.get(LOCK_KEYS[task]));
+		if (object !== null && (await object.text()) === text) return object.etag;
 	}
-	return { name: null, until: 0 };
 }
 
-function running(job: Job, milliseconds: number): LifeboatError {
-	return new LifeboatError(`Another ${job} is running.`, {
-		code: `${job}_running`,
+function running(task: Task, milliseconds: number): LifeboatError {
+	return new LifeboatError(`Another ${task} is running.`, {
+		code: `${task}_running`,
 		status: 409,
 		hint: 'Wait for it to end, then try again. One that has died is taken over after five minutes.',
 		retryable: true,
@@ -100,11 +187,14 @@ function running(job: Job, milliseconds: number): LifeboatError {
 	});
 }
 
-function lockLost(job: Job): LifeboatError {
-	return new LifeboatError(`Another ${job} has taken over, because this one was silent too long.`, {
-		code: 'lock_lost',
-		status: 409,
-		hint: 'Look at the list for the other one, or try again.',
-		retryable: true,
-	});
+function lockLost(task: Task): LifeboatError {
+	return new LifeboatError(
+		`Another ${task} has taken over, because this one was silent too long.`,
+		{
+			code: 'lock_lost',
+			status: 409,
+			hint: 'Look at the list for the other one, or try again.',
+			retryable: true,
+		},
+	);
 }

@@ -36,21 +36,23 @@ export const HEAD = GET;
 /** Proves a backup here, or records what somebody else has found. */
 export const POST: RequestHandler = async ({ request, params: { filename }, platform }) => {
 	try {
-		const settings = backupSettings(platform?.env);
-		await requireCode(request, settings.totpSecret, Date.now());
+		const { totpSecret } = backupSettings(platform?.env);
+		await requireCode(request, totpSecret, Date.now());
 		const body = await readJson(request, Action);
-		const engine = engineOf(settings);
-		return await workResponse(request, 200, async (report) => {
+		const engine = engineOf(platform?.env);
+		return await workResponse(request, async (report) => {
 			if (body.action === 'proof')
-				return { proof: await recordProof(engine, filename, body.proof) };
+				return ok({ proof: await recordProof(engine, filename, body.proof) });
 			const proof =
 				body.action === 'verify'
 					? await verifyBackup(engine, filename, report)
 					: await drillBackup(engine, drillDatabase(platform?.env), filename, report);
 			if (!proof.proven) throw new BackupDiffers(proof);
-			return { proof };
+			return ok({ proof });
 		});
 	} catch (error) {
 		return errorResponse(error);
 	}
 };
+
+const ok = (result: object) => ({ status: 200, result });

@@ -1,0 +1,126 @@
+// Makes a backup of the app at BACKUP_URL, with codes of TOTP_SECRET: `npm run backup`, and
+// .github/workflows/backup.yml, where a backup that was made becomes the summary of the run. Anything
+// else is an annotation and exit code 1. Needs Node 20 and nothing installed.
+import { TOTP, TotpError } from '../lib/totp.js';
+import { backupCall } from './backup-call.js';
+import { ORIGIN } from './origin.js';
+import { CallError, makeBackup } from './steps.js';
+import { annotate, count, duration, size, summarize } from './workflow.js';
+
+/** The job of the workflow has an hour, and has to tell how it went. */
+const TIME_LIMIT_MS = 55 * 60_000;
+
+/** Between two lines about how far the backup is. */
+const TELL_MS = 10_000;
+
+const { BACKUP_URL: url = '', TOTP_SECRET: secret = '' } = process.env;
+const limit = new AbortController();
+setTimeout(() => limit.abort(tooLong()), TIME_LIMIT_MS).unref();
+/** @type {Set<string>} */
+const masked = new Set();
+let toldAt = 0;
+
+try {
+	if (!ORIGIN.test(url)) throw notAnOrigin();
+	const { signal } = limit;
+	const call = backupCall({
+		origin: url,
+		totp: new TOTP(secret),
+		signal,
+		onLine: tellLine,
+		onSecret: mask,
+	});
+	const { backup, steps } = await makeBackup(call, signal, tellStep);
+	annotate('notice', 'Backup made', backup.name);
+	summarize('Backup', summary(backup, steps));
+} catch (error) {
+	annotate('error', 'Backup failed', describe(error));
+	process.exitCode = 1;
+}
+
+/** @param {import('./backup-call.js').Line} line */
+function tellLine({ event, table, rows, bytes, attempt }) {
+	if (event === 'rows') tellNowAndThen(letters(table), rows, bytes);
+	if (event === 'restart') {
+		console.log(`The database was written to: attempt ${count(Number(attempt))}.`);
+	}
+}
+
+/** @param {import('./steps.js').StepEvent} event */
+function tellStep(event) {
+	if (event.event === 'step') {
+		tellNowAndThen(`Step ${Number(event.step)} done`, event.rows, event.sqlBytes);
+	} else {
+		console.log(`The step failed (${event.code}). Again in ${event.seconds} s.`);
+	}
+}
+
+/**
+ * @param {string} subject
+ * @param {unknown} rows
+ * @param {unknown} bytes
+ */
+function tellNowAndThen(subject, rows, bytes) {
+	if (Date.now() - toldAt < TELL_MS) return;
+	toldAt = Date.now();
+	console.log(`${subject}: ${count(Number(rows))} rows, ${size(Number(bytes))} of SQL`);
+}
+
+/**
+ * A name without what could make it a command for the workflow.
+ * @param {unknown} name
+ */
+function letters(name) {
+	return String(name)
+		.replace(/[^\p{L}\p{N}_]+/gu, ' ')
+		.trim();
+}
+
+/**
+ * Keeps a code or a ticket out of the log of a workflow, whoever prints it.
+ * @param {string} secret
+ */
+function mask(secret) {
+	if (!process.env['GITHUB_ACTIONS'] || masked.has(secret)) return;
+	masked.add(secret);
+	console.log(`::add-mask::${secret}`);
+}
+
+/**
+ * @param {import('./steps.js').BackupSummary} backup
+ * @param {number} steps
+ * @returns {string[][]}
+ */
+function summary(backup, steps) {
+	return [
+		['Name', `\`${backup.name}\``],
+		['Size', size(backup.bytes)],
+		['Rows', count(backup.rows)],
+		['Tables', count(backup.tables)],
+		['Time taken', duration(backup.startedAt, backup.finishedAt)],
+		...(steps > 1 ? [['Steps', count(steps)]] : []),
+		['Consistency', backup.consistency],
+		['Warnings', count(backup.warnings)],
+	];
+}
+
+/** @param {unknown} error */
+function describe(error) {
+	if (error instanceof CallError) return `${error.message} (${error.code}) ${error.hint}`;
+	if (error instanceof TotpError) return `TOTP_SECRET makes no code: ${error.message}`;
+	return String(error);
+}
+
+function notAnOrigin() {
+	return new CallError('BACKUP_URL is no https origin.', {
+		code: 'app_url_invalid',
+		hint: 'It has to look like https://app.example.com; http is for localhost only.',
+	});
+}
+
+function tooLong() {
+	return new CallError('The backup was not complete after 55 minutes.', {
+		code: 'backup_too_slow',
+		hint: 'Begin a new one when fewer people write to the database; docs/deploy.md has the limits.',
+	});
+}

@@ -1,0 +1,145 @@
+import { execFile, execFileSync } from 'node:child_process';
+import {
+	existsSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	statSync,
+	writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { parseEnv } from './env.ts';
+
+// npm run setup -- --encrypt
+
+const SETUP = join(import.meta.dirname, 'setup.ts');
+const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'; // RFC 6238, Appendix B
+
+let folder: string;
+let file: string;
+/** Where identities are kept, and the one of this project. */
+let config: string;
+let identity: string;
+beforeEach(() => {
+	folder = mkdtempSync(join(tmpdir(), 'lifeboat-encryption-'));
+	file = join(folder, '.env');
+	config = join(folder, 'config');
+	identity = join(config, 'lifeboat', 'my-app.agekey');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('makes an identity outside of the project, for the owner only', async () => {
+	const { exitCode, stdout, stderr } = await encrypt();
+	expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+	expect(mode(identity)).toBe(0o600);
+	expect(mode(join(config, 'lifeboat'))).toBe(0o700);
+	expect(readFileSync(identity, 'utf8')).toMatch(
+		/^# created: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n# public key: (age1\w{58})\nAGE-SECRET-KEY-1[A-Z0-9]{58}\n$/,
+	);
+	const { BACKUP_AGE_RECIPIENTS, AGE_IDENTITY_FILE } = values();
+	expect(BACKUP_AGE_RECIPIENTS).toBe(publicKey());
+	expect(AGE_IDENTITY_FILE).toBe(identity);
+	expect(values()['TOTP_SECRET']).toMatch(/^[A-Z2-7]{32}$/);
+
+	expect(stdout).toContain(identity);
+	expect(stdout).toContain('nobody can ever open a backup again');
+	expect(stdout).toContain('npx wrangler pages secret put BACKUP_AGE_RECIPIENTS');
+	expect(stdout + readFileSync(file, 'utf8')).not.toContain('AGE-SECRET-KEY');
+});
+
+test('what is encrypted for its key is opened by age with its file', async () => {
+	await encrypt();
+	const { BACKUP_AGE_RECIPIENTS: recipient = '' } = values();
+	const encrypted = execFileSync('age', ['-r', recipient], { input: 'SELECT 1;' });
+	const opened = execFileSync('age', ['-d', '-i', identity], { input: encrypted });
+	expect(opened.toString()).toBe('SELECT 1;');
+});
+
+test('keeps all that is there the second time', async () => {
+	await encrypt();
+	const before = [file, identity].map((path) => readFileSync(path, 'utf8'));
+	const { exitCode, stdout } = await encrypt();
+	expect(exitCode).toBe(0);
+	expect([file, identity].map((path) => readFileSync(path, 'utf8'))).toEqual(before);
+	expect(stdout).toContain(`Kept the identity that opens encrypted backups, in\n  ${identity}`);
+});
+
+test('adds to a .env what is missing, and takes an identity that is there', async () => {
+	const own = newIdentity();
+	identity = join(folder, 'own.agekey');
+	writeFileSync(identity, own);
+	const lines = `AUTH_SECRET=x\nTOTP_SECRET=${SECRET}\nAGE_IDENTITY_FILE=${identity}\n`;
+	writeFileSync(file, lines);
+	expect(await encrypt()).toMatchObject({ exitCode: 0 });
+	expect(readFileSync(file, 'utf8')).toBe(`${lines}BACKUP_AGE_RECIPIENTS=${publicKey()}\n`);
+	expect(readFileSync(identity, 'utf8')).toBe(own);
+	expect(existsSync(config)).toBe(false);
+});
+
+test('makes a post-quantum identity when it is asked for, in place of no other', async () => {
+	await encrypt('--post-quantum');
+	expect(values()['BACKUP_AGE_RECIPIENTS']).toMatch(/^age1pq1\w+$/);
+	expect(readFileSync(identity, 'utf8')).toMatch(/^AGE-SECRET-KEY-PQ-1/m);
+
+	rmSync(identity);
+	rmSync(file);
+	await encrypt();
+	const before = readFileSync(identity, 'utf8');
+	const { exitCode, stderr } = await encrypt('--post-quantum');
+	expect([exitCode, stderr]).toEqual([1, expect.stringContaining('is no post-quantum identity')]);
+	expect(readFileSync(identity, 'utf8')).toBe(before);
+});
+
+test.for([
+	['is a secret key', `AGE-SECRET-KEY-1${'Q'.repeat(58)}`, 'is a secret key'],
+	['is no key', 'age1xyz', 'is no public key of age'],
+	['is that of an identity elsewhere', 'RECIPIENT', 'has no identity that opens'],
+] as const)('refuses recipients of which one %s, and changes nothing', async ([, key, told]) => {
+	const [, recipient = ''] = /public key: (\S+)/.exec(newIdentity()) ?? [];
+	const text = `BACKUP_AGE_RECIPIENTS=${key.replace('RECIPIENT', recipient)}\n`;
+	writeFileSync(file, text);
+	const { exitCode, stderr, stdout } = await encrypt();
+	expect([exitCode, stdout, stderr]).toEqual([1, '', expect.stringContaining(told)]);
+	expect(stderr).not.toContain('AGE-SECRET-KEY-1Q');
+	expect(readFileSync(file, 'utf8')).toBe(text);
+	expect(readdirSync(folder)).toEqual(['.env']);
+});
+
+interface Result {
+	exitCode: number | string | null | undefined;
+	stdout: string;
+	stderr: string;
+}
+
+function encrypt(...args: string[]): Promise<Result> {
+	const env = { XDG_CONFIG_HOME: config, npm_package_name: 'my/app' };
+	return new Promise((resolve) => {
+		execFile(
+			process.execPath,
+			[SETUP, '--encrypt', ...args],
+			{ cwd: folder, env },
+			(error, stdout, stderr) => resolve({ exitCode: error ? error.code : 0, stdout, stderr }),
+		);
+	});
+}
+
+function values(): Record<string, string> {
+	return parseEnv(readFileSync(file, 'utf8'));
+}
+
+function mode(path: string): number {
+	return statSync(path).mode & 0o777;
+}
+
+/** What Debian's age-keygen takes for the public key of the identity. */
+function publicKey(): string {
+	return execFileSync('age-keygen', ['-y', identity], { encoding: 'utf8' }).trim();
+}
+
+/** An identity that Debian's age-keygen has made. */
+function newIdentity(): string {
+	return execFileSync('age-keygen', { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+}

@@ -1,0 +1,177 @@
+import { env } from 'cloudflare:workers';
+import { reset } from 'cloudflare:test';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Environment } from '$lib/server/config';
+import {
+	type BackupSummary,
+	type ListedBackup,
+	type Manifest,
+	manifestKey,
+	parseManifest,
+	printManifest,
+	summarize,
+} from '$lib/server/backup/manifest';
+import type { Proof } from '$lib/server/backup/proof';
+import { deriveKey, signManifest } from '$lib/server/backup/signature';
+import { decoded } from '$lib/server/backup/storage/codec';
+import { ENCODINGS, identity } from '../../../../tests/encodings.ts';
+import { API, authorized, call, expectError, makeBackup, SECRET } from '../../../../tests/calls.ts';
+import { bytesOf, sourceOf } from '../../../../tests/memory.ts';
+import { GET as getFile, POST as postFile } from './[filename]/+server';
+import { GET, POST } from './+server';
+
+// Compression, encryption and signatures, as the app's settings ask for them.
+
+beforeEach(async () => {
+	await reset();
+	await env.DB.batch(
+		['CREATE TABLE t (x)', `INSERT INTO t VALUES ('secret'), (2)`].map((sql) =>
+			env.DB.prepare(sql),
+		),
+	);
+});
+
+const encrypting = { BACKUP_AGE_RECIPIENTS: ENCODINGS.age.recipients.join(' ') };
+
+const urlOf = (file: string) => `${API}/${encodeURIComponent(file)}`;
+
+/** A file as GET answers with it. */
+async function fetched(file: string): Promise<Uint8Array> {
+	const response = await call(getFile, await authorized({}, urlOf(file)));
+	expect(response.status).toBe(200);
+	expect(response.headers.get('Content-Encoding')).toBeNull();
+	return new Uint8Array(await response.arrayBuffer());
+}
+
+async function prove(
+	file: string,
+	action: 'verify' | 'drill',
+	changes: Partial<Environment> = {},
+): Promise<Response> {
+	const headers = { 'Content-Type': 'application/json' };
+	const init = { method: 'POST', headers, body: JSON.stringify({ action }) };
+	return call(postFile, await authorized(init, urlOf(file)), changes);
+}
+
+async function listed(): Promise<ListedBackup[]> {
+	const answer = await (await call(GET, await authorized())).json();
+	return (answer as { backups: ListedBackup[] }).backups;
+}
+
+async function manifestOf({ name }: BackupSummary): Promise<Manifest> {
+	return parseManifest(new TextDecoder().decode(await fetched(manifestKey(name))));
+}
+
+describe.for([
+	['without settings', {}, '.sql.gz', ['gzip']],
+	['with BACKUP_COMPRESSION=off', { BACKUP_COMPRESSION: 'off' }, '.sql', []],
+	['with recipients', encrypting, '.sql.gz.age', ['gzip', 'age']],
+	[
+		'with recipients and BACKUP_COMPRESSION=off',
+		{ ...encrypting, BACKUP_COMPRESSION: 'off' },
+		'.sql.age',
+		['age'],
+	],
+] as const)('a backup made %s', ([, changes, suffix, encodings]) => {
+	test(`is a file ${suffix}, from which its SQL comes back`, async () => {
+		const backup = await makeBackup(changes);
+		expect(backup.files).toEqual([`${backup.name}${suffix}`]);
+		const manifest = await manifestOf(backup);
+		expect(manifest.volumes).toMatchObject([{ encodings }]);
+		const encrypted = suffix.endsWith('.age');
+		const { recipients } = ENCODINGS.age;
+		expect(manifest.encryption).toEqual(encrypted ? { recipients } : null);
+
+		const stored = await fetched(backup.files[0] ?? '');
+		expect(stored.length).toBe(backup.bytes);
+		const open = () => decoded(sourceOf(stored).open(), [...encodings], [identity]);
+		const sql = new TextDecoder().decode(await bytesOf({ open }));
+		expect([sql.length, sql]).toEqual([backup.sqlBytes, expect.stringContaining(`'secret'`)]);
+	});
+
+	test('is signed, and verified as far as the app can read it', async () => {
+		const backup = await makeBackup(changes);
+		expect((await manifestOf(backup)).mac).toMatch(/^[0-9a-f]{64}$/);
+		const response = await prove(backup.files[0] ?? '', 'verify', changes);
+		expect(response.status).toBe(200);
+		const { proof } = (await response.json()) as { proof: Proof };
+		const scope = suffix.endsWith('.age') ? 'stored' : 'contents';
+		expect(proof).toMatchObject({ proven: true, scope });
+		const at = proof.finishedAt;
+		expect(await listed()).toMatchObject([{ verified: { at, proven: true, scope } }]);
+	});
+});
+
+test('an encrypted backup is not drilled here, also when the setting has gone since', async () => {
+	const { files } = await makeBackup(encrypting);
+	for (const changes of [encrypting, {}]) {
+		const response = await prove(files[0] ?? '', 'drill', changes);
+		const text = await expectError(response, 409, 'backup_encrypted');
+		expect(text).toContain('npm run drill');
+	}
+	expect(await listed()).toMatchObject([{ drilled: null }]);
+});
+
+test.for([
+	['BACKUP_COMPRESSION', 'zstd', 'backup_compression_invalid'],
+	['BACKUP_AGE_RECIPIENTS', 'age1nobody', 'backup_age_recipients_invalid'],
+	['BACKUP_MAC_KEY', 'short', 'backup_mac_key_too_short'],
+] as const)('%s=%s stores nothing, and backups that are there are still listed', async (bad) => {
+	const [name, value, code] = bad;
+	const { files } = await makeBackup();
+	const before = (await env.MY_BUCKET.list()).objects.length;
+	const post = call(POST, await authorized({ method: 'POST' }), { [name]: value });
+	await expectError(await post, 500, code);
+	expect((await env.MY_BUCKET.list()).objects).toHaveLength(before);
+	expect(await listed()).toHaveLength(1);
+	expect((await fetched(files[0] ?? '')).length).toBeGreaterThan(0);
+});
+
+describe('a backup that somebody without the secret has put into the bucket', () => {
+	const unsigned = (manifest: Manifest): Manifest => {
+		const bare = { ...manifest };
+		delete bare.mac;
+		return bare;
+	};
+	const forgers: Record<string, [(manifest: Manifest) => Manifest, string]> = {
+		'with no MAC': [unsigned, 'manifest_unsigned'],
+		'with the MAC of another secret': [
+			(manifest) => signManifest(unsigned(manifest), deriveKey(new Uint8Array(20))),
+			'manifest_forged',
+		],
+		'with the MAC of the backup that it replaces': [
+			(manifest) => ({ ...manifest, finishedAt: manifest.startedAt }),
+			'manifest_forged',
+		],
+	};
+
+	/** Overwrites the manifest, with a summary for the list as the app writes it. */
+	async function plant(manifest: Manifest): Promise<void> {
+		await env.MY_BUCKET.put(manifestKey(manifest.name), printManifest(manifest), {
+			customMetadata: { summary: JSON.stringify(summarize(manifest)) },
+		});
+	}
+
+	test.for(Object.entries(forgers))('%s is refused, and no proof is made', async (forger) => {
+		const [, [forge, code]] = forger;
+		const backup = await makeBackup();
+		await plant(forge(await manifestOf(backup)));
+		for (const action of ['verify', 'drill'] as const) {
+			const response = await prove(backup.files[0] ?? '', action);
+			const text = await expectError(response, 422, code);
+			expect(text).toContain('--unsigned');
+		}
+		// A list reads no manifest: it shows the backup, as nothing that was proven.
+		expect(await listed()).toMatchObject([{ name: backup.name, verified: null, drilled: null }]);
+		// And whoever wants to look at it gets it.
+		expect(await fetched(backup.files[0] ?? '')).toHaveLength(backup.bytes);
+	});
+});
+
+test('a backup from before a change of secrets passes while the previous one is set', async () => {
+	const { files } = await makeBackup();
+	const changed = { BACKUP_MAC_KEY: 'x'.repeat(32) };
+	const verify = (changes: Partial<Environment>) => prove(files[0] ?? '', 'verify', changes);
+	await expectError(await verify(changed), 422, 'manifest_forged');
+	expect((await verify({ ...changed, TOTP_SECRET_PREVIOUS: SECRET })).status).toBe(200);
+});

@@ -1,0 +1,130 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { BackupApi } from '../src/cli/api.ts';
+import { openDatabase } from '../src/cli/demo/database.ts';
+import { migrate, type Server, startServer } from '../src/cli/server.ts';
+import { clock, runBackup, SECRET } from './backup-run.ts';
+import { cells } from './runner.ts';
+import { type Answer, listen } from './stand-in.ts';
+
+// The built app with the budget of the free plan, and more tables than that has queries for one call.
+
+const TABLES = 80;
+const TICKET = /"resume":"([^"]+)"/;
+
+let persistTo: string;
+let server: Server;
+let api: BackupApi;
+/** Backups before the test. */
+let before: string[];
+
+beforeAll(async () => {
+	persistTo = await mkdtemp(join(tmpdir(), 'lifeboat-free-'));
+	await migrate(persistTo);
+	await fill();
+	server = await startServer({ persistTo, vars: { TOTP_SECRET: SECRET, BACKUP_PLAN: 'free' } });
+	api = new BackupApi(server.url, SECRET, new AbortController().signal);
+});
+afterAll(async () => {
+	await server?.stop();
+	await rm(persistTo, { recursive: true });
+});
+beforeEach(async () => void (before = await names()));
+
+test('the workflow makes one backup in several steps, each with a volume', async () => {
+	const run = await runBackup(server.url);
+	expect(run.errors).toEqual([]);
+	const made = await newBackup();
+	expect(made.tables).toBeGreaterThan(TABLES);
+	expect(made.rows).toBeGreaterThanOrEqual(TABLES);
+	expect(made.files.length).toBeGreaterThan(2);
+	expect(cells(run.summary)).toMatchObject({
+		Name: `\`${made.name}\``,
+		Steps: String(made.files.length),
+	});
+});
+
+test('answers that are lost cost no step and leave no second backup', async () => {
+	const whole = await api.create();
+	before = await names();
+	let calls = 0;
+	await using proxy = await listen(async (request, response, body) => {
+		const answer = await forward(request, body);
+		if (++calls % 2 === 0) response.destroy();
+		else response.writeHead(answer.status, headersOf(answer)).end(await answer.text());
+	});
+	const run = await runBackup(proxy.url, {}, clock({ 1000: 1 }));
+	expect(run.errors).toEqual([]);
+	expect(run.output).toContain('The step failed (app_unreachable).');
+	const made = await newBackup();
+	expect(made.files).toHaveLength(whole.files.length);
+	expect(made).toMatchObject({ tables: whole.tables, rows: whole.rows, sqlBytes: whole.sqlBytes });
+});
+
+test('a call doubled on its way harms nothing', async () => {
+	await using proxy = await listen(async (request, response, body) => {
+		const isStep = body.includes('"resume"');
+		const twins = [forward(request, body), ...(isStep ? [forward(request, body)] : [])];
+		const [answer] = await Promise.all(twins);
+		response.writeHead(answer?.status ?? 502, answer && headersOf(answer));
+		response.end(await answer?.text());
+	});
+	const run = await runBackup(proxy.url, {}, clock({ 1000: 1, 4000: 1000 }));
+	expect(run.errors).toEqual([]);
+	expect((await newBackup()).tables).toBeGreaterThan(TABLES);
+});
+
+test('a ticket that has done its work is refused, and the backup goes on', async () => {
+	const used: string[] = [];
+	let refused = '';
+	await using proxy = await listen(async (request, response, body) => {
+		const answer = await forward(request, body);
+		const said = await answer.text();
+		used.push(...(TICKET.exec(said)?.slice(1) ?? []));
+		if (used.length === 3 && refused === '') {
+			const old = JSON.stringify({ action: 'resume', ticket: used[0] });
+			refused = await (await forward(request, old)).text();
+		}
+		response.writeHead(answer.status, headersOf(answer)).end(said);
+	});
+	const run = await runBackup(proxy.url);
+	expect(refused).toContain('"code":"ticket_spent"');
+	expect(run.errors).toEqual([]);
+	await newBackup();
+});
+
+async function fill(): Promise<void> {
+	await using opened = await openDatabase(persistTo);
+	const { database } = opened;
+	for (let table = 1; table <= TABLES; table++) {
+		await database.exec(`CREATE TABLE t${table} (id INTEGER PRIMARY KEY, value TEXT)`);
+		await database.exec(`INSERT INTO t${table} (value) VALUES ('row of ${table}')`);
+	}
+}
+
+/** The same call to the app. */
+function forward({ headers }: Parameters<Answer>[0], body: string): Promise<Response> {
+	const { authorization = '', accept = '' } = headers;
+	return fetch(`${server.url}/api/backup`, {
+		method: 'POST',
+		headers: { Authorization: authorization, Accept: accept, 'Content-Type': 'application/json' },
+		body,
+	});
+}
+
+function headersOf({ headers }: Response): Record<string, string> {
+	return { 'Content-Type': headers.get('Content-Type') ?? '' };
+}
+
+async function names(): Promise<string[]> {
+	return (await api.list()).map(({ name }) => name);
+}
+
+/** The one backup that has come. */
+async function newBackup() {
+	const added = (await api.list()).filter(({ name }) => !before.includes(name));
+	expect(added).toHaveLength(1);
+	return added[0] as (typeof added)[number];
+}

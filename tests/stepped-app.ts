@@ -1,0 +1,91 @@
+import { type Answer, cut, json, line, lines } from './stand-in.ts';
+
+/** The summary of the backup that every stand-in makes. */
+export const SUMMARY = {
+	name: 'full_backup_2026-11-22T21:52:00.000Z',
+	startedAt: '2026-11-22T21:52:00.000Z',
+	finishedAt: '2026-11-22T21:53:02.340Z',
+	consistency: 'fenced',
+	tables: 12,
+	rows: 1_234_567,
+	bytes: 98_765_432,
+	warnings: 0,
+};
+
+/** A line of progress. */
+export const ROWS = { event: 'rows', table: 'users', rows: 500, bytes: 60_000 };
+
+/** The last line of a backup in one call. */
+export const DONE = { event: 'done', success: true, backup: SUMMARY };
+
+/** What becomes of a call instead of the usual; `after` once its step is done. */
+export interface Fault {
+	after?: boolean;
+	answer: Answer;
+}
+
+/** The connection breaks after a line of progress. */
+export const BROKEN: Fault = { answer: cut(line(ROWS)) };
+/** The connection breaks, but the step is done. */
+export const LOST: Fault = { after: true, answer: cut(line(ROWS)) };
+
+/** A stand-in for an app that makes a backup in so many steps, and keeps to the rules of tickets. */
+export class SteppedApp {
+	/** The steps that were done, each once. */
+	readonly done: number[] = [];
+	readonly #steps: number;
+	readonly #faults: Record<number, Fault>;
+	#calls = 0;
+
+	/** The faults by the number of the call, from 1. */
+	constructor(steps: number, faults: Record<number, Fault> = {}) {
+		this.#steps = steps;
+		this.#faults = faults;
+	}
+
+	/** The ticket that begins a step. */
+	static ticket(step: number): string {
+		return `eyJ-step_${step}.QUJD`;
+	}
+
+	readonly answer: Answer = (request, response, body) => {
+		const fault = this.#faults[++this.#calls];
+		if (fault && !fault.after) return fault.answer(request, response, body);
+		const usual = this.#take(body);
+		(fault?.answer ?? usual)(request, response, body);
+	};
+
+	/** Does a step, or gives the answer of the last one once more. */
+	#take(body: string): Answer {
+		const { action, ticket } = JSON.parse(body);
+		const step = this.done.length + 1;
+		if (action === 'backup' && step === 1) this.done.push(step);
+		else if (ticket === SteppedApp.ticket(step) && step <= this.#steps) this.done.push(step);
+		else if (ticket !== SteppedApp.ticket(step - 1)) return json(409, refusal('ticket_spent'));
+		return this.#result(this.done.length);
+	}
+
+	/** As the app answers: in lines where the caller accepts them. */
+	#result(step: number): Answer {
+		const last = step === this.#steps;
+		const result = last ? { success: true, backup: SUMMARY } : { success: true, ...onward(step) };
+		return (request, response) => {
+			const answer = request.headers.accept?.includes('application/x-ndjson')
+				? lines(200, ROWS, { event: 'done', ...result })
+				: json(last ? 201 : 202, result);
+			answer(request, response);
+		};
+	}
+}
+
+/** What an answer says after this step: the ticket for the next, and how far the backup is. */
+export function onward(step: number, sqlBytes = step * 16_000_000) {
+	const { name } = SUMMARY;
+	const progress = { name, step, tables: step, rows: step * 10_000, sqlBytes };
+	return { resume: SteppedApp.ticket(step + 1), progress };
+}
+
+/** An error as the app answers it. */
+export function refusal(code: string) {
+	return { error: 'It does not go on.', code, hint: 'Begin a new backup.' };
+}

@@ -1,0 +1,320 @@
+import { spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, expect, test } from 'vitest';
+import { BackupApi } from '../src/cli/api.ts';
+import { makeBackup } from '../src/cli/steps.js';
+import { TOTP } from '../src/lib/totp.js';
+import { clock, context, masked, runBackup, SECRET } from './backup-run.ts';
+import { projectFolder, removeFolder } from './operator.ts';
+import { cells, job, readWorkflow, type Run, runJob, runnerPath } from './runner.ts';
+import { type Answer, json, lines, listen, page, type Request } from './stand-in.ts';
+import {
+	BROKEN,
+	type Fault,
+	LOST,
+	onward,
+	refusal,
+	ROWS,
+	SteppedApp,
+	SUMMARY,
+} from './stepped-app.ts';
+
+const FIRST = { action: 'backup' };
+const ticketFor = (step: number) => ({ action: 'resume', ticket: SteppedApp.ticket(step) });
+const bodies = (requests: Request[]) => requests.map(({ body }) => JSON.parse(body) as unknown);
+const errorLine = (code: string) => lines(200, ROWS, { event: 'error', ...refusal(code) });
+
+/** The pauses between the tries of one step, in seconds. */
+const PAUSES = [1, 4, 15, 40, 90, 180];
+const noPauses = clock(Object.fromEntries(PAUSES.map((seconds) => [seconds * 1000, 1])));
+
+/** Runs the workflow's backup against a stand-in. */
+async function runAgainst(
+	answer: Answer,
+	env: Record<string, string> = {},
+): Promise<{ run: Run; requests: Request[] }> {
+	const requests: Request[] = [];
+	await using app = await listen(answer, requests);
+	return { run: await runBackup(app.url, {}, env), requests };
+}
+
+describe('a backup in steps', () => {
+	test('follows the tickets to its end, and counts them in the summary', async () => {
+		const app = new SteppedApp(3);
+		const { run, requests } = await runAgainst(app.answer);
+		expect(run.exitCode).toBe(0);
+		expect(app.done).toEqual([1, 2, 3]);
+		expect(bodies(requests)).toEqual([FIRST, ticketFor(2), ticketFor(3)]);
+		expect(cells(run.summary)).toMatchObject({ Name: `\`${SUMMARY.name}\``, Steps: '3' });
+		expect(run.commands.at(-1)).toBe(`::notice title=Backup made::${SUMMARY.name}`);
+	});
+
+	test('sends a fresh code with each call, and has it and the ticket hidden', async () => {
+		const { run, requests } = await runAgainst(new SteppedApp(3).answer);
+		const codes = requests.map(
+			({ headers }) => headers.authorization?.replace('Bearer ', '') ?? '',
+		);
+		for (const code of codes) expect(await new TOTP(SECRET).verify(code, Date.now())).toBe(true);
+		expect(new Set(masked(run))).toEqual(
+			new Set([...codes, SteppedApp.ticket(2), SteppedApp.ticket(3)]),
+		);
+	});
+
+	test('hides them before anybody can print them', async () => {
+		const app = new SteppedApp(3, {
+			2: {
+				answer: (request, response, body) => {
+					const error = `What was that? ${request.headers.authorization} ${body}`;
+					json(400, { ...refusal('odd'), error })(request, response);
+				},
+			},
+		});
+		await using server = await listen(app.answer);
+		const backup = job(await readWorkflow('backup.yml'), 'backup');
+		const run = await runJob(backup, context(server.url)); // runBackup would find what is hidden
+		const [printed = ''] = run.commands.filter((command) => command.startsWith('::error'));
+		expect(printed).toContain(SteppedApp.ticket(2));
+		for (const secret of [SteppedApp.ticket(2), ...masked(run)]) {
+			const at = run.output.indexOf(`::add-mask::${secret}\n`);
+			expect(at).toBeGreaterThanOrEqual(0);
+			expect(at).toBeLessThan(run.output.indexOf(printed));
+		}
+	});
+
+	const running = json(409, refusal('backup_running'), { 'Retry-After': '4' });
+
+	test.for<[string, Record<number, Fault>, string]>([
+		['a connection that breaks', { 2: BROKEN }, '(answer_broken_off). Again in 1 s.'],
+		['an answer lost behind its step', { 2: LOST }, '(answer_broken_off). Again in 1 s.'],
+		['the last answer lost', { 3: LOST }, '(answer_broken_off). Again in 1 s.'],
+		['two failures of a step', { 2: BROKEN, 3: LOST }, 'Again in 4 s.'],
+		['a failure of each step', { 2: BROKEN, 4: BROKEN }, 'Again in 1 s.'],
+		['a step that still runs', { 2: { answer: running } }, '(backup_running). Again in 4 s.'],
+		['a call doubled on its way', { 2: { after: true, answer: running } }, 'Again in 4 s.'],
+		['a page of a proxy', { 2: { answer: page(502, '<h1>Bad gateway</h1>') } }, '_unknown). Again'],
+		['a limit of calls', { 2: { answer: page(429, 'Too many') } }, '_unknown). Again'],
+		['a call that is hung up', { 2: { answer: (request) => request.socket.destroy() } }, '_unrea'],
+		['a bucket that refuses', { 2: { answer: errorLine('storage_error') } }, '(storage_error).'],
+		['a database that is away', { 2: { answer: errorLine('database_unavailable') } }, '_unavail'],
+	])('survives %s', async ([, faults, told]) => {
+		const app = new SteppedApp(3, faults);
+		const { run } = await runAgainst(app.answer, noPauses);
+		expect(run.errors).toEqual([]);
+		expect(run.exitCode).toBe(0);
+		expect(app.done).toEqual([1, 2, 3]); // each once
+		expect(run.output).toContain(told);
+		expect(cells(run.summary)).toMatchObject({ Steps: '3' });
+	});
+
+	test.for(['ticket_spent', 'ticket_expired', 'ticket_invalid', 'snapshot_unstable'])(
+		'ends with %s, which no further call would mend',
+		async (code) => {
+			const app = new SteppedApp(3, { 2: { answer: json(409, refusal(code)) } });
+			const { run, requests } = await runAgainst(app.answer);
+			expect(run.exitCode).not.toBe(0);
+			expect(run.errors).toEqual([`It does not go on. (${code}) Begin a new backup.`]);
+			expect(requests).toHaveLength(2);
+			expect(run.summary).toBe('');
+		},
+	);
+
+	test('gives a step up that keeps failing, with what was wrong', async () => {
+		const faults = Array.from({ length: 20 }, (_, call) => [call + 2, BROKEN] as const);
+		const app = new SteppedApp(3, Object.fromEntries(faults));
+		const { run, requests } = await runAgainst(app.answer, noPauses);
+		expect(run.exitCode).not.toBe(0);
+		expect(run.errors).toEqual([expect.stringMatching(/^The answer broke off: .*list of backups/)]);
+		const pauses = [...run.output.matchAll(/Again in (\d+) s/g)].map(([, number]) =>
+			Number(number),
+		);
+		expect(pauses).toEqual(PAUSES);
+		expect(bodies(requests)).toEqual([FIRST, ...PAUSES.map(() => ticketFor(2)), ticketFor(2)]);
+	});
+
+	test('waits as long as the app says, up to the five minutes of a lock', async () => {
+		const busy = json(409, refusal('backup_running'), { 'Retry-After': '3600' });
+		const app = new SteppedApp(2, { 2: { answer: busy } });
+		const { run } = await runAgainst(app.answer, clock({ [300_000]: 1 }));
+		expect(run.exitCode).toBe(0);
+		expect(run.output).toContain('(backup_running). Again in 300 s.');
+	});
+});
+
+describe('a backup that would never end', () => {
+	/** Answers 202 to every call. */
+	function endless(next: (call: number) => object): Answer {
+		let calls = 0;
+		return (_, response) => {
+			const object = { event: 'done', success: true, ...next(++calls) };
+			setTimeout(() => lines(200, object)(_, response), 20);
+		};
+	}
+
+	test('ends where nothing goes on', async () => {
+		const { run, requests } = await runAgainst(endless(() => onward(1)));
+		expect(run.exitCode).not.toBe(0);
+		expect(run.errors).toEqual([expect.stringContaining('(steps_without_progress)')]);
+		expect(requests).toHaveLength(2);
+	});
+
+	test('may lose bytes when its dump starts over', async () => {
+		const answers = [onward(1, 500), onward(2, 900), onward(3, 100), { backup: SUMMARY }];
+		const { run } = await runAgainst(endless((call) => answers[call - 1] ?? {}));
+		expect(run.exitCode).toBe(0);
+	});
+
+	test('ends after 55 minutes, also in a pause', async () => {
+		const hour = clock({ [55 * 60_000]: 3000 });
+		const { run } = await runAgainst(endless(onward), hour);
+		expect(run.exitCode).not.toBe(0);
+		expect(run.errors).toEqual([expect.stringMatching(/^The backup was not .* 55 minutes/)]);
+
+		const busy = json(409, refusal('backup_running'), { 'Retry-After': '300' });
+		const paused = await runAgainst(new SteppedApp(2, { 2: { answer: busy } }).answer, hour);
+		expect(paused.run.errors).toEqual(run.errors);
+		expect(paused.run.output).toContain('Again in 300 s.');
+	});
+
+	test('ends after 10,000 steps', async () => {
+		let steps = 0;
+		const call = async () => onward(++steps);
+		await expect(makeBackup(call, new AbortController().signal)).rejects.toMatchObject({
+			code: 'steps_too_many',
+		});
+		expect(steps).toBeLessThan(10_010);
+	});
+
+	test.for(['a\n::warning::b', 'a b', '', 7])('ends where the ticket is %j', async (resume) => {
+		const { run, requests } = await runAgainst(endless(() => ({ ...onward(1), resume })));
+		expect(run.exitCode).not.toBe(0);
+		expect(run.errors).toHaveLength(1);
+		expect(run.commands).toHaveLength(2); // the mask of the code, and the error
+		expect(requests).toHaveLength(1);
+	});
+});
+
+describe('the API of the commands', () => {
+	const api = (url: string, signal = new AbortController().signal) =>
+		new BackupApi(url, SECRET, signal);
+
+	test('makes a backup in steps, and survives a broken one', async () => {
+		const stand = new SteppedApp(3, { 2: LOST });
+		await using app = await listen(stand.answer);
+		expect(await api(app.url).create()).toEqual(SUMMARY);
+		expect(stand.done).toEqual([1, 2, 3]);
+	});
+
+	test('says what the app says', async () => {
+		await using app = await listen(json(409, refusal('backup_running')));
+		await expect(api(app.url).create()).rejects.toMatchObject({
+			name: 'LifeboatError',
+			code: 'backup_running',
+			status: 409,
+			hint: 'Begin a new backup.',
+		});
+	});
+
+	test('stops in a call', async () => {
+		const controller = new AbortController();
+		const stopped = new Error('Stopped.');
+		await using app = await listen(() => controller.abort(stopped)); // and never answers
+		await expect(api(app.url, controller.signal).create()).rejects.toBe(stopped);
+	});
+
+	test('stops in a pause', async () => {
+		const controller = new AbortController();
+		const stopped = new Error('Stopped.');
+		const stand = new SteppedApp(2, {
+			2: {
+				answer: (request, response) => {
+					json(409, refusal('backup_running'), { 'Retry-After': '300' })(request, response);
+					setTimeout(() => controller.abort(stopped), 200);
+				},
+			},
+		});
+		await using app = await listen(stand.answer);
+		await expect(api(app.url, controller.signal).create()).rejects.toBe(stopped);
+	});
+});
+
+describe('by hand', () => {
+	/** Runs a program and returns what it printed and how it ended. */
+	async function end(command: string, args: string[], env: NodeJS.ProcessEnv, cwd?: string) {
+		const child = spawn(command, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+		const [stdout, stderr, code] = await Promise.all([
+			text(child.stdout),
+			text(child.stderr),
+			new Promise((resolve) => child.once('close', resolve)),
+		]);
+		return { stdout, stderr, code };
+	}
+
+	/** The loop of the documentation, against this app. */
+	async function runLoop(url: string) {
+		const page = await readFile('docs/api.md', 'utf8');
+		const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, script = '']) => script);
+		const loops = blocks.filter((script) => script.includes('resume'));
+		expect(loops).toHaveLength(1);
+		const script = String(loops[0]).replace('https://APP', url);
+		expect(script).toContain(url);
+		return end('sh', ['-c', script], { PATH: runnerPath(), TOTP_SECRET: SECRET });
+	}
+
+	test('the loop with curl makes a backup in one call', async () => {
+		const stand = new SteppedApp(1);
+		await using app = await listen(stand.answer);
+		const { stdout, stderr, code } = await runLoop(app.url);
+		expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+		expect(JSON.parse(stdout)).toEqual({ success: true, backup: SUMMARY });
+	});
+
+	test('the loop with curl makes a backup in three steps', async () => {
+		const stand = new SteppedApp(3);
+		const requests: Request[] = [];
+		await using app = await listen(stand.answer, requests);
+		const { stdout, stderr, code } = await runLoop(app.url);
+		expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+		expect(bodies(requests)).toEqual([FIRST, ticketFor(2), ticketFor(3)]);
+		expect(stand.done).toEqual([1, 2, 3]);
+		const answers = stdout.trim().split('\n');
+		expect(answers).toHaveLength(3);
+		expect(JSON.parse(answers[2] ?? '')).toEqual({ success: true, backup: SUMMARY });
+	});
+
+	test('the loop with curl ends where a call fails, and shows the error', async () => {
+		const refused = { answer: json(403, refusal('ticket_expired')) };
+		await using app = await listen(new SteppedApp(3, { 2: refused }).answer);
+		const { stderr, code } = await runLoop(app.url);
+		expect(code).toBe(1);
+		expect(stderr).toContain('"code":"ticket_expired"');
+	});
+
+	test('npm run backup takes its settings from .env', async () => {
+		const folder = projectFolder();
+		try {
+			await using app = await listen(new SteppedApp(3).answer);
+			await writeFile(join(folder, '.env'), `TOTP_SECRET="${SECRET}"\nBACKUP_URL=${app.url}\n`);
+			const { PATH, HOME } = process.env;
+			const run = await end('npm', ['run', '--silent', 'backup'], { PATH, HOME }, folder);
+			expect(run).toMatchObject({ code: 0, stderr: '' });
+			// Words, as there is no workflow to read commands, nor to hide anything.
+			expect(run.stdout).toBe(
+				`users: 500 rows, 60.0 kB (60,000 bytes) of SQL\nBackup made: ${SUMMARY.name}\n`,
+			);
+		} finally {
+			removeFolder(folder);
+		}
+	});
+
+	test.for([{}, { BACKUP_URL: 'http://app.example.com' }])(
+		'without a good address nothing is called: %j',
+		async (settings) => {
+			const env = { PATH: runnerPath(), TOTP_SECRET: SECRET, ...settings };
+			const { stdout, stderr, code } = await end('node', ['src/cli/backup.js'], env);
+			expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+			expect(stderr).toMatch(/^Backup failed: BACKUP_URL is no https origin/);
+		},
+	);
+});
