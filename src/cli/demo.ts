@@ -76,15 +76,15 @@ async function demonstrate(options: { keepRunning: boolean; signal: AbortSignal 
 		await prepare(steps, signal);
 		server = await start(steps);
 		const secret = readEnvFile()['TOTP_SECRET'] ?? ''; // the one that the app has
-		const volume = await backUp(steps, new BackupApi(server.url, secret, signal), folder);
-		const file = await decode(steps, volume, folder);
+		const volumes = await backUp(steps, new BackupApi(server.url, secret, signal), folder);
+		const file = await decode(steps, volumes, folder);
 		const { differences } = await restore(steps, file, join(folder, 'state'), signal);
 		console.log(`\n${steps}\n`);
 		if (differences.length > 0) {
 			console.error(`The copy differs:\n${differences.join('\n')}`);
 			process.exitCode = 1;
 		} else if (keepRunning) {
-			await leaveRunning(server, volume, signal);
+			await leaveRunning(server, volumes, signal);
 		}
 	} catch (error) {
 		if (server && !signal.aborted) console.error(`What the app printed:\n${server.output()}`);
@@ -135,8 +135,8 @@ async function start(steps: Steps): Promise<Server> {
 	);
 }
 
-/** Makes a backup and fetches its file, which is small enough to be one volume, into a folder. */
-async function backUp(steps: Steps, api: BackupApi, folder: string): Promise<Volume> {
+/** Makes a backup and fetches its volumes into a folder. */
+async function backUp(steps: Steps, api: BackupApi, folder: string): Promise<Volume[]> {
 	const { name } = await steps.take(
 		'back up',
 		'POST /api/backup, with a one-time code',
@@ -158,29 +158,34 @@ async function backUp(steps: Steps, api: BackupApi, folder: string): Promise<Vol
 		'GET /api/backup/FILE',
 		async () => {
 			const { manifest } = openManifest(await api.manifest(name), backupKeys(readEnvFile()));
-			const [volume] = manifest.volumes;
-			if (!volume) throw new Error('The manifest names no file.');
-			const sha256 = await api.download(volume.key, join(folder, volume.key));
-			if (sha256 !== volume.sha256) {
+			for (const volume of manifest.volumes) {
+				const sha256 = await api.download(volume.key, join(folder, volume.key));
+				if (sha256 === volume.sha256) continue;
 				throw new Error("The fetched file's SHA-256 is not the manifest's.");
 			}
-			return volume;
+			return manifest.volumes;
 		},
-		({ bytes }) => `${count(bytes)} bytes, SHA-256 as in the manifest`,
+		(volumes) => {
+			const bytes = volumes.reduce((sum, volume) => sum + volume.bytes, 0);
+			const files = volumes.length === 1 ? '' : ` in ${volumes.length} files`;
+			return `${count(bytes)} bytes${files}, SHA-256 as in the manifest`;
+		},
 	);
 }
 
-/** Writes a fetched file as SQL beside it, and returns its path. */
-async function decode(steps: Steps, { key, encodings }: Volume, folder: string): Promise<string> {
-	if (encodings.length === 0) return join(folder, key);
+/** Writes fetched volumes as one file of SQL beside them, and returns its path. */
+async function decode(steps: Steps, volumes: Volume[], folder: string): Promise<string> {
 	const file = join(folder, 'backup.sql');
+	const encodings = volumes[0]?.encodings ?? [];
 	await steps.take(
 		'decode',
-		encodings.toReversed().join(', '),
+		encodings.toReversed().join(', ') || 'as it is stored',
 		async () => {
-			const identities = identitiesFor(encodings, { unsigned: false });
-			const stored = createReadStream(join(folder, key));
-			await pipeline(decoded(stored, encodings, identities), createWriteStream(file));
+			for (const { key, encodings: own } of volumes) {
+				const identities = identitiesFor(own, { unsigned: false });
+				const stored = createReadStream(join(folder, key));
+				await pipeline(decoded(stored, own, identities), createWriteStream(file, { flags: 'a' }));
+			}
 		},
 		() => 'plain SQL',
 	);
@@ -244,10 +249,10 @@ async function isFree(port: number): Promise<boolean> {
 
 async function leaveRunning(
 	{ url, pid }: Server,
-	volume: Volume,
+	volumes: Volume[],
 	signal: AbortSignal,
 ): Promise<void> {
-	console.log(next(url, volume));
+	console.log(next(url, volumes));
 	while (!signal.aborted) {
 		if (!isRunning(pid)) throw new Error('The app has ended by itself.');
 		await sleep(500);
@@ -266,17 +271,20 @@ function count(number: number): string {
 	return number.toLocaleString('en');
 }
 
-function next(url: string, { key, encodings }: Volume): string {
+function next(url: string, volumes: Volume[]): string {
 	const curl = 'curl -H "Authorization: Bearer $(node genTotp.js)"';
-	const fetch = [
-		`${curl} ${url}/api/backup/${key}`,
-		...decoders(encodings, shellWord(readSetting('AGE_IDENTITY_FILE'))),
-	];
+	const fetch = volumes.map(({ key, encodings }, index) => {
+		const words = [
+			`${curl} ${url}/api/backup/${key}`,
+			...decoders(encodings, shellWord(readSetting('AGE_IDENTITY_FILE'))),
+		];
+		return `${words.join(' | ')} ${index === 0 ? '>' : '>>'} backup.sql`;
+	});
 	return `The app is running at ${url} until Ctrl-C. In another terminal, in this folder:
 
   ${curl} -X POST ${url}/api/backup
   ${curl} ${url}/api/backup
-  ${fetch.join(' | ')} > backup.sql
+  ${fetch.join('\n  ')}
 
 Signing in needs GITHUB_ID and GITHUB_SECRET in .env: see docs/deploy.md.
 `;
