@@ -2,87 +2,157 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
+import { killGroup } from '../src/cli/server.ts';
 
-// Processes and their memory, as Linux tells of them: proc(5).
+// Processes, their processor time and their memory, as Linux tells of them: proc(5).
 
 const SAMPLE_MS = 50;
+/** Ticks of a second in /proc, on every Linux (getconf CLK_TCK). */
+const TICKS = 100;
+
+/** What some work took. All processes of one program count together, each at its own peak. */
+export interface Usage {
+	seconds: number;
+	/** By program: `node`, `workerd`, … */
+	cpuSeconds: Record<string, number>;
+	/** Resident memory in millions of bytes, by program: of what ran already, and at most. */
+	restingMegabytes: Record<string, number>;
+	peakMegabytes: Record<string, number>;
+}
 
 interface Process {
 	pid: number;
-	name: string;
+	program: string;
 	parent: number;
 	group: number;
+	cpuSeconds: number;
 }
 
-/** What a command took, with all processes that it started. */
-export interface Usage {
-	seconds: number;
-	/** The most that each was seen to hold, of all processes of that name together, in MB. */
-	peakMemory: Record<string, number>;
+/**
+ * Runs a command to its end, with all processes that it starts. Throws with what it said when it
+ * fails.
+ */
+export async function measureCommand(
+	command: string,
+	args: string[],
+	cwd = process.cwd(),
+): Promise<Usage> {
+	let root = 0;
+	return await measure(
+		() => descendantsOf(root),
+		async () => {
+			const child = spawn(command, args, {
+				...{ cwd, detached: true }, // a process group of its own
+				stdio: ['ignore', 'ignore', 'pipe'],
+			});
+			const kill = () => killGroup(child);
+			process.prependOnceListener('exit', kill); // before its folder is removed
+			root = child.pid ?? 0;
+			const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+			process.off('exit', kill);
+			if (code !== 0) throw new Error(`${command} ended with ${code}: ${said.trim()}`);
+		},
+		SAMPLE_MS,
+	);
 }
 
-/** Runs a command to its end. Throws with what it printed when it fails. */
-export async function measure(command: string, args: string[]): Promise<Usage> {
-	const started = performance.now();
-	const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-	const peaks = new Map<number, { name: string; megabytes: number }>();
-	const sample = () => {
-		for (const { pid, name } of descendants(child.pid ?? 0)) {
+/** Measures some work that the workerd processes of a process group do, which run all the time. */
+export function measureWorkerd(group: number, work: () => Promise<void>): Promise<Usage> {
+	return measure(() => workerdsOf(group), work);
+}
+
+/**
+ * Measures what some processes do during the work. Those that end before it does are looked at now
+ * and then, which takes a little time itself.
+ */
+async function measure(
+	find: () => Process[],
+	work: () => Promise<void>,
+	intervalMs?: number,
+): Promise<Usage> {
+	const before = new Map(find().map((one) => [one.pid, one]));
+	const resting = [...before.values()].map(({ pid, program }) => {
+		resetPeak(pid);
+		return { program, value: memoryOf(pid, 'VmRSS') };
+	});
+	const seen = new Map<number, { program: string; cpuSeconds: number; megabytes: number }>();
+	const look = () => {
+		for (const { pid, program, cpuSeconds } of find()) {
 			const megabytes = memoryOf(pid, 'VmHWM');
-			if (megabytes > 0) peaks.set(pid, { name, megabytes });
+			const since = cpuSeconds - (before.get(pid)?.cpuSeconds ?? 0);
+			if (megabytes > 0) seen.set(pid, { program, cpuSeconds: since, megabytes });
 		}
 	};
-	const timer = setInterval(sample, SAMPLE_MS);
-	const [output, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
-	clearInterval(timer);
-	if (code !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${output}`);
-	const peakMemory: Record<string, number> = {};
-	for (const { name, megabytes } of peaks.values()) {
-		peakMemory[name] = (peakMemory[name] ?? 0) + megabytes;
-	}
-	return { seconds: (performance.now() - started) / 1000, peakMemory };
-}
-
-/** The workerd processes of a process group. */
-export function workerdsOf(group: number): number[] {
-	return processes()
-		.filter((process) => process.name === 'workerd' && process.group === group)
-		.map(({ pid }) => pid);
-}
-
-/** Sets the peak of the resident memory back to what it is now. */
-export function resetPeak(pid: number): void {
-	writeFileSync(`/proc/${pid}/clear_refs`, '5');
-}
-
-/** Resident memory of a process now or at its peak, in MB; 0 when it is gone. */
-export function memoryOf(pid: number, field: 'VmRSS' | 'VmHWM'): number {
+	const timer = intervalMs === undefined ? undefined : setInterval(look, intervalMs);
+	const started = performance.now();
 	try {
-		const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-		return Math.round(Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024);
-	} catch {
-		return 0;
+		await work();
+	} finally {
+		clearInterval(timer);
 	}
+	const seconds = (performance.now() - started) / 1000;
+	look();
+	const found = [...seen.values()];
+	return {
+		seconds,
+		cpuSeconds: sums(found.map(({ program, cpuSeconds }) => ({ program, value: cpuSeconds }))),
+		restingMegabytes: sums(resting),
+		peakMegabytes: sums(found.map(({ program, megabytes }) => ({ program, value: megabytes }))),
+	};
 }
 
-function descendants(root: number): Process[] {
+function sums(values: { program: string; value: number }[]): Record<string, number> {
+	const total: Record<string, number> = {};
+	for (const { program, value } of values) total[program] = (total[program] ?? 0) + value;
+	return total;
+}
+
+function workerdsOf(group: number): Process[] {
+	return processes().filter((one) => one.program === 'workerd' && one.group === group);
+}
+
+function descendantsOf(root: number): Process[] {
 	const all = processes();
 	const found = all.filter(({ pid }) => pid === root);
 	for (const { pid } of found) found.push(...all.filter(({ parent }) => parent === pid));
 	return found;
 }
 
+/** Sets the peak of the resident memory back to what it is now. */
+function resetPeak(pid: number): void {
+	writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+/** Resident memory of a process now or at its peak; 0 when it is gone. */
+function memoryOf(pid: number, field: 'VmRSS' | 'VmHWM'): number {
+	const status = readProcess(pid, 'status');
+	const kibibytes = Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1] ?? 0);
+	return (kibibytes * 1024) / 1e6;
+}
+
 function processes(): Process[] {
-	return readdirSync('/proc')
-		.filter((name) => /^\d+$/.test(name))
-		.flatMap((name) => {
-			try {
-				const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-				const [, command = '', parent, group] = /\((.*)\) \S (\d+) (\d+)/s.exec(stat) ?? [];
-				const program = command === 'workerd' || command === 'esbuild' ? command : 'node';
-				return [{ pid: Number(name), name: program, parent: Number(parent), group: Number(group) }];
-			} catch {
-				return []; // it has ended meanwhile
-			}
-		});
+	const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+	return pids.flatMap((name) => {
+		const pid = Number(name);
+		const [, command, rest] = /\((.*)\) \S (.*)/s.exec(readProcess(pid, 'stat')) ?? [];
+		if (command === undefined || rest === undefined) return [];
+		const fields = rest.split(' ').map(Number); // from the fourth on, the parent
+		const [parent = 0, group = 0] = fields;
+		const cpuSeconds = ((fields[10] ?? 0) + (fields[11] ?? 0)) / TICKS;
+		return [{ pid, program: programOf(command), parent, group, cpuSeconds }];
+	});
+}
+
+/** Node names its processes by their threads, or as a script asks it to. */
+function programOf(command: string): string {
+	return ['workerd', 'esbuild', 'sqlite3'].includes(command) ? command : 'node';
+}
+
+/** Empty when the process has ended. */
+function readProcess(pid: number, file: 'stat' | 'status'): string {
+	try {
+		return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+	} catch {
+		return '';
+	}
 }

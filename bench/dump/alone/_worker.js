@@ -1,0 +1,24 @@
+import { startBackup } from '../../../src/lib/server/backup/index.ts';
+import { backupEncoding, backupKeys } from '../../../src/lib/server/config.ts';
+import { countingBucket } from '../counting-bucket.js';
+
+/** The app's engine and settings, and a bucket that costs nothing. Answers with the manifest. */
+export default {
+	/**
+	 * @param {Request} request
+	 * @param {import('../../../src/lib/server/config.ts').Environment} env
+	 */
+	async fetch(request, env) {
+		const { DB: database } = env;
+		if (request.method !== 'POST' || !database) return new Response('ready');
+		const step = await startBackup({
+			database,
+			bucket: countingBucket(),
+			encoding: backupEncoding(env),
+			keys: backupKeys(env),
+			now: Date.now,
+			sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+		});
+		return Response.json(step);
+	},
+};

@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs';
+import type { Contender } from '../contenders.ts';
+import { measureCommand } from '../processes.ts';
+import type { RestoreJob } from '../jobs.ts';
+
+/** The command that `npm run restore` stands for; npm itself takes time, as npx does for wrangler. */
+export const lifeboat: Contender<RestoreJob> = {
+	name: 'Lifeboat, npm run restore',
+	group: 'restore',
+	run({ file, target }) {
+		const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+			scripts: { restore: string };
+		};
+		const [program = '', ...words] = scripts.restore.split(' ');
+		return measureCommand(program, [...words, file, '--to', `local:${target}`]);
+	},
+};
