@@ -6,8 +6,8 @@ import { backUp, change, engine, flipBit, keys } from '../../../../tests/backups
 import { ENCODINGS, key, otherKey } from '../../../../tests/encodings.ts';
 import { listBackups } from './index.ts';
 import { manifestKey } from './manifest.ts';
-import { parseProof, proofKey } from './proof.ts';
-import { drillBackup, verifyBackup } from './prove.ts';
+import { type OutsideProof, parseProof, proofKey } from './proof.ts';
+import { drillBackup, recordProof, verifyBackup } from './prove.ts';
 
 // What encryption and signatures change about proving a backup.
 
@@ -68,12 +68,19 @@ describe.for(Object.entries(ENCODINGS))('the manifest of a backup stored as %s',
 	const ours = { encoding, keys: [key] };
 	const rotated = engine({ keys: [otherKey, key] });
 
+	const outside: OutsideProof = {
+		...{ kind: 'drill', by: 'somebody', proven: true, scope: 'contents', differences: [] },
+		...{ startedAt: '2026-11-01T00:00:00.000Z', finishedAt: '2026-11-01T00:00:01.000Z' },
+		...{ tables: 0, rows: 0, bytes: 0 },
+	};
+
 	test('is refused where another secret has signed it, and no proof is made', async () => {
 		const name = await backUp({ encoding, keys: [otherKey] });
 		const before = await keys();
 		for (const prove of [
 			() => verifyBackup(engine(ours), manifestKey(name)),
 			() => drillBackup(engine(ours), env.DRILL_DB, manifestKey(name)),
+			() => recordProof(engine(ours), manifestKey(name), outside),
 		]) {
 			await expect(prove()).rejects.toMatchObject({ code: 'manifest_forged', status: 422 });
 		}

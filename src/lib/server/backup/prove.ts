@@ -72,14 +72,15 @@ export async function drillBackup(
 /**
  * Stores what somebody else has found, as a proof of the backup with such a file, and returns it.
  *
- * Throws LifeboatError: `backup_not_found` (404), `proof_from_future` (400), `proof_exists` (409).
+ * Throws LifeboatError: `backup_not_found` (404), `proof_from_future` (400), `proof_exists` (409),
+ * `manifest_unsigned` or `manifest_forged` (422).
  */
 export async function recordProof(
-	{ bucket, now }: Engine,
+	{ bucket, keys, now }: Engine,
 	fileName: string,
 	found: OutsideProof,
 ): Promise<Proof> {
-	const { manifest } = await readManifest(bucket, fileName);
+	const { manifest } = await readManifest(bucket, fileName, keys);
 	if (Date.parse(found.finishedAt) > now() + MAX_CLOCK_DRIFT_MS) throw proofFromFuture();
 	const proof = toProof(manifest.name, found);
 	await storeProof(bucket, proof);

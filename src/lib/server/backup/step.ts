@@ -88,7 +88,7 @@ async function beginAnew({ bucket, keys = [] }: Engine, lock: Lock, job: Job): P
 	return anew;
 }
 
-/** Writes one volume, and returns what the backup is then. */
+/** Writes one volume, unless there is nothing to write, and returns what the backup is then. */
 async function dumpStep(
 	{ database, bucket, sleep, now, budget = UNLIMITED }: Engine,
 	lock: Lock,
@@ -116,7 +116,7 @@ async function dumpStep(
 			await lock.renew();
 			chunk = await script.next();
 		}
-		const stored = await volume.finish();
+		const stored = volume.sqlBytes > 0 ? [await volume.finish()] : [];
 		const end = chunk.value;
 		const { queries, rowsRead } = reader.cost;
 		return {
@@ -127,8 +127,8 @@ async function dumpStep(
 				checkpoint:
 					'summary' in end ? null : { dump: end.checkpoint, fence: reader.fence, at: now() },
 				bookmark: job.bookmark ?? reader.bookmark,
-				volumes: [...volumes, stored],
-				nextVolume: Math.max(nextVolume, number + 1),
+				volumes: [...volumes, ...stored],
+				nextVolume: Math.max(nextVolume, number + stored.length),
 				cost: { queries: cost.queries + queries, rowsRead: cost.rowsRead + rowsRead },
 			},
 		};

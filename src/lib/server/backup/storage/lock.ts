@@ -181,7 +181,7 @@ function running(task: Task, milliseconds: number): LifeboatError {
 	return new LifeboatError(`Another ${task} is running.`, {
 		code: `${task}_running`,
 		status: 409,
-		hint: 'Wait for it to end, then try again. One that has died is taken over after five minutes.',
+		hint: 'Wait for it to end, then try again. One that has died holds its lock for at most 15 minutes more.',
 		retryable: true,
 		retryAfter: Math.ceil(milliseconds / 1000),
 	});
