@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createBackup } from '../../../../tests/backups.ts';
 import { failingDatabase, failingBucket, type Failures } from '../../../../tests/failing.ts';
 import { restoreIntoCopy } from '../../../../tests/restore.ts';
-import { describeFile, type Engine, listBackups, openFile } from './index.ts';
+import { describeFile, type Engine, listBackups, openFile, startBackup } from './index.ts';
 import { manifestKey, parseManifest } from './manifest.ts';
 import { LEASE_MS, LOCK_KEYS } from './storage/lock.ts';
 import { PART_BYTES } from './storage/volume.ts';
@@ -288,6 +288,37 @@ async function failAtEveryCall(
 }
 
 describe('failures', () => {
+	test('with files of the same name: an error, and they stay', async () => {
+		await small();
+		const frozen = clock + 1_000_000;
+		const key = `full_backup_${new Date(frozen).toISOString()}.sql`;
+		await env.MY_BUCKET.put(key, 'of somebody');
+		await expect(startBackup({ ...engine(), now: () => frozen })).rejects.toMatchObject({
+			code: 'backup_exists',
+		});
+		expect(await keys()).toEqual([key]);
+	});
+
+	test('to remove what a dead backup has left: the next one removes it', async () => {
+		await small();
+		const dead = 'full_backup_2026-01-01T00:00:00.000Z';
+		await env.MY_BUCKET.put(`${dead}.sql`, 'a part');
+		await env.MY_BUCKET.put(LOCK_KEYS.backup, JSON.stringify({ name: dead, until: 0 }));
+		const broken = new Proxy(env.MY_BUCKET, {
+			get(target, property) {
+				const value: unknown = Reflect.get(target, property);
+				if (property === 'delete') return () => Promise.reject(new Error('delete: 10001'));
+				return typeof value === 'function' ? value.bind(target) : value;
+			},
+		});
+		await expect(startBackup(engine({ bucket: broken }))).rejects.toMatchObject({
+			code: 'storage_error',
+		});
+		clock += LEASE_MS;
+		const { name } = await createBackup(engine());
+		expect(await keys()).toEqual([manifestKey(name), `${name}.sql`]);
+	});
+
 	test('of D1 at any call: an error, and nothing is left', async () => {
 		await small();
 		const calls = await failAtEveryCall((n) => {

@@ -56,6 +56,7 @@ export async function drillBackup(
 	const files = await openBackup(engine, fileName);
 	requireLegible(files);
 	const lock = await acquireLock(engine, 'drill', files.manifest.name);
+	lock.tidied(); // a restore removes by itself what a dead one has left in the database
 	try {
 		const database = whileHeld(lock, d1(drillDatabase));
 		return await prove(engine, files, 'drill', () =>

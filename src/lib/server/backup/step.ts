@@ -44,15 +44,17 @@ export async function takeStep(
 		lock.tidied();
 		if (job.step === 1) await requireUnused(bucket, job.name);
 		const { end, job: done } = await dumpUndisturbed(engine, lock, job, onProgress);
-		if ('summary' in end) return { manifest: await commit(engine, done, end.summary) };
-		return await layAside(engine, lock, done);
-	} catch (error) {
-		if (!(await leftForAnotherTry(engine, lock, job, error))) {
-			await tryRepeatedly(() => removeAbandoned(bucket, job.name));
-		}
-		throw error;
-	} finally {
+		if (!('summary' in end)) return await layAside(engine, lock, done);
+		const manifest = await commit(engine, done, end.summary);
 		await lock.release();
+		return { manifest };
+	} catch (error) {
+		if (await isForAnotherTry(engine, lock, job, error)) throw error;
+		const isOthers = error instanceof LifeboatError && error.code === 'backup_exists';
+		const cleanUp = () => removeAbandoned(bucket, job.name);
+		// A lock that is not given back ends by itself, and whoever takes it then tidies up.
+		if (isOthers || (await tryRepeatedly(cleanUp))) await lock.release();
+		throw error;
 	}
 }
 
@@ -168,7 +170,7 @@ export async function ticketFor(key: BackupKey, job: Job, until: number): Promis
  * Whether a failed step may be taken again with its ticket: the job is as it was before then. One
  * that another has taken over is that one's to end.
  */
-async function leftForAnotherTry(
+async function isForAnotherTry(
 	{ now }: Engine,
 	lock: Lock,
 	job: Job,

@@ -23,13 +23,18 @@ export function storageError(cause: unknown): LifeboatError {
 	});
 }
 
-/** Runs a clean-up that must not hide the failure before it: tried a few times, then logged. */
-export async function tryRepeatedly(cleanUp: () => Promise<void>): Promise<void> {
+/**
+ * Runs a clean-up that must not hide the failure before it: tried a few times, then logged. Tells
+ * whether it was done.
+ */
+export async function tryRepeatedly(cleanUp: () => Promise<void>): Promise<boolean> {
 	for (let attempt = 1; attempt <= CLEANUP_TRIES; attempt++) {
 		try {
-			return await cleanUp();
+			await cleanUp();
+			return true;
 		} catch (error) {
 			if (attempt === CLEANUP_TRIES) console.error('Left behind in the bucket:', error);
 		}
 	}
+	return false;
 }

@@ -59,7 +59,9 @@ export interface Lock {
 	 * before; then {@link release} leaves it alone. Throws `lock_lost` (409).
 	 */
 	handOver(until: number, state?: string): Promise<void>;
-	/** Gives the lock back. Never throws: it ends by itself. */
+	/**
+	 * Gives the lock back, unless it still names what was left behind. Never throws: it ends by itself.
+	 */
 	release(): Promise<void>;
 }
 
@@ -147,7 +149,7 @@ function hold(context: LockContext, task: Task, held: HeldLock): Lock {
 			handedOver = true;
 		},
 		async release() {
-			if (handedOver) return;
+			if (handedOver || content.abandoned.length > 0) return;
 			await tryRepeatedly(async () => {
 				const current = await bucket.head(LOCK_KEYS[task]);
 				if (current?.etag === etag) await bucket.delete(LOCK_KEYS[task]);
