@@ -108,7 +108,7 @@ export function* rowsOfSite(): Generator<Row> {
 
 function user(random: Random, id: string, now: number): Value[] {
 	const name = random.words(2);
-	const email = `${name.replaceAll(/[^a-z]/g, '')}${random.below(10_000)}@example.com`;
+	const email = `${name.replaceAll(/[^a-z]/g, '')}${id.slice(0, 4)}${random.below(2 ** 32)}@example.com`;
 	const image = `https://avatars.githubusercontent.com/u/${random.below(200_000_000)}?v=4`;
 	return [id, name, email, random.maybe(30, iso(now)), image];
 }
