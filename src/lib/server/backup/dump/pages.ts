@@ -21,7 +21,7 @@ import { type Reader, ResultTooLarge } from './reader.ts';
  */
 const PAGE_BYTES = 1_500_000;
 /** Rows of a table's first page, whose width is not known yet. */
-const FIRST_PAGE_ROWS = 64;
+const FIRST_PAGE_ROWS = 256;
 /** A page may hold this many times the rows of the page before. */
 const PAGE_GROWTH = 16;
 /** Rows of the largest page: D1 ends a query after 30 seconds (Platform > Limits). */
