@@ -1,18 +1,9 @@
 import type { Row } from '../database.ts';
 import { ROW_SEPARATOR } from '../digest.ts';
 import type { Table } from './catalog.ts';
-import { type Position, behind, keyColumns, keyOfRow, keySql, only } from './keys.ts';
-import {
-	hexLiteral,
-	isRewritten,
-	joinWithCommas,
-	literal,
-	octets,
-	quickLiteral,
-	quickText,
-	quoteName,
-	sum,
-} from './literals.ts';
+import { keyOfRow, only, type Position } from './keys.ts';
+import { hexLiteral, isRewritten, octets, quoteName } from './literals.ts';
+import { type Form, joinedPage, type PageRequest, separatePage, unpivoted } from './queries.ts';
 import { type Reader, ResultTooLarge } from './reader.ts';
 
 /**
@@ -27,11 +18,6 @@ const PAGE_GROWTH = 16;
 /** Rows of the largest page: D1 ends a query after 30 seconds (Platform > Limits). */
 const MAX_PAGE_ROWS = 20_000;
 
-/**
- * Bytes of text and blobs in a row up to which it is printed as one value: as literals they may
- * take twice that, and D1 allows 2,000,000.
- */
-const MAX_PRINTED_OCTETS = 900_000;
 /** Values of a long row up to this many bytes stay where they are, the others go in pieces. */
 const MAX_INLINE_OCTETS = 256;
 /** Bytes of a value in one piece: twice that in hexadecimal, within one statement. */
@@ -39,11 +25,6 @@ const PIECE_OCTETS = 40_000;
 /** Bytes of a value read at once, a whole number of pieces: twice that in hexadecimal. */
 const SLICE_OCTETS = 20 * PIECE_OCTETS;
 
-/**
- * Columns up to which each has an expression of its own, of about 800 bytes and twice that where a
- * page is read in two forms: D1 takes statements of up to 100,000 bytes (Platform > Limits).
- */
-const MAX_REPEATED_COLUMNS = 32;
 /** Rows of each table that the first batch of a small database reads. */
 const SMALL_TABLE_ROWS = 5_000;
 
@@ -79,24 +60,6 @@ export interface Page {
 	next: Position;
 	form: Form;
 }
-
-/** What a page is asked for. */
-interface PageRequest {
-	table: Table;
-	position: Position;
-	/** Rows at most. */
-	limit: number;
-	/** Bytes of a row's literals, above which it is a {@link LongRow}. */
-	maxRowBytes: number;
-	form: Form;
-}
-
-/**
- * How a page is printed. The quick form leaves it to the receiver to look for text that has to be in
- * hexadecimal, and is refused by D1 where a row is longer than one value may be; where it fails, the
- * exact form takes its place. A row's text is the same in both.
- */
-type Form = 'quick' | 'exact';
 
 /** Where reading a table goes on, and how its pages were read before. */
 export interface Place {
@@ -337,80 +300,4 @@ function assemble(
 function splitLiterals(row: string): string[] {
 	const inner = row.startsWith('(') ? row.slice(1, -1) : row;
 	return inner.match(/(?:'(?:[^']|'')*'|[^,'])+/g) ?? [];
-}
-
-/** One result row for the page: its rows joined, their lengths, and the keys of the long ones. */
-function joinedPage(request: PageRequest): string {
-	const { table, maxRowBytes } = request;
-	const fits = `octet_length(r)<=${maxRowBytes}`;
-	const last = table.key.kind === 'rowid' ? 'quote(max(k))' : 'NULL';
-	return (
-		`SELECT group_concat(iif(${fits},r,''),'${ROW_SEPARATOR}') AS text,` +
-		`group_concat(iif(${fits},octet_length(r),0)) AS lengths,` +
-		`group_concat(iif(${fits},NULL,${keySql(table.key)}),';') AS long,` +
-		`${last} AS last,total_changes() AS changes FROM(${printedRows(request)})`
-	);
-}
-
-/** One result row for each row of the page, readable and in hexadecimal. */
-function separatePage(request: PageRequest): string {
-	const { table, maxRowBytes } = request;
-	const unlessLong = (row: string) => `iif(octet_length(${row})<=${maxRowBytes},${row},NULL)`;
-	return (
-		`SELECT ${unlessLong('r')} AS plain,octet_length(r) AS bytes,${unlessLong('h')} AS hex,` +
-		`${keySql(table.key)} AS key,total_changes() AS changes ` +
-		`FROM(${printedRows(request, { hex: true })})`
-	);
-}
-
-/**
- * The rows of a page: their keys, `r` the row as `(literal,…)`, and `h` the same in hexadecimal. The
- * LIMIT without effect keeps SQLite from putting the expression of a row wherever the outer query
- * names it, and so from printing it several times (SQLite: Query Flattening, rule 8).
- */
-function printedRows({ table, position, limit, form }: PageRequest, { hex = false } = {}): string {
-	const rows = `${quoteName(table.name)} AS s ${behind(table.key, position, limit)}`;
-	if (table.columns.length > MAX_REPEATED_COLUMNS) {
-		const keys = keyColumns(table);
-		const forms = [`${unpivotedRow(table, literal)} AS r`];
-		if (hex) forms.push(`${unpivotedRow(table, hexLiteral)} AS h`);
-		return `SELECT ${[...keys, ...forms].join(',')} FROM ${rows}`;
-	}
-	const columns = table.columns.map((name, index) => `${quoteName(name)} AS c${index}`);
-	if (table.key.kind === 'rowid') columns.unshift(`s.${table.key.name} AS k`);
-	const forms = [`${form === 'quick' ? quickRow(table) : repeatedRow(table, literal)} AS r`];
-	if (hex) forms.push(`${repeatedRow(table, hexLiteral)} AS h`);
-	return `SELECT *,${forms.join(',')} FROM(SELECT ${columns.join(',')} FROM ${rows})LIMIT -1`;
-}
-
-function quickRow(table: Table): string {
-	const literals = table.columns.map((name, index) =>
-		table.textColumns.has(name) ? quickText(`c${index}`) : quickLiteral(`c${index}`),
-	);
-	if (table.rowid) literals.unshift('k');
-	return `'('||${joinWithCommas(literals)}||')'`;
-}
-
-/** A row, or NULL when it could be more than D1 gives as one value: an expression a column. */
-function repeatedRow(table: Table, print: (column: string) => string): string {
-	const columns = table.columns.map((_, index) => `c${index}`);
-	const literals = columns.map(print);
-	if (table.rowid) literals.unshift('quote(k)');
-	return `iif(${sum(columns.map(octets))}<=${MAX_PRINTED_OCTETS},'('||${joinWithCommas(literals)}||')',NULL)`;
-}
-
-/** The same for tables so wide that the expressions would be too long: one for all columns. */
-function unpivotedRow(table: Table, print: (column: string) => string): string {
-	const row = `'('||group_concat(${print('v')})||')'`;
-	return `(${unpivoted(table)} SELECT iif(sum(${octets('v')})<=${MAX_PRINTED_OCTETS},${row},NULL) FROM u)`;
-}
-
-/**
- * A row's values one below the other, as column `v` of `u`. The plus takes away the columns'
- * affinity: that of the first would turn the values of all others into its own kind.
- */
-function unpivoted(table: Table): string {
-	const values = table.columns.map(quoteName);
-	if (table.rowid) values.unshift(table.rowid);
-	return `WITH u(v) AS (VALUES ${values.map((value) => `(+${value})`).join(',')})`;
 }
