@@ -178,6 +178,18 @@ describe('a backup in steps', () => {
 		);
 	});
 
+	test('notices a table that was dropped and made anew, just the same', async () => {
+		await fill();
+		const ticket = await begin(4);
+		const { results } = await env.DB.prepare(
+			`SELECT sql FROM sqlite_schema WHERE tbl_name = 'texts' ORDER BY type DESC`,
+		).all<{ sql: string }>();
+		await run(env.DB, 'DROP TABLE texts', ...results.map(({ sql }) => sql));
+		const { snapshot, tables } = await finish(ticket);
+		expect(snapshot.attempts).toBe(2);
+		expect(tables.find(({ name }) => name === 'texts')?.rows).toBe(0);
+	});
+
 	test('is given up when the schema never rests, and leaves nothing', async () => {
 		await fill();
 		let step = await startBackup(inSteps());

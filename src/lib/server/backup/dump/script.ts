@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { RowDigest, type TableDigest } from '../digest.ts';
 import { type Catalog, readCatalog, SEQUENCE, type Table } from './catalog.ts';
-import { quoteName } from './literals.ts';
+import { quoteName, sum } from './literals.ts';
 import { definitions, endings, preamble, readFullTextOptions } from './definitions.ts';
 import { type Page, readFirstPages, readLongRow, readRows, START } from './pages.ts';
 import { type Reader, ResultTooLarge, SnapshotChanged } from './reader.ts';
@@ -11,6 +11,9 @@ import { maxRowBytes, type Scratch, Statements, writeLongRow } from './rows.ts';
 const SMALL_DATABASE_BYTES = 1_000_000;
 /** Tables up to which one batch reads them all: each is a statement of up to 100,000 bytes. */
 const SMALL_DATABASE_TABLES = 100;
+
+/** Tables that one statement asks for rows: it may have 100,000 bytes (D1 > Platform > Limits). */
+const TABLES_PER_STATEMENT = 200;
 
 /** What a dump is told from outside. */
 export interface DumpOptions {
@@ -109,7 +112,7 @@ export async function* writeStep(
 ): AsyncGenerator<Uint8Array, StepEnd, void> {
 	const catalog = await readCatalog(reader.batch);
 	if (from !== null && from.schema !== catalog.sha256) throw new SnapshotChanged();
-	const queriesToEnd = reader.cost.queries; // the schema is read once more
+	const queriesToEnd = reader.cost.queries + 1; // the schema is read once more, and whether rows are left
 	const scratch: Scratch = {
 		name: unusedName('lifeboat_scratch', catalog),
 		created: from?.scratch ?? false,
@@ -153,6 +156,7 @@ export async function* writeStep(
 
 	const again = await readCatalog(reader.batch);
 	if (again.sha256 !== catalog.sha256) throw new SnapshotChanged();
+	if (consistency === 'fenced') await requireRows(reader, summaries);
 
 	const summary: DumpSummary = {
 		consistency,
@@ -162,6 +166,23 @@ export async function* writeStep(
 	};
 	yield encode(trailer(summary));
 	return { summary };
+}
+
+/**
+ * Dropping a table and making the very same one anew changes neither the schema nor the count of
+ * changes (SQLite: total_changes()), but leaves it without rows; each new row would count.
+ */
+async function requireRows(reader: Reader, tables: TableSummary[]): Promise<void> {
+	const filled = tables.filter(({ rows }) => rows > 0);
+	const statements: string[] = [];
+	for (let at = 0; at < filled.length; at += TABLES_PER_STATEMENT) {
+		const some = filled.slice(at, at + TABLES_PER_STATEMENT);
+		const exist = some.map(({ name }) => `EXISTS(SELECT 1 FROM ${quoteName(name)})`);
+		statements.push(`SELECT ${sum(exist)} AS n,total_changes() AS changes`);
+	}
+	const results = statements.length > 0 ? await reader.batch(statements) : [];
+	const found = results.reduce((total, { results: rows }) => total + Number(rows[0]?.['n']), 0);
+	if (found !== filled.length) throw new SnapshotChanged();
 }
 
 async function trySmallDatabase(
