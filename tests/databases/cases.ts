@@ -126,7 +126,7 @@ function rewritten(): Case[] {
 
 function longValues(): Case[] {
 	const item = `'{"id":' || i || ',"name":"life\\"boat\\\\n é 🚣","body":"${'lorem ipsum '.repeat(5)}"}'`;
-	const document = `(${counting(15_000)} SELECT '[' || group_concat(${item}, ',' || char(10)) || ']' FROM n)`;
+	const document = `(${counting(15_000)} SELECT '[' || group_concat(${item}, ',' || char(10)) || ']' FROM counting)`;
 	const awkward = Uint8Array.from([
 		0, 255, 13, 10, 39, 92, 110, 0xf0, 0x9f, 0x9a, 0xa3, 34, 26, 128,
 	]);

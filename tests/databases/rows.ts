@@ -90,7 +90,7 @@ function manyRows(draw: Draw, table: Table, explicit: boolean): Sql {
 	const spread = ['i * 3 - 500', '9223372036854775807 - i', 'i - 9223372036854775807'];
 	if (table.rowid !== undefined && explicit) cells.unshift([table.rowid, [pick(draw, spread)]]);
 	if (cells.length === 0) return nothingInto(table);
-	return sql`${counting(count)} ${into(table, cells)} SELECT ${valuesOf(cells)} FROM n`;
+	return sql`${counting(count)} ${into(table, cells)} SELECT ${valuesOf(cells)} FROM counting`;
 }
 
 // Long values in keys have a case of their own; here they would be in every other database.

@@ -189,9 +189,12 @@ export const anything: Values = () => anyValue;
 /** JSON, for columns that check for it. */
 export const documents: Values = () => document;
 
-/** SQL that counts: a table `n` with the integers `i` from 1 to `greatest`. */
+/**
+ * SQL that counts: a table `counting` with the integers `i` from 1 to `greatest`. It hides a table of
+ * the same name, so none of those that are made up may have it.
+ */
 export function counting(greatest: number): string {
-	return `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ${String(greatest)})`;
+	return `WITH RECURSIVE counting(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM counting LIMIT ${String(greatest)})`;
 }
 
 /**
@@ -201,7 +204,7 @@ export function counting(greatest: number): string {
 export function long(bytes: number, unit: string | Uint8Array): Sql {
 	const digits = 5;
 	const copies = Math.ceil(bytes / (unit.length + digits));
-	return sql`(${counting(copies)} SELECT group_concat(i || ${text(unit)}, '') FROM n)`;
+	return sql`(${counting(copies)} SELECT group_concat(i || ${text(unit)}, '') FROM counting)`;
 }
 
 const longText = fc

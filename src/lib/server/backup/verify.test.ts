@@ -21,8 +21,8 @@ const copy = d1(env.COPY);
 const SHOP: Sql[] = [
 	['CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, score REAL)'],
 	['CREATE TABLE orders (id INTEGER PRIMARY KEY, user REFERENCES users (id), content BLOB)'],
-	[`${counting(200)} INSERT INTO users (name, score) SELECT 'user ' || i, i / 7.0 FROM n`],
-	[`${counting(300)} INSERT INTO orders SELECT i, i % 200 + 1, randomblob(10) FROM n`],
+	[`${counting(200)} INSERT INTO users (name, score) SELECT 'user ' || i, i / 7.0 FROM counting`],
+	[`${counting(300)} INSERT INTO orders SELECT i, i % 200 + 1, randomblob(10) FROM counting`],
 	sql`INSERT INTO orders VALUES (999, 1, ${long(120_000, Uint8Array.of(1, 2, 3))})`,
 	['CREATE INDEX by_user ON orders (user)'],
 	[`CREATE VIEW names AS SELECT name FROM users`],
