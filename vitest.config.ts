@@ -1,5 +1,6 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
+import { outside } from './tests/outside.ts';
 import { witness } from './tests/witness.ts';
 
 // A database of its own for each role a test gives it: the one that is dumped, the one that is
@@ -16,7 +17,7 @@ export default defineConfig({
 						miniflare: {
 							compatibilityDate: '2026-11-01',
 							d1Databases: databases,
-							r2Buckets: ['MY_BUCKET'],
+							r2Buckets: ['MY_BUCKET', 'MY_LOGS_BUCKET'],
 							// Set LIFEBOAT_SEED to what a failed property printed to see it fail again.
 							bindings: {
 								LIFEBOAT_RUNS: process.env['LIFEBOAT_RUNS'] ?? '',
@@ -24,6 +25,8 @@ export default defineConfig({
 							},
 							// Lets a test inside workerd ask programs outside: sqlite3, wrangler's splitter.
 							serviceBindings: { WITNESS: witness },
+							// Whatever the app fetches: receivers of alerts, issuers of tokens.
+							outboundService: outside,
 						},
 					}),
 				],

@@ -8,6 +8,7 @@ declare namespace Cloudflare {
 		COPY: import('@cloudflare/workers-types').D1Database;
 		DRILL_DB: import('@cloudflare/workers-types').D1Database;
 		MY_BUCKET: import('@cloudflare/workers-types').R2Bucket;
+		MY_LOGS_BUCKET: import('@cloudflare/workers-types').R2Bucket;
 		WITNESS: Fetcher;
 	}
 }

@@ -14,16 +14,30 @@ export interface Environment {
 	DB?: D1Database;
 	MY_BUCKET?: R2Bucket;
 	DRILL_DB?: D1Database;
+	MY_LOGS_BUCKET?: R2Bucket;
 	TOTP_SECRET?: string;
+	TOTP_SECRET_PREVIOUS?: string;
 	AUTH_SECRET?: string;
 	GITHUB_ID?: string;
 	GITHUB_SECRET?: string;
 	GITHUB_ENTERPRISE_URL?: string;
-	TOTP_SECRET_PREVIOUS?: string;
+	BACKUP_ADMINS?: string;
+	BACKUP_API_KEY?: string;
+	BACKUP_ALLOWED_IPS?: string;
+	BACKUP_OIDC_REPOSITORY_ID?: string;
+	BACKUP_OIDC_AUDIENCE?: string;
+	BACKUP_OIDC_REF?: string;
+	BACKUP_OIDC_ISSUER?: string;
+	BACKUP_ALLOW_PREVIEW?: string;
 	BACKUP_MAC_KEY?: string;
 	BACKUP_PLAN?: string;
 	BACKUP_COMPRESSION?: string;
 	BACKUP_AGE_RECIPIENTS?: string;
+	BACKUP_MAX_AGE_HOURS?: string;
+	BACKUP_JOURNAL_DAYS?: string;
+	ALERT_WEBHOOK_URL?: string;
+	ALERT_SIZE_FACTOR?: string;
+	HEALTHCHECK_PING_URL?: string;
 }
 
 /** The settings that {@link backupKeys} reads. */
