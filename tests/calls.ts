@@ -1,4 +1,5 @@
 import { env } from 'cloudflare:workers';
+import type { R2Bucket } from '@cloudflare/workers-types';
 import { expect } from 'vitest';
 import type { BackupSummary } from '$lib/server/backup/manifest';
 import type { Environment } from '$lib/server/config';
@@ -10,12 +11,23 @@ import { POST as postBackup } from '../src/routes/api/backup/+server';
 export const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 export const API = 'https://app.example/api/backup';
 
+/** Where calls come from that do not say so. */
+export const ADDRESS = '192.0.2.1';
+
 export const currentCode = () => new TOTP(SECRET).generateTOTP(Date.now() / 1000);
 
-/** A request with the code of the moment. */
-export async function authorized(init: RequestInit = {}, url = API): Promise<Request> {
+/** Forgets which codes were spent or wrong, as time does: no test waits for the next code. */
+export async function nextCode(): Promise<void> {
+	const { objects } = await env.MY_BUCKET.list({ prefix: 'access/' });
+	await env.MY_BUCKET.delete(objects.map(({ key }) => key));
+}
+
+/** A request with a code of the moment, or of so many seconds later, that has started nothing yet. */
+export async function authorized(init: RequestInit = {}, url = API, seconds = 0): Promise<Request> {
+	await nextCode();
 	const request = new Request(url, init);
-	request.headers.set('Authorization', `Bearer ${await currentCode()}`);
+	const code = await new TOTP(SECRET).generateTOTP(Date.now() / 1000 + seconds);
+	request.headers.set('Authorization', `Bearer ${code}`);
 	return request;
 }
 
@@ -29,7 +41,8 @@ export async function call(
 	const filename = decodeURIComponent(url.pathname.split('/')[3] ?? '');
 	const { DB, MY_BUCKET, DRILL_DB } = env;
 	const platform = { env: { DB, MY_BUCKET, DRILL_DB, TOTP_SECRET: SECRET, ...changes } };
-	return handler({ request, url, platform, params: { filename } } as never);
+	const getClientAddress = () => request.headers.get('cf-connecting-ip') ?? ADDRESS;
+	return handler({ request, url, platform, params: { filename }, getClientAddress } as never);
 }
 
 /** Makes a backup of DB over the API. */
@@ -52,6 +65,31 @@ export async function expectError(
 	]);
 	expect(text).not.toContain(SECRET);
 	return text;
+}
+
+/** What the app keeps beside the backups: who called with what, the journal, what alerts were sent. */
+const ABOUT_CALLS = /^(access|journal|operations)\//;
+
+/** Every object of the bucket that belongs to a backup or its making, with its etag. */
+export async function backupObjects(): Promise<string[]> {
+	const { objects } = await env.MY_BUCKET.list();
+	const ours = objects.filter(({ key }) => !ABOUT_CALLS.test(key));
+	return ours.map(({ key, etag }) => `${key} ${etag}`);
+}
+
+/** The bucket, of which nobody may touch the backups. */
+export function untouchableBackups(): R2Bucket {
+	return new Proxy(env.MY_BUCKET, {
+		get:
+			(bucket, name) =>
+			(first: string | string[] | { prefix?: string }, ...rest: unknown[]) => {
+				const keys = typeof first === 'object' && 'prefix' in first ? first.prefix : first;
+				if (![keys].flat().every((key) => ABOUT_CALLS.test(String(key))))
+					throw new Error('touched');
+				const method = Reflect.get(bucket, name) as (...args: unknown[]) => unknown;
+				return method.call(bucket, first, ...rest);
+			},
+	});
 }
 
 /** A binding that nobody may touch. */

@@ -85,9 +85,7 @@ export class TOTP {
 	}
 
 	/**
-	 * Whether a code is right for a moment, give or take one step for the network and the clocks
-	 * (RFC 6238, section 5.2). Whatever is not exactly as many ASCII digits as expected is no code:
-	 * the answer is `false`, and nothing is computed.
+	 * Whether a code is right for a moment: {@link TOTP.match} finds a step.
 	 *
 	 * @param {string} token
 	 * @param {number} milliseconds Unix time, as `Date.now()` gives it
@@ -95,13 +93,37 @@ export class TOTP {
 	 * @throws {RangeError} when the time is negative or no finite number
 	 */
 	async verify(token, milliseconds) {
+		return (await this.match(token, milliseconds)) !== null;
+	}
+
+	/**
+	 * The step since 1970 that a code stands for, if it is right for a moment, give or take one step
+	 * for the network and the clocks (RFC 6238, section 5.2). Whatever is not exactly as many ASCII
+	 * digits as expected is no code: the answer is `null`, and nothing is computed.
+	 *
+	 * @param {string} token
+	 * @param {number} milliseconds Unix time, as `Date.now()` gives it
+	 * @returns {Promise<number | null>}
+	 * @throws {RangeError} when the time is negative or no finite number
+	 */
+	async match(token, milliseconds) {
 		const now = this.#counter(milliseconds / 1000);
-		if (!/^[0-9]+$/.test(token) || token.length !== this.#digits) return false;
+		if (!this.isCode(token)) return null;
 
 		const counters = [now - 1, now, now + 1].filter((counter) => counter >= 0);
 		const codes = await Promise.all(counters.map((counter) => this.#code(counter)));
 		// No early exit, so that the time taken does not tell which code or digit was right.
-		return codes.reduce((matches, code) => matches | sameText(code, token), 0) === 1;
+		const matches = codes.map((code) => sameText(code, token));
+		return counters[matches.indexOf(1)] ?? null;
+	}
+
+	/**
+	 * Whether a text has the form of a code: as many ASCII digits as expected.
+	 *
+	 * @param {string} token
+	 */
+	isCode(token) {
+		return /^[0-9]+$/.test(token) && token.length === this.#digits;
 	}
 
 	/**

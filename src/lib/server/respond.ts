@@ -1,12 +1,14 @@
 import { LifeboatError } from './errors.ts';
 
-/**
- * The error that may leave the server: a {@link LifeboatError} as it is, anything else as
- * `internal_error` (500). What is the server's own fault goes to the log, with stack and cause.
- */
+/** The error that may leave the server: {@link toLifeboatError}; the server's own fault is logged. */
 export function presentable(error: unknown): LifeboatError {
-	if (error instanceof LifeboatError && error.status < 500) return error;
-	console.error(error);
+	const failure = toLifeboatError(error);
+	if (failure.status >= 500) console.error(error); // with stack and cause
+	return failure;
+}
+
+/** A {@link LifeboatError} as it is, anything else as `internal_error` (500). */
+export function toLifeboatError(error: unknown): LifeboatError {
 	if (error instanceof LifeboatError) return error;
 	return new LifeboatError('Something went wrong on the server.', {
 		status: 500,

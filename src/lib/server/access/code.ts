@@ -1,38 +1,68 @@
 import { LifeboatError } from '../errors.ts';
-import { TOTP, TotpError } from '../../totp.js';
+import type { AccessSettings } from './settings.ts';
+
+/** Milliseconds that a code stands for: `TOTP`'s own 30 seconds. */
+const STEP_MS = 30_000;
+
+/** A right code. */
+export interface Code {
+	/** Which one it is, without telling it: the secret's name and the step since 1970. */
+	id: string;
+	/** It is one of TOTP_SECRET_PREVIOUS. */
+	previous: boolean;
+	/** Milliseconds since 1970 at which it is not right any more. */
+	until: number;
+}
 
 /**
- * Lets a request pass that carries `Authorization: Bearer <code>` with a code of this moment, or
- * of the step before or after it.
- *
- * Throws `code_missing` or `code_invalid` (401), and the TOTP secret's own code (500) when the
- * secret is no good.
+ * What stands behind `Authorization: Bearer`: null where there is no such header, and nothing where it
+ * holds something else. Two headers arrive as one, joined by a comma, and are something else.
  */
-export async function requireCode(request: Request, secret: string, now: number): Promise<void> {
-	const totp = readSecret(secret);
-	const authorization = request.headers.get('Authorization');
-	if (authorization === null) throw unauthorized('code_missing', 'This call needs a code.');
-	// Two headers arrive as one, joined by a comma, and are no code.
-	const [, code = ''] = /^Bearer +(\d+)$/i.exec(authorization) ?? [];
-	if (await totp.verify(code, now)) return;
-	throw unauthorized('code_invalid', 'The code is not valid, or not valid any more.');
+export function bearerOf({ headers }: Request): string | null {
+	const authorization = headers.get('Authorization');
+	if (authorization === null) return null;
+	return /^Bearer +([\w.~+/=-]+)$/i.exec(authorization)?.[1] ?? '';
 }
 
-function readSecret(secret: string): TOTP {
-	try {
-		return new TOTP(secret);
-	} catch (error) {
-		if (!(error instanceof TotpError)) throw error;
-		throw new LifeboatError('The setting TOTP_SECRET is no good secret.', {
-			code: error.code,
-			status: 500,
-			hint: error.message,
-			cause: error,
-		});
-	}
+/**
+ * The code that a text is at this moment, or was or will be a step away (RFC 6238, section 5.2), by
+ * either secret; null when it is none.
+ */
+export async function matchCode(
+	{ totp, previous }: Pick<AccessSettings, 'totp' | 'previous'>,
+	text: string,
+	now: number,
+): Promise<Code | null> {
+	const current = await totp.match(text, now);
+	if (current !== null) return codeOf('current', current);
+	const old = (await previous?.match(text, now)) ?? null;
+	return old === null ? null : codeOf('previous', old);
 }
 
-function unauthorized(code: string, message: string): LifeboatError {
+/** Seconds until there is another code. */
+export function secondsToNextCode(now: number): number {
+	return Math.ceil((STEP_MS - (now % STEP_MS)) / 1000);
+}
+
+/** `code_missing` (401). */
+export function codeMissing(): LifeboatError {
+	return refused('code_missing', 'This call needs a code.');
+}
+
+/** `code_invalid` (401). */
+export function codeInvalid(): LifeboatError {
+	return refused('code_invalid', 'The code is not valid, or not valid any more.');
+}
+
+function codeOf(secret: 'current' | 'previous', step: number): Code {
+	return {
+		id: `${secret}-${step}`,
+		previous: secret === 'previous',
+		until: (step + 2) * STEP_MS, // its own step, and the one after that
+	};
+}
+
+function refused(code: string, message: string): LifeboatError {
 	return new LifeboatError(message, {
 		code,
 		status: 401,

@@ -1,16 +1,16 @@
 import * as v from 'valibot';
 import { type BackupStep, listBackups, resumeBackup, startBackup } from '$lib/server/backup/index';
 import { summarize } from '$lib/server/backup/manifest';
-import { requireCode } from '$lib/server/access/code';
+import { apiRoute, type Call } from '$lib/server/call';
 import { backupSettings } from '$lib/server/config';
 import { backupEngineOf } from '$lib/server/engine';
 import { readJson, readQuery } from '$lib/server/input';
-import { workResponse } from '$lib/server/progress';
-import { errorResponse } from '$lib/server/respond';
-import type { RequestHandler } from './$types';
 
 const Action = v.variant('action', [
-	v.strictObject({ action: v.literal('backup') }),
+	v.strictObject({
+		action: v.literal('backup'),
+		when: v.optional(v.picklist(['always', 'due']), 'always'),
+	}),
 	v.strictObject({ action: v.literal('resume'), ticket: v.string() }),
 ]);
 
@@ -21,37 +21,29 @@ const Page = v.object({
 	),
 });
 
-/** Makes a backup, or a step of one: 201, 202 when there is more to do. */
-export const POST: RequestHandler = async ({ request, platform }) => {
-	try {
-		const { totpSecret } = backupSettings(platform?.env);
-		await requireCode(request, totpSecret, Date.now());
-		const body = await readJson(request, Action, { action: 'backup' });
-		const engine = backupEngineOf(platform?.env);
-		return await workResponse(request, async (report) =>
-			answer(
-				body.action === 'backup'
-					? await startBackup(engine, report)
-					: await resumeBackup(engine, body.ticket, report),
-			),
-		);
-	} catch (error) {
-		return errorResponse(error);
+/** Makes a backup, or a step of one: 201, 202 when there is more to do, 200 when none is due. */
+export const POST = apiRoute('backup', async (call) => {
+	const caller = await call.admit();
+	const body = await readJson(call.request, Action, { action: 'backup' });
+	call.operation = body.action;
+	const engine = backupEngineOf(call.env);
+	if (body.action === 'resume') {
+		return async (report) => answer(call, await resumeBackup(engine, body.ticket, report));
 	}
-};
-
-function answer(step: BackupStep): { status: number; result: object } {
-	if ('manifest' in step) return { status: 201, result: { backup: summarize(step.manifest) } };
-	return { status: 202, result: step };
-}
+	await caller.spend();
+	return async (report) => answer(call, await startBackup(engine, report));
+});
 
 /** Lists the complete backups, newest first. */
-export const GET: RequestHandler = async ({ request, url, platform }) => {
-	try {
-		const { totpSecret, bucket } = backupSettings(platform?.env);
-		await requireCode(request, totpSecret, Date.now());
-		return Response.json(await listBackups(bucket, readQuery(url, Page)));
-	} catch (error) {
-		return errorResponse(error);
-	}
-};
+export const GET = apiRoute('list', async (call) => {
+	await call.admit();
+	const { bucket } = backupSettings(call.env);
+	return Response.json(await listBackups(bucket, readQuery(call.url, Page)));
+});
+
+function answer(call: Call, step: BackupStep): { status: number; result: object } {
+	if (!('manifest' in step)) return { status: 202, result: step };
+	const backup = summarize(step.manifest);
+	call.note({ backup: backup.name, rows: backup.rows, bytes: backup.sqlBytes });
+	return { status: 201, result: { backup } };
+}

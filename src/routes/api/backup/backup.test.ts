@@ -6,12 +6,15 @@ import { TOTP } from '$lib/totp.js';
 import {
 	API,
 	authorized,
+	backupObjects,
 	call,
 	currentCode,
 	expectError,
 	makeBackup,
+	nextCode,
 	SECRET,
 	untouchable,
+	untouchableBackups,
 } from '../../../../tests/calls.ts';
 import { GET as getFile, HEAD as headFile, POST as postFile } from './[filename]/+server';
 import { GET, POST } from './+server';
@@ -53,20 +56,24 @@ describe('the code', () => {
 		['POST', postFile, `${API}/full_backup_2026-11-22T21:52:00.000Z.sql`],
 	] as const;
 
-	test.for(Object.keys(headersOf))('%s: 401, and no binding is touched', async (name) => {
-		for (const [method, handler, url] of calls) {
-			const request = new Request(url, { method });
-			for (const value of (await headersOf[name]?.()) ?? []) {
-				request.headers.append('Authorization', value);
+	test.for(Object.keys(headersOf))(
+		'%s: 401, and neither a database nor a backup is touched',
+		async (name) => {
+			for (const [method, handler, url] of calls) {
+				await nextCode();
+				const request = new Request(url, { method });
+				for (const value of (await headersOf[name]?.()) ?? []) {
+					request.headers.append('Authorization', value);
+				}
+				const response = await call(handler, request, {
+					DB: untouchable(),
+					MY_BUCKET: untouchableBackups(),
+					DRILL_DB: untouchable(),
+				});
+				await expectError(response, 401, name === 'is missing' ? 'code_missing' : 'code_invalid');
 			}
-			const response = await call(handler, request, {
-				DB: untouchable(),
-				MY_BUCKET: untouchable(),
-				DRILL_DB: untouchable(),
-			});
-			await expectError(response, 401, name === 'is missing' ? 'code_missing' : 'code_invalid');
-		}
-	});
+		},
+	);
 
 	test.for([-30, 0, 30])('of %d seconds from now passes', async (seconds) => {
 		const now = 1_800_000_015_000;
@@ -156,7 +163,7 @@ describe('POST', () => {
 		if (type) request.headers.set('Content-Type', type);
 		else request.headers.delete('Content-Type');
 		await expectError(await call(POST, request), status, code);
-		expect((await env.MY_BUCKET.list()).objects).toEqual([]);
+		expect(await backupObjects()).toEqual([]);
 	});
 
 	test('tells its progress line by line to whom it asks', async () => {
@@ -178,14 +185,19 @@ describe('POST', () => {
 	});
 
 	test('ends its progress with the error', async () => {
-		const bucket = { put: () => Promise.reject(new Error('R2 is away')) };
+		const lock = (key: string) =>
+			key === 'lifeboat.lock' && Promise.reject(new Error('R2 is away'));
+		const bucket = new Proxy(env.MY_BUCKET, {
+			get: (target, name: keyof R2Bucket) =>
+				name === 'put'
+					? (key: string, ...rest: [string]) => lock(key) || target.put(key, ...rest)
+					: target[name].bind(target),
+		});
 		const request = await authorized({
 			method: 'POST',
 			headers: { Accept: 'application/x-ndjson' },
 		});
-		const response = await call(POST, request, {
-			MY_BUCKET: bucket as unknown as Environment['MY_BUCKET'],
-		});
+		const response = await call(POST, request, { MY_BUCKET: bucket });
 		expect(JSON.parse(await response.text())).toEqual({
 			event: 'error',
 			error: expect.any(String),

@@ -9,7 +9,15 @@ import {
 	parseManifest,
 } from '$lib/server/backup/manifest';
 import type { Environment } from '$lib/server/config';
-import { API, authorized, call, expectError, untouchable } from '../../../../tests/calls.ts';
+import {
+	API,
+	authorized,
+	backupObjects,
+	call,
+	expectError,
+	untouchable,
+	untouchableBackups,
+} from '../../../../tests/calls.ts';
 import { GET as getFile, POST as postFile } from './[filename]/+server';
 import { GET, POST } from './+server';
 
@@ -103,10 +111,6 @@ async function open(bytes: ArrayBuffer, key = identity): Promise<string> {
 
 const LAST_LINE = /\n-- lifeboat \{.*\}\n$/;
 
-async function keysInBucket(): Promise<string[]> {
-	return (await env.MY_BUCKET.list()).objects.map(({ key, etag }) => `${key} ${etag}`);
-}
-
 describe('a backup in steps', () => {
 	test('answers 202 with a ticket until it is done', async () => {
 		await fillLarge();
@@ -176,9 +180,9 @@ describe('a backup in steps', () => {
 		await fillLarge();
 		const { answer } = await step({});
 		const ticket = answer.resume ?? '';
-		const before = await keysInBucket();
+		const before = await backupObjects();
 		const body = { action: 'resume', ticket };
-		const guarded = { DB: untouchable(), MY_BUCKET: untouchable() } as Changes;
+		const guarded = { DB: untouchable(), MY_BUCKET: untouchableBackups() } as Changes;
 		await expectError(
 			await call(POST, new Request(API, posting(body)), guarded),
 			401,
@@ -196,7 +200,7 @@ describe('a backup in steps', () => {
 		}
 		const foreign = { ...guarded, BACKUP_MAC_KEY: 'f'.repeat(64) };
 		await expectError(await post({ action: 'resume', ticket }, foreign), 403, 'ticket_invalid');
-		expect(await keysInBucket()).toEqual(before);
+		expect(await backupObjects()).toEqual(before);
 		expect((await step({}, ticket)).status).toBe(202);
 	});
 
@@ -206,7 +210,7 @@ describe('a backup in steps', () => {
 		{ action: 'resume', ticket: 'x', step: 2 },
 		{ action: 'backup', ticket: 'x' },
 	])('is not asked for with %j', async (body) => {
-		const guarded = { DB: untouchable(), MY_BUCKET: untouchable() } as Changes;
+		const guarded = { DB: untouchable(), MY_BUCKET: untouchableBackups() } as Changes;
 		expect((await post(body, guarded)).status).toBe(400);
 	});
 });

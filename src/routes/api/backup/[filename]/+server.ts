@@ -1,15 +1,12 @@
 import * as v from 'valibot';
-import { requireCode } from '$lib/server/access/code';
 import { describeFile, openFile } from '$lib/server/backup/index';
-import { BackupDiffers, OutsideProofSchema } from '$lib/server/backup/proof';
+import { BackupDiffers, OutsideProofSchema, type Proof } from '$lib/server/backup/proof';
 import { drillBackup, recordProof, verifyBackup } from '$lib/server/backup/prove';
+import { apiRoute, type Call } from '$lib/server/call';
 import { backupSettings, drillDatabase } from '$lib/server/config';
 import { fileAnswer } from '$lib/server/download';
 import { engineOf } from '$lib/server/engine';
 import { readJson } from '$lib/server/input';
-import { workResponse } from '$lib/server/progress';
-import { errorResponse } from '$lib/server/respond';
-import type { RequestHandler } from './$types';
 
 const Action = v.variant('action', [
 	v.strictObject({ action: v.picklist(['verify', 'drill']) }),
@@ -17,42 +14,41 @@ const Action = v.variant('action', [
 ]);
 
 /** A file of a backup as it is stored, or the part of it that is asked for. */
-export const GET: RequestHandler = async ({ request, params, platform }) => {
-	try {
-		const { totpSecret, bucket } = backupSettings(platform?.env);
-		await requireCode(request, totpSecret, Date.now());
-		const file = await describeFile(bucket, params.filename);
-		const { status, headers, range, empty } = fileAnswer(request, file);
-		if (empty) return new Response(null, { status, headers });
-		const { body } = await openFile(bucket, file, range);
-		return new Response(body as unknown as ReadableStream, { status, headers });
-	} catch (error) {
-		return errorResponse(error);
-	}
-};
+export const GET = apiRoute('fetch', async (call) => {
+	await call.admit();
+	const { bucket } = backupSettings(call.env);
+	const file = await describeFile(bucket, call.params.filename ?? '');
+	call.note({ backup: file.key, bytes: file.size });
+	const { status, headers, range, empty } = fileAnswer(call.request, file);
+	if (empty) return new Response(null, { status, headers });
+	const { body } = await openFile(bucket, file, range);
+	return new Response(body as unknown as ReadableStream, { status, headers });
+});
 
 export const HEAD = GET;
 
 /** Proves a backup here, or records what somebody else has found. */
-export const POST: RequestHandler = async ({ request, params: { filename }, platform }) => {
-	try {
-		const { totpSecret } = backupSettings(platform?.env);
-		await requireCode(request, totpSecret, Date.now());
-		const body = await readJson(request, Action);
-		const engine = engineOf(platform?.env);
-		return await workResponse(request, async (report) => {
-			if (body.action === 'proof')
-				return ok({ proof: await recordProof(engine, filename, body.proof) });
-			const proof =
-				body.action === 'verify'
-					? await verifyBackup(engine, filename, report)
-					: await drillBackup(engine, drillDatabase(platform?.env), filename, report);
-			if (!proof.proven) throw new BackupDiffers(proof);
-			return ok({ proof });
-		});
-	} catch (error) {
-		return errorResponse(error);
-	}
-};
+export const POST = apiRoute('prove', async (call) => {
+	const caller = await call.admit();
+	const body = await readJson(call.request, Action);
+	call.operation = body.action;
+	const engine = engineOf(call.env);
+	const filename = call.params.filename ?? '';
+	const scratch = body.action === 'drill' ? drillDatabase(call.env) : null;
+	await caller.spend();
+	return async (report) => {
+		if (body.action === 'proof')
+			return answer(call, await recordProof(engine, filename, body.proof));
+		const proof = scratch
+			? await drillBackup(engine, scratch, filename, report)
+			: await verifyBackup(engine, filename, report);
+		const answered = answer(call, proof);
+		if (!proof.proven) throw new BackupDiffers(proof);
+		return answered;
+	};
+});
 
-const ok = (result: object) => ({ status: 200, result });
+function answer(call: Call, proof: Proof): { status: number; result: object } {
+	call.note({ backup: proof.backup, rows: proof.rows, bytes: proof.bytes });
+	return { status: 200, result: { proof } };
+}

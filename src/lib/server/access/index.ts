@@ -1,0 +1,94 @@
+import { LifeboatError } from '../errors.ts';
+import { networkOf, requireAllowed } from './addresses.ts';
+import { bearerOf, codeInvalid, codeMissing, matchCode, secondsToNextCode } from './code.ts';
+import { judge } from './guesses.ts';
+import { requireKey } from './key.ts';
+import { type OneTime, useUp } from './once.ts';
+import { type AccessSettings, guessersOf } from './settings.ts';
+import { checkToken, looksLikeToken } from './token.ts';
+
+/** Somebody who may call. */
+export interface Caller {
+	kind: 'code' | 'token';
+	/** The code is one of TOTP_SECRET_PREVIOUS. */
+	previous: boolean;
+	/**
+	 * Uses the code up, so that it starts nothing else. Throws `code_spent` (401) where it has started
+	 * something already.
+	 */
+	spend(): Promise<void>;
+}
+
+/**
+ * Lets a request pass, from the address that it came from, with a code of this moment, beside the API
+ * key where there is one, or with a token of GitHub Actions, each of which is good once. Touches
+ * neither the database nor a backup.
+ *
+ * Throws LifeboatError: `address_not_allowed` (403); `api_key_missing`, `api_key_invalid`,
+ * `code_missing`, `code_invalid`, `token_spent` (401); `throttled`, `access_locked` (429); and what
+ * {@link checkToken} throws.
+ */
+export async function admit(
+	settings: AccessSettings,
+	request: Request,
+	address: string,
+	now: number,
+): Promise<Caller> {
+	if (settings.addresses) requireAllowed(settings.addresses, address);
+	const bearer = bearerOf(request);
+	if (settings.token && bearer !== null && looksLikeToken(bearer)) {
+		return admitToken(settings, await checkToken(bearer, settings.token, now), now);
+	}
+	if (settings.apiKey) requireKey(request, settings.apiKey);
+	if (bearer === null) throw codeMissing();
+	return admitCode(settings, bearer, networkOf(address), now);
+}
+
+async function admitToken(
+	{ bucket }: AccessSettings,
+	token: OneTime,
+	now: number,
+): Promise<Caller> {
+	if (!(await useUp(bucket, token, now))) throw tokenSpent();
+	return { kind: 'token', previous: false, async spend() {} };
+}
+
+async function admitCode(
+	settings: AccessSettings,
+	text: string,
+	network: string,
+	now: number,
+): Promise<Caller> {
+	const { bucket, totp } = settings;
+	if (!totp.isCode(text)) throw codeInvalid();
+	const guessers = guessersOf(settings);
+	const code = await judge(
+		{ bucket, guessers, now },
+		network,
+		await matchCode(settings, text, now),
+	);
+	return {
+		kind: 'code',
+		previous: code.previous,
+		async spend() {
+			if (!(await useUp(bucket, code, now))) throw codeSpent(now);
+		},
+	};
+}
+
+function codeSpent(now: number): LifeboatError {
+	return new LifeboatError('This code has started something already.', {
+		code: 'code_spent',
+		status: 401,
+		hint: 'Nothing was started. Use the next code: there is one every 30 seconds.',
+		retryAfter: secondsToNextCode(now),
+	});
+}
+
+function tokenSpent(): LifeboatError {
+	return new LifeboatError('This token was used already.', {
+		code: 'token_spent',
+		status: 401,
+		hint: 'Ask GitHub for another one: each call takes a token of its own.',
+	});
+}

@@ -1,0 +1,264 @@
+import { reset } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { MAX_WRONG } from '$lib/server/access/guesses';
+import type { Environment } from '$lib/server/config';
+import type { Entry } from '$lib/server/operations/journal';
+import { TOTP } from '$lib/totp.js';
+import {
+	API,
+	authorized,
+	backupObjects,
+	call,
+	currentCode,
+	expectError,
+	makeBackup,
+	SECRET,
+} from '../../../../tests/calls.ts';
+import { GET, POST } from './+server';
+import { GET as getFile, POST as postFile } from './[filename]/+server';
+import { GET as getJournal } from './journal/+server';
+
+const PREVIOUS = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
+const KEY = 'a-key-of-at-least-thirty-two-characters';
+
+beforeEach(reset);
+afterEach(() => vi.useRealTimers());
+
+/** A request with a code of this secret, from this address. */
+async function request(
+	init: RequestInit = {},
+	{ url = API, secret = SECRET, address = '192.0.2.1' } = {},
+): Promise<Request> {
+	const code = await new TOTP(secret).generateTOTP(Date.now() / 1000);
+	const asked = new Request(url, init);
+	asked.headers.set('Authorization', `Bearer ${code}`);
+	asked.headers.set('cf-connecting-ip', address);
+	return asked;
+}
+
+const guess = (address: string, changes: Partial<Environment> = {}) =>
+	call(
+		GET,
+		new Request(API, { headers: { Authorization: 'Bearer 000000', 'cf-connecting-ip': address } }),
+		changes,
+	);
+
+async function journal(): Promise<Entry[]> {
+	const response = await call(getJournal, await authorized({}, `${API}/journal?limit=500`));
+	expect(response.status).toBe(200);
+	return ((await response.json()) as { entries: Entry[] }).entries;
+}
+
+describe('a code', () => {
+	test('starts one thing, whatever it is', async () => {
+		const { files } = await makeBackup();
+		const file = { url: `${API}/${files[0]}` };
+		const body = JSON.stringify({ action: 'verify' });
+		const verify = { method: 'POST', body, headers: { 'Content-Type': 'application/json' } };
+		await expectError(await call(POST, await request({ method: 'POST' })), 401, 'code_spent');
+		const refused = await call(postFile, await request(verify, file));
+		expect(Number(refused.headers.get('Retry-After'))).toBeGreaterThan(0);
+		expect(Number(refused.headers.get('Retry-After'))).toBeLessThanOrEqual(30);
+		await expectError(refused, 401, 'code_spent');
+		vi.setSystemTime(Date.now() + 30_000);
+		expect((await call(postFile, await request(verify, file))).status).toBe(200);
+	});
+
+	test('reads as often as it likes, before and after', async () => {
+		for (let i = 0; i < 3; i++) expect((await call(GET, await request())).status).toBe(200);
+		const { files } = await makeBackup();
+		const asked = await request({}, { url: `${API}/${files[0]}` });
+		expect((await call(getFile, asked)).status).toBe(200);
+	});
+
+	test('is not spent by a call that starts nothing', async () => {
+		const nonsense = { method: 'POST', body: '{', headers: { 'Content-Type': 'application/json' } };
+		await expectError(await call(POST, await request(nonsense)), 400, 'body_invalid');
+		expect((await call(POST, await request({ method: 'POST' }))).status).toBe(201);
+	});
+
+	test('of 50 calls at once lets one make a backup', async () => {
+		const requests = await Promise.all(
+			Array.from({ length: 50 }, () => request({ method: 'POST' })),
+		);
+		const answers = await Promise.all(requests.map((asked) => call(POST, asked)));
+		const [made, ...others] = answers.sort((a, b) => a.status - b.status);
+		expect(made?.status).toBe(201);
+		for (const other of others) await expectError(other, 401, 'code_spent');
+	});
+
+	test('of the secret before this one passes with a warning', async () => {
+		const changes = { TOTP_SECRET_PREVIOUS: PREVIOUS };
+		const old = await call(GET, await request({}, { secret: PREVIOUS }), changes);
+		expect(old.status).toBe(200);
+		expect(old.headers.get('X-Backup-Warning')).toMatch(/TOTP_SECRET_PREVIOUS/);
+		const current = await call(GET, await request(), changes);
+		expect([current.status, current.headers.get('X-Backup-Warning')]).toEqual([200, null]);
+		expect((await journal()).map((entry) => entry.previousSecret)).toEqual([undefined, true]);
+	});
+
+	test('of the secret before this one is refused where there is none', async () => {
+		const old = await call(GET, await request({}, { secret: PREVIOUS }));
+		await expectError(old, 401, 'code_invalid');
+	});
+});
+
+describe('wrong codes', () => {
+	test('make their address wait, and no other', async () => {
+		await expectError(await guess('192.0.2.9'), 401, 'code_invalid');
+		const refused = await call(GET, await request({}, { address: '192.0.2.9' }));
+		expect(refused.headers.get('Retry-After')).toBe('1');
+		await expectError(refused, 429, 'throttled');
+		expect((await call(GET, await request())).status).toBe(200);
+	});
+
+	test('lock at last, also the right code, and nobody who has the API key', async () => {
+		for (let i = 1; i <= MAX_WRONG; i++) {
+			const last = i === MAX_WRONG;
+			const [status, code] = last
+				? ([429, 'access_locked'] as const)
+				: ([401, 'code_invalid'] as const);
+			await expectError(await guess(`198.51.100.${i}`), status, code);
+		}
+		const refused = await call(POST, await request({ method: 'POST' }));
+		expect(Number(refused.headers.get('Retry-After'))).toBeGreaterThan(300 * 86_400);
+		await expectError(refused, 429, 'access_locked');
+		const asked = await request();
+		asked.headers.set('X-API-Key', KEY);
+		expect((await call(GET, asked, { BACKUP_API_KEY: KEY })).status).toBe(200);
+	});
+
+	test('are nothing but codes: what is none counts as no guess', async () => {
+		for (const text of ['x', '12345', '1234567', '１２３４５６', 'eyJ.eyJ.sig', '000000 000000']) {
+			for (let i = 0; i < 20; i++) {
+				const headers = { Authorization: `Bearer ${encodeURIComponent(text)}` };
+				await expectError(await call(GET, new Request(API, { headers })), 401, 'code_invalid');
+			}
+		}
+		expect((await call(GET, await request())).status).toBe(200);
+	});
+});
+
+describe('the API key', () => {
+	const changes = { BACKUP_API_KEY: KEY };
+
+	test('is asked for before the code, which is not looked at without it', async () => {
+		for (let i = 0; i < 40; i++) {
+			await expectError(await guess('192.0.2.9', changes), 401, 'api_key_missing');
+		}
+		const wrong = await request();
+		wrong.headers.set('X-API-Key', `${KEY}x`);
+		await expectError(await call(GET, wrong, changes), 401, 'api_key_invalid');
+		const right = await request({}, { address: '192.0.2.9' });
+		right.headers.set('X-API-Key', KEY);
+		expect((await call(GET, right, changes)).status).toBe(200);
+	});
+
+	test('is no replacement for the code', async () => {
+		const asked = new Request(API, { headers: { 'X-API-Key': KEY } });
+		await expectError(await call(GET, asked, changes), 401, 'code_missing');
+	});
+
+	test('has to be long', async () => {
+		await expectError(
+			await call(GET, await request(), { BACKUP_API_KEY: 'short' }),
+			500,
+			'backup_api_key_too_short',
+		);
+	});
+});
+
+describe('the journal', () => {
+	test('has every operation and every refused call', async () => {
+		const { name, rows, sqlBytes, files } = await makeBackup();
+		await call(getFile, await request({}, { url: `${API}/${files[0]}` }));
+		await guess('198.51.100.7');
+		await call(getFile, await request({}, { url: `${API}/nothing.sql` }));
+		const entries = (await journal()).toReversed();
+		expect(entries).toMatchObject([
+			{
+				...{ operation: 'backup', outcome: 'done', status: 201, backup: name },
+				...{ rows, bytes: sqlBytes, caller: { kind: 'code', address: '192.0.2.1' } },
+			},
+			{ operation: 'fetch', outcome: 'done', status: 200, caller: { kind: 'code' } },
+			{
+				...{ operation: 'list', outcome: 'refused', code: 'code_invalid', status: 401 },
+				caller: { kind: 'stranger', address: '198.51.100.7' },
+			},
+			{ operation: 'fetch', outcome: 'refused', code: 'backup_not_found', status: 404 },
+		]);
+		for (const { durationMs } of entries) expect(durationMs).toBeGreaterThanOrEqual(0);
+	});
+
+	test('has a failure of a long answer, whose status was gone', async () => {
+		const asked = await request({ method: 'POST', headers: { Accept: 'application/x-ndjson' } });
+		const broken = new Proxy(env.DB, {
+			get: () => () => {
+				throw new Error('D1_ERROR: no');
+			},
+		});
+		await (await call(POST, asked, { DB: broken })).text();
+		expect((await journal())[0]).toMatchObject({
+			operation: 'backup',
+			outcome: 'failed',
+			status: 500,
+		});
+	});
+
+	test('is where the logs are', async () => {
+		const { MY_LOGS_BUCKET } = env;
+		await call(GET, await request(), { MY_LOGS_BUCKET });
+		expect((await MY_LOGS_BUCKET.list()).objects).toHaveLength(1);
+		expect((await env.MY_BUCKET.list({ prefix: 'journal/' })).objects).toEqual([]);
+		const asked = await request({}, { url: `${API}/journal` });
+		const { entries } = (await (await call(getJournal, asked, { MY_LOGS_BUCKET })).json()) as {
+			entries: Entry[];
+		};
+		expect(entries).toMatchObject([{ operation: 'list' }]);
+	});
+
+	test('needs a code, and a query that it understands', async () => {
+		await expectError(await call(getJournal, new Request(`${API}/journal`)), 401, 'code_missing');
+		for (const query of ['limit=0', 'limit=501', 'limit=x', 'before=../x', 'before=']) {
+			const asked = await request({}, { url: `${API}/journal?${query}` });
+			await expectError(await call(getJournal, asked), 400, 'query_invalid');
+		}
+	});
+
+	test('and the console hold no secret', async () => {
+		const said: string[] = [];
+		for (const name of ['log', 'warn', 'error', 'info'] as const) {
+			vi.spyOn(console, name).mockImplementation((...words) => void said.push(words.join(' ')));
+		}
+		const code = await currentCode();
+		const asked = await request({ method: 'POST' });
+		asked.headers.set('X-API-Key', KEY);
+		await call(POST, asked, { BACKUP_API_KEY: KEY, TOTP_SECRET_PREVIOUS: PREVIOUS });
+		const wrong = await request();
+		wrong.headers.set('X-API-Key', `${KEY}x`);
+		await call(GET, wrong, { BACKUP_API_KEY: KEY });
+		await guess('192.0.2.9');
+		vi.restoreAllMocks();
+		const { objects } = await env.MY_BUCKET.list({ include: ['customMetadata'] });
+		for (const { key, customMetadata } of objects.filter(({ key }) => !key.startsWith('full_'))) {
+			said.push(
+				key,
+				JSON.stringify(customMetadata),
+				(await (await env.MY_BUCKET.get(key))?.text()) ?? '',
+			);
+		}
+		expect(said.join()).toContain('"operation":"backup"');
+		for (const secret of [SECRET, PREVIOUS, KEY, code, '000000']) {
+			expect(said.join('\n')).not.toContain(secret);
+		}
+	});
+});
+
+test('a refused call changes no backup', async () => {
+	await makeBackup();
+	const before = await backupObjects();
+	await guess('192.0.2.9');
+	await call(POST, await request({ method: 'POST' }));
+	expect(await backupObjects()).toEqual(before);
+});

@@ -1,0 +1,30 @@
+import { redirect } from '@sveltejs/kit';
+import { requireAdministrator } from '$lib/server/access/administrators';
+import { liftLock, lockState, MAX_WRONG } from '$lib/server/access/guesses';
+import { accessSettings, guessersOf } from '$lib/server/access/settings';
+import { journalBucket, record } from '$lib/server/operations/journal';
+import { signedIn } from '$lib/server/session';
+import type { Actions, PageServerLoad } from './$types';
+
+export const load: PageServerLoad = async ({ locals, platform }) => {
+	const session = signedIn(await locals.auth());
+	await requireAdministrator(platform?.env, session.user.id);
+	const { bucket, ...settings } = accessSettings(platform?.env);
+	const lock = await lockState(bucket, guessersOf(settings), Date.now());
+	return { session, lock, maxWrong: MAX_WRONG };
+};
+
+export const actions: Actions = {
+	lift: async ({ locals, platform, getClientAddress }) => {
+		await requireAdministrator(platform?.env, signedIn(await locals.auth()).user.id);
+		const { bucket, ...settings } = accessSettings(platform?.env);
+		await liftLock(bucket, guessersOf(settings));
+		await record(journalBucket(platform?.env), {
+			time: new Date().toISOString(),
+			operation: 'lift_lock',
+			outcome: 'done',
+			caller: { kind: 'administrator', address: getClientAddress() },
+		});
+		redirect(303, '/backups');
+	},
+};

@@ -1,0 +1,41 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { migrate, type Server, startServer } from '../src/cli/server.ts';
+import { TOTP } from '../src/lib/totp.js';
+
+// Two processes of the built app with one bucket between them, as Cloudflare runs many.
+
+const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+
+let folder: string;
+let servers: Server[];
+
+beforeAll(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'lifeboat-one-code-'));
+	await migrate(folder);
+	const options = { persistTo: folder, vars: { TOTP_SECRET: SECRET } };
+	servers = [await startServer(options), await startServer(options)];
+});
+
+afterAll(async () => {
+	await Promise.all(servers?.map((server) => server.stop()) ?? []);
+	await rm(folder, { recursive: true, force: true });
+});
+
+test('of 50 calls at once with one code exactly one makes a backup', async () => {
+	const code = await new TOTP(SECRET).generateTOTP(Date.now() / 1000);
+	const headers = { Authorization: `Bearer ${code}` };
+	const answers = await Promise.all(
+		Array.from({ length: 50 }, async (_, i) => {
+			const response = await fetch(`${servers[i % 2]?.url}/api/backup`, {
+				method: 'POST',
+				headers,
+			});
+			const { code } = (await response.json()) as { code?: string };
+			return `${response.status} ${code ?? ''}`.trim();
+		}),
+	);
+	expect(answers.sort()).toEqual(['201', ...Array<string>(49).fill('401 code_spent')]);
+});
