@@ -1,9 +1,13 @@
 import type { RequestEvent, RequestHandler } from '@sveltejs/kit';
+import { JustLocked } from './access/guesses.ts';
 import { admit, type Caller } from './access/index.ts';
 import { requireProduction } from './access/preview.ts';
 import { accessSettings } from './access/settings.ts';
 import type { Environment } from './config.ts';
+import { type Operations, operationsOf } from './operations/index.ts';
 import { type Entry, journalBucket, record } from './operations/journal.ts';
+
+import { watchLock } from './operations/watch.ts';
 import { type Work, workResponse } from './progress.ts';
 import { errorResponse, toLifeboatError } from './respond.ts';
 
@@ -57,13 +61,23 @@ export class Call {
 	async admit(): Promise<Caller> {
 		requireProduction(this.url, this.env);
 		const settings = accessSettings(this.env);
-		this.caller = await admit(settings, this.request, this.address(), this.#startedAt);
-		return this.caller;
+		try {
+			this.caller = await admit(settings, this.request, this.address(), this.#startedAt);
+			return this.caller;
+		} catch (error) {
+			if (error instanceof JustLocked) await watchLock(this.operations());
+			throw error;
+		}
 	}
 
 	/** Where the call came from; nothing where Cloudflare has not said so. */
 	address(): string {
 		return this.#address() ?? '';
+	}
+
+	/** Throws what {@link operationsOf} throws. */
+	operations(): Operations {
+		return operationsOf(this.env, this.url);
 	}
 
 	/** Tells the journal more. */

@@ -37,6 +37,8 @@ export interface Engine {
 
 /** What a running backup tells. */
 export type BackupProgress =
+	/** A step begins, counted from 1, of the backup of this name. */
+	| { event: 'step'; name: string; step: number }
 	| ({ event: 'rows' } & DumpProgress)
 	/** The database was written to: the dump starts over after a pause. */
 	| { event: 'restart'; attempt: number };

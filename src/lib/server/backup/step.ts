@@ -40,6 +40,7 @@ export async function takeStep(
 ): Promise<BackupStep> {
 	const { bucket } = engine;
 	try {
+		onProgress({ event: 'step', name: job.name, step: job.step });
 		for (const name of lock.abandoned) await removeAbandoned(bucket, name);
 		lock.tidied();
 		if (job.step === 1) await requireUnused(bucket, job.name);

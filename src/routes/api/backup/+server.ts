@@ -2,9 +2,10 @@ import * as v from 'valibot';
 import { type BackupStep, listBackups, resumeBackup, startBackup } from '$lib/server/backup/index';
 import { summarize } from '$lib/server/backup/manifest';
 import { apiRoute, type Call } from '$lib/server/call';
-import { backupSettings } from '$lib/server/config';
 import { backupEngineOf } from '$lib/server/engine';
 import { readJson, readQuery } from '$lib/server/input';
+import { undueBackup } from '$lib/server/operations/due';
+import { watchBackup } from '$lib/server/operations/watch';
 
 const Action = v.variant('action', [
 	v.strictObject({
@@ -26,18 +27,27 @@ export const POST = apiRoute('backup', async (call) => {
 	const caller = await call.admit();
 	const body = await readJson(call.request, Action, { action: 'backup' });
 	call.operation = body.action;
-	const engine = backupEngineOf(call.env);
-	if (body.action === 'resume') {
-		return async (report) => answer(call, await resumeBackup(engine, body.ticket, report));
+	const operations = call.operations();
+	if (body.action === 'backup') {
+		const backup = body.when === 'due' ? await undueBackup(operations) : null;
+		if (backup) return () => Promise.resolve({ status: 200, result: { due: false, backup } });
+		await caller.spend();
 	}
-	await caller.spend();
-	return async (report) => answer(call, await startBackup(engine, report));
+	return async (report) => {
+		const step = await watchBackup(operations, report, (report) => {
+			const engine = backupEngineOf(call.env);
+			return body.action === 'backup'
+				? startBackup(engine, report)
+				: resumeBackup(engine, body.ticket, report);
+		});
+		return answer(call, step);
+	};
 });
 
 /** Lists the complete backups, newest first. */
 export const GET = apiRoute('list', async (call) => {
 	await call.admit();
-	const { bucket } = backupSettings(call.env);
+	const { bucket } = call.operations();
 	return Response.json(await listBackups(bucket, readQuery(call.url, Page)));
 });
 

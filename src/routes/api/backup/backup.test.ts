@@ -179,6 +179,7 @@ describe('POST', () => {
 		expect(response.headers.get('Content-Type')).toBe('application/x-ndjson');
 		const lines = (await response.text()).trimEnd().split('\n');
 		expect(lines.map((line) => JSON.parse(line))).toEqual([
+			{ event: 'step', name: expect.stringMatching(/^full_backup_/), step: 1 },
 			{ event: 'rows', table: 't', rows: 2, bytes: expect.any(Number) },
 			{ event: 'done', success: true, backup: expect.objectContaining({ rows: 2 }) },
 		]);

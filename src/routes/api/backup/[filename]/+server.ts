@@ -1,12 +1,13 @@
 import * as v from 'valibot';
 import { describeFile, openFile } from '$lib/server/backup/index';
-import { BackupDiffers, OutsideProofSchema, type Proof } from '$lib/server/backup/proof';
+import { BackupDiffers, OutsideProofSchema } from '$lib/server/backup/proof';
 import { drillBackup, recordProof, verifyBackup } from '$lib/server/backup/prove';
-import { apiRoute, type Call } from '$lib/server/call';
+import { apiRoute } from '$lib/server/call';
 import { backupSettings, drillDatabase } from '$lib/server/config';
 import { fileAnswer } from '$lib/server/download';
 import { engineOf } from '$lib/server/engine';
 import { readJson } from '$lib/server/input';
+import { watchProof } from '$lib/server/operations/watch';
 
 const Action = v.variant('action', [
 	v.strictObject({ action: v.picklist(['verify', 'drill']) }),
@@ -37,18 +38,13 @@ export const POST = apiRoute('prove', async (call) => {
 	const scratch = body.action === 'drill' ? drillDatabase(call.env) : null;
 	await caller.spend();
 	return async (report) => {
-		if (body.action === 'proof')
-			return answer(call, await recordProof(engine, filename, body.proof));
-		const proof = scratch
-			? await drillBackup(engine, scratch, filename, report)
-			: await verifyBackup(engine, filename, report);
-		const answered = answer(call, proof);
-		if (!proof.proven) throw new BackupDiffers(proof);
-		return answered;
+		const proof = await watchProof(call.operations(), () => {
+			if (body.action === 'proof') return recordProof(engine, filename, body.proof);
+			if (scratch) return drillBackup(engine, scratch, filename, report);
+			return verifyBackup(engine, filename, report);
+		});
+		call.note({ backup: proof.backup, rows: proof.rows, bytes: proof.bytes });
+		if (!proof.proven && body.action !== 'proof') throw new BackupDiffers(proof);
+		return { status: 200, result: { proof } };
 	};
 });
-
-function answer(call: Call, proof: Proof): { status: number; result: object } {
-	call.note({ backup: proof.backup, rows: proof.rows, bytes: proof.bytes });
-	return { status: 200, result: { proof } };
-}

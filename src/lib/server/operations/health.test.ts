@@ -1,0 +1,152 @@
+import { reset } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { engine } from '../../../../tests/backups.ts';
+import { call } from '../../../../tests/calls.ts';
+import { receivedAlerts, receiver } from '../../../../tests/receivers.ts';
+import { GET } from '../../../routes/api/backup/health/+server';
+import { startBackup } from '../backup/index.ts';
+import { recordProof } from '../backup/prove.ts';
+import { readHealth } from './health.ts';
+import type { Operations } from './index.ts';
+
+const HOUR = 3_600_000;
+const START = Date.UTC(2026, 10, 20);
+let now = START;
+
+beforeEach(async () => {
+	await reset();
+	now = START;
+});
+
+/** Operations with a bucket object of their own, of which nothing is known yet. */
+function operations(): Operations & { webhook: URL; calls: string[] } {
+	const webhook = receiver();
+	const settings = { webhook, ping: null, maxAgeMs: 24 * HOUR, sizeFactor: 2, journalDays: 30 };
+	const calls: string[] = [];
+	const bucket = new Proxy(env.MY_BUCKET, {
+		get(target, name: 'list') {
+			calls.push(name);
+			return target[name].bind(target);
+		},
+	});
+	const rest = { journal: env.MY_BUCKET, app: 'https://app.example', now: () => now };
+	return { webhook, calls, settings, bucket, ...rest };
+}
+
+async function backUp(): Promise<string> {
+	const step = await startBackup(engine({ now: () => now++ }));
+	return 'manifest' in step ? step.manifest.name : '';
+}
+
+async function prove(name: string, kind: 'verify' | 'drill', proven = true): Promise<void> {
+	const at = new Date(now).toISOString();
+	await recordProof(engine({ now: () => now }), `${name}.manifest.json`, {
+		...{ kind, by: 'a test', startedAt: at, finishedAt: at, proven, scope: 'contents' },
+		...{ tables: 0, rows: 0, bytes: 1, differences: proven ? [] : ['x'] },
+	});
+	now++;
+}
+
+describe('the health', () => {
+	test('of nothing is bad', async () => {
+		expect(await readHealth(operations())).toEqual({
+			...{ healthy: false, maxAgeHours: 24 },
+			ages: { backup: null, verification: null, drill: null, provenBackup: null },
+		});
+	});
+
+	test('tells the ages in hours', async () => {
+		await prove(await backUp(), 'drill');
+		now = START + 3 * HOUR;
+		await prove(await backUp(), 'verify');
+		now = START + 5.2 * HOUR;
+		await backUp();
+		now = START + 6 * HOUR;
+		expect(await readHealth(operations())).toEqual({
+			...{ healthy: true, maxAgeHours: 24 },
+			ages: { backup: 0.8, verification: 3, drill: 6, provenBackup: 3 },
+		});
+	});
+
+	test('needs a backup that is proven, and was not found to be bad', async () => {
+		const name = await backUp();
+		expect(await readHealth(operations())).toMatchObject({ healthy: false, ages: { backup: 0 } });
+		await prove(name, 'verify');
+		expect(await readHealth(operations())).toMatchObject({ healthy: true });
+		await prove(name, 'drill', false);
+		expect(await readHealth(operations())).toMatchObject({ healthy: false });
+		await prove(name, 'drill');
+		expect(await readHealth(operations())).toMatchObject({ healthy: true });
+	});
+
+	test('is bad once either is too old', async () => {
+		await prove(await backUp(), 'drill');
+		now = START + 23 * HOUR;
+		expect(await readHealth(operations())).toMatchObject({ healthy: true });
+		now = START + 25 * HOUR;
+		expect(await readHealth(operations())).toMatchObject({ healthy: false });
+		await backUp();
+		expect(await readHealth(operations())).toMatchObject({ healthy: false, ages: { backup: 0 } });
+	});
+
+	test('is looked at once a minute, however many ask', async () => {
+		await backUp();
+		const asked = operations();
+		await Promise.all(Array.from({ length: 100 }, () => readHealth(asked)));
+		const once = asked.calls.length;
+		expect(once).toBeLessThan(5);
+		now += 59_000;
+		await readHealth(asked);
+		expect(asked.calls).toHaveLength(once);
+		now += 2000;
+		await readHealth(asked);
+		expect(asked.calls.length).toBeGreaterThan(once);
+	});
+
+	test('tells once that backups are overdue', async () => {
+		await backUp();
+		now = START + 25 * HOUR;
+		const asked = operations();
+		for (let i = 0; i < 3; i++) {
+			await readHealth(asked);
+			now += 2 * HOUR;
+		}
+		const alerts = await receivedAlerts(asked.webhook);
+		expect(alerts.map(({ kind }) => kind)).toEqual(['backup_overdue']);
+		expect(alerts[0]?.text).toContain('25 hours ago');
+	});
+});
+
+describe('GET /api/backup/health', () => {
+	const ask = async (changes = {}) => {
+		const response = await call(GET, new Request('https://app.example/api/backup/health'), changes);
+		return [response.status, await response.json()] as const;
+	};
+
+	test('needs no code, says 503 where nothing is good, and no name', async () => {
+		const [status, health] = await ask();
+		expect([status, Object.keys(health as object)]).toEqual([
+			503,
+			['healthy', 'maxAgeHours', 'ages'],
+		]);
+		expect((await env.MY_BUCKET.list({ prefix: 'journal/' })).objects.length).toBeLessThan(2);
+	});
+
+	test('says 200 where all is well', async () => {
+		now = Date.now();
+		await prove(await backUp(), 'verify');
+		// A bucket of which nothing is known yet.
+		const MY_BUCKET = new Proxy(env.MY_BUCKET, {
+			get: (target, name: 'list') => target[name].bind(target),
+		});
+		const [status, health] = await ask({ MY_BUCKET });
+		expect([status, health]).toMatchObject([200, { healthy: true }]);
+		expect(JSON.stringify(health)).not.toContain('full_backup');
+	});
+
+	test('says what is wrong with a setting', async () => {
+		const [status, error] = await ask({ BACKUP_MAX_AGE_HOURS: 'x' });
+		expect([status, error]).toMatchObject([500, { code: 'backup_max_age_hours_invalid' }]);
+	});
+});

@@ -1,0 +1,182 @@
+import * as v from 'valibot';
+import { type BackupProgress, type BackupStep, listBackups } from '../backup/index.ts';
+import { type BackupSummary, summarize } from '../backup/manifest.ts';
+import type { Proof } from '../backup/proof.ts';
+import type { LifeboatError } from '../errors.ts';
+import { toLifeboatError } from '../respond.ts';
+import { changeState, type StateKind } from '../state.ts';
+import * as alerts from './alerts.ts';
+import type { Alert } from './alert.ts';
+import { isOverdue } from './due.ts';
+import { expireJournal } from './journal.ts';
+import type { Operations } from './index.ts';
+import { Notices } from './notices.ts';
+
+/** How long the same failure is told once: a caller takes a step several times. */
+const TOLD_MS = 3_600_000;
+/** Not a failure of a backup: another one is at work, or the caller has no right to this one. */
+const NO_FAILURE = /^(backup_running|lock_lost|ticket_\w+)$/;
+
+const Moment = v.pipe(v.number(), v.safeInteger());
+
+/** What was told before, so that it is told once. */
+const WATCH: StateKind<Watch> = {
+	key: 'operations/watch.json',
+	schema: v.object({
+		failing: v.nullable(v.object({ since: Moment, code: v.string(), told: Moment })),
+		overdue: v.boolean(),
+	}),
+	empty: { failing: null, overdue: false },
+};
+interface Watch {
+	/** The last backup was in vain: since when one was, why at last, and when that was told. */
+	failing: { since: number; code: string; told: number } | null;
+	/** It was told that the newest backup is too old. */
+	overdue: boolean;
+}
+
+type Report = (progress: BackupProgress) => void;
+
+/**
+ * Makes a step of a backup, and tells whoever is to know that it begins and how it ends. That takes
+ * `SEND_MS` at most, and is never the reason why a backup fails. Throws what the step throws.
+ */
+export async function watchBackup(
+	operations: Operations,
+	report: Report,
+	step: (report: Report) => Promise<BackupStep>,
+): Promise<BackupStep> {
+	const notices = new Notices(operations);
+	let name = '';
+	try {
+		const done = await step((progress) => {
+			if (progress.event === 'step') {
+				name = progress.name;
+				if (progress.step === 1) notices.begin(name);
+			}
+			report(progress);
+		});
+		if ('manifest' in done) {
+			notices.end('success', name);
+			notices.alert(...(await afterBackup(operations, summarize(done.manifest))));
+		}
+		return done;
+	} catch (error) {
+		const failure = toLifeboatError(error);
+		if (!NO_FAILURE.test(failure.code)) {
+			notices.end('fail', name, `${failure.code}: ${failure.message} ${failure.hint}`);
+			notices.alert(...(await afterFailure(operations, failure)));
+		}
+		throw error;
+	} finally {
+		await notices.sent();
+	}
+}
+
+/** Proves a backup, and tells where that finds something wrong. Throws what the proof throws. */
+export async function watchProof(
+	operations: Operations,
+	prove: () => Promise<Proof>,
+): Promise<Proof> {
+	try {
+		const proof = await prove();
+		if (!proof.proven) await tell(operations, alerts.differs(proof));
+		return proof;
+	} catch (error) {
+		const failure = toLifeboatError(error);
+		// What is forged or unreadable, or the app's own fault; not what a caller has asked wrongly.
+		const matters = failure.status === 422 || failure.status >= 500;
+		if (matters) await tell(operations, alerts.notProven(failure));
+		throw error;
+	}
+}
+
+/** Tells that too many wrong codes have closed the backup API. */
+export function watchLock(operations: Operations): Promise<void> {
+	return tell(operations, alerts.locked());
+}
+
+/** Tells, once, that the newest backup is too old, or that there is none. Never throws. */
+export async function watchAge(
+	operations: Operations,
+	newest: BackupSummary | undefined,
+): Promise<void> {
+	const { settings, now } = operations;
+	if (!isOverdue(newest, settings.maxAgeMs, now())) return;
+	try {
+		if (await isNewlyOverdue(operations)) await tell(operations, alerts.overdue(newest, now()));
+	} catch (error) {
+		console.error('Whether this was told before cannot be read:', error);
+	}
+}
+
+async function afterBackup(operations: Operations, backup: BackupSummary): Promise<Alert[]> {
+	const { bucket, journal, settings, now } = operations;
+	try {
+		const before = await clear(operations);
+		const { backups } = await listBackups(bucket, { limit: 2 });
+		const previous = backups.find(({ name }) => name !== backup.name);
+		await expireJournal(journal, settings.journalDays, now());
+		const isOdd = previous !== undefined && alerts.isOddSize(previous, backup, settings.sizeFactor);
+		return [
+			...(before.failing || before.overdue ? [alerts.recovered(backup, before.failing)] : []),
+			...(isOdd ? [alerts.oddSize(previous, backup)] : []),
+		];
+	} catch (error) {
+		console.error('What follows from a backup could not be done:', error);
+		return []; // the backup is made
+	}
+}
+
+async function afterFailure(operations: Operations, failure: LifeboatError): Promise<Alert[]> {
+	const { bucket, settings, now } = operations;
+	try {
+		const [newest] = (await listBackups(bucket, { limit: 1 })).backups;
+		const late = isOverdue(newest, settings.maxAgeMs, now()) && (await isNewlyOverdue(operations));
+		const isNew = await isNewlyFailing(operations, failure.code);
+		return [
+			...(isNew ? [alerts.failed(failure, newest, now())] : []),
+			...(late ? [alerts.overdue(newest, now())] : []),
+		];
+	} catch (error) {
+		console.error('What was told before cannot be read:', error);
+		return [alerts.failed(failure, undefined, now())]; // better twice than never
+	}
+}
+
+/** What held before a backup has put it right. Of several calls one gets what there was. */
+async function clear({ bucket }: Operations): Promise<Watch> {
+	let before = WATCH.empty;
+	await changeState(bucket, WATCH, (watch) => {
+		before = watch;
+		return watch.failing || watch.overdue ? WATCH.empty : watch;
+	});
+	return before;
+}
+
+/** True for one of several calls. */
+async function isNewlyOverdue({ bucket }: Operations): Promise<boolean> {
+	let isNew = false;
+	await changeState(bucket, WATCH, (watch) => {
+		isNew = !watch.overdue;
+		return isNew ? { ...watch, overdue: true } : watch;
+	});
+	return isNew;
+}
+
+async function isNewlyFailing({ bucket, now }: Operations, code: string): Promise<boolean> {
+	let isNew = false;
+	await changeState(bucket, WATCH, (watch) => {
+		const { failing } = watch;
+		isNew = failing?.code !== code || failing.told + TOLD_MS <= now();
+		if (!isNew) return watch;
+		return { ...watch, failing: { since: failing?.since ?? now(), code, told: now() } };
+	});
+	return isNew;
+}
+
+function tell(operations: Operations, alert: Alert): Promise<void> {
+	const notices = new Notices(operations);
+	notices.alert(alert);
+	return notices.sent();
+}
