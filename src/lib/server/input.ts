@@ -4,6 +4,9 @@ import { LifeboatError } from './errors.ts';
 /** Longest body of a call, in bytes: a proof with 20 differences of 300 characters as `\uXXXX`. */
 const MAX_BODY_BYTES = 50_000;
 
+const BODY = 'The body of this call is not understood.';
+const QUERY = 'The query of this address is not understood.';
+
 /**
  * The JSON body of a request, checked; `none` stands for a body that is not there.
  *
@@ -22,19 +25,20 @@ export async function readJson<T extends v.GenericSchema>(
 		? v.safeParse(schema, none)
 		: v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
 	if (result.success) return result.output;
-	throw invalid('body_invalid', 'The body of this call is not understood.', result.issues);
+	throw notUnderstood('body_invalid', BODY, hintOf(result.issues));
 }
 
 /** The query of an address, checked. Throws `query_invalid` (400). */
 export function readQuery<T extends v.GenericSchema>(url: URL, schema: T): v.InferOutput<T> {
 	const result = v.safeParse(schema, Object.fromEntries(url.searchParams));
 	if (result.success) return result.output;
-	throw invalid('query_invalid', 'The query of this address is not understood.', result.issues);
+	throw notUnderstood('query_invalid', QUERY, hintOf(result.issues));
 }
 
 /** A form or an untyped body can be sent from any web page without asking first (CORS). */
 function requireJson({ headers }: Request): void {
-	if (/^application\/json\b/i.test(headers.get('Content-Type') ?? '')) return;
+	const [type = ''] = (headers.get('Content-Type') ?? '').split(';');
+	if (type.trim().toLowerCase() === 'application/json') return;
 	throw new LifeboatError('The body of this call has to be JSON.', {
 		code: 'content_type_unsupported',
 		status: 415,
@@ -43,6 +47,7 @@ function requireJson({ headers }: Request): void {
 }
 
 async function readText(request: Request): Promise<string> {
+	if (Number(request.headers.get('Content-Length')) > MAX_BODY_BYTES) throw tooLarge();
 	if (request.body === null) return '';
 	const chunks: Uint8Array[] = [];
 	let bytes = 0;
@@ -51,7 +56,11 @@ async function readText(request: Request): Promise<string> {
 		if (bytes > MAX_BODY_BYTES) throw tooLarge();
 		chunks.push(chunk);
 	}
-	return new TextDecoder().decode(Buffer.concat(chunks));
+	try {
+		return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+	} catch {
+		throw notUnderstood('body_invalid', BODY, 'It is not valid UTF-8.');
+	}
 }
 
 function tooLarge(): LifeboatError {
@@ -62,16 +71,15 @@ function tooLarge(): LifeboatError {
 	});
 }
 
-function invalid(
-	code: string,
-	message: string,
-	issues: [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]],
-): LifeboatError {
-	const [issue] = issues;
+function notUnderstood(code: string, message: string, hint: string): LifeboatError {
+	return new LifeboatError(message, { code, status: 400, hint });
+}
+
+/** What is expected where: valibot's own messages repeat what was received, which no answer does. */
+function hintOf([issue]: [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]]): string {
+	if (issue.type === 'parse_json') return 'It is no JSON.';
+	if (issue.expected === 'never') return 'It has a field that docs/api.md does not name.';
+	const what = issue.type === 'check' ? issue.message : `expected ${issue.expected ?? issue.type}`;
 	const path = v.getDotPath(issue);
-	return new LifeboatError(message, {
-		code,
-		status: 400,
-		hint: path ? `${path}: ${issue.message}` : issue.message,
-	});
+	return path ? `${path}: ${what}` : what;
 }
