@@ -2,20 +2,11 @@ import type { Handle, HandleServerError } from '@sveltejs/kit';
 import { sequence } from '@sveltejs/kit/hooks';
 import { handle as auth } from './auth';
 import { LifeboatError } from '$lib/server/errors';
+import { harden } from '$lib/server/headers';
 import { errorResponse, presentable } from '$lib/server/respond';
 
-const HEADERS = {
-	'X-Content-Type-Options': 'nosniff',
-	'X-Frame-Options': 'DENY',
-	'Referrer-Policy': 'same-origin',
-	'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
-	// Every answer may depend on who asks, and the adapter's worker looks into Cloudflare's cache
-	// before SvelteKit can ask who that is (adapter-cloudflare, files/worker.js).
-	'Cache-Control': 'private, no-store',
-};
-
 /** First, so that it covers answers that Auth.js gives by itself. */
-const harden: Handle = async ({ event, resolve }) => {
+const protect: Handle = async ({ event, resolve }) => {
 	const answer = await resolve(event);
 	const { errorStatus } = event.locals;
 	// The client takes a data answer that is not 200 for one without data, so that one stays.
@@ -23,7 +14,7 @@ const harden: Handle = async ({ event, resolve }) => {
 		errorStatus && !event.isDataRequest ? { status: errorStatus, headers: answer.headers } : answer;
 	// A copy, because Response.redirect(), which Auth.js uses, makes headers that cannot change.
 	const response = new Response(answer.body, init);
-	for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
+	harden(response.headers, event.url);
 	return response;
 };
 
@@ -31,6 +22,7 @@ const authenticate: Handle = async ({ event, resolve }) => {
 	// The backup API knows codes only. It works while sign-in is not set up, and a call with a
 	// wrong code reads nothing from the database.
 	if (event.route.id?.startsWith('/api/backup')) return resolve(event);
+	event.request = withoutForwarded(event.request);
 	try {
 		return await auth({ event, resolve });
 	} catch (error) {
@@ -43,7 +35,18 @@ const authenticate: Handle = async ({ event, resolve }) => {
 	}
 };
 
-export const handle = sequence(harden, authenticate);
+/**
+ * Auth.js makes addresses of these headers (@auth/core, lib/utils/env.js), but anybody can send them. The
+ * address of the request itself is the one that Cloudflare has routed here.
+ */
+function withoutForwarded(request: Request): Request {
+	const headers = new Headers(request.headers);
+	headers.delete('X-Forwarded-Host');
+	headers.delete('X-Forwarded-Proto');
+	return new Request(request, { headers });
+}
+
+export const handle = sequence(protect, authenticate);
 
 /**
  * What a page shows of an error that nobody caught: a {@link LifeboatError} with its own status,
@@ -52,7 +55,7 @@ export const handle = sequence(harden, authenticate);
 export const handleError: HandleServerError = ({ error, event, status, message }) => {
 	if (status < 500) return { message }; // SvelteKit's own, such as 404
 	const failure = presentable(error);
-	// SvelteKit answers 500 to every error class but its own; `harden` puts this one in its place.
+	// SvelteKit answers 500 to every error class but its own; `protect` puts this one in its place.
 	event.locals.errorStatus = failure.status;
 	return { message: failure.message, code: failure.code, hint: failure.hint };
 };

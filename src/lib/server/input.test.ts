@@ -73,6 +73,14 @@ describe('a body', () => {
 		expect(await refusal(posting(bytes))).toMatchObject({ code: 'body_invalid', status: 400 });
 	});
 
+	test('that breaks off is refused', async () => {
+		const broken = new ReadableStream<Uint8Array>({
+			start: (controller) => controller.enqueue(new TextEncoder().encode('{"action"')),
+			pull: (controller) => controller.error(new Error('Network connection lost.')),
+		});
+		expect(await refusal(posting(broken))).toMatchObject({ code: 'body_invalid', status: 400 });
+	});
+
 	test('that is nested as deep as its size allows is refused', async () => {
 		for (const deep of [
 			'['.repeat(49_000),

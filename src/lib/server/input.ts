@@ -48,19 +48,28 @@ function requireJson({ headers }: Request): void {
 
 async function readText(request: Request): Promise<string> {
 	if (Number(request.headers.get('Content-Length')) > MAX_BODY_BYTES) throw tooLarge();
-	if (request.body === null) return '';
-	const chunks: Uint8Array[] = [];
-	let bytes = 0;
-	for await (const chunk of request.body) {
-		bytes += chunk.length;
-		if (bytes > MAX_BODY_BYTES) throw tooLarge();
-		chunks.push(chunk);
-	}
+	const bytes = await readBytes(request);
 	try {
-		return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+		return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
 	} catch {
 		throw notUnderstood('body_invalid', BODY, 'It is not valid UTF-8.');
 	}
+}
+
+async function readBytes({ body }: Request): Promise<Uint8Array> {
+	const chunks: Uint8Array[] = [];
+	let bytes = 0;
+	try {
+		for await (const chunk of body ?? []) {
+			bytes += chunk.length;
+			if (bytes > MAX_BODY_BYTES) break;
+			chunks.push(chunk);
+		}
+	} catch {
+		throw notUnderstood('body_invalid', BODY, 'It broke off.');
+	}
+	if (bytes > MAX_BODY_BYTES) throw tooLarge();
+	return Buffer.concat(chunks);
 }
 
 function tooLarge(): LifeboatError {

@@ -1,0 +1,196 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { migrate, type Server, startServer } from '../src/cli/server.ts';
+
+// Asks the built app for every route that SvelteKit has put into its manifest.
+
+const MANIFEST = new URL('../.svelte-kit/output/server/manifest-full.js', import.meta.url).href;
+const ASSETS = '.svelte-kit/cloudflare';
+
+/** What stands for the parameters of a route in an address. */
+const PARAMETERS: Record<string, string> = {
+	filename: 'full_backup_2026-11-22T21:52:00.000Z.sql',
+};
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+interface Manifest {
+	_: { routes: { id: string }[] };
+}
+
+let folder: string;
+let server: Server;
+
+beforeAll(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'lifeboat-headers-'));
+	await migrate(folder);
+	const vars = { TOTP_SECRET: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ', AUTH_SECRET: 'x'.repeat(32) };
+	server = await startServer({
+		persistTo: folder,
+		vars: { ...vars, GITHUB_ID: 'Iv1.lifeboat', GITHUB_SECRET: '0123456789abcdef' },
+	});
+});
+
+afterAll(async () => {
+	await server?.stop();
+	await rm(folder, { recursive: true, force: true });
+});
+
+const { manifest } = (await import(MANIFEST)) as { manifest: Manifest };
+const routes = manifest._.routes.map(({ id }) => id);
+
+/** An address of a route. Throws for a parameter that this test knows nothing for. */
+function pathOf(route: string): string {
+	return route.replace(/\[(\w+)\]/g, (_, name: string) => {
+		const value = PARAMETERS[name];
+		if (value === undefined) throw new Error(`${route} has a parameter to be named in this test.`);
+		return encodeURIComponent(value);
+	});
+}
+
+const ask = (path: string, method = 'GET', headers: Record<string, string> = {}) =>
+	fetch(server.url + path, { method, headers, redirect: 'manual' });
+
+/** What an answer to anything has to have. */
+function expectHardened(response: Response, what: string): void {
+	const headers = Object.fromEntries(response.headers);
+	expect([what, headers]).toMatchObject([
+		what,
+		{
+			'x-content-type-options': 'nosniff',
+			'x-frame-options': 'DENY',
+			'referrer-policy': 'same-origin',
+			'permissions-policy': expect.stringContaining('camera=()'),
+			'cross-origin-opener-policy': 'same-origin',
+			'cross-origin-resource-policy': 'same-origin',
+			'cache-control': 'private, no-store',
+		},
+	]);
+	expectStrict(headers['content-security-policy'] ?? '', what);
+}
+
+/** No script but the app's own, by nonce, and nobody around it. */
+function expectStrict(policy: string, what: string): void {
+	const directives = new Map(
+		policy.split(/; */).map((one) => one.split(/ (.*)/s) as [string, string]),
+	);
+	expect([what, directives.get('frame-ancestors')]).toEqual([what, "'none'"]);
+	expect([what, directives.get('base-uri')]).toEqual([what, "'none'"]);
+	const script = directives.get('script-src') ?? directives.get('default-src') ?? '';
+	expect([what, script]).toEqual([
+		what,
+		expect.stringMatching(/^('none'|'self' 'nonce-[\w+/=]+')$/),
+	]);
+	expect([what, policy]).toEqual([
+		what,
+		expect.not.stringMatching(/unsafe-(inline|eval)|\*|http:/),
+	]);
+}
+
+test('the manifest has the routes of this app', () => {
+	expect(routes).toEqual(
+		expect.arrayContaining(['/', '/profile', '/backups', '/api/backup/health']),
+	);
+});
+
+describe.for(routes)('%s', (route) => {
+	test.for(METHODS)('%s has all headers', async (method) => {
+		const path = pathOf(route);
+		const type = { 'Content-Type': 'application/json' };
+		expectHardened(await ask(path, method, method === 'GET' ? {} : type), `${method} ${path}`);
+	});
+
+	test('has them for data and actions as well', async () => {
+		const path = pathOf(route);
+		for (const of of [
+			`${path.replace(/\/$/, '')}/__data.json`,
+			`${path}?/lift`,
+			`${path}?x[]=%00`,
+		]) {
+			expectHardened(await ask(of), `GET ${of}`);
+		}
+		const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: server.url };
+		expectHardened(await ask(`${path}?/lift`, 'POST', form), `a form to ${path}`);
+	});
+});
+
+test.for([
+	...['/auth/signin', '/auth/signout', '/auth/error', '/auth/error?error=Configuration'],
+	...['/auth/session', '/auth/csrf', '/auth/providers', '/auth/callback/github', '/auth/nothing'],
+	...['/auth/callback/github?code=x&state=y', '/nothing', '/api/nothing', '/%zz', '/..%2f'],
+])('GET %s has all headers', async (path) => expectHardened(await ask(path), path));
+
+test('signing in has them, where it leads to GitHub', async () => {
+	const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: server.url };
+	const response = await ask('/auth/signin/github', 'POST', form);
+	expect(response.status).toBe(302);
+	expectHardened(response, 'POST /auth/signin/github');
+});
+
+test.for(['X-Forwarded-Host', 'X-Forwarded-Proto'])(
+	'%s of a stranger changes no answer',
+	async (name) => {
+		for (const value of ['evil.example', 'http', '%', '💩'.repeat(3)]) {
+			const headers = { [name]: Buffer.from(value).toString('latin1') };
+			expect((await ask('/', 'GET', headers)).status).toBe(200);
+			const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: server.url };
+			const { location } = Object.fromEntries(
+				(await ask('/auth/signin/github', 'POST', { ...form, ...headers })).headers,
+			);
+			const callback = new URL(location ?? '').searchParams.get('redirect_uri');
+			expect(callback).toBe(`${server.url}/auth/callback/github`);
+		}
+	},
+);
+
+// Two answers come from SvelteKit before any hook. There is nothing in them to be framed or sniffed.
+test('a form of another page is refused before the app sees it', async () => {
+	const form = {
+		'Content-Type': 'application/x-www-form-urlencoded',
+		Origin: 'https://evil.example',
+	};
+	for (const path of ['/backups?/lift', '/api/backup', '/auth/signout']) {
+		const response = await ask(path, 'POST', form);
+		expect([path, response.status]).toEqual([path, 403]);
+		expect(await response.text()).toBe('Cross-site POST form submissions are forbidden');
+	}
+});
+
+test('an address with a slash too many leads to the one without, with an empty answer', async () => {
+	for (const route of routes.filter((route) => route !== '/')) {
+		const response = await ask(`${pathOf(route)}/`);
+		expect([route, response.status, await response.text()]).toEqual([route, 308, '']);
+		const { pathname, origin } = new URL(response.headers.get('Location') ?? '', server.url);
+		expect([origin, decodeURIComponent(pathname)]).toEqual([
+			server.url,
+			decodeURIComponent(pathOf(route)),
+		]);
+	}
+});
+
+test('files that Cloudflare serves by itself have theirs', async () => {
+	const files = (await readdir(join(ASSETS, '_app'), { recursive: true })).filter((name) =>
+		/\.(js|css)$/.test(name),
+	);
+	expect(files.length).toBeGreaterThan(5);
+	for (const path of [...files.map((name) => `/_app/${name}`), '/favicon.svg']) {
+		const response = await ask(path);
+		expect([path, response.status, Object.fromEntries(response.headers)]).toMatchObject([
+			...[path, 200],
+			{
+				'x-content-type-options': 'nosniff',
+				'content-security-policy': expect.stringContaining("default-src 'none'"),
+			},
+		]);
+	}
+});
+
+test('over https browsers are told to stay there', async () => {
+	const { harden } = await import('../src/lib/server/headers.ts');
+	const headers = new Headers({ 'Content-Security-Policy': "default-src 'self'" });
+	harden(headers, new URL('https://app.example'));
+	expect(headers.get('Strict-Transport-Security')).toBe('max-age=63072000');
+	expect(headers.get('Content-Security-Policy')).toBe("default-src 'self'");
+});
