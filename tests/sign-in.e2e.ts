@@ -1,91 +1,24 @@
-import { expect, test as base, type Page } from '@playwright/test';
+import { expect, type Page } from '@playwright/test';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort, migrate, startServer, type Server } from '../src/cli/server.ts';
-import { startGitHub, type Account, type GitHub } from './github.ts';
+import { startServer } from '../src/cli/server.ts';
+import { type Account } from './github.ts';
+import * as people from './people.ts';
+import { ADA, authorize, GRACE, type People, signInButton, startPeople, test } from './people.ts';
 
-const AVATAR =
-	'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path fill="%230ca678" d="M0 0h9v9H0z"/><circle cx="4.5" cy="4.5" r="2.5" fill="%23fff"/></svg>';
-const GRACE: Account = {
-	id: 583231,
-	login: 'grace',
-	name: 'Grace Hopper',
-	email: 'Grace@example.com',
-	avatar: AVATAR,
-};
-const ADA: Account = {
-	id: 1815,
-	login: 'ada',
-	name: null,
-	email: 'ada@example.com',
-	avatar: AVATAR,
-};
 const PHONE = { width: 375, height: 667 };
 
-let folder: string;
-let github: GitHub;
-let server: Server;
+let all: People;
 let app: string;
 
-const test = base.extend<{ page: Page }>({
-	// A page whose script and style the Content-Security-Policy accepts.
-	page: async ({ page }, use) => {
-		const violations: string[] = [];
-		page.on('console', (message) => {
-			if (message.text().includes('Content Security Policy')) violations.push(message.text());
-		});
-		page.on('pageerror', (error) => violations.push(String(error)));
-		await use(page);
-		expect(violations).toEqual([]);
-	},
-});
-
 test.beforeAll(async () => {
-	folder = await mkdtemp(join(tmpdir(), 'lifeboat-e2e-'));
-	const port = await freePort();
-	// Another host name than GitHub's, as in real life: cookies and redirects cross sites.
-	app = `http://localhost:${port}`;
-	const client = { clientId: 'Iv1.lifeboat', clientSecret: '0123456789abcdef' };
-	github = await startGitHub({ ...client, callback: `${app}/auth/callback/github` }, GRACE);
-	await migrate(folder);
-	server = await startServer({
-		port,
-		persistTo: folder,
-		vars: {
-			AUTH_SECRET: 'a long random string for tests',
-			GITHUB_ID: client.clientId,
-			GITHUB_SECRET: client.clientSecret,
-			GITHUB_ENTERPRISE_URL: github.url,
-		},
-	});
+	all = await startPeople();
+	app = all.app;
 });
 
-test.afterAll(async () => {
-	await server?.stop();
-	await github?.stop();
-	await rm(folder, { recursive: true, force: true });
-});
+test.afterAll(() => all?.stop());
 
-const signInButton = (page: Page) => page.getByRole('button', { name: 'Sign in with GitHub' });
-
-/** Presses the button on the home page and ends on the profile. */
-async function signIn(page: Page, account = GRACE): Promise<void> {
-	github.account = account;
-	await page.goto(app);
-	await signInButton(page).click();
-	await authorize(page);
-	await page.waitForURL(`${app}/profile`);
-}
-
-/** GitHub asks only those who have not authorized the app before. */
-async function authorize(page: Page): Promise<void> {
-	await page.waitForURL((url) => url.pathname === '/profile' || url.origin === github.url);
-	if (!page.url().startsWith(github.url)) return;
-	await page.getByRole('button', { name: 'Authorize' }).click();
-}
+const signIn = (page: Page, account: Account = GRACE) => people.signIn(all, page, account);
 
 async function listUsers(page: Page, query = '') {
 	const response = await page.request.get(`${app}/api/users${query}`);
@@ -94,7 +27,7 @@ async function listUsers(page: Page, query = '') {
 }
 
 async function query(sql: string): Promise<Record<string, unknown>[]> {
-	const args = ['d1', 'execute', 'DB', '--local', '--persist-to', folder, '--json'];
+	const args = ['d1', 'execute', 'DB', '--local', '--persist-to', all.folder, '--json'];
 	const { stdout } = await promisify(execFile)('wrangler', [...args, '--command', sql]);
 	return JSON.parse(stdout)[0].results;
 }
@@ -135,7 +68,7 @@ test('signing in again finds the same user, and no GitHub token is kept', async 
 	expect((await listUsers(page)).users).toEqual(users);
 	expect(users.filter((user) => user['name'] === 'Grace Hopper')).toHaveLength(1);
 
-	expect(github.tokens.length).toBeGreaterThan(1);
+	expect(all.github.tokens.length).toBeGreaterThan(1);
 	const accounts = JSON.stringify(await query('SELECT * FROM accounts'));
 	expect(accounts).toContain('583231');
 	expect(accounts).not.toContain('gho_');
@@ -177,7 +110,7 @@ test('an image from a host that is not allowed leaves the initial', async ({ bro
 });
 
 test('somebody who cancels at GitHub is told so', async ({ page }) => {
-	github.account = { ...GRACE, id: 2, login: 'hesitant' };
+	all.github.account = { ...GRACE, id: 2, login: 'hesitant' };
 	await page.goto(app);
 	await signInButton(page).click();
 	await page.getByRole('button', { name: 'Cancel' }).click();
@@ -188,7 +121,7 @@ test('somebody who cancels at GitHub is told so', async ({ page }) => {
 test('an e-mail address of another account does not open that account', async ({ page }) => {
 	await signIn(page, GRACE);
 	await page.context().clearCookies();
-	github.account = { ...GRACE, id: 3, login: 'imposter' };
+	all.github.account = { ...GRACE, id: 3, login: 'imposter' };
 	await page.goto(app);
 	await signInButton(page).click();
 	await page.getByRole('button', { name: 'Authorize' }).click();
@@ -249,7 +182,7 @@ test('the pages fit a phone', async ({ page }) => {
 });
 
 test('the keyboard is enough to sign in', async ({ page }) => {
-	github.account = GRACE;
+	all.github.account = GRACE;
 	await page.goto(app);
 	for (let presses = 0; presses < 5; presses++) {
 		await page.keyboard.press('Tab');
@@ -257,7 +190,7 @@ test('the keyboard is enough to sign in', async ({ page }) => {
 	}
 	await expect(signInButton(page)).toBeFocused();
 	await page.keyboard.press('Enter');
-	await authorize(page);
+	await authorize(all, page);
 	await page.waitForURL(`${app}/profile`);
 });
 
@@ -274,7 +207,7 @@ test.describe('without JavaScript', () => {
 
 test('without its settings the app says what is missing', async ({ page }) => {
 	const vars = { AUTH_SECRET: 'set', TOTP_SECRET: 'A'.repeat(32) };
-	const bare = await startServer({ persistTo: folder, vars });
+	const bare = await startServer({ persistTo: all.folder, vars });
 	try {
 		const response = await page.goto(bare.url);
 		expect(response?.status()).toBe(500);
