@@ -1,11 +1,46 @@
 import adapter from '@sveltejs/adapter-cloudflare';
 import { vitePreprocess } from '@sveltejs/vite-plugin-svelte';
+import { renameSync, writeFileSync } from 'node:fs';
+
+const WORKER = `
+import app from '../cloudflare-tmp/worker.js';
+import { harden } from '../../src/lib/server/headers.ts';
+
+export default {
+	async fetch(request, env, context) {
+		const answer = await app.fetch(request, env, context);
+		const response = new Response(answer.body, answer);
+		harden(response.headers, new URL(request.url));
+		return response;
+	},
+};
+`;
+
+/**
+ * Gives their headers to answers that no hook sees, as SvelteKit makes them before it calls one: to forms
+ * of other origins, addresses with a slash too many, files that are not there, redirects of data.
+ *
+ * @param {import('@sveltejs/kit').Adapter} adapter Cloudflare's
+ * @returns {import('@sveltejs/kit').Adapter}
+ */
+function hardened(adapter) {
+	return {
+		...adapter,
+		async adapt(builder) {
+			await adapter.adapt(builder);
+			const worker = `${builder.getBuildDirectory('cloudflare')}/_worker.js`;
+			// Into a folder as deep, so that what it imports is where it looks.
+			renameSync(worker, `${builder.getBuildDirectory('cloudflare-tmp')}/worker.js`);
+			writeFileSync(worker, WORKER);
+		},
+	};
+}
 
 /** @type {import('@sveltejs/kit').Config} */
 export default {
 	preprocess: vitePreprocess(),
 	kit: {
-		adapter: adapter(),
+		adapter: hardened(adapter()),
 		csp: {
 			directives: {
 				'default-src': ['self'],

@@ -31,6 +31,7 @@ export const { handle } = SvelteKitAuth(async ({ platform }) => {
 				account: () => undefined,
 			}),
 		],
+		logger: { error: (error) => console.error(`Signing in: ${describe(error)}`) },
 		callbacks: {
 			// Named field by field: with sessions in a database the default holds the session token.
 			session: ({ session, user }) => ({
@@ -40,3 +41,12 @@ export const { handle } = SvelteKitAuth(async ({ platform }) => {
 		},
 	};
 });
+
+/**
+ * What the log says of an error. Auth.js itself would print stacks, and with them what strangers send;
+ * what the database or GitHub has said of it is not theirs.
+ */
+function describe({ name, cause }: Error): string {
+	const inner = typeof cause === 'object' && cause !== null && 'err' in cause ? cause.err : null;
+	return inner instanceof Error ? `${name}: ${inner.message}` : name;
+}

@@ -197,4 +197,6 @@ function expectNoSecretIn(log: string): void {
 	const words = new Set(log.match(/\b\d{6}\b/g));
 	for (const code of codes) expect(words).not.toContain(code);
 	expect(log).not.toContain('internal_error');
+	// But for those of wrangler's own proxy, which is there on one's own machine alone.
+	expect(log).not.toMatch(/^\s+at (?!.*\/node_modules\/(?:wrangler|miniflare)\/).+:\d+:\d+\)?$/m);
 }

@@ -145,8 +145,8 @@ test.for(['X-Forwarded-Host', 'X-Forwarded-Proto'])(
 	},
 );
 
-// Two answers come from SvelteKit before any hook. There is nothing in them to be framed or sniffed.
-test('a form of another page is refused before the app sees it', async () => {
+// SvelteKit gives these answers before it calls a hook.
+test('a form of another page is refused, and has them too', async () => {
 	const form = {
 		'Content-Type': 'application/x-www-form-urlencoded',
 		Origin: 'https://evil.example',
@@ -154,14 +154,16 @@ test('a form of another page is refused before the app sees it', async () => {
 	for (const path of ['/backups?/lift', '/api/backup', '/auth/signout']) {
 		const response = await ask(path, 'POST', form);
 		expect([path, response.status]).toEqual([path, 403]);
+		expectHardened(response, path);
 		expect(await response.text()).toBe('Cross-site POST form submissions are forbidden');
 	}
 });
 
-test('an address with a slash too many leads to the one without, with an empty answer', async () => {
+test('an address with a slash too many leads to the one without, and has them too', async () => {
 	for (const route of routes.filter((route) => route !== '/')) {
 		const response = await ask(`${pathOf(route)}/`);
-		expect([route, response.status, await response.text()]).toEqual([route, 308, '']);
+		expect([route, response.status]).toEqual([route, 308]);
+		expectHardened(response, route);
 		const { pathname, origin } = new URL(response.headers.get('Location') ?? '', server.url);
 		expect([origin, decodeURIComponent(pathname)]).toEqual([
 			server.url,
@@ -169,6 +171,11 @@ test('an address with a slash too many leads to the one without, with an empty a
 		]);
 	}
 });
+
+test.for([
+	...['/_app/nothing.js', '/_app/env.js', '/profile/__route.js', '/_app/remote/x/y'],
+	...['/auth/signin/__data.json'],
+])('GET %s has all headers', async (path) => expectHardened(await ask(path), path));
 
 test('files that Cloudflare serves by itself have theirs', async () => {
 	const files = (await readdir(join(ASSETS, '_app'), { recursive: true })).filter((name) =>

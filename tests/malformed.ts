@@ -131,6 +131,8 @@ function paths(files: string[]): fc.Arbitrary<string> {
 		'/',
 		'/backups',
 		'/auth/',
+		'/auth/signin/',
+		'/auth/callback/github',
 		'/api//backup/',
 		'/./api/backup/',
 	);
