@@ -19,7 +19,7 @@ test('Slack gets a text that mentions nobody', () => {
 test.for([
 	'https://discord.com/api/webhooks/1/x',
 	'https://ptb.discord.com/api/webhooks/1/x',
-	'https://discordapp.com/api/webhooks/1/x',
+	'https://discordapp.com/api/v10/webhooks/1/x/?wait=true',
 ])('Discord at %s gets a text of its length that mentions nobody', (url) => {
 	expect(bodyFor(url)).toEqual({
 		content: `https://app.example: ${ALERT.text}`,
@@ -31,7 +31,8 @@ test.for([
 
 test.for([
 	'https://example.com/discord.com',
-	'https://notdiscord.com/',
+	'https://discord.com/api/webhooks/1/x/slack',
+	'https://notdiscord.com/api/webhooks/1/x',
 	'https://hooks.slack.com.example/',
 ])('%s gets all that is known', (url) => {
 	expect(bodyFor(url)).toEqual({

@@ -2,6 +2,8 @@ import type { Message } from './send.ts';
 
 /** Characters that Discord takes (Discord: Execute Webhook). */
 const DISCORD_MAX = 2000;
+/** The address of a webhook as Discord gives it out; with `/slack` behind it, it takes Slack's JSON. */
+const DISCORD_PATH = /^\/api\/(v\d+\/)?webhooks\/[^/]+\/[^/]+\/?$/;
 
 /** What there is an alert for. */
 export type AlertKind =
@@ -34,10 +36,7 @@ export function alertMessage(webhook: URL, app: string, time: string, alert: Ale
 
 	function body(): object {
 		if (webhook.hostname === 'hooks.slack.com') return { text: escaped(text) };
-		if (/(^|\.)discord(app)?\.com$/.test(webhook.hostname)) {
-			const content = text.length > DISCORD_MAX ? `${text.slice(0, DISCORD_MAX - 1)}…` : text;
-			return { content, allowed_mentions: { parse: [] } };
-		}
+		if (isDiscord(webhook)) return { content: cut(text), allowed_mentions: { parse: [] } };
 		return { ...alert, text, app, time };
 	}
 }
@@ -45,4 +44,14 @@ export function alertMessage(webhook: URL, app: string, time: string, alert: Ale
 /** The three characters that mean something to Slack (Slack: Formatting message text). */
 function escaped(text: string): string {
 	return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+function isDiscord({ hostname, pathname }: URL): boolean {
+	return /(^|\.)discord(app)?\.com$/.test(hostname) && DISCORD_PATH.test(pathname);
+}
+
+/** Never inside a character. */
+function cut(text: string): string {
+	if (text.length <= DISCORD_MAX) return text;
+	return `${text.slice(0, DISCORD_MAX - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }

@@ -1,4 +1,4 @@
-import { type Alert, alertMessage } from './alert.ts';
+import { type Alert, type AlertKind, alertMessage } from './alert.ts';
 import type { Operations } from './index.ts';
 import { record } from './journal.ts';
 import { pingMessage } from './ping.ts';
@@ -39,13 +39,20 @@ export class Notices {
 		this.#alerts.push(...alerts);
 	}
 
-	/** Sends what there is to tell, and writes into the journal what was told, and what could not be. */
-	async sent(): Promise<void> {
+	/**
+	 * Sends what there is to tell, and writes into the journal what was told, and what could not be.
+	 * Returns the kinds of alert that their receiver has not taken.
+	 */
+	async sent(): Promise<AlertKind[]> {
 		const signal = AbortSignal.timeout(SEND_MS);
 		const timer = setTimeout(() => this.#over.abort(), BEGIN_GRACE_MS);
 		await this.#begun; // first, or the check would take the end for the begin of another run
 		clearTimeout(timer);
-		await Promise.all([this.#sendEnd(signal), ...this.#alerts.map((a) => this.#send(a, signal))]);
+		const [missed] = await Promise.all([
+			Promise.all(this.#alerts.map((alert) => this.#send(alert, signal))),
+			this.#sendEnd(signal),
+		]);
+		return missed.flat();
 	}
 
 	async #sendEnd(signal: AbortSignal): Promise<void> {
@@ -53,13 +60,18 @@ export class Notices {
 		await this.#record('ping', 'ping_failed');
 	}
 
-	async #send(alert: Alert, signal: AbortSignal): Promise<void> {
+	/** Returns the kind of an alert that was not taken. */
+	async #send(alert: Alert, signal: AbortSignal): Promise<AlertKind[]> {
 		const { settings, app, now } = this.#operations;
 		const operation = `alert ${alert.kind}`;
-		if (!settings.webhook) return this.#record(operation, 'alert_nowhere');
+		if (!settings.webhook) {
+			await this.#record(operation, 'alert_nowhere');
+			return [];
+		}
 		const time = new Date(now()).toISOString();
 		const sent = await send(alertMessage(settings.webhook, app, time, alert), signal);
 		await this.#record(operation, sent ? undefined : 'alert_failed');
+		return sent ? [] : [alert.kind];
 	}
 
 	/** Without a code: it was done. */

@@ -236,6 +236,23 @@ describe.for(BROKEN)('a receiver that %s', ([, answer]) => {
 	);
 });
 
+test('what a receiver has not taken is told again', async () => {
+	const watched = operations();
+	await breakReceiver(watched.webhook, { status: 404 });
+	await fail(watched);
+	await received(watched.webhook);
+	await breakReceiver(watched.webhook, { status: 200 });
+	await fail(watched);
+	expect((await kinds(watched.webhook)).sort()).toEqual(['backup_failed', 'backup_overdue']);
+	await breakReceiver(watched.webhook, { status: 404 });
+	await backUp(watched);
+	await received(watched.webhook);
+	await breakReceiver(watched.webhook, { status: 200 });
+	await backUp(watched);
+	await backUp(watched);
+	expect(await kinds(watched.webhook)).toEqual(['backup_recovered']);
+});
+
 test('what cannot be told anywhere is in the journal', async () => {
 	await fail(operations({ webhook: null }));
 	expect(await journal()).toContainEqual(

@@ -6,7 +6,7 @@ import type { LifeboatError } from '../errors.ts';
 import { toLifeboatError } from '../respond.ts';
 import { changeState, type StateKind } from '../state.ts';
 import * as alerts from './alerts.ts';
-import type { Alert } from './alert.ts';
+import type { Alert, AlertKind } from './alert.ts';
 import { isOverdue } from './due.ts';
 import { expireJournal } from './journal.ts';
 import type { Operations } from './index.ts';
@@ -69,7 +69,7 @@ export async function watchBackup(
 		}
 		throw error;
 	} finally {
-		await notices.sent();
+		await send(operations, notices);
 	}
 }
 
@@ -178,5 +178,26 @@ async function isNewlyFailing({ bucket, now }: Operations, code: string): Promis
 function tell(operations: Operations, alert: Alert): Promise<void> {
 	const notices = new Notices(operations);
 	notices.alert(alert);
-	return notices.sent();
+	return send(operations, notices);
+}
+
+/** Sends what there is to tell. What its receiver has not taken counts as not told: it is told again. */
+async function send(operations: Operations, notices: Notices): Promise<void> {
+	const missed = await notices.sent();
+	if (missed.length === 0) return;
+	try {
+		await changeState(operations.bucket, WATCH, (watch) => untold(watch, missed, operations.now()));
+	} catch (error) {
+		console.error('What was not told cannot be written down:', error);
+	}
+}
+
+function untold(watch: Watch, missed: AlertKind[], now: number): Watch {
+	const isMissed = (...kinds: AlertKind[]) => kinds.some((kind) => missed.includes(kind));
+	let { failing, overdue } = watch;
+	if (failing && isMissed('backup_failed', 'backup_unstable')) failing = { ...failing, told: 0 };
+	if (isMissed('backup_overdue')) overdue = false;
+	// As if the backup that works again were still to come: the next one tells it.
+	if (isMissed('backup_recovered')) failing ??= { since: now, code: 'backup_recovered', told: 0 };
+	return { failing, overdue };
 }
