@@ -1,7 +1,12 @@
-import { answerAt } from './issuer.ts';
 import type { Seen } from './outside.ts';
 
 // Receivers of alerts and pings, for tests inside workerd: each has a host of its own outside.
+
+/** Lets an address answer what it is told to from now on. */
+export async function answerAt(url: string, answer: object): Promise<void> {
+	const body = JSON.stringify({ url, ...answer });
+	await fetch('https://outside.test/answer', { method: 'PUT', body });
+}
 
 /** A receiver that nobody has written to yet. */
 export function receiver(path = '/hook'): URL {

@@ -1,67 +1,78 @@
 import ipaddr from 'ipaddr.js';
+import { isIP } from 'node:net';
 import type { Environment } from '../config.ts';
 import { LifeboatError } from '../errors.ts';
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
-/** Every address whose first so many bits are these. */
-export type AddressRange = [Address, number];
+/** The addresses that share so many first bits with this one. */
+export type AddressRange = [address: Address, bits: number];
 
-/** Bits of an IPv6 address that name a network, by RFC 4291, section 2.5.4; the rest is a host's choice. */
-const NETWORK_BITS = 64;
+/** In front of an IPv4 address that is written as an IPv6 one, `::ffff:192.0.2.1` (RFC 4291, 2.5.5.2). */
+const MAPPED_BITS = 96;
 
 /**
- * The addresses that may call, by BACKUP_ALLOWED_IPS: single ones, and ranges as RFC 4632 and RFC 4291
- * write them, with white space or commas between. Null where all may.
- *
- * Throws `backup_allowed_ips_invalid` (500), which names the entry by its number.
+ * The addresses and networks (CIDR) of BACKUP_ALLOWED_IPS, apart by white space or commas; null when
+ * all may call. Throws {@link LifeboatError} (500): `backup_allowed_ips_invalid`.
  */
 export function allowedAddresses(env: Environment | undefined): AddressRange[] | null {
-	const entries = env?.BACKUP_ALLOWED_IPS?.split(/[\s,]+/).filter((entry) => entry !== '') ?? [];
-	if (entries.length === 0) return null;
-	return entries.map((entry, index) => {
-		const range = rangeOf(entry);
+	const words = env?.BACKUP_ALLOWED_IPS?.split(/[\s,]+/).filter((word) => word !== '') ?? [];
+	if (words.length === 0) return null;
+	return words.map((word, index) => {
+		const range = parseRange(word);
 		if (range === null) throw badEntry(index + 1);
 		return range;
 	});
 }
 
 /**
- * Throws `address_not_allowed` (403) for an address outside of the ranges, and for one that is not known.
- * An IPv4 address that is written as an IPv6 one counts as what it is.
+ * Lets an address pass that is in the list, or any when there is none. One that cannot be read is in
+ * no list. Throws `address_not_allowed` (403).
  */
-export function requireAllowed(ranges: AddressRange[], address: string): void {
-	const parsed = parse(address);
-	if (parsed && ranges.some((range) => contains(range, parsed))) return;
+export function requireAllowed(list: AddressRange[] | null, text: string): void {
+	if (list === null) return;
+	const address = parseAddress(text);
+	if (address && list.some((range) => contains(range, unmapped(address)))) return;
 	throw new LifeboatError('Calls from this address are not allowed.', {
 		code: 'address_not_allowed',
 		status: 403,
-		hint: 'Call from an address in BACKUP_ALLOWED_IPS, or add this one there.',
+		hint: 'Call from an address that the setting BACKUP_ALLOWED_IPS of the app has, or add yours to it.',
 	});
 }
 
 /**
- * What wrong codes are counted by: an IPv4 address, or the network of an IPv6 one, since whoever has one
- * of those has 2^64 addresses. `unknown` for everything else.
+ * What counts as one caller: an IPv4 address, or the first 64 bits of an IPv6 address, as one
+ * subscriber has at least 2^64 of those (RFC 6177); `unknown` where there is no address.
  */
-export function networkOf(address: string): string {
-	const parsed = parse(address);
+export function networkOf(text: string): string {
+	const parsed = parseAddress(text);
 	if (parsed === null) return 'unknown';
-	if (parsed.kind() === 'ipv4') return parsed.toString();
-	const network = ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/${NETWORK_BITS}`);
-	return `${network.toString()}/${NETWORK_BITS}`;
+	const address = unmapped(parsed);
+	if (address instanceof ipaddr.IPv4) return address.toString();
+	const network = new ipaddr.IPv6([...address.parts.slice(0, 4), 0, 0, 0, 0]);
+	return `${network.toString()}/64`;
 }
 
-function rangeOf(entry: string): AddressRange | null {
-	if (ipaddr.isValidCIDR(entry)) return ipaddr.parseCIDR(entry);
-	const address = parse(entry);
-	return address && [address, address.kind() === 'ipv4' ? 32 : 128];
+/** The platform knows what an address is; the library alone would take `10.1` and `0x7f.1` too. */
+function parseAddress(text: string): Address | null {
+	return isIP(text) === 0 || text.includes('%') ? null : ipaddr.parse(text);
 }
 
-/** In full only: ipaddr.js takes `1` and `0x7f.1` for IPv4 addresses as well, as old programs do. */
-function parse(text: string): Address | null {
-	if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
-	return ipaddr.IPv6.isValid(text) ? ipaddr.process(text) : null;
+function parseRange(text: string): AddressRange | null {
+	const [, start = '', prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+	const address = parseAddress(start);
+	if (address === null) return null;
+	const length = address.toByteArray().length * 8;
+	const bits = Number(prefix ?? length);
+	if (bits > length) return null;
+	const plain = unmapped(address);
+	if (plain === address) return [address, bits];
+	return bits < MAPPED_BITS ? null : [plain, bits - MAPPED_BITS];
+}
+
+function unmapped(address: Address): Address {
+	const isMapped = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress();
+	return isMapped ? address.toIPv4Address() : address;
 }
 
 function contains([start, bits]: AddressRange, address: Address): boolean {
@@ -69,9 +80,9 @@ function contains([start, bits]: AddressRange, address: Address): boolean {
 }
 
 function badEntry(number: number): LifeboatError {
-	return new LifeboatError(`Entry ${number} in BACKUP_ALLOWED_IPS is no address and no range.`, {
+	return new LifeboatError(`Entry ${number} in BACKUP_ALLOWED_IPS is no address and no network.`, {
 		code: 'backup_allowed_ips_invalid',
 		status: 500,
-		hint: 'Write addresses and ranges as in 192.0.2.7 198.51.100.0/24 2001:db8::/32.',
+		hint: 'Write IPv4 and IPv6 addresses, or networks such as 198.51.100.0/24 and 2001:db8::/32, with a space between.',
 	});
 }

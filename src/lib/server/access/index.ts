@@ -3,9 +3,9 @@ import { networkOf, requireAllowed } from './addresses.ts';
 import { bearerOf, codeInvalid, codeMissing, matchCode, secondsToNextCode } from './code.ts';
 import { judge } from './guesses.ts';
 import { requireKey } from './key.ts';
-import { type OneTime, useUp } from './once.ts';
+import { useUp } from './once.ts';
 import { type AccessSettings, guessersOf } from './settings.ts';
-import { checkToken, looksLikeToken } from './token.ts';
+import { type CheckedToken, checkToken, looksLikeToken } from './token.ts';
 
 /** Somebody who may call. */
 export interface Caller {
@@ -34,7 +34,7 @@ export async function admit(
 	address: string,
 	now: number,
 ): Promise<Caller> {
-	if (settings.addresses) requireAllowed(settings.addresses, address);
+	requireAllowed(settings.addresses, address);
 	const bearer = bearerOf(request);
 	if (settings.token && bearer !== null && looksLikeToken(bearer)) {
 		return admitToken(settings, await checkToken(bearer, settings.token, now), now);
@@ -46,10 +46,10 @@ export async function admit(
 
 async function admitToken(
 	{ bucket }: AccessSettings,
-	token: OneTime,
+	{ id, until }: CheckedToken,
 	now: number,
 ): Promise<Caller> {
-	if (!(await useUp(bucket, token, now))) throw tokenSpent();
+	if (!(await useUp(bucket, { id: `token-${id}`, until }, now))) throw tokenSpent();
 	return { kind: 'token', previous: false, async spend() {} };
 }
 

@@ -1,281 +1,329 @@
-import { reset } from 'cloudflare:test';
-import { env } from 'cloudflare:workers';
-import { exportSPKI, importJWK, type JWTPayload, SignJWT } from 'jose';
-import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import fc from 'fast-check';
+import { base64url, exportSPKI, SignJWT } from 'jose';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
-	answerAt,
+	AUDIENCE,
+	type Claims,
+	claimsOf,
 	type IssuerKey,
 	makeKey,
-	publish,
-	sign,
-	timesAsked,
-} from '../../../../tests/issuer.ts';
-import { TOTP } from '../../totp.js';
-import { admit } from './index.ts';
-import { checkToken, looksLikeToken, tokenSettings } from './token.ts';
+	mint,
+	REPOSITORY_ID,
+} from '../../../../tests/tokens.ts';
+import type { OutsideAnswer, Seen } from '../../../../tests/outside.ts';
+import { checkToken, looksLikeToken, type TokenSettings } from './token.ts';
 
-const APP = 'https://app.example.com';
-const GITHUB = 'https://token.actions.githubusercontent.com';
-const SETTINGS = { issuer: GITHUB, audience: APP, repositoryId: '123456', ref: 'refs/heads/main' };
-const MINUTE = 60;
+const NOW = Date.UTC(2026, 10, 25, 3, 17);
+const SECONDS = NOW / 1000;
+const MINUTE = 60_000;
+const unreachable = { code: 'issuer_unreachable', status: 503, retryable: true };
 
-let key: IssuerKey;
+const key = await makeKey('key-1');
+const other = await makeKey('key-2');
 
-beforeAll(async () => {
-	key = await makeKey('one');
-	await publish(GITHUB, key);
+let issuers = 0;
+let settings: TokenSettings;
+beforeEach(async () => {
+	vi.useFakeTimers({ toFake: ['Date'], now: NOW });
+	// One for each test: the keys of an issuer are kept.
+	const issuer = `https://issuer-${++issuers}.test`;
+	settings = { repositoryId: REPOSITORY_ID, audience: AUDIENCE, ref: 'refs/heads/main', issuer };
+	await publish([key]);
 });
-beforeEach(reset);
-afterEach(() => vi.useRealTimers());
+afterEach(() => {
+	vi.useRealTimers();
+});
 
-/** Seconds since 1970. */
-const now = () => Math.floor(Date.now() / 1000);
-
-/** What GitHub says of a scheduled run, with changes; undefined leaves a claim out. */
-function claims(changes: JWTPayload = {}): JWTPayload {
-	return {
-		...{ iss: GITHUB, aud: APP, jti: crypto.randomUUID() },
-		...{ iat: now(), nbf: now() - 5 * MINUTE, exp: now() + 5 * MINUTE },
-		...{ sub: 'repo:octo/app:ref:refs/heads/main', repository: 'octo/app' },
-		...{ repository_id: '123456', ref: 'refs/heads/main', event_name: 'schedule' },
-		...changes,
-	};
-}
-
-const check = (token: string, settings = SETTINGS) => checkToken(token, settings, Date.now());
-
-async function refusal(token: string, settings = SETTINGS): Promise<string> {
-	const error = await check(token, settings).catch((error: unknown) => error);
-	expect(error).toMatchObject({ code: expect.any(String), status: expect.any(Number) });
-	const { status, code, message, hint } = error as Record<string, string>;
-	// Nothing of what was sent comes back.
-	for (const part of token.split('.').filter((part) => part.length > 8)) {
-		expect(`${message} ${hint}`).not.toContain(part);
-	}
-	return `${status} ${code}`;
-}
-
-const INVALID = '401 token_invalid';
-const NOT_ALLOWED = '403 token_not_allowed';
-
-describe('a token', () => {
+describe('a token of the right run', () => {
 	test.for(['schedule', 'workflow_dispatch', 'workflow_run'])(
-		'of a %s passes',
+		'passes, by %s',
 		async (event_name) => {
-			const { id, until } = await check(await sign(key, claims({ event_name })));
-			expect(id).toMatch(/^token-[0-9a-f]{64}$/);
-			expect(until).toBeGreaterThan(Date.now());
+			await expect(check(await token({ event_name }))).resolves.toBeTruthy();
 		},
 	);
 
-	test.for<[string, JWTPayload]>([
-		['another issuer', { iss: 'https://token.actions.example.com' }],
-		['another issuer of the same beginning', { iss: `${GITHUB}.example.com` }],
-		['no issuer', { iss: undefined }],
-		['another audience', { aud: 'https://github.com/octo' }],
-		['the audience with a slash', { aud: `${APP}/` }],
-		['no audience', { aud: undefined }],
-		['other audiences beside', { aud: [APP, 'https://other.example.com'] }],
-		['an hour ago', { exp: now() - 60 * MINUTE }],
-		['a minute ago', { exp: now() - MINUTE }],
-		['no end', { exp: undefined }],
-		['an end that is no number', { exp: 'never' as unknown as number }],
-		['no beginning', { nbf: undefined }],
-		['a beginning to come', { nbf: now() + 5 * MINUTE }],
-		['an issue to come', { iat: now() + 5 * MINUTE }],
-		['an issue long ago', { iat: now() - 60 * MINUTE, exp: now() + 600 * MINUTE }],
-		['no issue', { iat: undefined }],
-		['no id', { jti: undefined }],
-		['an empty id', { jti: '' }],
-		['an id that is no text', { jti: 7 as unknown as string }],
-	])('with %s is not valid', async ([, changes]) => {
-		expect(await refusal(await sign(key, claims(changes)))).toBe(INVALID);
+	test('has an id of its own, fit for a name, whatever its jti is', async () => {
+		const id = async (jti: string) => (await check(await token({ jti }))).id;
+		const ids = await Promise.all(['a', 'b', '../a', 'a'.repeat(1000), '\u0000'].map(id));
+		expect(new Set(ids).size).toBe(ids.length);
+		for (const each of ids) expect(each).toMatch(/^[0-9a-f]{64}$/);
+		expect(await id('a')).toBe(ids[0]);
 	});
 
-	test.for<[string, JWTPayload]>([
-		['another repository', { repository_id: '123457' }],
-		['the repository as a number', { repository_id: 123456 }],
-		['no repository', { repository_id: undefined }],
-		['another branch', { ref: 'refs/heads/mine' }],
-		['a tag', { ref: 'refs/tags/main' }],
-		['no branch', { ref: undefined }],
-		['a pull request', { event_name: 'pull_request' }],
-		['a push', { event_name: 'push' }],
-		['a pull request of a fork', { event_name: 'pull_request_target' }],
-		['no event', { event_name: undefined }],
-	])('of %s may not call', async ([, changes]) => {
-		expect(await refusal(await sign(key, claims(changes)))).toBe(NOT_ALLOWED);
+	test.for([
+		['for its time', {}],
+		['for 15 minutes at most', { exp: SECONDS + 1_000_000 }],
+		['up to a fraction of a second', { exp: SECONDS + 0.5, iat: SECONDS - 0.5 }],
+	] as const)('passes %s, and not from `until` on', async ([, claims]) => {
+		const signed = await token(claims);
+		const { until } = await check(signed);
+		await expect(check(signed, until - 1100)).resolves.toEqual({ id: expect.any(String), until });
+		await expect(check(signed, until)).rejects.toMatchObject(invalid('time'));
 	});
 
-	test('that nobody has signed is not valid', async () => {
-		const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
-		for (const alg of ['none', 'None', 'NONE', '']) {
-			const head = encode({ alg, kid: key.kid });
-			for (const signature of ['', 'AAAA']) {
-				expect(await refusal(`${head}.${encode(claims())}.${signature}`)).toBe(INVALID);
-			}
-		}
+	test('may have an array with one audience', async () => {
+		await expect(check(await token({ aud: [AUDIENCE] }))).resolves.toBeTruthy();
 	});
 
-	test('that is signed with the public key as a secret is not valid', async () => {
-		const publicKey = (await importJWK(key.jwk, 'RS256', { extractable: true })) as CryptoKey;
-		const secrets = [
-			await exportSPKI(publicKey),
-			(await exportSPKI(publicKey)).trim(),
-			JSON.stringify(key.jwk),
+	test('is checked with keys that were fetched once, from the place that GitHub has them', async () => {
+		for (let n = 0; n < 5; n++) await check(await token({ jti: `${n}` }));
+		expect(await fetches()).toEqual([`${settings.issuer}/.well-known/jwks`]);
+	});
+});
+
+describe('a token with a wrong claim', () => {
+	test.for([
+		['issuer', { iss: 'https://token.actions.githubusercontent.com' }],
+		['issuer', { iss: undefined }],
+		['audience', { aud: 'https://github.com/octo-org' }],
+		['audience', { aud: `${AUDIENCE}/` }],
+		['audience', { aud: undefined }],
+		['audience', { aud: [] }],
+		['audience', { aud: [AUDIENCE, 'https://other.example.com'] }],
+		['audience', { aud: [AUDIENCE, AUDIENCE] }],
+		['time', { exp: SECONDS - 11 }],
+		['time', { exp: undefined }],
+		['time', { exp: null }],
+		['time', { exp: `${SECONDS + 300}` }],
+		['time', { nbf: SECONDS + 11 }],
+		['time', { nbf: undefined }],
+		['time', { iat: SECONDS + 11 }],
+		['time', { iat: SECONDS - 15 * 60 - 11 }],
+		['time', { iat: undefined }],
+		['form', { jti: undefined }],
+		['form', { jti: '' }],
+		['form', { jti: 7 }],
+	] as [string, Claims][])('is not valid, its %s is wrong: %o', async ([fault, claims]) => {
+		await expect(check(await token(claims))).rejects.toMatchObject(invalid(fault));
+	});
+
+	test.for([
+		['BACKUP_OIDC_REPOSITORY_ID', { repository_id: '75' }],
+		['BACKUP_OIDC_REPOSITORY_ID', { repository_id: 74 }],
+		['BACKUP_OIDC_REF', { ref: 'refs/heads/main2' }],
+		['BACKUP_OIDC_REF', { ref: 'refs/pull/1/merge' }],
+		['workflow_dispatch', { event_name: 'pull_request_target' }],
+		['workflow_dispatch', { event_name: 'push' }],
+		['does not say', { repository_id: undefined }],
+		['does not say', { ref: undefined }],
+		['does not say', { event_name: undefined }],
+	] as [string, Claims][])('is not allowed, and hears of %s: %o', async ([hint, claims]) => {
+		await expect(check(await token(claims))).rejects.toMatchObject({
+			...{ code: 'token_not_allowed', status: 403 },
+			hint: expect.stringContaining(hint),
+		});
+	});
+
+	test.for([
+		{ exp: SECONDS - 9 },
+		{ nbf: SECONDS + 10 },
+		{ iat: SECONDS + 10 },
+		{ iat: SECONDS - 15 * 60 - 10 },
+	])('passes when the clocks differ by a few seconds: %o', async (claims) => {
+		await expect(check(await token(claims))).resolves.toBeTruthy();
+	});
+
+	test('is answered without any of its values', async () => {
+		const error = await check(await token({ aud: 'https://a-secret.test' })).catch(String);
+		expect(JSON.stringify(error)).not.toContain('a-secret');
+	});
+});
+
+describe('a token that nobody entitled has signed', () => {
+	test.for(['', 'c2lnbmF0dXJl'])(
+		'has the algorithm none, and "%s" for a signature',
+		async (end) => {
+			const { payload } = parts(await token());
+			const unsigned = `${encodeText(JSON.stringify({ alg: 'none', typ: 'JWT', kid: 'key-1' }))}.${payload}.${end}`;
+			expect(looksLikeToken(unsigned)).toBe(true);
+			await expect(check(unsigned)).rejects.toMatchObject(invalid('algorithm'));
+			expect(await fetches()).toEqual([]);
+		},
+	);
+
+	test('is signed by HS256 with the public key for a secret, in every form it has', async () => {
+		const jwk = JSON.stringify(key.jwk);
+		const pem = await exportSPKI(key.publicKey);
+		for (const secret of [
+			pem,
+			pem.trim(),
+			jwk,
 			key.jwk.n ?? '',
-		];
-		for (const alg of ['HS256', 'HS512']) {
-			for (const secret of secrets) {
-				const token = await new SignJWT(claims())
-					.setProtectedHeader({ alg, kid: key.kid })
-					.sign(new TextEncoder().encode(secret));
-				expect(await refusal(token)).toBe(INVALID);
-			}
-		}
-	});
-
-	test('that somebody else has signed is not valid, by whatever name', async () => {
-		const other = await makeKey('other');
-		expect(await refusal(await sign(other, claims()))).toBe(INVALID);
-		expect(await refusal(await sign({ ...other, kid: key.kid }, claims()))).toBe(INVALID);
-		const header = { alg: 'RS256', kid: key.kid, jwk: other.jwk, jku: 'https://evil.example' };
-		const own = await new SignJWT(claims()).setProtectedHeader(header).sign(other.private);
-		expect(await refusal(own)).toBe(INVALID);
-	});
-
-	test('that was altered is not valid', async () => {
-		const [head, , signature] = (await sign(key, claims({ ref: 'refs/heads/mine' }))).split('.');
-		const payload = Buffer.from(JSON.stringify(claims())).toString('base64url');
-		expect(await refusal(`${head}.${payload}.${signature}`)).toBe(INVALID);
-	});
-
-	test('that is junk is not valid', async () => {
-		const text = (length: number) => 'A'.repeat(length);
-		for (const junk of [
-			'a.b.c',
-			'e30.e30.e30',
-			`${text(9000)}.${text(9)}.${text(9)}`,
-			'eyJ.e30.',
+			JSON.stringify({ keys: [key.jwk] }),
 		]) {
-			expect(looksLikeToken(junk)).toBe(true);
-			expect(await refusal(junk)).toBe(INVALID);
+			const forged = await new SignJWT(claimsOf(settings.issuer, SECONDS))
+				.setProtectedHeader({ alg: 'HS256', kid: 'key-1' })
+				.sign(new TextEncoder().encode(secret));
+			await expect(check(forged)).rejects.toMatchObject(invalid('algorithm'));
 		}
-		for (const code of ['123456', 'x', '', 'a.b', 'a.b.c.d'])
-			expect(looksLikeToken(code)).toBe(false);
 	});
 
-	test('is good for one call', async () => {
-		const settings = {
-			...{ bucket: env.MY_BUCKET, totp: new TOTP('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ') },
-			...{ previous: null, apiKey: 'x'.repeat(32), addresses: null, token: SETTINGS },
-		};
-		const token = await sign(key, claims());
-		const headers = { Authorization: `Bearer ${token}` };
-		const calls = Array.from({ length: 10 }, () =>
-			admit(settings, new Request(APP, { headers }), '192.0.2.1', Date.now()),
+	test('is signed with another algorithm of RSA than the issuer uses', async () => {
+		const pss = await makeKey('key-1', 'PS256');
+		await expect(check(await token({}, pss))).rejects.toMatchObject(invalid('algorithm'));
+	});
+
+	test('is signed with another key under the right name, or one that it brings along', async () => {
+		const forged = await token({}, { ...other, kid: 'key-1' });
+		await expect(check(forged)).rejects.toMatchObject(invalid('signature'));
+		for (const header of [{ jwk: other.jwk }, { jku: 'https://evil.test/jwks' }]) {
+			const own = await token({}, other, header);
+			await expect(check(own)).rejects.toMatchObject(invalid('signature'));
+		}
+		expect(await fetches('evil.test')).toEqual([]);
+	});
+
+	test('has the header or the payload of another one', async () => {
+		const good = parts(await token());
+		const { payload } = parts(await token({ repository_id: '75' }));
+		const mixed = `${good.header}.${payload}.${good.signature}`;
+		await expect(check(mixed)).rejects.toMatchObject(invalid('signature'));
+	});
+
+	test('has one character changed', async () => {
+		const good = await token();
+		const alphabet = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.'];
+		// Not the last: the bits of 256 bytes leave some of its own without a meaning.
+		const place = fc.nat(good.length - 2);
+		await fc.assert(
+			fc.asyncProperty(place, fc.constantFrom(...alphabet), async (at, character) => {
+				fc.pre(good[at] !== character);
+				const changed = good.slice(0, at) + character + good.slice(at + 1);
+				await expect(check(changed)).rejects.toMatchObject({ code: 'token_invalid', status: 401 });
+			}),
 		);
-		const outcomes = await Promise.allSettled(calls);
-		const [caller, ...others] = outcomes.filter(({ status }) => status === 'fulfilled');
-		expect(caller).toMatchObject({ value: { kind: 'token', previous: false } });
-		expect(others).toEqual([]);
-		const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
-		for (const { reason } of refused)
-			expect(reason).toMatchObject({ code: 'token_spent', status: 401 });
-		expect(refused).toHaveLength(9);
+	});
+
+	test('is junk', async () => {
+		const part = fc.oneof(fc.base64String(), fc.string(), fc.json().map(encodeText));
+		const junk = fc.array(part, { maxLength: 5 }).map((all) => all.join('.'));
+		await fc.assert(
+			fc.asyncProperty(fc.oneof(junk, fc.string({ unit: 'binary' })), async (text) => {
+				await expect(check(text)).rejects.toMatchObject({ code: 'token_invalid', status: 401 });
+			}),
+		);
+	});
+
+	test('is longer than any token is', async () => {
+		const long = await token({ padding: 'x'.repeat(8192) });
+		await expect(check(long)).rejects.toMatchObject(invalid('form'));
+		expect(await fetches()).toEqual([]);
 	});
 });
 
 describe('the keys of the issuer', () => {
-	/** An issuer of its own, so that nothing is known of it. */
-	async function issuer(): Promise<typeof SETTINGS> {
-		return { ...SETTINGS, issuer: `https://${crypto.randomUUID()}.example` };
-	}
-
-	test('are fetched once, also for many tokens of keys that it does not have', async () => {
-		const settings = await issuer();
-		await publish(settings.issuer, key);
-		const token = (kid: string) => sign(key, claims({ iss: settings.issuer }), { kid });
-		for (let i = 0; i < 20; i++) await check(await token(key.kid), settings);
-		for (let i = 0; i < 20; i++)
-			expect(await refusal(await token(`no ${i}`), settings)).toBe(INVALID);
-		expect(await timesAsked(settings.issuer)).toBe(1);
+	test('rotate: a new one counts after the cooldown, an old one until the keys are renewed', async () => {
+		await check(await token());
+		await publish([other]);
+		await expect(check(await token({}, other))).rejects.toMatchObject(invalid('signature'));
+		vi.setSystemTime(NOW + 6000);
+		await expect(check(await token({}, other))).resolves.toBeTruthy();
+		await expect(check(await token())).rejects.toMatchObject(invalid('signature'));
 	});
 
-	test('rotate: a new one is good soon, an old one no more once they are fetched again', async () => {
-		const settings = await issuer();
-		const next = await makeKey('next');
-		await publish(settings.issuer, key);
-		const old = () => sign(key, claims({ iss: settings.issuer }));
-		await check(await old(), settings);
-		await publish(settings.issuer, next);
-		vi.setSystemTime(Date.now() + 10_000);
-		await check(await sign(next, claims({ iss: settings.issuer })), settings);
-		expect(await refusal(await old(), settings)).toBe(INVALID);
+	test('are renewed after ten minutes, also when nobody asks for a new one', async () => {
+		await check(await token());
+		await publish([other]);
+		vi.setSystemTime(NOW + 9 * MINUTE);
+		await expect(check(await token())).resolves.toBeTruthy();
+		vi.setSystemTime(NOW + 10 * MINUTE);
+		await expect(check(await token())).rejects.toMatchObject(invalid('signature'));
 	});
 
-	test('that it took back are good for ten minutes at most', async () => {
-		const settings = await issuer();
-		await publish(settings.issuer, key);
-		await check(await sign(key, claims({ iss: settings.issuer })), settings);
-		await publish(settings.issuer, await makeKey('next'));
-		vi.setSystemTime(Date.now() + 601_000);
-		expect(await refusal(await sign(key, claims({ iss: settings.issuer })), settings)).toBe(
-			INVALID,
-		);
+	test('are not fetched for every token that names one that is not there', async () => {
+		for (let n = 0; n < 100; n++) {
+			vi.setSystemTime(NOW + n * 100);
+			const forged = await token({}, { ...other, kid: `no-${n}` });
+			await expect(check(forged)).rejects.toMatchObject(invalid('signature'));
+		}
+		expect((await fetches()).length).toBe(2); // 9.9 seconds
 	});
 
-	test.for<[string, object]>([
-		['answers 500', { status: 500 }],
-		['redirects', { status: 302, headers: { Location: 'https://evil.example' } }],
-		['answers no JSON', { body: '<html>' }],
-		['answers other JSON', { body: '{"keys": 7}' }],
-		['hangs', { wait: 20_000 }],
-	])('cannot be had from one that %s; later they can', async ([, answer]) => {
-		const settings = await issuer();
-		const token = await sign(key, claims({ iss: settings.issuer }));
-		await answerAt(`${settings.issuer}/.well-known/jwks`, answer);
-		const startedAt = performance.now();
-		expect(await refusal(token, settings)).toBe('503 issuer_unreachable');
-		expect(performance.now() - startedAt).toBeLessThan(15_000);
-		await publish(settings.issuer, key);
-		await answerAt(`${settings.issuer}/.well-known/jwks`, {
-			body: JSON.stringify({ keys: [key.jwk] }),
-		});
-		await check(token, settings);
-	});
-});
-
-describe('the settings', () => {
-	const good = { BACKUP_OIDC_REPOSITORY_ID: '123456', BACKUP_OIDC_AUDIENCE: `${APP}/` };
-
-	test('are GitHub and the main branch, unless others are named', () => {
-		expect(tokenSettings(good)).toEqual(SETTINGS);
-		const others = {
-			BACKUP_OIDC_REF: 'refs/heads/live',
-			BACKUP_OIDC_ISSUER: 'https://ghe.example/x/',
-		};
-		const { ref, issuer } = tokenSettings({ ...good, ...others }) ?? {};
-		expect([ref, issuer]).toEqual(['refs/heads/live', 'https://ghe.example/x']);
-	});
-
-	test('are none where nothing is set', () => {
-		expect(tokenSettings({ BACKUP_OIDC_REF: 'refs/heads/live' })).toBeNull();
-		expect(tokenSettings(undefined)).toBeNull();
+	test('need no name while there is only one', async () => {
+		const nameless = { ...key, kid: undefined };
+		await expect(check(await token({}, nameless))).resolves.toBeTruthy();
+		vi.setSystemTime(NOW + 10 * MINUTE);
+		await publish([key, other]);
+		await expect(check(await token({}, nameless))).rejects.toMatchObject(invalid('signature'));
 	});
 
 	test.for([
-		['repository_id', { BACKUP_OIDC_REPOSITORY_ID: '' }],
-		['repository_id', { BACKUP_OIDC_REPOSITORY_ID: 'octo/app' }],
-		['audience', { BACKUP_OIDC_AUDIENCE: '' }],
-		['audience', { BACKUP_OIDC_AUDIENCE: 'app.example.com' }],
-		['audience', { BACKUP_OIDC_AUDIENCE: 'http://app.example.com' }],
-		['audience', { BACKUP_OIDC_AUDIENCE: `${APP}/path` }],
-		['issuer', { BACKUP_OIDC_ISSUER: 'http://issuer.example' }],
-		['ref', { BACKUP_OIDC_REF: 'main' }],
-	] as const)('with a bad %s are refused: %j', ([name, change]) => {
-		expect(() => tokenSettings({ ...good, ...change })).toThrow(
-			expect.objectContaining({ code: `backup_oidc_${name}_invalid`, status: 500 }),
-		);
+		['an error', { status: 500 }],
+		['a redirect', { status: 302, headers: { Location: 'https://evil.test/jwks' } }],
+		['a page', { body: '<html>' }],
+		['something else', { body: '{"keys":{}}' }],
+		['no keys', { body: '{}' }],
+		['a broken key', { body: '{"keys":[{"kty":"RSA","kid":"key-1","n":"!","e":"AQAB"}]}' }],
+	] as const)('cannot be had: %s', async ([, answer]) => {
+		await answerKeys(answer);
+		await expect(check(await token())).rejects.toMatchObject(unreachable);
+		await publish([key]);
+		vi.setSystemTime(NOW + 10 * MINUTE);
+		await expect(check(await token())).resolves.toBeTruthy();
+		expect(await fetches('evil.test')).toEqual([]);
+	});
+
+	test('cannot be had: the issuer answers too late, and nobody waits for it', async () => {
+		await publish([key], { wait: 10_000 });
+		await expect(check(await token())).rejects.toMatchObject(unreachable);
 	});
 });
+
+test('a code does not look like a token', () => {
+	for (const text of [
+		'123456',
+		'',
+		'12345678',
+		'a.b',
+		'a.b.c.d',
+		'a.b.c d',
+		'.b.c',
+		'a..c',
+		'ä.b.c',
+	]) {
+		expect(looksLikeToken(text)).toBe(false);
+	}
+});
+
+/** A token of the issuer of this test. */
+function token(changed: Claims = {}, signer: IssuerKey = key, header = {}): Promise<string> {
+	return mint(signer, settings.issuer, SECONDS, changed, header);
+}
+
+function check(text: string, now = NOW) {
+	return checkToken(text, settings, now);
+}
+
+function parts(text: string) {
+	const [header, payload, signature] = text.split('.');
+	return { header, payload, signature };
+}
+
+function encodeText(text: string): string {
+	return base64url.encode(new TextEncoder().encode(text));
+}
+
+function invalid(fault: string) {
+	const words: Record<string, string> = {
+		...{ issuer: 'BACKUP_OIDC_ISSUER', audience: 'BACKUP_OIDC_AUDIENCE', time: 'too old' },
+		...{ algorithm: 'RS256', signature: 'has signed it', form: 'lacks a part' },
+	};
+	const hint = expect.stringContaining(words[fault] ?? 'no such fault');
+	return { code: 'token_invalid', status: 401, hint };
+}
+
+/** Lets the issuer of this test publish these keys, and no others. */
+function publish(keys: IssuerKey[], answer: OutsideAnswer = {}) {
+	return answerKeys({ ...answer, body: JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }) });
+}
+
+async function answerKeys(answer: OutsideAnswer) {
+	const body = JSON.stringify({ url: `${settings.issuer}/.well-known/jwks`, ...answer });
+	await fetch('https://outside.test/answer', { method: 'PUT', body });
+}
+
+/** The addresses that were fetched from a host since this was last asked. */
+async function fetches(host = new URL(settings.issuer).host) {
+	const response = await fetch(`https://outside.test/seen?host=${host}`);
+	return (await response.json<Seen[]>()).map(({ url }) => url);
+}

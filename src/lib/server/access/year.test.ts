@@ -1,7 +1,14 @@
 import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
-import { type IssuerKey, makeKey, publish, sign } from '../../../../tests/issuer.ts';
+import { answerAt } from '../../../../tests/receivers.ts';
+import {
+	AUDIENCE,
+	type IssuerKey,
+	makeKey,
+	mint,
+	REPOSITORY_ID,
+} from '../../../../tests/tokens.ts';
 import { TOTP } from '../../totp.js';
 import { LifeboatError } from '../errors.ts';
 import { admit } from './index.ts';
@@ -10,7 +17,6 @@ import type { AccessSettings } from './settings.ts';
 // Guessing for a year, by the clock that the calls are given.
 
 const ISSUER = 'https://year.example';
-const APP = 'https://app.example.com';
 const DAY = 86_400_000;
 const YEAR = 365 * DAY;
 const START = Date.UTC(2026, 10, 25);
@@ -23,7 +29,12 @@ const apiKey = 'a-key-of-at-least-thirty-two-characters';
 const open: AccessSettings = {
 	...{ bucket: env.MY_BUCKET, totp, apiKey: null, addresses: null },
 	previous: new TOTP('JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'),
-	token: { issuer: ISSUER, audience: APP, repositoryId: '1', ref: 'refs/heads/main' },
+	token: {
+		issuer: ISSUER,
+		audience: AUDIENCE,
+		repositoryId: REPOSITORY_ID,
+		ref: 'refs/heads/main',
+	},
 };
 const keyed = { ...open, apiKey };
 
@@ -31,7 +42,8 @@ let key: IssuerKey;
 
 beforeAll(async () => {
 	key = await makeKey('one');
-	await publish(ISSUER, key);
+	const body = JSON.stringify({ keys: [key.jwk] });
+	await answerAt(`${ISSUER}/.well-known/jwks`, { body });
 });
 beforeEach(reset);
 
@@ -42,7 +54,9 @@ async function call(
 	bearer: string,
 	{ address = '192.0.2.1', headers = {} } = {},
 ): Promise<string> {
-	const request = new Request(APP, { headers: { Authorization: `Bearer ${bearer}`, ...headers } });
+	const request = new Request(AUDIENCE, {
+		headers: { Authorization: `Bearer ${bearer}`, ...headers },
+	});
 	try {
 		return (await admit(settings, request, address, now)).kind;
 	} catch (error) {
@@ -52,12 +66,7 @@ async function call(
 }
 
 function token(now: number): Promise<string> {
-	const seconds = Math.floor(now / 1000);
-	return sign(key, {
-		...{ iss: ISSUER, aud: APP, jti: crypto.randomUUID() },
-		...{ iat: seconds, nbf: seconds, exp: seconds + 300 },
-		...{ repository_id: '1', ref: 'refs/heads/main', event_name: 'schedule' },
-	});
+	return mint(key, ISSUER, Math.floor(now / 1000), { jti: crypto.randomUUID() });
 }
 
 const addressOf = (i: number) => `203.0.${113 + Math.floor(i / 250)}.${i % 250}`;
