@@ -14,6 +14,7 @@ declare global {
 		}
 		interface Platform {
 			env: Environment;
+			ctx: { waitUntil(promise: Promise<unknown>): void };
 		}
 	}
 }

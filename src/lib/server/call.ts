@@ -44,6 +44,7 @@ export class Call {
 	readonly env: Environment | undefined;
 	readonly params: Partial<Record<string, string>>;
 	readonly #address: () => string;
+	readonly #context: App.Platform['ctx'] | undefined;
 	readonly #startedAt = Date.now();
 	#facts: Facts = {};
 	#isRecorded = false;
@@ -55,6 +56,7 @@ export class Call {
 		this.params = event.params;
 		this.operation = operation;
 		this.#address = event.getClientAddress;
+		this.#context = event.platform?.ctx;
 	}
 
 	/** Lets the caller pass. Throws what {@link requireProduction} and {@link admit} throw. */
@@ -78,6 +80,11 @@ export class Call {
 	/** Throws what {@link operationsOf} throws. */
 	operations(): Operations {
 		return operationsOf(this.env, this.url);
+	}
+
+	/** Lets some work come to its end, as its tidying up and its alerts, when the caller has gone away. */
+	keepAlive(work: Promise<unknown>): void {
+		this.#context?.waitUntil(work.catch(() => {})); // whoever waits for it hears of its error
 	}
 
 	/** Tells the journal more. */
@@ -116,7 +123,7 @@ async function answer(call: Call, handle: Handle): Promise<Response> {
 
 /** The work, which writes down how it ended: the answer may have begun long before. */
 function observed(call: Call, work: Work): Work {
-	return async (report) => {
+	const run: Work = async (report) => {
 		try {
 			const done = await work(report);
 			await call.end('done', done.status);
@@ -126,5 +133,10 @@ function observed(call: Call, work: Work): Work {
 			await call.end('failed', status, code);
 			throw error;
 		}
+	};
+	return (report) => {
+		const running = run(report);
+		call.keepAlive(running);
+		return running;
 	};
 }

@@ -9,7 +9,10 @@ import type { RequestHandler } from './$types';
  */
 export const GET: RequestHandler = async ({ platform, url }) => {
 	try {
-		const health = await readHealth(operationsOf(platform?.env, url));
+		const reading = readHealth(operationsOf(platform?.env, url));
+		// Others wait for the same look at the bucket: it goes on when this caller has gone away.
+		platform?.ctx?.waitUntil(reading.catch(() => {}));
+		const health = await reading;
 		return Response.json(health, { status: health.healthy ? 200 : 503 });
 	} catch (error) {
 		return errorResponse(error);
