@@ -15,8 +15,10 @@ export async function runBackup(
 	url: string,
 	secrets: Record<string, string> = {},
 	env: Record<string, string> = {},
+	{ vars, github = {} }: Pick<Context, 'vars' | 'github'> = {},
 ): Promise<Run> {
-	const run = await runJob(backup, { ...context(url, secrets), env });
+	const given = context(url, secrets);
+	const run = await runJob(backup, { ...given, vars: { ...given.vars, ...vars }, github, env });
 	const legible = run.output.replace(/^::add-mask::.*$/gm, '') + run.summary;
 	for (const secret of [SECRET, OTHER_SECRET, ...masked(run)]) {
 		if (legible.includes(secret)) throw new Error(`The log has ${secret}:\n${run.output}`);

@@ -25,7 +25,7 @@ beforeAll(async () => {
 	await migrate(persistTo);
 	await fill();
 	server = await startServer({ persistTo, vars: { TOTP_SECRET: SECRET, BACKUP_PLAN: 'free' } });
-	api = new BackupApi(server.url, SECRET, new AbortController().signal);
+	api = new BackupApi(server.url, { TOTP_SECRET: SECRET }, new AbortController().signal);
 });
 afterAll(async () => {
 	await server?.stop();
@@ -49,10 +49,10 @@ test('the workflow makes one backup in several steps, each with a volume', async
 test('answers that are lost cost no step and leave no second backup', async () => {
 	const whole = await api.create();
 	before = await names();
-	let calls = 0;
+	let steps = 0;
 	await using proxy = await listen(async (request, response, body) => {
 		const answer = await forward(request, body);
-		if (++calls % 2 === 0) response.destroy();
+		if (body.includes('"resume"') && ++steps % 2 === 1) response.destroy();
 		else response.writeHead(answer.status, headersOf(answer)).end(await answer.text());
 	});
 	const run = await runBackup(proxy.url, {}, clock({ 1000: 1 }));
@@ -115,7 +115,8 @@ function forward({ headers }: Parameters<Answer>[0], body: string): Promise<Resp
 }
 
 function headersOf({ headers }: Response): Record<string, string> {
-	return { 'Content-Type': headers.get('Content-Type') ?? '' };
+	const names = ['Content-Type', 'Retry-After'];
+	return Object.fromEntries(names.map((name) => [name, headers.get(name) ?? '']));
 }
 
 async function names(): Promise<string[]> {

@@ -1,29 +1,30 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { runInNewContext } from 'node:vm';
 import type { R2Bucket } from '@cloudflare/workers-types';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { getPlatformProxy } from 'wrangler';
 import { makeIdentity } from '../src/cli/identity.ts';
+import { BackupApi } from '../src/cli/api.ts';
 import { freePort, migrate, type Server, startServer } from '../src/cli/server.ts';
+import type { BackupSummary, ListedBackup } from '../src/lib/server/backup/manifest.ts';
 import { TOTP } from '../src/lib/totp.js';
-import { type Context, cells, job, readWorkflow, type Run, runJob, runnerPath } from './runner.ts';
+import {
+	type Context,
+	cells,
+	evaluate,
+	job,
+	readWorkflow,
+	type Run,
+	runJob,
+	runnerPath,
+	type Step,
+} from './runner.ts';
 
 const SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
 const OTHER_SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 const ORIGIN = 'https://app.example.com';
 const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
-
-interface Backup {
-	name: string;
-	files: string[];
-	tables: number;
-	rows: number;
-	sqlBytes: number;
-	startedAt: string;
-	drilled: { at: string; proven: boolean } | null;
-}
 
 const workflow = await readWorkflow('restore-drill.yml');
 const backup = await readWorkflow('backup.yml');
@@ -32,8 +33,8 @@ const drill = job(workflow, 'drill');
 describe('drilling the backups of a real app', () => {
 	let persistTo: string;
 	let server: Server;
-	let damaged: Backup;
-	let newest: Backup;
+	let damaged: BackupSummary;
+	let newest: BackupSummary;
 
 	beforeAll(async () => {
 		persistTo = await mkdtemp(join(tmpdir(), 'lifeboat-drill-'));
@@ -54,24 +55,27 @@ describe('drilling the backups of a real app', () => {
 		server = await startServer({ persistTo, vars: { TOTP_SECRET: SECRET, ...more } });
 	}
 
-	async function call(method: string, path = ''): Promise<Response> {
+	async function readProof(name: string): Promise<unknown> {
 		const code = await new TOTP(SECRET).generateTOTP(Date.now() / 1000);
 		const headers = { Authorization: `Bearer ${code}` };
-		return fetch(`${server.url}/api/backup${path}`, { method, headers });
+		return (await fetch(`${server.url}/api/backup/${name}`, { headers })).json();
 	}
 
-	async function makeBackup(): Promise<Backup> {
-		return ((await (await call('POST')).json()) as { backup: Backup }).backup;
+	function api(): BackupApi {
+		return new BackupApi(server.url, { TOTP_SECRET: SECRET }, new AbortController().signal);
+	}
+
+	function makeBackup(): Promise<BackupSummary> {
+		return api().create();
 	}
 
 	/** The backup as the list has it now. */
-	async function listed({ name }: Backup): Promise<Backup | undefined> {
-		const { backups } = (await (await call('GET')).json()) as { backups: Backup[] };
-		return backups.find((backup) => backup.name === name);
+	async function listed({ name }: BackupSummary): Promise<ListedBackup | undefined> {
+		return (await api().list()).find((backup) => backup.name === name);
 	}
 
 	/** Changes one byte of the stored file: its size stays as it is. */
-	async function damage({ files: [key = ''] }: Backup): Promise<void> {
+	async function damage({ files: [key = ''] }: BackupSummary): Promise<void> {
 		const { env, dispose } = await getPlatformProxy<{ MY_BUCKET: R2Bucket }>({
 			persist: { path: join(persistTo, 'v3') }, // where the server keeps it in that folder
 			envFiles: [],
@@ -100,8 +104,23 @@ describe('drilling the backups of a real app', () => {
 		expect(newest.tables).toBeGreaterThan(1);
 		const { drilled } = (await listed(newest)) ?? {};
 		expect(drilled).toMatchObject({ proven: true });
-		const proof = await call('GET', `/${newest.name}.proof-${drilled?.at}.json`);
-		expect(await proof.json()).toMatchObject({ kind: 'drill', by: 'GitHub Actions' });
+		const proof = await readProof(`${newest.name}.proof-${drilled?.at}.json`);
+		expect(proof).toMatchObject({ kind: 'drill', by: 'GitHub Actions' });
+	});
+
+	test('what is proven is not drilled again after a run of the other workflow', async () => {
+		const before = (await listed(newest))?.drilled;
+		const run = await runDrill(server.url, { github: { event_name: 'workflow_run' } });
+		expect(run).toMatchObject({ exitCode: 0, errors: [] });
+		const told = `${newest.name} was proven on ${before?.at}`;
+		expect(run.commands).toEqual([`::notice title=Nothing new to drill::${told}`]);
+		expect(plainCells(run.summary)).toEqual({
+			Drill: '',
+			Backup: newest.name,
+			Made: newest.startedAt,
+			Proven: `yes, on ${before?.at}`,
+		});
+		expect((await listed(newest))?.drilled).toEqual(before);
 	});
 
 	test('a damaged one fails the run with what differs, which is recorded too', async () => {
@@ -186,6 +205,7 @@ describe('telling how the drill ended', () => {
 		code: number,
 		inputs = {},
 		secrets: Record<string, string> = { TOTP_SECRET: SECRET },
+		github: Record<string, string> = { event_name: 'workflow_dispatch' },
 	): Promise<Run> {
 		await writeFile(join(folder, 'output'), output);
 		const lines = [
@@ -198,7 +218,7 @@ describe('telling how the drill ended', () => {
 		];
 		await writeFile(join(folder, 'npm'), lines.join('\n'), { mode: 0o755 });
 		const env = { PATH: folder + delimiter + runnerPath(), RUNNER_TEMP: folder };
-		return runDrill(ORIGIN, { inputs, secrets, env });
+		return runDrill(ORIGIN, { inputs, secrets, github, env });
 	}
 
 	/** The words that the stand-in was called with. */
@@ -282,6 +302,12 @@ describe('telling how the drill ended', () => {
 		expect(variables).toContain('TOTP_SECRET_PREVIOUS=old one');
 	});
 
+	test('after a run of the other workflow only what is not proven yet is drilled', async () => {
+		const github = { event_name: 'workflow_run' };
+		await runWith(JSON.stringify(RESULT), 0, {}, { TOTP_SECRET: SECRET }, github);
+		expect((await words()).slice(-3)).toEqual(['--unless-drilled', '--', 'latest']);
+	});
+
 	test('a drill that fails fails the run, whatever it said before', async () => {
 		expect((await runWith(JSON.stringify(RESULT), 1)).exitCode).toBe(1);
 	});
@@ -324,16 +350,15 @@ describe('the file', () => {
 				workflow_run: conclusion && { conclusion, head_branch: branch },
 			},
 		};
-		// Of GitHub's expressions, these operators mean the same in JavaScript.
-		expect(runInNewContext(drill.if ?? 'true', { github })).toBe(expected);
+		expect(evaluate(drill.if ?? 'true', { github })).toBe(expected);
 	});
 
 	test('a running drill is left to end', () => {
 		expect(workflow.concurrency).toEqual({ group: 'restore-drill', 'cancel-in-progress': false });
 	});
 
-	test('the drill may read the repository and nothing else', () => {
-		expect(drill.permissions).toEqual({ contents: 'read' });
+	test('the drill may read the repository, ask for tokens, and nothing else', () => {
+		expect(drill.permissions).toEqual({ contents: 'read', 'id-token': 'write' });
 	});
 
 	test('packages are installed before they are needed, and their scripts see no secret', () => {
@@ -344,9 +369,26 @@ describe('the file', () => {
 			'Install',
 			'Drill the backup',
 		]);
-		expect(drill.steps[2]).toEqual({ name: 'Install', run: 'npm ci' });
+		const tokens = ['ACTIONS_ID_TOKEN_REQUEST_TOKEN', 'ACTIONS_ID_TOKEN_REQUEST_URL'];
+		const without = tokens.map((name) => `-u ${name}`).join(' ');
+		expect(drill.steps[2]).toEqual({ name: 'Install', run: `env ${without} npm ci` });
 		expect(workflow).not.toHaveProperty('env');
 		expect(drill).not.toHaveProperty('env');
+	});
+
+	test("with GitHub's tokens it takes what checks who made a backup, and no more", async () => {
+		const [, check] = drill.steps;
+		const given = {
+			vars: { BACKUP_URL: ORIGIN, BACKUP_OIDC_AUDIENCE: ORIGIN },
+			env: { ACTIONS_ID_TOKEN_REQUEST_URL: 'https://github.example' },
+		};
+		const steps = [check as Step];
+		const without = await runJob({ ...drill, steps }, given);
+		expect(without.errors).toEqual([expect.stringContaining('gh secret set BACKUP_MAC_KEY')]);
+		for (const name of ['BACKUP_MAC_KEY', 'TOTP_SECRET']) {
+			const run = await runJob({ ...drill, steps }, { ...given, secrets: { [name]: SECRET } });
+			expect(run).toMatchObject({ exitCode: 0, output: '' });
+		}
 	});
 
 	test('the settings are checked before anything else', async () => {

@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { runInNewContext } from 'node:vm';
 import { parse } from 'yaml';
 
 /** Where GitHub looks for workflows. */
 export const WORKFLOWS = '.github/workflows';
 
-/** Not run again: the tests themselves run with what this script installs. */
-const INSTALL = 'npm ci';
+/** Not run again: the tests themselves run with what such a script installs. */
+const INSTALL = /\bnpm ci$/;
 
 export interface Step {
 	name?: string;
@@ -40,7 +41,7 @@ export interface Workflow {
 export interface Context {
 	secrets?: Record<string, string>;
 	vars?: Record<string, string>;
-	github?: Record<string, string>;
+	github?: Record<string, unknown>;
 	/** What somebody typed beside the button. */
 	inputs?: Record<string, string>;
 	/** Variables that the runner itself sets. */
@@ -112,7 +113,7 @@ export function runnerPath(): string {
 
 /** Returns the exit code; a step without a script has none to run. */
 async function runStep(step: Step, context: Context, summary: string, log: number) {
-	if (step.run === undefined || step.run === INSTALL) return 0;
+	if (step.run === undefined || INSTALL.test(step.run)) return 0;
 	const env: NodeJS.ProcessEnv = {
 		PATH: runnerPath(),
 		GITHUB_ACTIONS: 'true',
@@ -127,15 +128,18 @@ async function runStep(step: Step, context: Context, summary: string, log: numbe
 	return code;
 }
 
-/**
- * Replaces `${{ secrets.NAME }}` and its like, also with `|| 'text'` for what is not set or empty.
- * Without that it is empty, as at GitHub.
- */
+/** Replaces the expressions in `${{ }}`; what is not set is empty, as at GitHub. */
 function expand(text: string, context: Context): string {
-	const expression = /\$\{\{ (secrets|vars|github|inputs)\.(\w+)(?: \|\| '([^']*)')? \}\}/g;
-	return text.replace(expression, (_, kind, name, otherwise = '') => {
-		return context[kind as 'secrets' | 'vars' | 'github' | 'inputs']?.[name] || otherwise;
+	return text.replace(/\$\{\{ (.+?) \}\}/g, (_, expression: string) => {
+		return String(evaluate(expression, context) ?? '');
 	});
+}
+
+/** The value of an expression. Of GitHub's, the operators used here mean the same in JavaScript. */
+export function evaluate(expression: string, context: Context): unknown {
+	const { secrets = {}, vars = {}, github = {}, inputs = {} } = context;
+	const given = { secrets, vars, github: { event: {}, ...github }, inputs };
+	return runInNewContext(expression, given) as unknown;
 }
 
 function errorMessage(command: string): string[] {

@@ -197,7 +197,7 @@ describe('a backup that would never end', () => {
 
 describe('the API of the commands', () => {
 	const api = (url: string, signal = new AbortController().signal) =>
-		new BackupApi(url, SECRET, signal);
+		new BackupApi(url, { TOTP_SECRET: SECRET }, signal);
 
 	test('makes a backup in steps, and survives a broken one', async () => {
 		const stand = new SteppedApp(3, { 2: LOST });
@@ -252,14 +252,14 @@ describe('by hand', () => {
 	}
 
 	/** The loop of the documentation, against this app. */
-	async function runLoop(url: string) {
+	async function runLoop(url: string, more: Record<string, string> = {}) {
 		const page = await readFile('docs/api.md', 'utf8');
 		const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, script = '']) => script);
 		const loops = blocks.filter((script) => script.includes('resume'));
 		expect(loops).toHaveLength(1);
 		const script = String(loops[0]).replace('https://APP', url);
 		expect(script).toContain(url);
-		return end('sh', ['-c', script], { PATH: runnerPath(), TOTP_SECRET: SECRET });
+		return end('sh', ['-c', script], { PATH: runnerPath(), TOTP_SECRET: SECRET, ...more });
 	}
 
 	test('the loop with curl makes a backup in one call', async () => {
@@ -281,6 +281,18 @@ describe('by hand', () => {
 		const answers = stdout.trim().split('\n');
 		expect(answers).toHaveLength(3);
 		expect(JSON.parse(answers[2] ?? '')).toEqual({ success: true, backup: SUMMARY });
+	});
+
+	test('the loop with curl sends the API key where there is one', async () => {
+		const requests: Request[] = [];
+		await using app = await listen(json(201, { success: true, backup: SUMMARY }), requests);
+		const BACKUP_API_KEY = 'k'.repeat(32);
+		for (const more of [{ BACKUP_API_KEY }, {}] as Record<string, string>[])
+			expect((await runLoop(app.url, more)).code).toBe(0);
+		expect(requests.map(({ headers }) => headers['x-api-key'])).toEqual([
+			BACKUP_API_KEY,
+			undefined,
+		]);
 	});
 
 	test('the loop with curl ends where a call fails, and shows the error', async () => {

@@ -9,6 +9,7 @@ import { TOTP } from '../src/lib/totp.js';
 import { clock, context, OTHER_SECRET, runBackup, SECRET } from './backup-run.ts';
 import {
 	cells,
+	evaluate,
 	job,
 	readWorkflow,
 	type Run,
@@ -345,20 +346,20 @@ describe('keeping the schedule', () => {
 });
 
 describe('the files', () => {
-	test('the backup is made monthly, away from the start of an hour, and on demand', () => {
+	test('the backup is made monthly, looked for daily, and made on demand', () => {
 		expect(Object.keys(backup.on).sort()).toEqual(['schedule', 'workflow_dispatch']);
 		const crons = (backup.on['schedule'] as { cron: string }[]).map(({ cron }) => cron);
-		expect(crons).toHaveLength(2);
-		for (const cron of crons) {
-			const [minute, hour, day, ...rest] = cron.split(' ');
-			expect(Number(minute) % 2).toBe(1);
-			expect(Number(hour)).toBeLessThan(24);
-			expect(Number(day)).toBeGreaterThanOrEqual(1);
-			expect(Number(day)).toBeLessThanOrEqual(28); // there is one in February too
-			expect(rest).toEqual(['*', '*']);
-		}
-		// The other one keeps the schedule only. The button has no schedule, so it makes a backup.
-		expect(job(backup, 'backup').if).toBe(`github.event.schedule != '${crons[1]}'`);
+		// Away from the start of an hour, and on a day that each month has.
+		expect(crons).toEqual([
+			expect.stringMatching(/^\d?[13579] (1?\d|2[0-3]) ([1-9]|1\d|2[0-8]) \* \*$/),
+			expect.stringMatching(/^\d?[13579] (1?\d|2[0-3]) \* \* \*$/),
+		]);
+		expect(job(backup, 'backup')).not.toHaveProperty('if');
+		const when = job(backup, 'backup').steps.at(-1)?.env?.['BACKUP_WHEN'] ?? '';
+		const on = (event: object) => evaluate(when.slice(3, -2), { github: { event } });
+		expect(on({ schedule: crons[0] })).toBe('');
+		expect(on({ schedule: crons[1] })).toBe('due');
+		expect(on({})).toBe(''); // the button
 	});
 
 	test('a running backup is left to end; an outdated check is not', () => {
@@ -367,14 +368,15 @@ describe('the files', () => {
 	});
 
 	test('each job may do what it needs and no more', () => {
-		expect(job(backup, 'backup').permissions).toEqual({ contents: 'read' });
+		expect(job(backup, 'backup').permissions).toEqual({ contents: 'read', 'id-token': 'write' });
 		expect(job(backup, 'keep-alive').permissions).toEqual({ actions: 'write' });
 		expect(job(ci, 'test').permissions).toEqual({ contents: 'read' });
+		expect(job(ci, 'audit').permissions).toEqual({ contents: 'read' });
 	});
 
-	test('every change and every push to main is checked, in one command', () => {
+	test('every change and every push to main is checked in one command, and what it depends on', () => {
 		expect(ci.on).toEqual({ push: { branches: ['main'] }, pull_request: null });
-		expect(scripts(ci)).toEqual(['bash .ci/run']);
+		expect(scripts(ci)).toEqual(['bash .ci/run', 'npm audit --audit-level=low']);
 	});
 
 	test.for(files)('%s keeps the rules', async (file) => {

@@ -57,7 +57,7 @@ export function lifeboatApp(
 		...{ name, group: 'end to end', baseline },
 		async run(job) {
 			await using server = await serve(job.project, APP, varsOf(settings));
-			const api = new BackupApi(server.url, SECRET, new AbortController().signal);
+			const api = new BackupApi(server.url, { TOTP_SECRET: SECRET }, new AbortController().signal);
 			await api.list(); // so that everything is loaded
 			let name = '';
 			const usage = await measureWorkerd(server.group, async () => {

@@ -9,47 +9,57 @@ import {
 } from '../lib/server/backup/manifest.ts';
 import type { OutsideProof, Proof } from '../lib/server/backup/proof.ts';
 import { LifeboatError } from '../lib/server/errors.ts';
-import { TOTP } from '../lib/totp.js';
+import type { JournalPage } from '../lib/server/operations/journal.ts';
 import { backupCall } from './backup-call.js';
+import { CALLER_SETTINGS, type Credentials, credentials } from './credentials.js';
 import { readSetting } from './env.ts';
 import { ORIGIN } from './origin.js';
+import { patiently, retryAfterOf } from './patience.js';
 import { CallError, makeBackup } from './steps.js';
+import { warnOnce } from './workflow.js';
 
 /** Where `npm run demo` and `npm run preview` start the app. */
 export const DEFAULT_APP = 'http://127.0.0.1:5173';
 
+/** What `--from` is, for help. */
+export const FROM_HELP = `  --from URL         the app to ask; otherwise BACKUP_URL from the environment or .env, or
+                     ${DEFAULT_APP}. The code is made from TOTP_SECRET, and BACKUP_API_KEY is
+                     sent where there is one, both found likewise.`;
+
 /**
- * The API of the app at this address, or at BACKUP_URL, with the code of TOTP_SECRET. Throws what
- * {@link BackupApi} throws.
+ * The API of the app at this address, or at BACKUP_URL, called with what the settings here say. Throws
+ * what {@link BackupApi} throws.
  */
 export function apiOf(url: string | undefined, signal: AbortSignal): BackupApi {
 	const address = url ?? (readSetting('BACKUP_URL') || DEFAULT_APP);
-	return new BackupApi(address, readSetting('TOTP_SECRET'), signal);
+	const environment = CALLER_SETTINGS.map((name) => [name, readSetting(name)]);
+	return new BackupApi(address, Object.fromEntries(environment), signal);
 }
 
-/** The backup API of a running app, called as an operator calls it: each time with a fresh code. */
+/**
+ * The backup API of a running app, called as an operator calls it: each time with a fresh code, or
+ * token. What the app warns of is shown on standard error. Every call throws the error that the app
+ * answers, as LifeboatError.
+ */
 export class BackupApi {
 	readonly #origin: string;
-	readonly #totp: TOTP;
+	readonly #credentials: Credentials;
 	readonly #signal: AbortSignal;
 
-	/** Throws `app_url_invalid` (400), and TotpError for a bad secret. */
-	constructor(url: string, secret: string, signal: AbortSignal) {
+	/** Throws `app_url_invalid` (400), and TotpError for a bad secret where it takes a code. */
+	constructor(url: string, environment: Record<string, string>, signal: AbortSignal) {
 		if (!ORIGIN.test(url)) throw notAnOrigin(url);
 		this.#origin = new URL(url).origin;
-		this.#totp = new TOTP(secret);
+		this.#credentials = credentials({ environment, signal });
 		this.#signal = signal;
 	}
 
 	/** Makes a backup, in as many steps as it takes. */
 	async create(): Promise<BackupSummary> {
-		const [origin, totp, signal] = [this.#origin, this.#totp, this.#signal];
-		try {
-			const { backup } = await makeBackup(backupCall({ origin, totp, signal }), signal);
-			return backup;
-		} catch (error) {
-			throw error instanceof CallError ? new LifeboatError(error.message, error) : error;
-		}
+		const [origin, credentials, signal] = [this.#origin, this.#credentials, this.#signal];
+		const call = backupCall({ origin, credentials, signal });
+		const { backup } = await asLifeboatErrors(makeBackup(call, signal));
+		return backup;
 	}
 
 	/** The newest backups. */
@@ -100,10 +110,20 @@ export class BackupApi {
 		return answer.proof;
 	}
 
-	/** Throws the error of an answer that is not ok, as a LifeboatError. */
-	async #call(method: string, path: string, body?: object): Promise<Response> {
-		const code = await this.#totp.generateTOTP(Date.now() / 1000);
-		const headers = { Authorization: `Bearer ${code}`, 'Content-Type': 'application/json' };
+	/** A page of the journal, newest first: the first one, or what came before a point of it. */
+	async journal(limit: number, before: string | null): Promise<JournalPage> {
+		const query = new URLSearchParams({ limit: String(limit), ...(before !== null && { before }) });
+		const response = await this.#call('GET', `/journal?${query}`);
+		return (await response.json()) as JournalPage;
+	}
+
+	#call(method: string, path: string, body?: object): Promise<Response> {
+		const call = () => this.#callOnce(method, path, body);
+		return asLifeboatErrors(patiently(call, this.#signal));
+	}
+
+	async #callOnce(method: string, path: string, body?: object): Promise<Response> {
+		const headers = { ...(await this.#credentials()), 'Content-Type': 'application/json' };
 		const request: RequestInit = { method, headers, redirect: 'error', signal: this.#signal };
 		if (body) request.body = JSON.stringify(body);
 		let response: Response;
@@ -113,16 +133,30 @@ export class BackupApi {
 			this.#signal.throwIfAborted();
 			throw unreachable(this.#origin, error);
 		}
+		warnOnce(response.headers.get('X-Backup-Warning'));
 		if (response.ok) return response;
-		throw refused(response.status, await response.text());
+		throw refused(response, await response.text());
+	}
+}
+
+/** The errors of modules that plain Node 20 runs, as all other errors of the commands are. */
+async function asLifeboatErrors<T>(work: Promise<T>): Promise<T> {
+	try {
+		return await work;
+	} catch (error) {
+		throw error instanceof CallError ? new LifeboatError(error.message, error) : error;
 	}
 }
 
 /** What the API says of an error, or as much as can be said of another answer. */
-function refused(status: number, body: string): LifeboatError {
+function refused(response: Response, body: string): LifeboatError {
+	const { status } = response;
+	const retryAfter = retryAfterOf(response);
 	try {
 		const { error, code, hint } = JSON.parse(body) as Record<string, string>;
-		if (error && code && hint) return new LifeboatError(error, { code, status, hint });
+		if (error && code && hint) {
+			return new LifeboatError(error, { code, status, hint, retryAfter });
+		}
 	} catch {
 		// Not the API: something in front of it, or another server.
 	}

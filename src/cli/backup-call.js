@@ -1,6 +1,7 @@
 // One call of POST /api/backup, for as long as it takes. Needs Node 20 and nothing installed.
+import { retryAfterOf } from './patience.js';
 import { CallError } from './steps.js';
-import { parseObject } from './workflow.js';
+import { parseObject, warnOnce } from './workflow.js';
 
 /**
  * @typedef {import('./steps.js').Answer} Answer
@@ -37,25 +38,31 @@ const PASSING = [
 const TICKET = /^[\w.-]+$/;
 
 /**
- * The calls that `makeBackup` needs, each with a fresh code.
+ * The calls that `makeBackup` needs. What the app warns of is shown.
  * @param {{
  *   origin: string,
- *   totp: import('../lib/totp.js').TOTP,
+ *   credentials: import('./credentials.js').Credentials,
  *   signal: AbortSignal,
  *   onLine?: (line: Line) => void,
- *   onSecret?: (secret: string) => void
- * }} options `onLine` gets each line of progress as it comes, `onSecret` every code and ticket.
+ *   onTicket?: (ticket: string) => void
+ * }} options `onLine` gets each line of progress as it comes.
  * @returns {(body: Body) => Promise<Answer>} Throws CallError, and the reason of the signal.
  */
-export function backupCall({ origin, totp, signal, onLine = () => {}, onSecret = () => {} }) {
+export function backupCall({
+	origin,
+	credentials,
+	signal,
+	onLine = () => {},
+	onTicket = () => {},
+}) {
 	return async (body) => {
-		const code = await totp.generateTOTP(Date.now() / 1000);
-		onSecret(code);
+		const headers = await credentials();
 		const silence = new AbortController();
 		const timer = setTimeout(() => silence.abort(new Error('no line for two minutes')), SILENCE_MS);
 		try {
 			const either = AbortSignal.any([signal, silence.signal]);
-			const response = await send(origin, code, body, either);
+			const response = await send(origin, headers, body, either);
+			warnOnce(response.headers.get('X-Backup-Warning'));
 			/** @type {string[]} */
 			const lines = [];
 			await readLines(response, (line) => {
@@ -64,7 +71,7 @@ export function backupCall({ origin, totp, signal, onLine = () => {}, onSecret =
 				onLine(parseObject(line));
 			});
 			const answer = answerOf({ response, lines });
-			if ('resume' in answer) onSecret(answer.resume);
+			if ('resume' in answer) onTicket(answer.resume);
 			return answer;
 		} catch (error) {
 			signal.throwIfAborted();
@@ -77,22 +84,22 @@ export function backupCall({ origin, totp, signal, onLine = () => {}, onSecret =
 
 /**
  * @param {string} origin
- * @param {string} code
+ * @param {Record<string, string>} headers
  * @param {Body} body
  * @param {AbortSignal} signal
  */
-async function send(origin, code, body, signal) {
+async function send(origin, headers, body, signal) {
 	try {
 		return await fetch(new URL('/api/backup', origin), {
 			method: 'POST',
 			headers: {
-				Authorization: `Bearer ${code}`,
+				...headers,
 				'Content-Type': 'application/json',
 				// Lines of progress keep a long call alive.
 				Accept: 'application/x-ndjson',
 			},
 			body: JSON.stringify(body),
-			redirect: 'manual', // nobody else is to get the code
+			redirect: 'manual', // nobody else is to get the headers
 			signal,
 		});
 	} catch (error) {
@@ -139,13 +146,13 @@ function answerOf({ response, lines }) {
 
 /**
  * @param {{
- *   backup?: import('./steps.js').BackupSummary, resume?: unknown,
+ *   backup?: import('./steps.js').BackupSummary, due?: unknown, resume?: unknown,
  *   progress?: import('./steps.js').Progress
  * }} line
  * @returns {Answer | undefined}
  */
-function answerIn({ backup, resume, progress }) {
-	if (backup) return { backup };
+function answerIn({ backup, due, resume, progress }) {
+	if (backup) return { backup, due: due !== false };
 	if (typeof resume === 'string' && TICKET.test(resume) && progress) return { resume, progress };
 	return undefined;
 }
@@ -161,7 +168,7 @@ function told(response, { error, code, hint }) {
 		hint: String(hint),
 		status: response.status,
 		retryable: PASSING.includes(code),
-		retryAfter: retryAfter(response),
+		retryAfter: retryAfterOf(response),
 	});
 }
 
@@ -183,17 +190,8 @@ function unknown({ response, lines }) {
 		status,
 		// Something in front of the app, or a limit of the platform: neither has to last.
 		retryable: status >= 500 || status === 429,
-		retryAfter: retryAfter(response),
+		retryAfter: retryAfterOf(response),
 	});
-}
-
-/**
- * In seconds; undefined when there is none, or a date.
- * @param {Response} response
- */
-function retryAfter({ headers }) {
-	const [seconds] = /^\d+$/.exec(headers.get('Retry-After') ?? '') ?? [];
-	return seconds === undefined ? undefined : Number(seconds);
 }
 
 /**

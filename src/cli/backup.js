@@ -1,8 +1,10 @@
-// Makes a backup of the app at BACKUP_URL, with codes of TOTP_SECRET: `npm run backup`, and
-// .github/workflows/backup.yml, where a backup that was made becomes the summary of the run. Anything
-// else is an annotation and exit code 1. Needs Node 20 and nothing installed.
-import { TOTP, TotpError } from '../lib/totp.js';
+// Makes a backup of the app at BACKUP_URL; with BACKUP_WHEN=due only when the newest is old enough.
+// `npm run backup`, and .github/workflows/backup.yml, where a backup that was made, or was not due,
+// becomes the summary of the run. Anything else is an annotation and exit code 1. credentials.js has the
+// settings that say who calls. Needs Node 20 and nothing installed.
+import { TotpError } from '../lib/totp.js';
 import { backupCall } from './backup-call.js';
+import { credentials } from './credentials.js';
 import { ORIGIN } from './origin.js';
 import { CallError, makeBackup } from './steps.js';
 import { annotate, count, duration, size, summarize } from './workflow.js';
@@ -13,7 +15,7 @@ const TIME_LIMIT_MS = 55 * 60_000;
 /** Between two lines about how far the backup is. */
 const TELL_MS = 10_000;
 
-const { BACKUP_URL: url = '', TOTP_SECRET: secret = '' } = process.env;
+const { BACKUP_URL: url = '', BACKUP_WHEN: when = '' } = process.env;
 const limit = new AbortController();
 setTimeout(() => limit.abort(tooLong()), TIME_LIMIT_MS).unref();
 /** @type {Set<string>} */
@@ -22,17 +24,20 @@ let toldAt = 0;
 
 try {
 	if (!ORIGIN.test(url)) throw notAnOrigin();
+	if (!['', 'due'].includes(when)) throw neverDue();
 	const { signal } = limit;
 	const call = backupCall({
 		origin: url,
-		totp: new TOTP(secret),
+		credentials: credentials({ environment: process.env, signal, onSecret: mask }),
 		signal,
 		onLine: tellLine,
-		onSecret: mask,
+		onTicket: mask,
 	});
-	const { backup, steps } = await makeBackup(call, signal, tellStep);
-	annotate('notice', 'Backup made', backup.name);
-	summarize('Backup', summary(backup, steps));
+	const options = { ifDue: when === 'due', report: tellStep };
+	const { backup, due, steps } = await makeBackup(call, signal, options);
+	if (due) annotate('notice', 'Backup made', backup.name);
+	else annotate('notice', 'No backup is due', `the newest is from ${backup.startedAt}`);
+	summarize('Backup', due ? summary(backup, steps) : undueSummary(backup));
 } catch (error) {
 	annotate('error', 'Backup failed', describe(error));
 	process.exitCode = 1;
@@ -50,6 +55,8 @@ function tellLine({ event, table, rows, bytes, attempt }) {
 function tellStep(event) {
 	if (event.event === 'step') {
 		tellNowAndThen(`Step ${Number(event.step)} done`, event.rows, event.sqlBytes);
+	} else if (event.event === 'wait') {
+		console.log(`The app says to wait (${event.code}). Again in ${event.seconds} s.`);
 	} else {
 		console.log(`The step failed (${event.code}). Again in ${event.seconds} s.`);
 	}
@@ -77,7 +84,7 @@ function letters(name) {
 }
 
 /**
- * Keeps a code or a ticket out of the log of a workflow, whoever prints it.
+ * Keeps a code, a token, a key or a ticket out of the log of a workflow, whoever prints it.
  * @param {string} secret
  */
 function mask(secret) {
@@ -104,6 +111,18 @@ function summary(backup, steps) {
 	];
 }
 
+/**
+ * @param {import('./steps.js').BackupSummary} newest
+ * @returns {string[][]}
+ */
+function undueSummary(newest) {
+	return [
+		['Made', 'no: none is due'],
+		['Newest', `\`${newest.name}\``],
+		['From', newest.startedAt],
+	];
+}
+
 /** @param {unknown} error */
 function describe(error) {
 	if (error instanceof CallError) return `${error.message} (${error.code}) ${error.hint}`;
@@ -115,6 +134,13 @@ function notAnOrigin() {
 	return new CallError('BACKUP_URL is no https origin.', {
 		code: 'app_url_invalid',
 		hint: 'It has to look like https://app.example.com; http is for localhost only.',
+	});
+}
+
+function neverDue() {
+	return new CallError('BACKUP_WHEN is not understood.', {
+		code: 'backup_when_invalid',
+		hint: 'Set it to due, or leave it out, which makes a backup always.',
 	});
 }
 

@@ -75,8 +75,8 @@ async function demonstrate(options: { keepRunning: boolean; signal: AbortSignal 
 	try {
 		await prepare(steps, signal);
 		server = await start(steps);
-		const secret = readEnvFile()['TOTP_SECRET'] ?? ''; // the one that the app has
-		const volumes = await backUp(steps, new BackupApi(server.url, secret, signal), folder);
+		const api = new BackupApi(server.url, readEnvFile(), signal); // as the app has them
+		const volumes = await backUp(steps, api, folder);
 		const file = await decode(steps, volumes, folder);
 		const { differences } = await restore(steps, file, join(folder, 'state'), signal);
 		console.log(`\n${steps}\n`);

@@ -6,9 +6,9 @@ import { text } from 'node:stream/consumers';
 import { annotate, count, duration, parseObject, plain, size, summarize } from './workflow.js';
 
 /**
- * What the drill found, or why it could not be done.
+ * What the drill found, or why it could not be done; `drilled` where one has been done before.
  * @typedef {{
- *   backup?: string, proven?: boolean, startedAt: string, finishedAt: string,
+ *   backup?: string, drilled?: { at: string }, proven?: boolean, startedAt: string, finishedAt: string,
  *   tables: number, rows: number, bytes: number, differences: string[],
  *   error?: string, code?: string, hint?: string, details?: string[]
  * }} Result
@@ -23,6 +23,8 @@ const name = result.backup ?? process.env['BACKUP'] ?? '';
 
 if (result.proven) {
 	annotate('notice', 'Backup proven', name);
+} else if (result.drilled) {
+	annotate('notice', 'Nothing new to drill', `${name} was proven on ${result.drilled.at}`);
 } else if (result.differences) {
 	fail('Backup differs', [name, ...result.differences].join('\n'));
 } else {
@@ -39,6 +41,13 @@ function problem() {
 
 /** @returns {string[][]} */
 function summary() {
+	if (result.drilled) {
+		return [
+			['Backup', plain(name)],
+			['Made', plain(madeAt())],
+			['Proven', plain(`yes, on ${result.drilled.at}`)],
+		];
+	}
 	if (!result.differences) {
 		return [
 			['Backup', plain(name)],

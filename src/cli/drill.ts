@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { drillFile, drillFiles, type DrillProgress } from '../lib/server/backup/drill.ts';
+import type { LastProof } from '../lib/server/backup/manifest.ts';
 import { shorten } from '../lib/server/backup/proof.ts';
 import type { Finding } from '../lib/server/backup/verify.ts';
-import { apiOf, type BackupApi, DEFAULT_APP } from './api.ts';
+import { apiOf, type BackupApi, FROM_HELP } from './api.ts';
 import { type Backup, fetchBackup, isBackupName, openBackup } from './backup-source.ts';
 import {
 	asLifeboatError,
@@ -32,12 +33,12 @@ database goes afterwards; the app's own is not touched.
   NAME               another one, by its name in the list: full_backup_2026-11-23T05:05:54.982Z
 
 Options
-  --from URL         the app to fetch from; otherwise BACKUP_URL from the environment or .env, or
-                     ${DEFAULT_APP}. The code is made from TOTP_SECRET, found likewise.
+${FROM_HELP}
   --file FILE        a backup on this machine: a file that Lifeboat has written, also .sql.gz or
                      .sql.gz.age, or the manifest of one in several volumes
 ${KEY_HELP}
   --record           store the result beside the backup, so that the list shows it
+  --unless-drilled   with latest: do nothing when the list shows that a drill has proven it already
   --json             print one JSON object on standard output, and nothing else there
   --help             show this
 
@@ -55,6 +56,7 @@ const OPTIONS = {
 	file: { type: 'string' },
 	...KEY_OPTIONS,
 	record: { type: 'boolean', default: false },
+	'unless-drilled': { type: 'boolean', default: false },
 	json: { type: 'boolean', default: false },
 	help: { type: 'boolean', short: 'h' },
 } as const;
@@ -74,12 +76,19 @@ interface Result extends Finding {
 	finishedAt: string;
 }
 
+/** What it prints with `--unless-drilled` where there is nothing to do. */
+interface Proven {
+	backup: string;
+	drilled: LastProof;
+}
+
 interface Request {
 	/** The backup's name or, when `api` is null, the path of its file. */
 	word: string;
 	api: BackupApi | null;
 	keys: KeyOptions;
 	record: boolean;
+	unlessDrilled: boolean;
 	json: boolean;
 }
 
@@ -87,7 +96,7 @@ interface Request {
 function readRequest({ signal }: Context): Request | null {
 	const { values, positionals } = parseWords('drill', OPTIONS);
 	if (values.help) return null;
-	const { file, from, identity, unsigned, record, json } = values;
+	const { file, from, identity, unsigned, record, 'unless-drilled': unlessDrilled, json } = values;
 	const keys = { identity, unsigned };
 	const [word, ...more] = positionals;
 	if (more.length > 0)
@@ -95,11 +104,14 @@ function readRequest({ signal }: Context): Request | null {
 	if (file !== undefined) {
 		if (word !== undefined) throw usageError('drill', `Either --file or ${word}.`);
 		if (record) throw usageError('drill', '--record is for backups of the app, not for files.');
-		return { word: file, api: null, keys, record, json };
+		if (unlessDrilled) throw usageError('drill', '--unless-drilled is for latest, not for files.');
+		return { word: file, api: null, keys, record, unlessDrilled, json };
 	}
 	if (word === undefined) throw usageError('drill', 'Say which backup: latest or a name.');
 	if (!isBackupName(word)) throw usageError('drill', `${word} is no name of a backup.`);
-	return { word, api: apiOf(from, signal), keys, record, json };
+	if (unlessDrilled && word !== 'latest')
+		throw usageError('drill', '--unless-drilled is for latest alone.');
+	return { word, api: apiOf(from, signal), keys, record, unlessDrilled, json };
 }
 
 async function drill(backup: Backup, watch: Stopwatch): Promise<Result> {
@@ -114,6 +126,12 @@ async function drill(backup: Backup, watch: Stopwatch): Promise<Result> {
 	const { name } = backup;
 	const finishedAt = new Date().toISOString();
 	return { backup: name, startedAt, finishedAt, ...found, differences: shorten(found.differences) };
+}
+
+/** The newest backup of the app where a drill has proven it already, else null. */
+async function newestIfProven(api: BackupApi): Promise<Proven | null> {
+	const [newest] = await api.list();
+	return newest?.drilled?.proven ? { backup: newest.name, drilled: newest.drilled } : null;
 }
 
 /** Rejects when the command is to stop: of a drill nothing is left that would have to be put right. */
@@ -180,7 +198,13 @@ await runCommand(async (context) => {
 		console.log(HELP);
 		return EXIT.good;
 	}
-	const { word, api, keys, record, json } = request;
+	const { word, api, keys, record, unlessDrilled, json } = request;
+	const done = api && unlessDrilled ? await newestIfProven(api) : null;
+	if (done) {
+		const said = `Nothing to do: a drill has proven ${done.backup} on ${done.drilled.at}.`;
+		console.log(json ? JSON.stringify(done) : said);
+		return EXIT.good;
+	}
 	const backup = api
 		? await fetchBackup(api, word, keys, context)
 		: await openBackup(word, keys, context);

@@ -90,7 +90,8 @@ async function start(): Promise<void> {
 	server = await startServer({ persistTo: original, vars });
 }
 
-const apiOf = () => new BackupApi(server.url, SECRET, new AbortController().signal);
+const apiOf = () =>
+	new BackupApi(server.url, { TOTP_SECRET: SECRET }, new AbortController().signal);
 const appEnv = () => ({ TOTP_SECRET: SECRET, BACKUP_URL: server.url });
 const sum = (path: string) => sqlite3(path, '.sha3sum --schema');
 const volumes = () => manifest.volumes.map(({ key }) => key);

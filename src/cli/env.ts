@@ -63,20 +63,34 @@ export function completeWith(
 	return { text: withValue(text, name, value), made: [...made, name], kept };
 }
 
+/** A text in which a name has another value, on the line that counts. Without such a line it stays. */
+export function withOtherValue(text: string, name: string, value: string): string {
+	const line = [...text.matchAll(ASSIGNMENT)].findLast(({ groups }) => groups?.['name'] === name);
+	if (!line) return text;
+	const { before = '', after = '' } = line.groups ?? {};
+	const end = line.index + line[0].length;
+	return text.slice(0, line.index) + before + value + spaced(after) + text.slice(end);
+}
+
 /** Fills the empty lines of a name, or appends a line when there are none. */
 function withValue(text: string, name: string, value: string): string {
 	const filled = text.replace(ASSIGNMENT, (line: string, ...rest: unknown[]) => {
 		const found = rest.at(-1) as Record<'before' | 'name' | 'value' | 'after', string>;
 		if (found.name !== name || found.value.trim()) return line;
-		return found.before + value + found.after.replace(/^#/, ' #');
+		return found.before + value + spaced(found.after);
 	});
 	if (filled !== text) return filled;
 	const separator = text === '' || text.endsWith('\n') ? '' : '\n';
 	return `${text}${separator}${name}=${value}\n`;
 }
 
+/** A comment apart from the value before it. */
+function spaced(after: string): string {
+	return after.replace(/^#/, ' #');
+}
+
 /** 160 random bits, as RFC 4226, section 4, R6 recommends: 32 characters of 5 bits. */
-function newTotpSecret(): string {
+export function newTotpSecret(): string {
 	return [...randomBytes(32)].map((byte) => BASE32.charAt(byte % BASE32.length)).join('');
 }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Survey } from '../lib/server/backup/restore/survey.ts';
 import { LifeboatError } from '../lib/server/errors.ts';
-import { apiOf, DEFAULT_APP } from './api.ts';
+import { apiOf, FROM_HELP } from './api.ts';
 import {
 	type Backup,
 	fetchBackup,
@@ -41,8 +41,7 @@ is. A target that holds something is only replaced when you say so, and is kept 
   remote:NAME        the D1 database NAME on Cloudflare; needs \`npx wrangler login\`
 
 Options
-  --from URL         the app to fetch from; otherwise BACKUP_URL from the environment or .env, or
-                     ${DEFAULT_APP}. The code is made from TOTP_SECRET, found likewise.
+${FROM_HELP}
 ${KEY_HELP}
   --tables A,B       put back only the rows of these tables; all else in the target stays
   --replace          replace all that the target holds

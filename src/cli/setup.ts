@@ -5,6 +5,7 @@ import { TOTP } from '../lib/totp.js';
 import { describe } from './command.ts';
 import { type Encryption, explainEncryption, setUpEncryption } from './encryption.ts';
 import { completeEnv, completeWith, parseEnv, type CompletedEnv } from './env.ts';
+import { explainRotation, rotateSecret } from './rotation.ts';
 
 const FILE = '.env';
 const EXAMPLE = new URL('../../.env.example', import.meta.url);
@@ -16,6 +17,7 @@ const SECRET_FILE_MODE = 0o600;
 const QUIET_ZONE = 4;
 
 const HELP = `Usage: npm run setup [-- --encrypt [--post-quantum]]
+       npm run setup -- --rotate [--leaked]
 
 Writes .env in the current folder, with new secrets where TOTP_SECRET or AUTH_SECRET is missing
 or empty. Never changes a value that is there. Shows the TOTP secret as a QR code.
@@ -25,6 +27,9 @@ or empty. Never changes a value that is there. Shows the TOTP secret as a QR cod
                   BACKUP_AGE_RECIPIENTS to its public key and AGE_IDENTITY_FILE to its place
   --post-quantum  with --encrypt: an identity that quantum computers do not break either; age
                   opens it from version 1.3 on
+  --rotate        replace TOTP_SECRET by a new one, and say what to do next. The old one moves to
+                  TOTP_SECRET_PREVIOUS: its codes stay good until that is removed
+  --leaked        with --rotate: others know the old one, so it is not kept
   --help          show this
 `;
 
@@ -41,6 +46,8 @@ node genTotp.js prints the current code.
 const OPTIONS = {
 	encrypt: { type: 'boolean', default: false },
 	'post-quantum': { type: 'boolean', default: false },
+	rotate: { type: 'boolean', default: false },
+	leaked: { type: 'boolean', default: false },
 	help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -53,10 +60,22 @@ try {
 
 async function main(): Promise<void> {
 	const { values } = parseArgs({ options: OPTIONS });
-	const { help, encrypt, 'post-quantum': postQuantum } = values;
+	const { help, encrypt, 'post-quantum': postQuantum, rotate, leaked } = values;
 	if (help) return console.log(HELP);
 	if (postQuantum && !encrypt) throw new Error('--post-quantum is for --encrypt.');
-	await setUp(encrypt, postQuantum);
+	if (leaked && !rotate) throw new Error('--leaked is for --rotate.');
+	if (rotate && encrypt) throw new Error('Either --rotate or --encrypt: one after the other.');
+	if (rotate) rotateIn(FILE, leaked);
+	else await setUp(encrypt, postQuantum);
+}
+
+function rotateIn(file: string, leaked: boolean): void {
+	const text = rotateSecret(existsSync(file) ? readFileSync(file, 'utf8') : '', leaked);
+	writeSecretFile(file, text);
+	const old = leaked ? 'The old one is in it no more' : 'The old one is now TOTP_SECRET_PREVIOUS';
+	console.log(`Wrote ${file}, with a new TOTP_SECRET. ${old}.\n`);
+	showSecret(parseEnv(text)['TOTP_SECRET'] ?? '');
+	console.log(explainRotation(leaked));
 }
 
 async function setUp(encrypt: boolean, postQuantum: boolean): Promise<void> {
@@ -68,12 +87,16 @@ async function setUp(encrypt: boolean, postQuantum: boolean): Promise<void> {
 	if (encryption) env = withEncryption(env, encryption);
 	if (env.text !== before) writeSecretFile(FILE, env.text);
 
-	const uri = keyUri(secret);
 	console.log(summary(env));
-	console.log('Scan this with an authenticator app, or give it the address below:\n');
-	console.log(`${qrCode(uri)}\n\n${uri}\n`);
+	showSecret(secret);
 	console.log(NEXT);
 	if (encryption) console.log(explainEncryption(encryption));
+}
+
+function showSecret(secret: string): void {
+	const uri = keyUri(secret);
+	console.log('Scan this with an authenticator app, or give it the address below:\n');
+	console.log(`${qrCode(uri)}\n\n${uri}\n`);
 }
 
 function withEncryption(env: CompletedEnv, { recipient, file }: Encryption): CompletedEnv {

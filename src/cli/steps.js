@@ -1,6 +1,6 @@
 // Makes a backup in as many calls as it takes: docs/api.md, "In steps". Needs Node 20 and nothing
 // installed.
-import { setTimeout as pause } from 'node:timers/promises';
+import { patiently, sleep } from './patience.js';
 
 /**
  * @typedef {import('../lib/server/backup/manifest.ts').BackupSummary} BackupSummary
@@ -8,11 +8,15 @@ import { setTimeout as pause } from 'node:timers/promises';
  * What the steps so far have done, all together.
  * @typedef {{ name: string, step: number, tables: number, rows: number, sqlBytes: number }} Progress
  *
- * @typedef {{ action: 'backup' } | { action: 'resume', ticket: string }} Body
- * @typedef {{ backup: BackupSummary } | { resume: string, progress: Progress }} Answer
+ * @typedef {{ action: 'backup', when?: 'due' } | { action: 'resume', ticket: string }} Body
  *
- * A step is done, or its call is to be made again after a pause.
- * @typedef {{ event: 'step' } & Progress | { event: 'retry', code: string, seconds: number }} StepEvent
+ * `due` is false where none was made: `backup` is then the newest.
+ * @typedef {{ backup: BackupSummary, due: boolean } | { resume: string, progress: Progress }} Answer
+ *
+ * A step is done; or its call, which has failed or was turned away at the door, is to be made again
+ * after a pause.
+ * @typedef {{ event: 'step' } & Progress
+ *   | { event: 'retry' | 'wait', code: string, seconds: number }} StepEvent
  */
 
 /** A database of 10 GB, the largest of D1, takes less than 1,000, also on the free plan. */
@@ -50,25 +54,34 @@ export class CallError extends Error {
 /**
  * Makes a backup: one call that begins it, then one for each ticket, until it is complete. A step
  * whose call failed is called again with the same ticket, which does nothing twice. The first call is
- * made once: one that seems to have failed may have made its backup.
+ * not, unless the app turned it away at the door: one that seems to have failed may have made its
+ * backup.
  *
  * @param {(body: Body) => Promise<Answer>} call One call of `POST /api/backup`.
  * @param {AbortSignal} signal Ends the pauses too.
- * @param {(event: StepEvent) => void} report
- * @returns {Promise<{ backup: BackupSummary, steps: number }>}
+ * @param {{ ifDue?: boolean, report?: (event: StepEvent) => void }} options `ifDue`: only where the
+ *   newest backup is old enough.
+ * @returns {Promise<{ backup: BackupSummary, due: boolean, steps: number }>}
  * @throws what the call throws, the reason of the signal, `steps_without_progress`, `steps_too_many`
  */
-export async function makeBackup(call, signal, report = () => {}) {
-	let answer = await call({ action: 'backup' });
+export async function makeBackup(call, signal, { ifDue = false, report = () => {} } = {}) {
+	/** @param {Body} body */
+	const admitted = (body) =>
+		patiently(
+			() => call(body),
+			signal,
+			(code, seconds) => report({ event: 'wait', code, seconds }),
+		);
+	let answer = await admitted(ifDue ? { action: 'backup', when: 'due' } : { action: 'backup' });
 	/** @type {Progress | undefined} */
 	let before;
 	for (let steps = 1; steps <= MAX_STEPS; steps++) {
-		if ('backup' in answer) return { backup: answer.backup, steps };
+		if ('backup' in answer) return { ...answer, steps };
 		const { resume: ticket, progress } = answer;
 		if (before && !isFurther(progress, before)) throw withoutProgress();
 		before = progress;
 		report({ event: 'step', ...progress });
-		answer = await repeated(() => call({ action: 'resume', ticket }), signal, report);
+		answer = await repeated(() => admitted({ action: 'resume', ticket }), signal, report);
 	}
 	throw tooMany();
 }
@@ -87,7 +100,7 @@ async function repeated(call, signal, report) {
 			if (!(error instanceof CallError && error.retryable)) throw error;
 			const seconds = Math.min(error.retryAfter ?? usual, MAX_PAUSE);
 			report({ event: 'retry', code: error.code, seconds });
-			await pause(seconds * 1000, undefined, { signal }).catch(() => signal.throwIfAborted());
+			await sleep(seconds, signal);
 		}
 	}
 	return call();

@@ -6,7 +6,7 @@ export function formatTable(heads: string[], rows: (string | number)[][]): strin
 	const widths = heads.map((_, column) =>
 		Math.max(...[heads, ...texts].map((row) => row[column]?.length ?? 0)),
 	);
-	const isNumber = heads.map((_, column) => typeof rows[0]?.[column] === 'number');
+	const isNumber = heads.map((_, column) => rows.some((row) => typeof row[column] === 'number'));
 	const lines = [heads, widths.map((width) => '-'.repeat(width)), ...texts].map((row) =>
 		row.map((cell, column) => {
 			const width = widths[column] ?? 0;

@@ -8,17 +8,31 @@ const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'];
  * Prints a workflow command; outside of a workflow, words. The message cannot end the command and
  * begin another: the escapes are those of
  * https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts
- * @param {'notice' | 'error'} kind
+ * @param {'notice' | 'warning' | 'error'} kind
  * @param {string} title A constant: it is not escaped.
  * @param {string} message May have several lines.
  */
 export function annotate(kind, title, message) {
 	if (!process.env['GITHUB_ACTIONS']) {
-		console[kind === 'error' ? 'error' : 'log'](`${title}: ${message}`);
+		console[kind === 'notice' ? 'log' : 'error'](`${title}: ${message}`);
 		return;
 	}
 	const data = message.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
-	console.log(`::${kind} title=${title}::${data}`);
+	// The runner reads both streams, and the one of a program that warns may be data for the next.
+	console[kind === 'warning' ? 'error' : 'log'](`::${kind} title=${title}::${data}`);
+}
+
+/** @type {Set<string>} */
+const warned = new Set();
+
+/**
+ * Shows a warning of the app, once however many answers have it.
+ * @param {string | null} warning
+ */
+export function warnOnce(warning) {
+	if (warning === null || warned.has(warning)) return;
+	warned.add(warning);
+	annotate('warning', 'The app warns', printable(warning));
 }
 
 /**
@@ -39,6 +53,15 @@ export function summarize(title, rows) {
  */
 export function plain(text) {
 	return text.replace(/[!-/:-@[-`{-~]/g, '\\$&').replace(/\s+/g, ' ');
+}
+
+/**
+ * Any text without what a terminal would obey or that would change the order of its letters: controls,
+ * marks of direction, line ends.
+ * @param {string} text
+ */
+export function printable(text) {
+	return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\ufffd');
 }
 
 /**
