@@ -3,10 +3,12 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { migrate, type Server, startServer } from '../src/cli/server.ts';
+import { TOTP } from '../src/lib/totp.js';
 
 // The built app under `wrangler pages dev`, called with curl: what no test of a handler can see.
 
@@ -33,16 +35,36 @@ interface Answer {
 	body: string;
 }
 
-/** Calls the API as the README says, with a code of genTotp.js. */
-async function curl(path: string, ...options: string[]): Promise<Answer> {
+/** Steps whose codes have started something. */
+const spent = new Set<number>();
+
+/** A code that has started nothing: of this step or the next, or else of one to come. */
+async function freshCode(): Promise<string> {
+	const now = Math.floor(Date.now() / 30_000);
+	const step = [now, now + 1].find((step) => !spent.has(step));
+	if (step === undefined) {
+		await sleep(1000);
+		return freshCode();
+	}
+	spent.add(step);
+	return new TOTP(SECRET).generateTOTP(step * 30);
+}
+
+/** The code of genTotp.js, as the README says: good for calls that start nothing. */
+async function currentCode(): Promise<string> {
 	const env = { ...process.env, TOTP_SECRET: SECRET };
-	const { stdout: code } = await run('node', ['genTotp.js'], { env });
+	return (await run('node', ['genTotp.js'], { env })).stdout.trim();
+}
+
+/** Calls the API with curl. */
+async function curl(path: string, ...options: string[]): Promise<Answer> {
+	return curlWith(await currentCode(), path, ...options);
+}
+
+async function curlWith(code: string, path: string, ...options: string[]): Promise<Answer> {
 	const { stdout } = await run(
 		'curl',
-		[
-			...['-s', '-i', '-H', `Authorization: Bearer ${code.trim()}`, ...options],
-			`${server.url}${path}`,
-		],
+		[...['-s', '-i', '-H', `Authorization: Bearer ${code}`, ...options], `${server.url}${path}`],
 		{ encoding: 'latin1' },
 	); // a character for each byte: files are compressed
 	const end = stdout.indexOf('\r\n\r\n');
@@ -55,34 +77,39 @@ async function curl(path: string, ...options: string[]): Promise<Answer> {
 	};
 }
 
+/** The backup that the tests have between them. */
+const backup = (): Promise<{ name: string; files: string[] }> => (made ??= makeBackup());
+let made: ReturnType<typeof makeBackup> | undefined;
+
 async function makeBackup(): Promise<{ name: string; files: string[] }> {
-	const answer = await curl('/api/backup', '-X', 'POST');
+	const answer = await curlWith(await freshCode(), '/api/backup', '-X', 'POST');
 	expect(answer.status).toBe(201);
 	return JSON.parse(answer.body).backup;
 }
 
 test('a backup is made, listed and fetched', async () => {
-	const backup = await makeBackup();
+	const { name, files } = await backup();
 	const list = await curl('/api/backup');
 	expect(list.status).toBe(200);
 	const unproven = { verified: null, drilled: null };
-	expect(JSON.parse(list.body).backups).toContainEqual({ ...backup, ...unproven });
+	expect(JSON.parse(list.body).backups).toContainEqual({ ...(await backup()), ...unproven });
 
-	const manifest = JSON.parse((await curl(`/api/backup/${backup.name}.manifest.json`)).body);
-	const file = await curl(`/api/backup/${backup.files[0]}`);
+	const manifest = JSON.parse((await curl(`/api/backup/${name}.manifest.json`)).body);
+	const file = await curl(`/api/backup/${files[0]}`);
 	const bytes = Buffer.from(file.body, 'latin1');
 	expect(createHash('sha256').update(bytes).digest('hex')).toBe(manifest.volumes[0].sha256);
 	expect(gunzipSync(bytes).toString()).toContain('CREATE TABLE users');
 });
 
 test('a backup is verified, and the list says so', async () => {
-	const { name, files } = await makeBackup();
-	const prove = (action: string) =>
-		curl(
+	const { name, files } = await backup();
+	const prove = (action: string, code: string) =>
+		curlWith(
+			code,
 			`/api/backup/${files[0]}`,
 			...['-H', 'Content-Type: application/json', '-d', JSON.stringify({ action })],
 		);
-	const { status, body } = await prove('verify');
+	const { status, body } = await prove('verify', await freshCode());
 	expect(status).toBe(200);
 	const { proof } = JSON.parse(body);
 	expect(proof).toMatchObject({ backup: name, kind: 'verify', proven: true });
@@ -94,12 +121,12 @@ test('a backup is verified, and the list says so', async () => {
 	});
 	const stored = await curl(`/api/backup/${name}.proof-${proof.finishedAt}.json`);
 	expect(JSON.parse(stored.body)).toEqual(proof);
-	const drill = await prove('drill');
+	const drill = await prove('drill', await currentCode());
 	expect([drill.status, JSON.parse(drill.body).code]).toEqual([409, 'drill_database_missing']);
 });
 
 test('curl goes on where a download broke off', async () => {
-	const { files } = await makeBackup();
+	const { files } = await backup();
 	const whole = (await curl(`/api/backup/${files[0]}`)).body;
 	const part = await curl(`/api/backup/${files[0]}`, '-r', '100-');
 	expect(part.status).toBe(206);
@@ -108,18 +135,22 @@ test('curl goes on where a download broke off', async () => {
 });
 
 test('HEAD tells the size', async () => {
-	const { files } = await makeBackup();
+	const { files } = await backup();
 	const head = await curl(`/api/backup/${files[0]}`, '-I');
 	expect(head.status).toBe(200);
 	expect(Number(head.headers['content-length'])).toBeGreaterThan(1000);
 	expect(head.body).toBe('');
 });
 
-test('no answer may be kept by a cache', async () => {
-	const { files } = await makeBackup();
+test('progress comes as lines, and no answer may be kept by a cache', async () => {
+	const { files } = await backup();
+	const accept = ['-H', 'Accept: application/x-ndjson'];
+	const lines = await curlWith(await freshCode(), '/api/backup', '-X', 'POST', ...accept);
+	const last = lines.body.trimEnd().split('\n').at(-1) ?? '';
+	expect(JSON.parse(last)).toMatchObject({ event: 'done', success: true });
 	const answers = await Promise.all([
 		curl('/api/backup'),
-		curl('/api/backup', '-X', 'POST', '-H', 'Accept: application/x-ndjson'),
+		lines,
 		curl('/api/backup', '-H', 'Authorization: Bearer 000000'), // beside the good one
 		curl(`/api/backup/${files[0]}`),
 		curl(`/api/backup/${files[0]}`, '-I'),
@@ -136,10 +167,4 @@ test('no answer may be kept by a cache', async () => {
 test('a form of another web page is refused', async () => {
 	const answer = await curl('/api/backup', '-d', 'action=backup');
 	expect(answer.status).toBe(403);
-});
-
-test('progress comes as lines', async () => {
-	const { body } = await curl('/api/backup', '-X', 'POST', '-H', 'Accept: application/x-ndjson');
-	const lines = body.trimEnd().split('\n');
-	expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ event: 'done', success: true });
 });
