@@ -286,7 +286,8 @@ function next(url: string, volumes: Volume[]): string {
   ${curl} ${url}/api/backup
   ${fetch.join('\n  ')}
 
-Signing in needs GITHUB_ID and GITHUB_SECRET in .env: see docs/deploy.md.
+A code starts one backup: right after the demo's own, the first of these has to wait for the next code,
+30 seconds at most. Signing in needs GITHUB_ID and GITHUB_SECRET in .env: see docs/deploy.md.
 `;
 }
 
