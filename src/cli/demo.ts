@@ -272,7 +272,8 @@ function count(number: number): string {
 }
 
 function next(url: string, volumes: Volume[]): string {
-	const curl = 'curl -H "Authorization: Bearer $(node genTotp.js)"';
+	const key = readSetting('BACKUP_API_KEY') ? ' -H "X-API-Key: $BACKUP_API_KEY"' : '';
+	const curl = `curl -H "Authorization: Bearer $(node genTotp.js)"${key}`;
 	const fetch = volumes.map(({ key, encodings }, index) => {
 		const words = [
 			`${curl} ${url}/api/backup/${key}`,
