@@ -39,7 +39,7 @@ export async function outside(request: Request): Promise<Response> {
 	seen.push({ method, url, headers: Object.fromEntries(headers), body });
 	const answer = answers.get(origin + pathname) ?? {};
 	if (answer.wait) await sleep(answer.wait);
-	return new Response(answer.body ?? '', {
+	return new Response(answer.body || null, {
 		status: answer.status ?? 200,
 		headers: answer.headers ?? {},
 	});

@@ -36,15 +36,15 @@ export async function changeState<T>(
 	let failure: unknown;
 	for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
 		if (attempt > 0) await pause(attempt);
-		const now = await read(bucket, kind).catch((error: unknown) => ({ error }));
-		if ('error' in now) {
-			failure = now.error;
+		const current = await read(bucket, kind).catch((error: unknown) => ({ error }));
+		if ('error' in current) {
+			failure = current.error;
 			continue;
 		}
-		const next = change(now.state);
-		if (next === now.state) return next;
+		const next = change(current.state);
+		if (next === current.state) return next;
 		try {
-			if (await write(bucket, kind.key, next, now.etag)) return next;
+			if (await write(bucket, kind.key, next, current.etag)) return next;
 			failure = undefined;
 		} catch (error) {
 			failure = error; // as when it is written to too often
