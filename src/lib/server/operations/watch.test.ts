@@ -197,6 +197,25 @@ describe('a backup', () => {
 		expect(fail?.body).toMatch(/^\w+: .+\./);
 	});
 
+	test('whose answer is given once more is told once', async () => {
+		const ping = receiver('/ping');
+		const watched = operations({ ping });
+		const done = await backUp(watched);
+		await received(ping);
+		await fail(watched);
+		await received(ping);
+		await received(watched.webhook);
+		expect(
+			await watchBackup(
+				watched,
+				() => {},
+				async () => done,
+			),
+		).toBe(done);
+		expect(await received(ping)).toEqual([]);
+		expect(await received(watched.webhook)).toEqual([]);
+	});
+
 	test('lets the old entries of the journal go', async () => {
 		const old = { time: '2025-01-01T00:00:00.000Z', operation: 'list', outcome: 'done' as const };
 		const line = JSON.stringify({ ...old, caller: { kind: 'code', address: '' } });

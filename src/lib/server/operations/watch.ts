@@ -56,7 +56,8 @@ export async function watchBackup(
 			}
 			report(progress);
 		});
-		if ('manifest' in done) {
+		// Without a name no step was taken: it is the answer of an earlier call, given once more.
+		if ('manifest' in done && name !== '') {
 			notices.end('success', name);
 			notices.alert(...(await afterBackup(operations, summarize(done.manifest))));
 		}
@@ -113,10 +114,10 @@ export async function watchAge(
 async function afterBackup(operations: Operations, backup: BackupSummary): Promise<Alert[]> {
 	const { bucket, journal, settings, now } = operations;
 	try {
-		const before = await clear(operations);
 		const { backups } = await listBackups(bucket, { limit: 2 });
 		const previous = backups.find(({ name }) => name !== backup.name);
 		await expireJournal(journal, settings.journalDays, now());
+		const before = await clear(operations); // last: what was in vain until here is told the next time
 		const isOdd = previous !== undefined && alerts.isOddSize(previous, backup, settings.sizeFactor);
 		return [
 			...(before.failing || before.overdue ? [alerts.recovered(backup, before.failing)] : []),
