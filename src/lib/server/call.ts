@@ -6,7 +6,6 @@ import { accessSettings } from './access/settings.ts';
 import type { Environment } from './config.ts';
 import { type Operations, operationsOf } from './operations/index.ts';
 import { type Entry, journalBucket, record } from './operations/journal.ts';
-
 import { watchLock } from './operations/watch.ts';
 import { type Work, workResponse } from './progress.ts';
 import { errorResponse, toLifeboatError } from './respond.ts';

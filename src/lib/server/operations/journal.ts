@@ -24,7 +24,7 @@ const EntrySchema = v.object({
 	/** HTTP status of the answer; of a long answer the one that its error would have. */
 	status: v.optional(Count),
 	durationMs: v.optional(Count),
-	/** Name of the backup that it was about. */
+	/** Name of the backup that it was about, or of its file. */
 	backup: v.optional(v.string()),
 	rows: v.optional(Count),
 	/** Bytes: of SQL for what makes or proves a backup, of the file for what fetches one. */
