@@ -11,7 +11,7 @@ export const load: PageServerLoad = async ({ locals, platform }) => {
 	await requireAdministrator(platform?.env, session.user.id);
 	const { bucket, ...settings } = accessSettings(platform?.env);
 	const lock = await lockState(bucket, guessersOf(settings), Date.now());
-	return { session, lock, maxWrong: MAX_WRONG };
+	return { session, lock, maxWrong: MAX_WRONG, keyed: settings.apiKey !== null };
 };
 
 export const actions: Actions = {
