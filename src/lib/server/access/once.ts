@@ -7,7 +7,8 @@ const PREFIX = 'access/spent/';
 const KEPT_MS = 60_000;
 
 /** R2 answers some calls with an error when many come at once. */
-const MAX_TRIES = 3;
+const MAX_TRIES = 6;
+const MAX_PAUSE_MS = 200;
 
 /** What can be used once: a code or a token. */
 export interface OneTime {
@@ -41,6 +42,7 @@ async function isFirst(bucket: R2Bucket, key: string): Promise<boolean> {
 		} catch (error) {
 			if (attempt === MAX_TRIES) throw storageError(error);
 		}
+		await new Promise((resolve) => setTimeout(resolve, Math.random() * MAX_PAUSE_MS));
 	}
 }
 
