@@ -22,7 +22,7 @@ const YEAR = 365 * DAY;
 const START = Date.UTC(2026, 10, 25);
 const GUESSES = 100_000;
 /** How many guesses there are between two calls of somebody who may. */
-const LAWFUL_EVERY = 5000;
+const LAWFUL_EVERY = 1000;
 
 const totp = new TOTP('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ');
 const apiKey = 'a-key-of-at-least-thirty-two-characters';
