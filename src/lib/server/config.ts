@@ -46,6 +46,8 @@ export type BackupSecrets = Pick<
 	'TOTP_SECRET' | 'TOTP_SECRET_PREVIOUS' | 'BACKUP_MAC_KEY'
 >;
 
+type SecretName = 'TOTP_SECRET' | 'TOTP_SECRET_PREVIOUS';
+
 /** What a backup call needs. */
 export interface BackupSettings {
 	database: D1Database;
@@ -150,14 +152,19 @@ function macKeyBytes(text: string): Uint8Array {
 }
 
 /** The bytes that a TOTP secret stands for, however it is written; null where it is not set. */
-function secretBytes(
-	env: BackupSecrets | undefined,
-	name: 'TOTP_SECRET' | 'TOTP_SECRET_PREVIOUS',
-): Uint8Array | null {
+function secretBytes(env: BackupSecrets | undefined, name: SecretName): Uint8Array | null {
 	const secret = env?.[name]?.trim();
 	if (!secret) return null;
+	return totpOf(secret, name).base32ToUint8Array(secret);
+}
+
+/**
+ * What makes the codes of a secret. Throws {@link LifeboatError} (500): the code of a bad TOTP_SECRET, or
+ * `totp_secret_previous_invalid`.
+ */
+export function totpOf(secret: string, name: SecretName): TOTP {
 	try {
-		return new TOTP(secret).base32ToUint8Array(secret);
+		return new TOTP(secret);
 	} catch (error) {
 		if (!(error instanceof TotpError)) throw error;
 		const isPrevious = name === 'TOTP_SECRET_PREVIOUS';

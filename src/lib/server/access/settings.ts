@@ -1,6 +1,6 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
-import { TOTP, TotpError } from '../../totp.js';
-import { backupSettings, type Environment } from '../config.ts';
+import type { TOTP } from '../../totp.js';
+import { backupSettings, type Environment, totpOf } from '../config.ts';
 import { LifeboatError } from '../errors.ts';
 import { allowedAddresses, type AddressRange } from './addresses.ts';
 import type { Guessers } from './guesses.ts';
@@ -48,21 +48,6 @@ export function guessersOf({ apiKey }: Pick<AccessSettings, 'apiKey'>): Guessers
 function previousTotp(env: Environment | undefined): TOTP | null {
 	const secret = env?.TOTP_SECRET_PREVIOUS?.trim();
 	return secret ? totpOf(secret, 'TOTP_SECRET_PREVIOUS') : null;
-}
-
-function totpOf(secret: string, name: 'TOTP_SECRET' | 'TOTP_SECRET_PREVIOUS'): TOTP {
-	try {
-		return new TOTP(secret);
-	} catch (error) {
-		if (!(error instanceof TotpError)) throw error;
-		const isPrevious = name === 'TOTP_SECRET_PREVIOUS';
-		throw new LifeboatError(`The setting ${name} is no good secret.`, {
-			code: isPrevious ? 'totp_secret_previous_invalid' : error.code,
-			status: 500,
-			hint: isPrevious ? 'Set it to the old TOTP_SECRET, or remove it.' : error.message,
-			cause: error,
-		});
-	}
 }
 
 function apiKey(env: Environment | undefined): string | null {
