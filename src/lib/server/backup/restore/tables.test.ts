@@ -167,6 +167,19 @@ test('a column named like its table, a long row and full-text rows come back', a
 	expect(await lost()).toEqual([]);
 });
 
+test.for(["content=''", "content='', columnsize=0", "content='', contentless_delete=1"])(
+	'an index with %s, which no backup has, stays as it is',
+	async (options) => {
+		const files = await twice([...SHOP, [`CREATE VIRTUAL TABLE ft USING fts5(x, ${options})`]]);
+		await run(`INSERT INTO ft (rowid, x) VALUES (7, 'hello')`, 'DELETE FROM log');
+		await restore(files, ['ft', 'log']);
+		const { results } = await env.COPY.prepare(`SELECT rowid FROM ft WHERE ft MATCH 'hello'`).all();
+		expect(results).toEqual([{ rowid: 7 }]);
+		const { results: log } = await env.COPY.prepare('SELECT count(*) AS n FROM log').all();
+		expect(log).not.toEqual([{ n: 0 }]);
+	},
+);
+
 describe('generated databases', () => {
 	const random = settings(60);
 

@@ -23,7 +23,9 @@ const OURS = /^lifeboat_(?:tables|stage_\d+|scratch_*)$/;
 
 const SEQUENCE = 'sqlite_sequence';
 
-/** The full-text tables that take their contents from elsewhere (SQLite: FTS5, "External Content"). */
+/** The full-text tables with no rows of their own (SQLite: FTS5, "External Content", "Contentless"). */
+const NO_OWN_CONTENT = /[(,]\s*content\s*=/i;
+/** Those of them that take their contents from elsewhere. */
 const EXTERNAL_CONTENT = /[(,]\s*content\s*=\s*(?!''|""|``|\[\])[^\s,)]/i;
 
 const SCHEMA = String.raw`SELECT type, name, sql FROM sqlite_schema
@@ -127,7 +129,7 @@ class TablesRestore {
 		const guards = await this.#guards();
 		const stages = this.#staging.all;
 		const counters = this.#counters();
-		const emptied = [...this.#tables.values()].filter((name) => !isExternal(schema, name));
+		const emptied = [...this.#tables.values()].filter((name) => hasRows(schema, name));
 		const triggers = schema.filter(({ type }) => type === 'trigger');
 		const statements: SqlStatement[] = [
 			...triggers.map(({ name }) => `DROP TRIGGER ${quoteName(String(name))}`),
@@ -214,15 +216,22 @@ function isOfPieces(sql: string): boolean {
 	return /^(?:CREATE TABLE|INSERT INTO|DELETE FROM|DROP TABLE) "lifeboat_scratch_*"/.test(sql);
 }
 
-function isExternalFullText({ sql }: Row): boolean {
-	return (
-		/^CREATE VIRTUAL TABLE\b.*\bUSING\s+fts5\b/is.test(String(sql)) &&
-		EXTERNAL_CONTENT.test(String(sql))
+function isExternalFullText(row: Row): boolean {
+	return isFullText(row) && EXTERNAL_CONTENT.test(String(row['sql']));
+}
+
+/**
+ * An index of what is elsewhere is made anew. One of what is nowhere is not in a backup, so it stays as it
+ * is; D1 could not even empty every kind of it.
+ */
+function hasRows(schema: Row[], table: string): boolean {
+	return !schema.some(
+		(row) => row['name'] === table && isFullText(row) && NO_OWN_CONTENT.test(String(row['sql'])),
 	);
 }
 
-function isExternal(schema: Row[], table: string): boolean {
-	return schema.some((row) => row['name'] === table && isExternalFullText(row));
+function isFullText({ sql }: Row): boolean {
+	return /^CREATE VIRTUAL TABLE\b.*\bUSING\s+fts5\b/is.test(String(sql));
 }
 
 function rebuild(name: string): string {
