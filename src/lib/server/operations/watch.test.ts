@@ -227,6 +227,21 @@ describe('a backup', () => {
 	});
 });
 
+test('a journal whose old entries are locked keeps nothing from being told', async () => {
+	const watched = operations();
+	const locked = new Proxy(env.MY_BUCKET, {
+		get: (target, name: 'put') =>
+			(name as string) === 'delete'
+				? () => Promise.reject(new Error('locked'))
+				: target[name].bind(target),
+	});
+	await env.MY_BUCKET.put(`journal/${9_999_999_999_999 - Date.UTC(2025)}-x`, 'old');
+	await fail(watched);
+	await received(watched.webhook);
+	await backUp({ ...watched, journal: locked });
+	expect(await kinds(watched.webhook)).toEqual(['backup_recovered']);
+});
+
 describe.for(BROKEN)('a receiver that %s', ([, answer]) => {
 	test(
 		'makes no backup fail, and takes no more than the time for it',

@@ -112,11 +112,11 @@ export async function watchAge(
 }
 
 async function afterBackup(operations: Operations, backup: BackupSummary): Promise<Alert[]> {
-	const { bucket, journal, settings, now } = operations;
+	const { bucket, settings } = operations;
+	await tidyJournal(operations);
 	try {
 		const { backups } = await listBackups(bucket, { limit: 2 });
 		const previous = backups.find(({ name }) => name !== backup.name);
-		await expireJournal(journal, settings.journalDays, now());
 		const before = await clear(operations); // last: what was in vain until here is told the next time
 		const isOdd = previous !== undefined && alerts.isOddSize(previous, backup, settings.sizeFactor);
 		return [
@@ -129,12 +129,21 @@ async function afterBackup(operations: Operations, backup: BackupSummary): Promi
 	}
 }
 
+/** By itself: a lock rule of the bucket may keep entries, and what there is to tell must not wait for that. */
+async function tidyJournal({ journal, settings, now }: Operations): Promise<void> {
+	try {
+		await expireJournal(journal, settings.journalDays, now());
+	} catch (error) {
+		console.error('Old entries of the journal could not be removed:', error);
+	}
+}
+
 async function afterFailure(operations: Operations, failure: LifeboatError): Promise<Alert[]> {
 	const { bucket, settings, now } = operations;
 	try {
 		const [newest] = (await listBackups(bucket, { limit: 1 })).backups;
-		const late = isOverdue(newest, settings.maxAgeMs, now()) && (await isNewlyOverdue(operations));
 		const isNew = await isNewlyFailing(operations, failure.code);
+		const late = isOverdue(newest, settings.maxAgeMs, now()) && (await isNewlyOverdue(operations));
 		return [
 			...(isNew ? [alerts.failed(failure, newest, now())] : []),
 			...(late ? [alerts.overdue(newest, now())] : []),
