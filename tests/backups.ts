@@ -7,6 +7,7 @@ import {
 	startBackup,
 } from '../src/lib/server/backup/index.ts';
 import type { Manifest } from '../src/lib/server/backup/manifest.ts';
+import { isTombstone } from '../src/lib/server/backup/storage/tombstone.ts';
 
 // Backups in the bucket of the tests, whole and damaged.
 
@@ -48,9 +49,10 @@ export async function backUp(changes: Partial<Engine> = {}): Promise<string> {
 	return (await createBackup(engine(changes))).name;
 }
 
-/** The keys of all objects in the bucket. */
+/** The keys of all objects in the bucket but tombstones, which stay for a day. */
 export async function keys(): Promise<string[]> {
-	return (await env.MY_BUCKET.list()).objects.map(({ key }) => key);
+	const { objects } = await env.MY_BUCKET.list({ include: ['customMetadata'] });
+	return objects.filter((object) => !isTombstone(object)).map(({ key }) => key);
 }
 
 /** Everything in a database that is not D1's or SQLite's own, as text. */

@@ -41,17 +41,18 @@ export function failingDatabase(
 	return { database: failing, failures };
 }
 
-/** The bucket, but its `n`-th write (from 1) fails: before it is done, or after. */
+/** The bucket, but its `n`-th write (from 1) fails: before it is done, or after; all later ones too, `forGood`. */
 export function failingBucket(
 	bucket: R2Bucket,
 	n: number,
-	{ afterwards = false } = {},
+	{ afterwards = false, forGood = false } = {},
 ): { bucket: R2Bucket; failures: Failures } {
 	const open = new Map<string, R2MultipartUpload>();
 	const failures: Failures = { failed: 0, openUploads: async () => [...open.keys()] };
 	let writes = 0;
 	const failNth = async (call: () => Promise<unknown>) => {
-		if (++writes !== n) return call();
+		writes++;
+		if (forGood ? writes < n : writes !== n) return call();
 		failures.failed++;
 		if (afterwards) await call();
 		throw new Error('put: Internal error; please try again. (10001)');

@@ -18,6 +18,7 @@ export function backupEngineOf(env: Environment | undefined): Engine {
 	return { ...engineOf(env), encoding: backupEncoding(env), budget: backupBudget(env) };
 }
 
-function sleep(milliseconds: number): Promise<void> {
+/** Waits. */
+export function sleep(milliseconds: number): Promise<void> {
 	return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -4,19 +4,19 @@ import type { Budget } from './budget.ts';
 import type { Sleep } from './database.ts';
 import type { DumpProgress } from './dump/script.ts';
 import { type Job, readJob, readTicket } from './job.ts';
-import { backupName, type ListedBackup, type Manifest, manifestKey } from './manifest.ts';
+import { backupName, type ListedBackup, type Manifest } from './manifest.ts';
 import type { BackupKey } from './signature.ts';
-import { NOTHING_DONE, takeStep, ticketFor } from './step.ts';
+import { finishCommitted, NOTHING_DONE, takeStep, ticketFor } from './step.ts';
 import {
 	backupNotFound,
 	type ByteRange,
 	findFile,
+	findManifest,
 	listStored,
 	readFile,
-	readManifest,
 } from './storage/bucket.ts';
 import { type Encoding, PLAIN } from './storage/codec.ts';
-import { acquireLock, readLock, takeUpLock } from './storage/lock.ts';
+import { acquireLock, type HeldLock, readLock, takeUpLock } from './storage/lock.ts';
 
 /** Backups of one page of the list. */
 const DEFAULT_PAGE = 50;
@@ -77,7 +77,7 @@ export async function startBackup(
 	const name = backupName('full', new Date(startedAt));
 	const lock = await acquireLock(engine, 'backup', name);
 	const job: Job = {
-		...{ name, step: 1, startedAt, attempts: 1, encoding, nextVolume: 2 },
+		...{ name, step: 1, startedAt, attempts: 1, encoding },
 		...NOTHING_DONE,
 		cost: { queries: 0, rowsRead: 0 },
 	};
@@ -100,19 +100,24 @@ export async function resumeBackup(
 	const { bucket, keys = [], now } = engine;
 	const { name, step } = await readTicket(keys, ticket, now());
 	const held = await readLock(bucket, 'backup');
-	if (held === null) return { manifest: await finishedBackup(engine, name) };
-	if (held.name !== name || held.state === null) throw ticketSpent();
-	const job = await readJob(keys, held.state, now());
+	// The manifest decides: where it is written there is no step left to take, whatever the lock says.
+	const manifest = await findManifest(bucket, name, keys);
+	if (manifest) {
+		if (held?.name === name) await finishCommitted(engine, held, manifest, onProgress);
+		return { manifest };
+	}
+	const job = await heldJob(engine, held, name);
 	const [key] = keys;
-	if (key && held.waiting && job.step === step + 1) return ticketFor(key, job, held.until);
-	if (job.step !== step) throw ticketSpent();
+	if (key && held?.waiting && job.step === step + 1) return ticketFor(key, job, held.until);
+	if (!held || job.step !== step) throw ticketSpent();
 	const lock = await takeUpLock(engine, 'backup', held);
-	return takeStep(
-		engine,
-		lock,
-		{ ...job, nextVolume: job.nextVolume + lock.tries - 1 },
-		onProgress,
-	);
+	return takeStep(engine, lock, job, onProgress);
+}
+
+/** The job of that name that waits in the lock. Throws `ticket_spent` (409) where it is not there. */
+async function heldJob({ keys = [] }: Engine, held: HeldLock | null, name: string): Promise<Job> {
+	if (held?.name !== name || held.state === null) throw ticketSpent();
+	return readJob(keys, held.state, name);
 }
 
 /** One page of the complete backups, newest first; `cursor` is null on the last page. */
@@ -147,15 +152,6 @@ export async function openFile(
 	const object = await readFile(bucket, file.key, file.etag, range);
 	if (object === null) throw backupNotFound();
 	return object;
-}
-
-async function finishedBackup({ bucket, keys }: Engine, name: string): Promise<Manifest> {
-	try {
-		return (await readManifest(bucket, manifestKey(name), keys)).manifest;
-	} catch (error) {
-		if (error instanceof LifeboatError && error.code === 'backup_not_found') throw ticketSpent();
-		throw error;
-	}
 }
 
 function ticketSpent(): LifeboatError {

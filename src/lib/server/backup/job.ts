@@ -1,4 +1,4 @@
-import { errors, jwtVerify, SignJWT } from 'jose';
+import { EncryptJWT, errors, jwtDecrypt, type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import * as v from 'valibot';
 import { LifeboatError } from '../errors.ts';
 import { CheckpointSchema } from './dump/script.ts';
@@ -9,6 +9,8 @@ import type { BackupKey } from './signature.ts';
 export const TICKET_MS = 15 * 60_000;
 
 const ALGORITHM = 'HS256';
+/** The key itself encrypts (RFC 7518, section 4.5), with AES-256-GCM (section 5.3). */
+const ENCRYPTION = { alg: 'dir', enc: 'A256GCM' };
 const TICKET = 'lifeboat resume ticket';
 const JOB = 'lifeboat backup job';
 
@@ -46,8 +48,6 @@ const JobSchema = v.object({
 	bookmark: v.nullable(v.string()),
 	/** Volumes that are stored. */
 	volumes: v.array(VolumeSchema),
-	/** Number of the next volume but the first. */
-	nextVolume: Count,
 	cost: CostSchema,
 });
 /** A backup that is being made, as one step leaves it to the next. */
@@ -68,33 +68,55 @@ export async function readTicket(
 	text: string,
 	now: number,
 ): Promise<Ticket> {
-	const payload = await open(keys, text, { audience: TICKET, now, requiredClaims: ['exp'] });
+	const options = {
+		algorithms: [ALGORITHM],
+		audience: TICKET,
+		requiredClaims: ['exp'],
+		currentDate: new Date(now),
+	};
+	const payload = await opened(
+		keys.map(({ ticket }) => ticket),
+		async (key) => (await jwtVerify(text, key, options)).payload,
+	);
 	return v.parse(TicketSchema, payload);
 }
 
 /**
- * A job as text that nobody else can make: it holds SQL that the next step runs, and lies in a bucket
- * that others may write to.
+ * A job as text that nobody else can make or read: it holds SQL that the next step runs and rows that
+ * are not digested yet, and lies in a bucket that others may use. A JSON Web Encryption (RFC 7516).
  */
-export function printJob(key: Uint8Array, job: Job): Promise<string> {
-	return new SignJWT({ job }).setProtectedHeader({ alg: ALGORITHM }).setAudience(JOB).sign(key);
+export function printJob({ state }: BackupKey, job: Job): Promise<string> {
+	return new EncryptJWT({ job }).setProtectedHeader(ENCRYPTION).setAudience(JOB).encrypt(state);
 }
 
-/** Reads a job. Throws `ticket_invalid` (403) where it is none of ours. */
-export async function readJob(keys: readonly BackupKey[], text: string, now: number): Promise<Job> {
-	const { job } = await open(keys, text, { audience: JOB, now, requiredClaims: [] });
-	return v.parse(JobSchema, job);
-}
-
-async function open(
+/** Reads the job of a backup. Throws `ticket_invalid` (403) where it is not a job of ours, or of another backup. */
+export async function readJob(
 	keys: readonly BackupKey[],
 	text: string,
-	{ audience, now, requiredClaims }: { audience: string; now: number; requiredClaims: string[] },
-): Promise<Record<string, unknown>> {
-	const options = { algorithms: [ALGORITHM], audience, requiredClaims, currentDate: new Date(now) };
-	for (const { ticket: key } of keys) {
+	name: string,
+): Promise<Job> {
+	const options = {
+		keyManagementAlgorithms: [ENCRYPTION.alg],
+		contentEncryptionAlgorithms: [ENCRYPTION.enc],
+		audience: JOB,
+	};
+	const { job } = await opened(
+		keys.map(({ state }) => state),
+		async (key) => (await jwtDecrypt(text, key, options)).payload,
+	);
+	const read = v.parse(JobSchema, job);
+	if (read.name !== name) throw invalid();
+	return read;
+}
+
+/** What the first of the keys opens that fits. */
+async function opened(
+	keys: Uint8Array[],
+	open: (key: Uint8Array) => Promise<JWTPayload>,
+): Promise<JWTPayload> {
+	for (const key of keys) {
 		try {
-			return (await jwtVerify(text, key, options)).payload;
+			return await open(key);
 		} catch (error) {
 			if (error instanceof errors.JWTExpired) throw expired();
 			if (!(error instanceof errors.JOSEError)) throw error;

@@ -1,6 +1,11 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../errors.ts';
 
+/** Characters of a summary: R2 takes 8,192 bytes of metadata, names included (R2 > Platform > Limits). */
+const MAX_SUMMARY_LENGTH = 7_000;
+/** Volumes of a backup that a list names without a look at the manifest. */
+const MAX_VOLUMES = 100_000;
+
 /** The version of the engine that writes manifests now; package.json has the same. */
 export const ENGINE_VERSION = '0.1.0';
 
@@ -59,7 +64,8 @@ export type Manifest = v.InferOutput<typeof ManifestSchema>;
 /** What may be done to the bytes of a volume. */
 export type EncodingName = Manifest['volumes'][number]['encodings'][number];
 
-const SummarySchema = v.object({
+/** What the metadata of a manifest's object says of it. */
+const StoredSummarySchema = v.object({
 	name: v.string(),
 	kind: v.picklist(['full', 'incremental']),
 	parent: v.nullable(v.string()),
@@ -71,13 +77,18 @@ const SummarySchema = v.object({
 	sqlBytes: Count,
 	/** Bytes in the bucket, all volumes together. */
 	bytes: Count,
-	/** File names of the volumes, in order. */
-	files: v.array(v.string()),
+	/** Numbers of the volumes, in order, as in `1-12,14`. */
+	volumes: v.pipe(v.string(), v.regex(/^\d{1,7}(-\d{1,7})?(,\d{1,7}(-\d{1,7})?)*$/)),
+	encodings: v.array(v.picklist(['gzip', 'age'])),
 	warnings: Count,
 });
+type StoredSummary = v.InferOutput<typeof StoredSummarySchema>;
 
-/** One line about a backup, which its manifest's object has as metadata. */
-export type BackupSummary = v.InferOutput<typeof SummarySchema>;
+/** One line about a backup. */
+export type BackupSummary = Omit<StoredSummary, 'volumes' | 'encodings'> & {
+	/** File names of the volumes, in order. */
+	files: string[];
+};
 
 /** When a proof was made, and whether the backup was found to be good. */
 export interface LastProof {
@@ -172,8 +183,51 @@ export function summarize(manifest: Manifest): BackupSummary {
 	};
 }
 
+/**
+ * The summary as the text of a manifest's custom metadata, without the names of the files: R2 takes
+ * 8,192 bytes of metadata, and a backup may have any number of volumes. Null where it does not fit,
+ * so that the list has to read the manifest.
+ */
+export function printSummary(manifest: Manifest): string | null {
+	const { files, ...summary } = summarize(manifest);
+	const encodings = manifest.volumes[0]?.encodings ?? [];
+	const numbers = files.map((file) => Number(/\.(\d+)\.sql/.exec(file)?.[1] ?? 1));
+	const stored: StoredSummary = { ...summary, volumes: printRanges(numbers), encodings };
+	const text = JSON.stringify(stored);
+	const isFaithful = JSON.stringify(parseSummary(text)?.files) === JSON.stringify(files);
+	return isFaithful && text.length <= MAX_SUMMARY_LENGTH ? text : null;
+}
+
 /** A summary from the text in a manifest's custom metadata; null when that is none. */
 export function parseSummary(text: string | undefined): BackupSummary | null {
-	const result = v.safeParse(v.pipe(v.string(), v.parseJson(), SummarySchema), text);
-	return result.success ? result.output : null;
+	const result = v.safeParse(v.pipe(v.string(), v.parseJson(), StoredSummarySchema), text);
+	if (!result.success) return null;
+	const { volumes, encodings, ...summary } = result.output;
+	const numbers = parseRanges(volumes);
+	if (numbers.length > MAX_VOLUMES) return null;
+	const files = numbers.map((number) => volumeKey(summary.name, number, encodings));
+	return { ...summary, files };
+}
+
+/** Ascending numbers as text: `1-12,14`. */
+function printRanges(numbers: number[]): string {
+	const ranges: [number, number][] = [];
+	for (const number of numbers) {
+		const last = ranges.at(-1);
+		if (last && last[1] + 1 === number) last[1] = number;
+		else ranges.push([number, number]);
+	}
+	return ranges.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(',');
+}
+
+/** At most one number more than {@link MAX_VOLUMES}. */
+function parseRanges(text: string): number[] {
+	const numbers: number[] = [];
+	for (const range of text.split(',')) {
+		const [from = 0, to = from] = range.split('-').map(Number);
+		for (let number = from; number <= to && numbers.length <= MAX_VOLUMES; number++) {
+			numbers.push(number);
+		}
+	}
+	return numbers;
 }

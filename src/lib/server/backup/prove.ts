@@ -56,7 +56,7 @@ export async function drillBackup(
 	const files = await openBackup(engine, fileName);
 	requireLegible(files);
 	const lock = await acquireLock(engine, 'drill', files.manifest.name);
-	lock.tidied(); // a restore removes by itself what a dead one has left in the database
+	lock.buried(); // a restore removes by itself what a dead one has left in the database
 	try {
 		const database = whileHeld(lock, d1(drillDatabase));
 		return await prove(engine, files, 'drill', () =>
@@ -77,14 +77,14 @@ export async function drillBackup(
  * `manifest_unsigned` or `manifest_forged` (422).
  */
 export async function recordProof(
-	{ bucket, keys, now }: Engine,
+	engine: Engine,
 	fileName: string,
 	found: OutsideProof,
 ): Promise<Proof> {
-	const { manifest } = await readManifest(bucket, fileName, keys);
-	if (Date.parse(found.finishedAt) > now() + MAX_CLOCK_DRIFT_MS) throw proofFromFuture();
+	const { manifest } = await readManifest(engine.bucket, fileName, engine.keys);
+	if (Date.parse(found.finishedAt) > engine.now() + MAX_CLOCK_DRIFT_MS) throw proofFromFuture();
 	const proof = toProof(manifest.name, found);
-	await storeProof(bucket, proof);
+	await storeProof(engine, proof);
 	return proof;
 }
 
@@ -94,11 +94,12 @@ async function openBackup({ bucket, keys }: Engine, fileName: string): Promise<B
 }
 
 async function prove(
-	{ bucket, now }: Engine,
+	engine: Engine,
 	{ manifest }: BackupFiles,
 	kind: Proof['kind'],
 	find: () => Promise<Finding>,
 ): Promise<Proof> {
+	const { now } = engine;
 	const startedAt = new Date(now()).toISOString();
 	const { proven, scope, tables, rows, bytes, differences } = await find();
 	const proof = toProof(manifest.name, {
@@ -113,7 +114,7 @@ async function prove(
 		bytes,
 		differences: shorten(differences),
 	});
-	await storeProof(bucket, proof);
+	await storeProof(engine, proof);
 	return proof;
 }
 

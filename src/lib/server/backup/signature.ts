@@ -11,8 +11,10 @@ export interface BackupKey {
 	mac: Uint8Array;
 	/** Hides the digests in manifests of encrypted backups: they would let contents be guessed. */
 	digest: Uint8Array;
-	/** Signs what a backup in steps needs to go on. */
+	/** Signs the tickets of a backup in steps. */
 	ticket: Uint8Array;
+	/** Encrypts what the next step of a backup needs. */
+	state: Uint8Array;
 }
 
 /** A manifest, and the key that it is signed with; null where no key was asked for or fits. */
@@ -29,6 +31,7 @@ export function deriveKey(secret: Uint8Array): BackupKey {
 		mac: derive('lifeboat manifest mac 1'),
 		digest: derive('lifeboat digest 1'),
 		ticket: derive('lifeboat resume ticket 1'),
+		state: derive('lifeboat backup state 1'),
 	};
 }
 

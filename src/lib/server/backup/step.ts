@@ -5,12 +5,14 @@ import { type Fence, Reader, SnapshotChanged } from './dump/reader.ts';
 import { type DumpSummary, type StepEnd, writeStep } from './dump/script.ts';
 import type { BackupProgress, BackupStep, Engine } from './index.ts';
 import { type Job, printJob, printTicket, TICKET_MS } from './job.ts';
-import { ENGINE_VERSION, type Manifest } from './manifest.ts';
+import { backupOfFile, ENGINE_VERSION, type Manifest, manifestKey } from './manifest.ts';
 import { type BackupKey, hideDigests, signManifest } from './signature.ts';
-import { commitManifest, removeAbandoned, removeVolumes, requireUnused } from './storage/bucket.ts';
+import { commitManifest, findManifest, requireUnused } from './storage/bucket.ts';
 import type { Encoding } from './storage/codec.ts';
 import { tryRepeatedly } from './storage/failure.ts';
-import type { Lock } from './storage/lock.ts';
+import { giveUp, removeLeftovers, removeStrays } from './storage/leftovers.ts';
+import { type HeldLock, type Lock, lockLost, takeUpLock } from './storage/lock.ts';
+import { buryBackup } from './storage/tombstone.ts';
 import { VolumeWriter } from './storage/volume.ts';
 
 /** Dumps begun before a database that keeps changing is given up. */
@@ -38,25 +40,83 @@ export async function takeStep(
 	job: Job,
 	onProgress: (progress: BackupProgress) => void,
 ): Promise<BackupStep> {
-	const { bucket } = engine;
 	try {
 		onProgress({ event: 'step', name: job.name, step: job.step });
-		for (const name of lock.abandoned) await removeAbandoned(bucket, name);
-		lock.tidied();
-		if (job.step === 1) await requireUnused(bucket, job.name);
+		if (job.step === 1) {
+			await cleanUp(engine, lock);
+			await requireUnused(engine.bucket, job.name);
+		}
 		const { end, job: done } = await dumpUndisturbed(engine, lock, job, onProgress);
 		if (!('summary' in end)) return await layAside(engine, lock, done);
-		const manifest = await commit(engine, done, end.summary);
-		await lock.release();
+		const manifest = await commit(engine, lock, done, end.summary);
+		await finish(engine, lock, manifest);
 		return { manifest };
 	} catch (error) {
 		if (await isForAnotherTry(engine, lock, job, error)) throw error;
-		const isOthers = error instanceof LifeboatError && error.code === 'backup_exists';
-		const cleanUp = () => removeAbandoned(bucket, job.name);
-		// A lock that is not given back ends by itself, and whoever takes it then tidies up.
-		if (isOthers || (await tryRepeatedly(cleanUp))) await lock.release();
+		const manifest = await withdraw(engine, lock, job, error);
+		if (manifest) return { manifest };
 		throw error;
 	}
+}
+
+/**
+ * Ends what a Worker has left undone that died behind its manifest. One that may be alive is left
+ * to it.
+ */
+export async function finishCommitted(
+	engine: Engine,
+	held: HeldLock,
+	manifest: Manifest,
+	onProgress: (progress: BackupProgress) => void,
+): Promise<void> {
+	try {
+		const lock = await takeUpLock(engine, 'backup', held);
+		onProgress({ event: 'step', name: manifest.name, step: lock.tries });
+		await finish(engine, lock, manifest);
+	} catch (error) {
+		if (!(error instanceof LifeboatError)) throw error;
+	}
+}
+
+/** Removes what dead backups have left. Never the reason why a backup fails. */
+async function cleanUp(engine: Engine, lock: Lock): Promise<void> {
+	const names = lock.abandoned.filter((name) => backupOfFile(manifestKey(name)) === name);
+	const buried = await tryRepeatedly(async () => {
+		for (const name of names) await buryBackup(engine, name);
+	});
+	if (buried) lock.buried();
+	await removeLeftovers(engine.bucket, engine.keys ?? [], engine.now());
+}
+
+/** Behind the commit: removes what other tries of the backup have stored, and gives the lock back. */
+async function finish({ bucket }: Engine, lock: Lock, manifest: Manifest): Promise<void> {
+	// Each try has stored one volume at most.
+	const mayHaveStrays = manifest.volumes.length < lock.tries;
+	if (mayHaveStrays) await tryRepeatedly(() => removeStrays(bucket, manifest));
+	await lock.release();
+}
+
+/**
+ * Takes back a backup that failed for good. Returns its manifest where another Worker has come to
+ * commit it, else null. A lock that is not given back ends by itself, and whoever takes it then
+ * knows whose it was.
+ */
+async function withdraw(
+	engine: Engine,
+	lock: Lock,
+	job: Job,
+	error: unknown,
+): Promise<Manifest | null> {
+	if (error instanceof LifeboatError && error.code === 'backup_exists') {
+		await lock.release(); // what is there is another's
+		return null;
+	}
+	let manifest: Manifest | null = null;
+	const isDone = await tryRepeatedly(async () => {
+		manifest = await giveUp(engine, job.name, engine.keys ?? []);
+	});
+	if (isDone) await lock.release();
+	return manifest;
 }
 
 /** Dumps until nobody has written meanwhile: what is stored is a state that the database had. */
@@ -80,29 +140,29 @@ async function dumpUndisturbed(
 	}
 }
 
-/** The volumes so far are of a state that is gone. What is said first is that they no longer count. */
-async function beginAnew({ bucket, keys = [] }: Engine, lock: Lock, job: Job): Promise<Job> {
+/**
+ * The volumes so far are of a state that is gone, and no longer count. They stay until the manifest
+ * is written: a Worker that was taken for dead might still come to commit them.
+ */
+async function beginAnew({ keys = [] }: Engine, lock: Lock, job: Job): Promise<Job> {
 	const anew: Job = { ...job, ...NOTHING_DONE, attempts: job.attempts + 1 };
 	const [key] = keys;
-	if (job.volumes.length > 0 && key) {
-		await lock.save(await printJob(key.ticket, anew));
-		await removeVolumes(bucket, job.name, []);
-	}
+	if (job.volumes.length > 0 && key) await lock.save(await printJob(key, anew));
 	return anew;
 }
 
 /** Writes one volume, unless there is nothing to write, and returns what the backup is then. */
 async function dumpStep(
-	{ database, bucket, sleep, now, budget = UNLIMITED }: Engine,
+	engine: Engine,
 	lock: Lock,
 	job: Job,
 	onProgress: (progress: BackupProgress) => void,
 ): Promise<{ end: StepEnd; job: Job }> {
-	const { name, checkpoint, volumes, cost, nextVolume } = job;
+	const { database, sleep, now, budget = UNLIMITED } = engine;
+	const { name, checkpoint, volumes, cost } = job;
 	const until = now() + budget.milliseconds;
 	const reader = new Reader(d1(database), sleep, fenceOf(job, now()));
-	const number = volumes.length === 0 ? 1 : nextVolume;
-	const volume = new VolumeWriter(bucket, name, number, job.encoding);
+	const volume = new VolumeWriter(engine, name, lock.tries, job.encoding);
 	const script = writeStep(reader, {
 		title: title(name),
 		from: checkpoint?.dump ?? null,
@@ -131,7 +191,6 @@ async function dumpStep(
 					'summary' in end ? null : { dump: end.checkpoint, fence: reader.fence, at: now() },
 				bookmark: job.bookmark ?? reader.bookmark,
 				volumes: [...volumes, ...stored],
-				nextVolume: Math.max(nextVolume, number + stored.length),
 				cost: { queries: cost.queries + queries, rowsRead: cost.rowsRead + rowsRead },
 			},
 		};
@@ -146,7 +205,7 @@ async function layAside(engine: Engine, lock: Lock, job: Job): Promise<BackupSte
 	const until = engine.now() + TICKET_MS;
 	const [key] = engine.keys ?? [];
 	if (!key) throw new Error('Tickets need a key.');
-	await lock.handOver(until, await printJob(key.ticket, job));
+	await lock.handOver(until, await printJob(key, job));
 	return ticketFor(key, job, until);
 }
 
@@ -178,7 +237,7 @@ async function isForAnotherTry(
 	error: unknown,
 ): Promise<boolean> {
 	if (error instanceof LifeboatError) {
-		if (error.code === 'lock_lost') return true;
+		if (error.code === 'lock_lost') return true; // nothing of it is this one's to remove
 		if (!error.retryable || error.code === 'snapshot_unstable') return false;
 	}
 	if (job.step === 1) return false; // nobody has a ticket
@@ -193,12 +252,17 @@ function fenceOf({ checkpoint }: Job, now: number): Fence | null {
 	return now - at <= TRUSTED_PAUSE_MS ? { ...fence, bookmark: null } : fence;
 }
 
-/** The moment from which the backup exists. */
+/**
+ * The moment from which the backup exists. Where another Worker has taken the same step and come
+ * first, its manifest is the backup's. Throws `lock_lost` (409) where the backup was given up.
+ */
 async function commit(
-	{ bucket, now, keys = [] }: Engine,
+	engine: Engine,
+	lock: Lock,
 	job: Job,
 	summary: DumpSummary,
 ): Promise<Manifest> {
+	const { bucket, now, keys = [] } = engine;
 	const { name, startedAt, attempts, bookmark, volumes, cost, encoding } = job;
 	const finishedAt = now();
 	const plain: Manifest = {
@@ -219,11 +283,11 @@ async function commit(
 		engine: { version: ENGINE_VERSION },
 	};
 	const manifest = protect(plain, encoding, keys);
-	await commitManifest(bucket, manifest);
-	// Steps that died may have left volumes of their own.
-	const kept = volumes.map(({ key }) => key);
-	if (job.step > 2) await tryRepeatedly(() => removeVolumes(bucket, name, kept));
-	return manifest;
+	await lock.confirm();
+	if (await commitManifest(engine, manifest)) return manifest;
+	const committed = await findManifest(bucket, name, keys);
+	if (committed === null) throw lockLost('backup');
+	return committed;
 }
 
 /** As little in it as is needed where the backup is encrypted, and signed. */

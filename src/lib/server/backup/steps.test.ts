@@ -12,7 +12,7 @@ import { apply } from '../../../../tests/databases/sql.ts';
 import { dyingEngine, failingBucket, failingDatabase } from '../../../../tests/failing.ts';
 import { UNLIMITED } from './budget.ts';
 import { type BackupStep, type Engine, listBackups, resumeBackup, startBackup } from './index.ts';
-import { TICKET_MS } from './job.ts';
+import { printJob, readJob, TICKET_MS } from './job.ts';
 import { type Manifest, manifestKey } from './manifest.ts';
 import { LEASE_MS, LOCK_KEYS } from './storage/lock.ts';
 
@@ -169,8 +169,9 @@ describe('a backup in steps', () => {
 		await run(env.DB, `UPDATE texts SET n = 100 WHERE id IN (1, 2500)`);
 		const manifest = await finish(ticket);
 		expect(manifest.snapshot.attempts).toBe(2);
-		const [key] = manifest.volumes.map((volume) => volume.key);
-		expect(key).toBe(`${manifest.name}.sql`);
+		// A number is never used twice: a lock rule may keep the volumes of before.
+		const [first] = manifest.volumes.map((volume) => volume.key);
+		expect(first).toBe(`${manifest.name}.8.sql`);
 		const sql = await sqlOf(manifest);
 		expect(sql.match(/,100\)/g)).toHaveLength(2);
 		expect((await keys()).filter((one) => one.endsWith('.sql'))).toHaveLength(
@@ -318,11 +319,8 @@ describe('a ticket', () => {
 		await fill();
 		const ticket = await begin(1);
 		const lock = JSON.parse((await (await env.MY_BUCKET.get(LOCK_KEYS.backup))?.text()) ?? '');
-		const { job } = JSON.parse(atob((lock.state as string).split('.')[1] ?? '')) as { job: object };
-		const other = await new SignJWT({ job })
-			.setProtectedHeader({ alg: 'HS256' })
-			.setAudience('lifeboat backup job')
-			.sign(otherKey.ticket);
+		const job = await readJob([key], lock.state as string, lock.name as string);
+		const other = await printJob(otherKey, job);
 		await env.MY_BUCKET.put(LOCK_KEYS.backup, JSON.stringify({ ...lock, state: other }));
 		await refused(ticket, 'ticket_invalid', 403);
 	});

@@ -3,9 +3,9 @@ import type { BackupSummary, ListedBackup } from '../backup/manifest.ts';
 import type { Operations } from './index.ts';
 
 /**
- * The newest backup where it is not yet time for another: that is where it has half of the age that it
- * may have. So a run that is late, skipped or in vain leaves as much time again for the next. Null where
- * one is due.
+ * The newest backup while it is younger than half the allowed age, so that a run that is late, skipped
+ * or fails leaves as much time again for the next; null when one is due. A newest backup that was
+ * found to differ from its manifest counts as none.
  *
  * Throws `storage_error` (500).
  */
@@ -16,7 +16,8 @@ export async function undueBackup({
 }: Pick<Operations, 'bucket' | 'settings' | 'now'>): Promise<ListedBackup | null> {
 	const [newest] = (await listBackups(bucket, { limit: 1 })).backups;
 	if (!newest || now() - Date.parse(newest.startedAt) >= settings.maxAgeMs / 2) return null;
-	return newest;
+	const { verified, drilled } = newest;
+	return verified?.proven === false || drilled?.proven === false ? null : newest;
 }
 
 /** Whether the newest backup is older than it may be, or there is none. */

@@ -30,8 +30,8 @@ function operations(): Operations & { webhook: URL; calls: string[] } {
 			return target[name].bind(target);
 		},
 	});
-	const rest = { journal: env.MY_BUCKET, app: 'https://app.example', now: () => now };
-	return { webhook, calls, settings, bucket, ...rest };
+	const rest = { journal: env.MY_BUCKET, app: 'https://app.example' };
+	return { webhook, calls, settings, bucket, ...rest, now: () => now, sleep: async () => {} };
 }
 
 async function backUp(): Promise<string> {

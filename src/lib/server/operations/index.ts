@@ -1,6 +1,9 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
+import type { Sleep } from '../backup/database.ts';
+import { dropAbandonedState } from '../backup/storage/lock.ts';
 import { backupSettings, type Environment } from '../config.ts';
-import { journalBucket } from './journal.ts';
+import { sleep } from '../engine.ts';
+import { expireJournal, journalBucket } from './journal.ts';
 import { operationsSettings, type OperationsSettings } from './settings.ts';
 
 /** What watching over operations needs of the world. */
@@ -14,7 +17,10 @@ export interface Operations {
 	app: string;
 	/** Milliseconds since 1970. */
 	now(): number;
+	sleep: Sleep;
 }
+
+const DAY_MS = 86_400_000;
 
 /** The operations of the app at an address. Throws what its settings are wrong for. */
 export function operationsOf(env: Environment | undefined, { origin }: URL): Operations {
@@ -22,6 +28,25 @@ export function operationsOf(env: Environment | undefined, { origin }: URL): Ope
 	return {
 		settings: operationsSettings(env),
 		...{ bucket, journal: journalBucket(env) ?? bucket },
-		...{ app: origin, now: Date.now },
+		...{ app: origin, now: Date.now, sleep },
 	};
+}
+
+/** From when on entries of the journal count, in milliseconds since 1970. */
+export function journalStart({ settings, now }: Operations): number {
+	return now() - settings.journalDays * DAY_MS;
+}
+
+/**
+ * Removes what holds data of people for longer than it has to: old entries of the journal, and rows
+ * in the lock of a backup that nobody goes on with. Never throws: a lock rule of the bucket may keep
+ * them, and whoever calls has more important things to do.
+ */
+export async function forgetOld(operations: Operations): Promise<void> {
+	await dropAbandonedState(operations);
+	try {
+		await expireJournal(operations.journal, journalStart(operations));
+	} catch (error) {
+		console.error('Old entries of the journal could not be removed:', error);
+	}
 }

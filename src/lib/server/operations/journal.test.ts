@@ -54,9 +54,25 @@ describe('the journal', () => {
 
 	test('forgets what is older than so many days', async () => {
 		for (const days of [0, 1, 29, 31, 400]) await record(bucket, entry(NOW - days * DAY));
-		await expireJournal(bucket, 30, NOW);
+		await expireJournal(bucket, NOW - 30 * DAY);
 		const { entries } = await readJournal(bucket, { limit: 10 });
 		expect(entries.map(({ time }) => Date.parse(time))).toEqual([NOW, NOW - DAY, NOW - 29 * DAY]);
+	});
+
+	test('forgets more entries than R2 removes at once', async () => {
+		const old = Array.from({ length: 1_005 }, (_, index) => entry(NOW - 40 * DAY - index));
+		await Promise.all(old.map((one) => record(bucket, one)));
+		await record(bucket, entry(NOW));
+		await expireJournal(bucket, NOW - 30 * DAY);
+		expect((await bucket.list({ prefix: 'journal/' })).objects).toHaveLength(1);
+	});
+
+	test('shows nothing older, though a lock rule keeps it', async () => {
+		for (const days of [0, 10, 31, 32]) await record(bucket, entry(NOW - days * DAY));
+		const since = NOW - 30 * DAY;
+		const page = await readJournal(bucket, { limit: 3, since });
+		expect(page.entries.map(({ time }) => Date.parse(time))).toEqual([NOW, NOW - 10 * DAY]);
+		expect(page.before).toBeNull();
 	});
 
 	test('is in the bucket for logs where there is one', async () => {

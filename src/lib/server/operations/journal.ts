@@ -4,11 +4,12 @@ import { storageCall } from '../backup/storage/failure.ts';
 import type { Environment } from '../config.ts';
 
 const PREFIX = 'journal/';
-const DAY_MS = 86_400_000;
 /** R2 lists keys in their order: counted down from here, in 2286, the newest come first. */
 const LAST_MS = 9_999_999_999_999;
-/** Entries that one call removes at most: R2 deletes that many at once. */
-const MAX_REMOVED = 1000;
+/** Entries that R2 deletes at once (R2 > Workers API reference). */
+const MAX_KEYS = 1000;
+/** Deletions of one call: the free plan has 50 calls of R2 and D1 for each call of the app. */
+const MAX_DELETIONS = 5;
 
 const Count = v.pipe(v.number(), v.minValue(0));
 
@@ -72,30 +73,44 @@ export async function record(bucket: R2Bucket | undefined, entry: Entry): Promis
 	}
 }
 
-/** A page of the journal. Throws `storage_error` (500). */
+/**
+ * A page of the journal, without entries from before `since`, in milliseconds since 1970: a lock rule
+ * may keep them in the bucket. Throws `storage_error` (500).
+ */
 export async function readJournal(
 	bucket: R2Bucket,
-	{ before, limit }: { before?: string | undefined; limit: number },
+	{ before, limit, since = 0 }: { before?: string | undefined; limit: number; since?: number },
 ): Promise<JournalPage> {
 	const startAfter = before === undefined ? {} : { startAfter: PREFIX + before };
 	const include = ['customMetadata' as const];
 	const page = await storageCall(() =>
 		bucket.list({ prefix: PREFIX, limit, include, ...startAfter }),
 	);
-	const last = page.truncated ? page.objects.at(-1) : undefined;
+	const young = page.objects.filter(({ key }) => key <= endOf(since));
+	const last = page.truncated && young.length === page.objects.length ? young.at(-1) : undefined;
 	return {
-		entries: page.objects.flatMap(({ customMetadata }) => parse(customMetadata?.['entry'])),
+		entries: young.flatMap(({ customMetadata }) => parse(customMetadata?.['entry'])),
 		before: last ? last.key.slice(PREFIX.length) : null,
 	};
 }
 
-/** Removes entries that are older than so many days. Throws `storage_error` (500). */
-export async function expireJournal(bucket: R2Bucket, days: number, now: number): Promise<void> {
-	const startAfter = keyAt(now - days * DAY_MS);
-	const { objects } = await storageCall(() =>
-		bucket.list({ prefix: PREFIX, startAfter, limit: MAX_REMOVED }),
-	);
-	if (objects.length > 0) await storageCall(() => bucket.delete(objects.map(({ key }) => key)));
+/**
+ * Removes entries from before a moment, in milliseconds since 1970. Of very many some stay for the
+ * next call. Throws `storage_error` (500).
+ */
+export async function expireJournal(bucket: R2Bucket, since: number): Promise<void> {
+	for (let deletions = 0; deletions < MAX_DELETIONS; deletions++) {
+		const { objects, truncated } = await storageCall(() =>
+			bucket.list({ prefix: PREFIX, startAfter: endOf(since), limit: MAX_KEYS }),
+		);
+		if (objects.length > 0) await storageCall(() => bucket.delete(objects.map(({ key }) => key)));
+		if (!truncated) return;
+	}
+}
+
+/** Behind all keys of a moment's entries and of newer ones, before those of older ones. */
+function endOf(milliseconds: number): string {
+	return `${keyAt(milliseconds)}~`;
 }
 
 /** What the keys of a moment's entries begin with. */

@@ -43,7 +43,15 @@ function operations(changes: Partial<Operations['settings']> = {}): Operations &
 		...changes,
 	};
 	const { MY_BUCKET: bucket } = env;
-	return { webhook, settings, bucket, journal: bucket, app: 'https://app.example', now: () => now };
+	return {
+		webhook,
+		settings,
+		bucket,
+		journal: bucket,
+		app: 'https://app.example',
+		now: () => now,
+		sleep: async () => {},
+	};
 }
 
 const engineNow = (changes = {}) => engine({ now: () => now++, ...changes });
@@ -216,14 +224,15 @@ describe('a backup', () => {
 		expect(await received(watched.webhook)).toEqual([]);
 	});
 
-	test('lets the old entries of the journal go', async () => {
+	test.for(['made', 'failed'])('%s lets the old entries of the journal go', async (outcome) => {
 		const old = { time: '2025-01-01T00:00:00.000Z', operation: 'list', outcome: 'done' as const };
 		const line = JSON.stringify({ ...old, caller: { kind: 'code', address: '' } });
 		const key = `journal/${9_999_999_999_999 - Date.parse(old.time)}-x`;
 		await env.MY_BUCKET.put(key, line, { customMetadata: { entry: line } });
 		expect(await journal()).toHaveLength(1);
-		await backUp(operations());
-		expect(await journal()).toEqual([]);
+		if (outcome === 'made') await backUp(operations());
+		else await fail(operations());
+		expect((await journal()).filter(({ time }) => time === old.time)).toEqual([]);
 	});
 });
 

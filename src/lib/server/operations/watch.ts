@@ -8,8 +8,7 @@ import { changeState, type StateKind } from '../state.ts';
 import * as alerts from './alerts.ts';
 import type { Alert, AlertKind } from './alert.ts';
 import { isOverdue } from './due.ts';
-import { expireJournal } from './journal.ts';
-import type { Operations } from './index.ts';
+import { forgetOld, type Operations } from './index.ts';
 import { Notices } from './notices.ts';
 
 /** How long the same failure is told once: a caller takes a step several times. */
@@ -60,6 +59,7 @@ export async function watchBackup(
 		if ('manifest' in done && name !== '') {
 			notices.end('success', name);
 			notices.alert(...(await afterBackup(operations, summarize(done.manifest))));
+			await forgetOld(operations);
 		}
 		return done;
 	} catch (error) {
@@ -67,6 +67,7 @@ export async function watchBackup(
 		if (!NO_FAILURE.test(failure.code)) {
 			notices.end('fail', name, `${failure.code}: ${failure.message} ${failure.hint}`);
 			notices.alert(...(await afterFailure(operations, failure)));
+			await forgetOld(operations);
 		}
 		throw error;
 	} finally {
@@ -89,6 +90,8 @@ export async function watchProof(
 		const matters = failure.status === 422 || failure.status >= 500;
 		if (matters) await tell(operations, alerts.notProven(failure));
 		throw error;
+	} finally {
+		await forgetOld(operations);
 	}
 }
 
@@ -113,7 +116,6 @@ export async function watchAge(
 
 async function afterBackup(operations: Operations, backup: BackupSummary): Promise<Alert[]> {
 	const { bucket, settings } = operations;
-	await tidyJournal(operations);
 	try {
 		const { backups } = await listBackups(bucket, { limit: 2 });
 		const previous = backups.find(({ name }) => name !== backup.name);
@@ -126,15 +128,6 @@ async function afterBackup(operations: Operations, backup: BackupSummary): Promi
 	} catch (error) {
 		console.error('What follows from a backup could not be done:', error);
 		return []; // the backup is made
-	}
-}
-
-/** By itself: a lock rule of the bucket may keep entries, and what there is to tell must not wait for that. */
-async function tidyJournal({ journal, settings, now }: Operations): Promise<void> {
-	try {
-		await expireJournal(journal, settings.journalDays, now());
-	} catch (error) {
-		console.error('Old entries of the journal could not be removed:', error);
 	}
 }
 

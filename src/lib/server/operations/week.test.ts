@@ -32,7 +32,14 @@ beforeEach(async () => {
 function operations(): Operations {
 	const settings = { webhook, ping: null, maxAgeMs: MAX_AGE, sizeFactor: 2, journalDays: 30 };
 	const { MY_BUCKET: bucket } = env;
-	return { settings, bucket, journal: bucket, app: 'https://app.example', now: () => now };
+	return {
+		settings,
+		bucket,
+		journal: bucket,
+		app: 'https://app.example',
+		now: () => now,
+		sleep: async () => {},
+	};
 }
 
 /** One run of the schedule: makes a backup when one is due. Tells what came of it. */

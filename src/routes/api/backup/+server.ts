@@ -5,6 +5,7 @@ import { apiRoute, type Call } from '$lib/server/call';
 import { backupEngineOf } from '$lib/server/engine';
 import { readJson, readQuery } from '$lib/server/input';
 import { undueBackup } from '$lib/server/operations/due';
+import { forgetOld } from '$lib/server/operations/index';
 import { watchBackup } from '$lib/server/operations/watch';
 
 const Action = v.variant('action', [
@@ -30,7 +31,10 @@ export const POST = apiRoute('backup', async (call) => {
 	const operations = call.operations();
 	if (body.action === 'backup') {
 		const backup = body.when === 'due' ? await undueBackup(operations) : null;
-		if (backup) return () => Promise.resolve({ status: 200, result: { due: false, backup } });
+		if (backup) {
+			await forgetOld(operations);
+			return () => Promise.resolve({ status: 200, result: { due: false, backup } });
+		}
 		await caller.spend();
 	}
 	return async (report) => {

@@ -3,7 +3,6 @@ import { LifeboatError } from '../../errors.ts';
 import {
 	backupOfFile,
 	type BackupSummary,
-	isVolume,
 	type ListedBackup,
 	type Manifest,
 	manifestKey,
@@ -11,6 +10,7 @@ import {
 	parseManifest,
 	parseSummary,
 	printManifest,
+	printSummary,
 	summarize,
 } from '../manifest.ts';
 import {
@@ -24,78 +24,51 @@ import {
 	summarizeProof,
 } from '../proof.ts';
 import { type BackupKey, type OpenedManifest, openManifest } from '../signature.ts';
-import { storageCall, storageError, tryRepeatedly } from './failure.ts';
+import { type BucketContext, IF_ABSENT, putIf } from './conditional.ts';
+import { storageCall, storageError } from './failure.ts';
+import { isTombstone } from './tombstone.ts';
 
 /** A part of a file, as R2 takes it. */
 export type ByteRange = { offset: number; length: number };
 
 /**
- * Writes the manifest, which is what makes a backup exist. Throws `backup_exists` (409) when there
- * is one of that name, `storage_error` (500) when R2 fails; the manifest is gone again then.
+ * Writes the manifest, which is what makes a backup exist, unless there is one of that name or the
+ * name was given up. Tells whether it was written. Throws `storage_error` (500) when R2 fails; the
+ * manifest may be there then.
  */
-export async function commitManifest(bucket: R2Bucket, manifest: Manifest): Promise<void> {
-	const key = manifestKey(manifest.name);
-	const stored = await storageCall(async () => {
-		try {
-			return await bucket.put(key, printManifest(manifest), {
-				onlyIf: { etagDoesNotMatch: '*' },
-				httpMetadata: { contentType: 'application/json' },
-				customMetadata: { summary: JSON.stringify(summarize(manifest)) },
-			});
-		} catch (error) {
-			// A call that failed on its way back may have stored it.
-			await tryRepeatedly(() => bucket.delete(key));
-			throw error;
-		}
-	});
-	if (stored === null) throw backupExists();
+export async function commitManifest(context: BucketContext, manifest: Manifest): Promise<boolean> {
+	const summary = printSummary(manifest);
+	const etag = await putIf(
+		context,
+		manifestKey(manifest.name),
+		printManifest(manifest),
+		IF_ABSENT,
+		{
+			httpMetadata: { contentType: 'application/json' },
+			...(summary && { customMetadata: { summary } }),
+		},
+	);
+	return etag !== null;
 }
 
 /**
  * Writes a proof beside its backup; the very same one a second time changes nothing. Throws
  * `proof_exists` (409) when there is another one from that millisecond, `storage_error` (500).
  */
-export async function storeProof(bucket: R2Bucket, proof: Proof): Promise<void> {
+export async function storeProof(context: BucketContext, proof: Proof): Promise<void> {
 	const key = proofKey(proof.backup, proof.finishedAt);
 	const text = printProof(proof);
-	const stored = await storageCall(() =>
-		bucket.put(key, text, {
-			onlyIf: { etagDoesNotMatch: '*' },
-			httpMetadata: { contentType: 'application/json' },
-			customMetadata: { summary: JSON.stringify(summarizeProof(proof)) },
-		}),
-	);
-	if (stored === null && (await readText(bucket, key)) !== text) throw proofExists();
+	const etag = await putIf(context, key, text, IF_ABSENT, {
+		httpMetadata: { contentType: 'application/json' },
+		customMetadata: { summary: JSON.stringify(summarizeProof(proof)) },
+	});
+	if (etag === null && (await readText(context.bucket, key)) !== text) throw proofExists();
 }
 
 /** Throws `backup_exists` (409) when the bucket holds anything of a backup of that name. */
 export async function requireUnused(bucket: R2Bucket, name: string): Promise<void> {
 	const { objects } = await storageCall(() => bucket.list({ prefix: name, limit: 1 }));
 	if (objects.length > 0) throw backupExists();
-}
-
-/** Removes the volumes of a backup that never got its manifest; leaves a complete one alone. */
-export async function removeAbandoned(bucket: R2Bucket, name: string): Promise<void> {
-	const manifest = await storageCall(() => bucket.head(manifestKey(name)));
-	if (manifest === null) await removeVolumes(bucket, name, []);
-}
-
-/** Removes all volumes of a backup but those to keep. */
-export async function removeVolumes(
-	bucket: R2Bucket,
-	name: string,
-	keep: readonly string[],
-): Promise<void> {
-	await storageCall(async () => {
-		let cursor: string | undefined;
-		do {
-			const page = await bucket.list({ prefix: `${name}.`, ...(cursor && { cursor }) });
-			const volumes = page.objects.map(({ key }) => key).filter(isVolume);
-			const keys = volumes.filter((key) => !keep.includes(key));
-			if (keys.length > 0) await bucket.delete(keys);
-			cursor = page.truncated ? page.cursor : undefined;
-		} while (cursor);
-	});
 }
 
 /**
@@ -130,10 +103,24 @@ export async function readManifest(
 ): Promise<OpenedManifest> {
 	const name = backupOfFile(fileName);
 	const text = name === null ? undefined : await readText(bucket, manifestKey(name));
-	if (text === undefined) throw backupNotFound();
+	if (text === undefined || isTombstone(text)) throw backupNotFound();
 	const opened = openManifest(text, keys);
 	if (opened.manifest.name !== name) throw backupNotFound();
 	return opened;
+}
+
+/** The same, but null where there is no such backup. Throws what else {@link readManifest} throws. */
+export async function findManifest(
+	bucket: R2Bucket,
+	name: string,
+	keys: readonly BackupKey[] = [],
+): Promise<Manifest | null> {
+	try {
+		return (await readManifest(bucket, manifestKey(name), keys)).manifest;
+	} catch (error) {
+		if (error instanceof LifeboatError && error.code === 'backup_not_found') return null;
+		throw error;
+	}
 }
 
 /** The bytes of a volume, as stored; null when it is gone. Reading throws `storage_error` (500). */
@@ -155,7 +142,7 @@ export async function findFile(bucket: R2Bucket, fileName: string): Promise<R2Ob
 	const [file, manifest] = await storageCall(() =>
 		Promise.all([bucket.head(fileName), bucket.head(manifestKey(name))]),
 	);
-	return manifest === null ? null : file;
+	return manifest === null || isTombstone(manifest) ? null : file;
 }
 
 /** The bytes of a file, or of a part of it; null when it is gone, or no longer the one named by `etag`. */
@@ -170,8 +157,8 @@ export async function readFile(
 	return object !== null && 'body' in object ? object : null;
 }
 
-/** Every object of every backup, in the order of their keys. */
-async function* objectsOfBackups(bucket: R2Bucket): AsyncGenerator<R2Object> {
+/** Every object of every backup, in the order of their keys. Throws `storage_error` (500). */
+export async function* objectsOfBackups(bucket: R2Bucket): AsyncGenerator<R2Object> {
 	for (const prefix of NAME_PREFIXES) {
 		let cursor: string | undefined;
 		do {
@@ -186,7 +173,7 @@ async function* objectsOfBackups(bucket: R2Bucket): AsyncGenerator<R2Object> {
 /** What the list shows of a manifest; null for another object, and for a manifest that is none. */
 async function summaryOf(bucket: R2Bucket, object: R2Object): Promise<BackupSummary | null> {
 	const name = backupOfFile(object.key);
-	if (name === null || object.key !== manifestKey(name)) return null;
+	if (name === null || object.key !== manifestKey(name) || isTombstone(object)) return null;
 	const summary =
 		parseSummary(object.customMetadata?.['summary']) ?? (await readSummary(bucket, object));
 	return summary?.name === name ? summary : null;

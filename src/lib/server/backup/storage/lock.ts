@@ -1,8 +1,8 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
-import type { Sleep } from '../database.ts';
-import { storageCall, storageError, tryRepeatedly } from './failure.ts';
+import { type BucketContext, type Condition, IF_ABSENT, putIf } from './conditional.ts';
+import { RETRY_PAUSE_MS, storageCall, tryRepeatedly } from './failure.ts';
 
 /** What only one may do at a time, and the objects that say that somebody does. */
 export const LOCK_KEYS = { backup: 'lifeboat.lock', drill: 'lifeboat-drill.lock' };
@@ -16,9 +16,11 @@ export const LEASE_MS = 5 * 60_000;
 /** A lock is renewed when it is this old. */
 const RENEW_AFTER_MS = 30_000;
 
-/** The pause between two tries, in milliseconds: R2 takes one write a second for a key (Error 10058). */
-const WRITE_PAUSE_MS = 1_100;
-const WRITE_TRIES = 3;
+/**
+ * A job that nobody has gone on with for so long after its lock ran out is abandoned, in
+ * milliseconds: by then the ticket for its next step has expired too.
+ */
+const ABANDONED_AFTER_MS = 15 * 60_000;
 
 /** What the lock's object says. */
 const LockSchema = v.object({
@@ -30,11 +32,11 @@ const LockSchema = v.object({
 	until: v.number(),
 	/** True while nobody works, and the next step is awaited. */
 	waiting: v.optional(v.boolean(), false),
-	/** What the job's next step needs, as text; null before the end of the first. */
+	/** What the job's next step needs, encrypted; null before the end of the first. */
 	state: v.optional(v.nullable(v.string()), null),
-	/** How often the step that runs was begun. */
+	/** How many steps of this backup were begun, those begun again included: each time another number. */
 	tries: v.optional(v.number(), 1),
-	/** Backups that held it before, and may have left something behind. */
+	/** Backups that held the lock before and let it run out. */
 	abandoned: v.optional(v.array(v.string()), []),
 });
 type LockContent = Omit<v.InferOutput<typeof LockSchema>, 'writing'>;
@@ -44,14 +46,16 @@ export type HeldLock = LockContent & { etag: string };
 
 /** The right to write: to the bucket for one backup, to the drill database for one drill. */
 export interface Lock {
-	/** The backups that held an abandoned lock before, and may have left something behind. */
+	/** The backups that held the lock before and let it run out. */
 	readonly abandoned: readonly string[];
-	/** How often the step that runs was begun, from 1. */
+	/** How many steps of this backup were begun, this one included: no other step has this number. */
 	readonly tries: number;
-	/** Keeps the lock. Throws `lock_lost` (409) when another has taken it over. */
+	/** Forgets the abandoned backups: nobody can end them any more. Said with the next renewal. */
+	buried(): void;
+	/** Keeps the lock while work goes on. Throws `lock_lost` (409) when another has taken it over. */
 	renew(): Promise<void>;
-	/** Forgets what was left behind, because it has been removed. Said with the next renewal. */
-	tidied(): void;
+	/** Makes sure, by a write, that the lock is still held. Throws `lock_lost` (409). */
+	confirm(): Promise<void>;
 	/** Says what the step needs when it has to be begun again. Throws `lock_lost` (409). */
 	save(state: string): Promise<void>;
 	/**
@@ -59,17 +63,14 @@ export interface Lock {
 	 * before; then {@link release} leaves it alone. Throws `lock_lost` (409).
 	 */
 	handOver(until: number, state?: string): Promise<void>;
-	/**
-	 * Gives the lock back, unless it still names what was left behind. Never throws: it ends by itself.
-	 */
+	/** Gives the lock back. Never throws: it ends by itself. */
 	release(): Promise<void>;
 }
 
 /** What a lock needs of the world. */
-export interface LockContext {
-	bucket: R2Bucket;
+export interface LockContext extends BucketContext {
+	/** Milliseconds since 1970. */
 	now(): number;
-	sleep: Sleep;
 }
 
 /**
@@ -81,13 +82,13 @@ export async function acquireLock(context: LockContext, task: Task, name: string
 	const { bucket, now } = context;
 	const content = { name, until: now() + LEASE_MS, waiting: false, state: null, tries: 1 };
 	const first = { ...content, abandoned: [] };
-	const taken = await put(context, task, first, { etagDoesNotMatch: '*' });
+	const taken = await put(context, task, first, IF_ABSENT);
 	if (taken !== null) return hold(context, task, { ...first, etag: taken });
 
 	const other = await readLock(bucket, task);
 	if (other !== null && other.until > now()) throw running(task, other.until - now());
 	const next = { ...content, abandoned: other ? [...other.abandoned, other.name] : [] };
-	const condition = other ? { etagMatches: other.etag } : { etagDoesNotMatch: '*' };
+	const condition = other ? { etagMatches: other.etag } : IF_ABSENT;
 	const etag = await put(context, task, next, condition);
 	if (etag === null) throw running(task, LEASE_MS);
 	return hold(context, task, { ...next, etag });
@@ -101,9 +102,8 @@ export async function acquireLock(context: LockContext, task: Task, name: string
 export async function takeUpLock(context: LockContext, task: Task, held: HeldLock): Promise<Lock> {
 	const { now } = context;
 	if (!held.waiting && held.until > now()) throw running(task, held.until - now());
-	const tries = held.waiting ? 1 : held.tries + 1;
 	const { etag: before, ...content } = held;
-	const next = { ...content, until: now() + LEASE_MS, waiting: false, tries };
+	const next = { ...content, until: now() + LEASE_MS, waiting: false, tries: held.tries + 1 };
 	const etag = await put(context, task, next, { etagMatches: before });
 	if (etag === null) throw running(task, LEASE_MS);
 	return hold(context, task, { ...next, etag });
@@ -118,6 +118,24 @@ export async function readLock(bucket: R2Bucket, task: Task): Promise<HeldLock |
 		const { success, output } = v.safeParse(v.pipe(v.string(), v.parseJson(), LockSchema), text);
 		const nobody = { name: '', until: 0, waiting: false, state: null, tries: 1, abandoned: [] };
 		return { ...(success ? output : nobody), etag: object.etag };
+	});
+}
+
+/**
+ * Removes what a job has left in the lock when nobody can go on with it any more: it holds rows of
+ * the database. Never throws: whoever sees it next tries again.
+ */
+export async function dropAbandonedState(context: LockContext): Promise<void> {
+	await tryRepeatedly(async () => {
+		const held = await readLock(context.bucket, 'backup');
+		if (!held?.state || held.until + ABANDONED_AFTER_MS > context.now()) return;
+		const { etag, ...content } = held;
+		await put(
+			context,
+			'backup',
+			{ ...content, state: null, waiting: false },
+			{ etagMatches: etag },
+		);
 	});
 }
 
@@ -137,11 +155,15 @@ function hold(context: LockContext, task: Task, held: HeldLock): Lock {
 	return {
 		abandoned: held.abandoned,
 		tries: held.tries,
+		buried() {
+			content = { ...content, abandoned: [] };
+		},
 		async renew() {
 			if (now() - renewedAt >= RENEW_AFTER_MS) await change({});
 		},
-		tidied() {
-			content = { ...content, abandoned: [] };
+		async confirm() {
+			// R2 takes one write a second for a key: one that is so young is proof enough.
+			if (now() - renewedAt >= RETRY_PAUSE_MS) await change({});
 		},
 		save: (state) => change({ state }),
 		async handOver(until, state) {
@@ -149,8 +171,10 @@ function hold(context: LockContext, task: Task, held: HeldLock): Lock {
 			handedOver = true;
 		},
 		async release() {
-			if (handedOver || content.abandoned.length > 0) return;
+			if (handedOver) return;
 			await tryRepeatedly(async () => {
+				// What was not buried must not be forgotten.
+				if (content.abandoned.length > 0) return change({ until: now() });
 				const current = await bucket.head(LOCK_KEYS[task]);
 				if (current?.etag === etag) await bucket.delete(LOCK_KEYS[task]);
 			});
@@ -159,24 +183,14 @@ function hold(context: LockContext, task: Task, held: HeldLock): Lock {
 }
 
 /** Writes the lock if the condition holds; its new etag, or null. */
-async function put(
-	{ bucket, sleep }: LockContext,
+function put(
+	context: LockContext,
 	task: Task,
 	content: LockContent,
-	onlyIf: { etagMatches: string } | { etagDoesNotMatch: string },
+	onlyIf: Condition,
 ): Promise<string | null> {
 	const text = JSON.stringify({ ...content, writing: crypto.randomUUID() });
-	for (let attempt = 1; ; attempt++) {
-		try {
-			return (await bucket.put(LOCK_KEYS[task], text, { onlyIf }))?.etag ?? null;
-		} catch (error) {
-			if (attempt === WRITE_TRIES) throw storageError(error);
-		}
-		await sleep(WRITE_PAUSE_MS);
-		// A call that failed on its way back has written it.
-		const object = await storageCall(() => bucket.get(LOCK_KEYS[task]));
-		if (object !== null && (await object.text()) === text) return object.etag;
-	}
+	return putIf(context, LOCK_KEYS[task], text, onlyIf);
 }
 
 function running(task: Task, milliseconds: number): LifeboatError {
@@ -189,7 +203,8 @@ function running(task: Task, milliseconds: number): LifeboatError {
 	});
 }
 
-function lockLost(task: Task): LifeboatError {
+/** `lock_lost` (409): another has taken the lock over. */
+export function lockLost(task: Task): LifeboatError {
 	return new LifeboatError(
 		`Another ${task} has taken over, because this one was silent too long.`,
 		{

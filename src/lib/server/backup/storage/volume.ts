@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { R2Bucket, R2MultipartUpload, R2UploadedPart } from '@cloudflare/workers-types';
+import type { R2MultipartUpload, R2UploadedPart } from '@cloudflare/workers-types';
+import { LifeboatError } from '../../errors.ts';
 import { type Manifest, volumeKey } from '../manifest.ts';
 import { type Encoder, encoderOf, type Encoding, namesOf } from './codec.ts';
-import { storageCall, tryRepeatedly } from './failure.ts';
+import type { BucketContext } from './conditional.ts';
+import { retryStorage, tryRepeatedly } from './failure.ts';
 
 /**
  * Bytes of one part of a multipart upload: the least that R2 takes (R2 > Multipart upload), so that
@@ -10,34 +12,38 @@ import { storageCall, tryRepeatedly } from './failure.ts';
  */
 export const PART_BYTES = 5 * 1024 * 1024;
 
+/** Bytes of the buffer of a part at first: most volumes are small. */
+const FIRST_BYTES = 64 * 1024;
+
 /** A volume as it is stored, in the words of the manifest. */
 export type StoredVolume = Manifest['volumes'][number];
 
 /**
  * Encodes one volume and streams it into the bucket: one `put` when it is small, a multipart upload
  * when it is large. While a part is being sent, the next one fills up. Nothing shows under the key before
- * {@link finish}.
+ * {@link finish}, and what is there then is never written again: a bucket may have a lock rule.
  */
 export class VolumeWriter {
 	readonly key: string;
 	/** Bytes of SQL taken in so far. */
 	sqlBytes = 0;
-	readonly #bucket: R2Bucket;
+	readonly #context: BucketContext;
 	readonly #encoding: Encoding;
 	readonly #encoder: Encoder;
 	readonly #hash = createHash('sha256');
 	readonly #parts: R2UploadedPart[] = [];
-	#part = new Uint8Array(PART_BYTES);
-	#otherPart = new Uint8Array(PART_BYTES);
+	#part = new Uint8Array(FIRST_BYTES);
+	#otherPart = new Uint8Array(0);
 	#filled = 0;
 	#bytes = 0;
-	#stored = false;
+	/** Whether something may lie under the key. */
+	#sent = false;
 	#upload: R2MultipartUpload | null = null;
 	#sending: Promise<void> = Promise.resolve();
 
-	/** Volume `number`, from 1, of the backup `name`. */
-	constructor(bucket: R2Bucket, name: string, number: number, encoding: Encoding) {
-		this.#bucket = bucket;
+	/** Volume `number`, from 1 and never used before, of the backup `name`. */
+	constructor(context: BucketContext, name: string, number: number, encoding: Encoding) {
+		this.#context = context;
 		this.#encoding = encoding;
 		this.#encoder = encoderOf(encoding);
 		this.key = volumeKey(name, number, namesOf(encoding));
@@ -49,20 +55,17 @@ export class VolumeWriter {
 		for (const bytes of await this.#encoder.push(sql)) await this.#append(bytes);
 	}
 
-	/** Stores the volume for good. Throws `storage_error` (500). */
+	/**
+	 * Stores the volume for good. Throws `volume_exists` (409) when there is another one of that
+	 * number, `storage_error` (500).
+	 */
 	async finish(): Promise<StoredVolume> {
 		for (const bytes of await this.#encoder.end()) await this.#append(bytes);
 		const sha256 = this.#hash.digest('hex');
-		await storageCall(async () => {
-			if (this.#upload === null) {
-				await this.#bucket.put(this.key, this.#part.subarray(0, this.#filled), { sha256 });
-				return;
-			}
-			await this.#sendPart();
-			await this.#sending;
-			await this.#upload.complete(this.#parts);
-		});
-		this.#stored = true;
+		if (this.#upload !== null) await this.#sendPart();
+		await this.#sending;
+		this.#sent = true;
+		await this.#retry(() => (this.#upload ? this.#complete(this.#upload) : this.#put(sha256)));
 		return {
 			key: this.key,
 			bytes: this.#bytes,
@@ -72,12 +75,38 @@ export class VolumeWriter {
 		};
 	}
 
-	/** Takes back everything, also after {@link finish}. Never throws: R2 ends uploads after a week. */
+	/**
+	 * Takes back everything, also after {@link finish}, as long as nobody else has been told of the
+	 * volume. Never throws: R2 ends uploads after a week, and a later backup removes what is left.
+	 */
 	async abort(): Promise<void> {
 		await this.#sending.catch(() => {});
 		const upload = this.#upload;
-		if (upload && !this.#stored) await tryRepeatedly(() => upload.abort());
-		await tryRepeatedly(() => this.#bucket.delete(this.key));
+		if (upload) await tryRepeatedly(() => upload.abort());
+		if (this.#sent) await tryRepeatedly(() => this.#context.bucket.delete(this.key));
+	}
+
+	async #put(sha256: string): Promise<void> {
+		const { bucket } = this.#context;
+		const bytes = this.#part.subarray(0, this.#filled);
+		const onlyIf = { etagDoesNotMatch: '*' };
+		if ((await bucket.put(this.key, bytes, { sha256, onlyIf })) !== null) return;
+		// An earlier try may have stored it without saying so.
+		const { sha256: stored } = (await bucket.head(this.key))?.checksums.toJSON() ?? {};
+		if (stored !== sha256) throw volumeExists(this.key);
+	}
+
+	async #complete(upload: R2MultipartUpload): Promise<void> {
+		try {
+			await upload.complete(this.#parts);
+		} catch (error) {
+			// It may be done all the same: nobody else writes under this key.
+			if ((await this.#context.bucket.head(this.key))?.size !== this.#bytes) throw error;
+		}
+	}
+
+	#retry<T>(call: () => Promise<T>): Promise<T> {
+		return retryStorage(call, this.#context.sleep);
 	}
 
 	async #append(bytes: Uint8Array): Promise<void> {
@@ -85,23 +114,42 @@ export class VolumeWriter {
 		this.#bytes += bytes.length;
 		let rest = bytes;
 		while (rest.length > 0) {
-			if (this.#filled === PART_BYTES) await storageCall(() => this.#sendPart());
-			const taken = rest.subarray(0, PART_BYTES - this.#filled);
+			if (this.#filled === PART_BYTES) await this.#sendPart();
+			if (this.#filled === this.#part.length) this.#enlarge();
+			const taken = rest.subarray(0, this.#part.length - this.#filled);
 			this.#part.set(taken, this.#filled);
 			this.#filled += taken.length;
 			rest = rest.subarray(taken.length);
 		}
 	}
 
+	#enlarge(): void {
+		const bytes = Math.min(Math.max(2 * this.#part.length, FIRST_BYTES), PART_BYTES);
+		const larger = new Uint8Array(bytes);
+		larger.set(this.#part);
+		this.#part = larger;
+	}
+
 	async #sendPart(): Promise<void> {
-		this.#upload ??= await this.#bucket.createMultipartUpload(this.key);
+		const upload = (this.#upload ??= await this.#retry(() =>
+			this.#context.bucket.createMultipartUpload(this.key),
+		));
 		await this.#sending;
 		const number = this.#parts.length + 1;
 		const part = this.#part.subarray(0, this.#filled);
-		const sending = this.#upload.uploadPart(number, part);
+		const sending = this.#retry(() => upload.uploadPart(number, part));
 		this.#sending = sending.then((sent) => void this.#parts.push(sent));
 		this.#sending.catch(() => {}); // it is reported by the next call that waits for it
 		[this.#part, this.#otherPart] = [this.#otherPart, this.#part];
 		this.#filled = 0;
 	}
+}
+
+function volumeExists(key: string): LifeboatError {
+	return new LifeboatError(`There is another volume ${key} already.`, {
+		code: 'volume_exists',
+		status: 409,
+		hint: 'Nothing was changed. Try again: each try stores its volume under another number.',
+		retryable: true,
+	});
 }

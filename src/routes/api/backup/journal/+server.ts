@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { apiRoute } from '$lib/server/call';
-import { backupSettings } from '$lib/server/config';
 import { readQuery } from '$lib/server/input';
+import { journalStart } from '$lib/server/operations/index';
 import { JournalCursor, readJournal } from '$lib/server/operations/journal';
 
 const Page = v.object({
@@ -15,7 +15,9 @@ const Page = v.object({
 /** What was done and refused, newest first. */
 export const GET = apiRoute('journal', async (call) => {
 	await call.admit();
-	const { bucket } = backupSettings(call.env);
 	const page = readQuery(call.url, Page);
-	return Response.json(await readJournal(call.env?.MY_LOGS_BUCKET ?? bucket, page));
+	const operations = call.operations();
+	return Response.json(
+		await readJournal(operations.journal, { ...page, since: journalStart(operations) }),
+	);
 });

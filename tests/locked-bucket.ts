@@ -1,0 +1,45 @@
+import type { R2Bucket, R2MultipartUpload } from '@cloudflare/workers-types';
+
+/**
+ * The bucket under a lock rule for a prefix, which local R2 does not have: whatever lies there can
+ * neither be removed nor overwritten. The rule comes before any condition of a put (R2 > Bucket locks;
+ * Error codes, 10069).
+ */
+export function lockedBucket(bucket: R2Bucket, prefix = 'full_backup_'): R2Bucket {
+	const requireFree = async (keys: string[]) => {
+		for (const key of keys.filter((one) => one.startsWith(prefix))) {
+			if ((await bucket.head(key)) === null) continue;
+			throw new Error(`The object ${key} is locked by the bucket policy (10069)`);
+		}
+	};
+	const upload = (target: R2MultipartUpload) =>
+		guarded(target, { complete: () => requireFree([target.key]) });
+	const locked = guarded(bucket, {
+		put: (key) => requireFree([String(key)]),
+		delete: (keys) => requireFree([keys as string | string[]].flat()),
+	});
+	return new Proxy(locked, {
+		get(target, property) {
+			if (property !== 'createMultipartUpload') return Reflect.get(target, property);
+			return async (key: string) => upload(await target.createMultipartUpload(key));
+		},
+	});
+}
+
+/** The target, but the named methods wait for a guard first, which gets their first parameter. */
+function guarded<T extends object>(
+	target: T,
+	guards: Record<string, (first: unknown) => Promise<void>>,
+): T {
+	return new Proxy(target, {
+		get(object, property) {
+			const value: unknown = Reflect.get(object, property);
+			if (typeof value !== 'function') return value;
+			const guard = guards[String(property)];
+			return async (...parameters: unknown[]) => {
+				await guard?.(parameters[0]);
+				return value.apply(object, parameters);
+			};
+		},
+	});
+}
