@@ -1,6 +1,7 @@
 import { errors, jwtVerify, SignJWT } from 'jose';
 import * as v from 'valibot';
 import { LifeboatError } from '../errors.ts';
+import { FenceSchema } from './dump/reader.ts';
 import { CheckpointSchema } from './dump/script.ts';
 import { CostSchema, VolumeSchema } from './manifest.ts';
 import type { BackupKey } from './signature.ts';
@@ -37,7 +38,7 @@ const JobSchema = v.object({
 	checkpoint: v.nullable(
 		v.object({
 			dump: CheckpointSchema,
-			fence: v.object({ changes: v.number(), bookmark: v.nullable(v.string()) }),
+			fence: FenceSchema,
 			/** Milliseconds since 1970. */
 			at: v.number(),
 		}),

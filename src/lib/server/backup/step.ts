@@ -100,7 +100,11 @@ async function dumpStep(
 ): Promise<{ end: StepEnd; job: Job }> {
 	const { name, checkpoint, volumes, cost, nextVolume } = job;
 	const until = now() + budget.milliseconds;
-	const reader = new Reader(d1(database), sleep, fenceOf(job, now()));
+	const reader = new Reader(d1(database), sleep, {
+		fence: fenceOf(job, now()),
+		// In case that bookmarks move without a write, which would disturb every attempt.
+		watchBookmark: job.attempts < MAX_ATTEMPTS,
+	});
 	const number = volumes.length === 0 ? 1 : nextVolume;
 	const volume = new VolumeWriter(bucket, name, number, job.encoding);
 	const script = writeStep(reader, {
@@ -190,7 +194,7 @@ async function isForAnotherTry(
 function fenceOf({ checkpoint }: Job, now: number): Fence | null {
 	if (checkpoint === null) return null;
 	const { fence, at } = checkpoint;
-	return now - at <= TRUSTED_PAUSE_MS ? { ...fence, bookmark: null } : fence;
+	return now - at <= TRUSTED_PAUSE_MS ? fence : { ...fence, needsBookmark: true };
 }
 
 /** The moment from which the backup exists. */
