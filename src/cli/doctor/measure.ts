@@ -183,7 +183,8 @@ function counterUnderWrite(before: Observation, after: Observation): Finding {
 function bookmarkUnder(write: string, before: Observation, after: Observation): Finding {
 	const what = `bookmark, after ${write}`;
 	if (before.bookmark === null || isLocal(before.bookmark)) {
-		return { what, result: 'tells nothing here', means: 'as under reads', good: true };
+		const means = 'local bookmarks move with every call, so they do not show a write';
+		return { what, result: 'tells nothing here', means, good: true };
 	}
 	const moved = before.bookmark !== after.bookmark;
 	return {
