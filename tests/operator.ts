@@ -38,12 +38,12 @@ export function removeFolder(folder: string): void {
 }
 
 /**
- * Runs `npm run restore` or `npm run drill` in a folder; with `killAfter` it is killed after so many
+ * Runs such a command of `npm run` in a folder; with `killAfter` it is killed after so many
  * milliseconds, which no program can answer.
  */
 export async function operate(
 	cwd: string,
-	command: 'restore' | 'drill',
+	command: 'restore' | 'drill' | 'doctor',
 	args: string[],
 	{ env = {}, killAfter }: { env?: NodeJS.ProcessEnv; killAfter?: number } = {},
 ): Promise<Ended> {

@@ -10,7 +10,7 @@ import { SqliteDatabase } from './sqlite-database.ts';
 import type { Plan, Target } from './target.ts';
 
 /** Where wrangler keeps the embedded D1 when nobody says otherwise (wrangler: --persist-to). */
-const STATE = '.wrangler/state';
+export const STATE = '.wrangler/state';
 /** How long the app may take to let go of the database, in milliseconds. */
 const BUSY_TIMEOUT_MS = 10_000;
 

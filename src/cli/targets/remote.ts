@@ -15,10 +15,15 @@ import type { Kept, Plan, Target } from './target.ts';
 
 /** A D1 database on Cloudflare, by its name; wrangler has to be signed in. */
 export async function openRemote(name: string, context: Context): Promise<Target> {
+	return remoteTarget(name, await connectRemote(name, context), context);
+}
+
+/** A connection to it. Throws `wrangler_failed` (500) where there is none of that name. */
+export async function connectRemote(name: string, context: Context): Promise<EmbeddedDatabase> {
 	const { uuid } = JSON.parse(await wrangler(['d1', 'info', name, '--json'], context)) as {
 		uuid: string;
 	};
-	return remoteTarget(name, new EmbeddedDatabase({ kind: 'remote', id: uuid }), context);
+	return new EmbeddedDatabase({ kind: 'remote', id: uuid });
 }
 
 /** The same, with a connection to it. */

@@ -7,7 +7,7 @@ export type Row = Record<string, string | number | null>;
 /** The rows of one statement, and what D1 says of it. */
 export interface StatementResult {
 	results: Row[];
-	meta: { rows_read?: number; size_after?: number };
+	meta: { rows_read?: number; size_after?: number; total_attempts?: number };
 }
 
 /** SQL, with values for ?1, ?2, … where literals would make it longer than D1 takes. */
@@ -29,6 +29,9 @@ export interface SqlDatabase {
  * database is what that restore has made so far. No backup carries it.
  */
 export const RESTORE_MARKER = 'lifeboat_restore';
+
+/** The same of a restore of single tables, in a database that is otherwise in use. */
+export const TABLES_MARKER = 'lifeboat_tables';
 
 export type Sleep = (milliseconds: number) => Promise<void>;
 
@@ -69,9 +72,11 @@ const TRANSIENT = [
 	'Currently processing a long-running export',
 ];
 
+/** SQLite's refusal of a single value. */
+const TOO_LONG_VALUE = 'string or blob too big';
 /** Same list: errors that a smaller query may avoid; the first two are SQLite's own. */
 const TOO_MUCH = [
-	'string or blob too big',
+	TOO_LONG_VALUE,
 	'out of memory',
 	'exceeded timeout which caused object to be reset',
 	'exceeded its memory limit and was reset',
@@ -82,6 +87,14 @@ const TOO_MUCH = [
 export function isTooMuch(error: unknown): boolean {
 	const message = messageOf(error);
 	return TOO_MUCH.some((text) => message.includes(text));
+}
+
+/**
+ * True when the database's object may have ended with the call, and with it all that it had in memory,
+ * such as its counter of changes. Only behind one kind of failure is it sure to live on.
+ */
+export function mayHaveReset(error: unknown): boolean {
+	return !messageOf(error).includes(TOO_LONG_VALUE);
 }
 
 /**

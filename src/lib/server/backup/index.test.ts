@@ -48,6 +48,13 @@ const large = () =>
 		`WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 400) INSERT INTO blobs SELECT i, randomblob(20000) FROM n`,
 	);
 
+/** A database that takes several calls: a row too long for one statement, between others. */
+const inParts = () =>
+	run(
+		`CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, x)`,
+		`INSERT INTO a (x) VALUES (1), (zeroblob(100000)), (3)`,
+	);
+
 describe('a backup', () => {
 	test('is a volume and a manifest that describes it', async () => {
 		await small();
@@ -317,7 +324,7 @@ describe('failures', () => {
 	});
 
 	test('of D1 at any call: an error, and nothing is left', async () => {
-		await small();
+		await inParts();
 		const calls = await failAtEveryCall((n) => {
 			const { database, failures } = failingDatabase(env.DB, n, 'D1_ERROR: disk I/O error');
 			return { engine: engine({ database }), failures };
@@ -326,7 +333,7 @@ describe('failures', () => {
 	});
 
 	test('of D1 at any call that it says to retry: the backup succeeds', async () => {
-		await small();
+		await inParts();
 		for (let n = 1; n <= 4; n++) {
 			const { database, failures } = failingDatabase(
 				env.DB,

@@ -3,7 +3,7 @@ import { LifeboatError } from '../errors.ts';
 import type { Budget } from './budget.ts';
 import type { Sleep } from './database.ts';
 import type { DumpProgress } from './dump/script.ts';
-import { type Job, readJob, readTicket } from './job.ts';
+import { doubtful, type Job, readJob, readTicket } from './job.ts';
 import { backupName, type ListedBackup, type Manifest } from './manifest.ts';
 import type { BackupKey } from './signature.ts';
 import { finishCommitted, NOTHING_DONE, takeStep, ticketFor } from './step.ts';
@@ -111,7 +111,7 @@ export async function resumeBackup(
 	if (key && held?.waiting && job.step === step + 1) return ticketFor(key, job, held.until);
 	if (!held || job.step !== step) throw ticketSpent();
 	const lock = await takeUpLock(engine, 'backup', held);
-	return takeStep(engine, lock, job, onProgress);
+	return takeStep(engine, lock, held.waiting ? job : doubtful(job), onProgress);
 }
 
 /** The job of that name that waits in the lock. Throws `ticket_spent` (409) where it is not there. */

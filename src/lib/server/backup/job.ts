@@ -1,6 +1,7 @@
 import { EncryptJWT, errors, jwtDecrypt, type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import * as v from 'valibot';
 import { LifeboatError } from '../errors.ts';
+import { FenceSchema } from './dump/reader.ts';
 import { CheckpointSchema } from './dump/script.ts';
 import { CostSchema, VolumeSchema } from './manifest.ts';
 import type { BackupKey } from './signature.ts';
@@ -39,7 +40,7 @@ const JobSchema = v.object({
 	checkpoint: v.nullable(
 		v.object({
 			dump: CheckpointSchema,
-			fence: v.object({ changes: v.number(), bookmark: v.nullable(v.string()) }),
+			fence: FenceSchema,
 			/** Milliseconds since 1970. */
 			at: v.number(),
 		}),
@@ -52,6 +53,19 @@ const JobSchema = v.object({
 });
 /** A backup that is being made, as one step leaves it to the next. */
 export type Job = v.InferOutput<typeof JobSchema>;
+
+/**
+ * The job of a step that is begun again. Its try before may have ended because the database's object
+ * was made anew, so the counter of changes is not enough to tell that the state is the same.
+ */
+export function doubtful(job: Job): Job {
+	const { checkpoint } = job;
+	if (checkpoint === null) return job;
+	return {
+		...job,
+		checkpoint: { ...checkpoint, fence: { ...checkpoint.fence, needsBookmark: true } },
+	};
+}
 
 /** A ticket as text that nobody else can make: a JSON Web Token (RFC 7519), good until `expiresAt`. */
 export function printTicket(key: Uint8Array, ticket: Ticket, expiresAt: number): Promise<string> {

@@ -4,7 +4,7 @@ import { d1 } from './database.ts';
 import { type Fence, Reader, SnapshotChanged } from './dump/reader.ts';
 import { type DumpSummary, type StepEnd, writeStep } from './dump/script.ts';
 import type { BackupProgress, BackupStep, Engine } from './index.ts';
-import { type Job, printJob, printTicket, TICKET_MS } from './job.ts';
+import { doubtful, type Job, printJob, printTicket, TICKET_MS } from './job.ts';
 import { backupOfFile, ENGINE_VERSION, type Manifest, manifestKey } from './manifest.ts';
 import { type BackupKey, hideDigests, signManifest } from './signature.ts';
 import { commitManifest, findManifest, requireUnused } from './storage/bucket.ts';
@@ -161,7 +161,11 @@ async function dumpStep(
 	const { database, sleep, now, budget = UNLIMITED } = engine;
 	const { name, checkpoint, volumes, cost } = job;
 	const until = now() + budget.milliseconds;
-	const reader = new Reader(d1(database), sleep, fenceOf(job, now()));
+	const reader = new Reader(d1(database), sleep, {
+		fence: fenceOf(job, now()),
+		// In case that bookmarks move without a write, which would disturb every attempt.
+		watchBookmark: job.attempts < MAX_ATTEMPTS,
+	});
 	const volume = new VolumeWriter(engine, name, lock.tries, job.encoding);
 	const script = writeStep(reader, {
 		title: title(name),
@@ -231,7 +235,7 @@ export async function ticketFor(key: BackupKey, job: Job, until: number): Promis
  * that another has taken over is that one's to end.
  */
 async function isForAnotherTry(
-	{ now }: Engine,
+	{ now, keys = [] }: Engine,
 	lock: Lock,
 	job: Job,
 	error: unknown,
@@ -240,8 +244,11 @@ async function isForAnotherTry(
 		if (error.code === 'lock_lost') return true; // nothing of it is this one's to remove
 		if (!error.retryable || error.code === 'snapshot_unstable') return false;
 	}
-	if (job.step === 1) return false; // nobody has a ticket
-	await tryRepeatedly(() => lock.handOver(now() + TICKET_MS));
+	const [key] = keys;
+	if (job.step === 1 || !key) return false; // nobody has a ticket
+	await tryRepeatedly(async () =>
+		lock.handOver(now() + TICKET_MS, await printJob(key, doubtful(job))),
+	);
 	return true;
 }
 
@@ -249,7 +256,7 @@ async function isForAnotherTry(
 function fenceOf({ checkpoint }: Job, now: number): Fence | null {
 	if (checkpoint === null) return null;
 	const { fence, at } = checkpoint;
-	return now - at <= TRUSTED_PAUSE_MS ? { ...fence, bookmark: null } : fence;
+	return now - at <= TRUSTED_PAUSE_MS ? fence : { ...fence, needsBookmark: true };
 }
 
 /**

@@ -10,6 +10,7 @@ import {
 	receivedAlerts,
 	receiver,
 } from '../../../../tests/receivers.ts';
+import { RESTORE_MARKER } from '../backup/database.ts';
 import { type BackupStep, startBackup } from '../backup/index.ts';
 import type { Proof } from '../backup/proof.ts';
 import { LifeboatError } from '../errors.ts';
@@ -106,6 +107,16 @@ describe('a backup', () => {
 		await backUp(watched);
 		await fail(watched, 'snapshot_unstable', 409);
 		expect(await kinds(watched.webhook)).toEqual(['backup_unstable']);
+	});
+
+	test('that meets a restore that has not ended is told', async () => {
+		const watched = operations();
+		await backUp(watched);
+		await run(env.DB, `CREATE TABLE ${RESTORE_MARKER} (step INTEGER PRIMARY KEY)`);
+		await expect(backUp(watched)).rejects.toThrow();
+		const [alert] = await receivedAlerts(watched.webhook);
+		expect(alert).toMatchObject({ kind: 'backup_failed', code: 'restore_unfinished' });
+		expect(alert?.text).toContain(RESTORE_MARKER);
 	});
 
 	test.for(['backup_running', 'lock_lost', 'ticket_spent', 'ticket_expired', 'ticket_invalid'])(

@@ -1,7 +1,6 @@
-import type { Row } from '../database.ts';
-import { type Catalog, type ForeignKey, type SchemaObject, SEQUENCE } from './catalog.ts';
+import type { Row, StatementResult } from '../database.ts';
+import { type Catalog, type ForeignKey, type SchemaObject, SEQUENCE } from './schema.ts';
 import { literal, quoteName, quoteText } from './literals.ts';
-import type { Reader } from './reader.ts';
 import { statement } from './texts.ts';
 
 /*
@@ -130,18 +129,19 @@ function childrenFirst(names: string[], references: Map<string, ForeignKey[]>): 
 	return [...parentsFirst].reverse();
 }
 
-/** Settings such as `rank`, which FTS5 keeps in a shadow table (SQLite: FTS5, "Special INSERT Commands"). */
-export async function readFullTextOptions(
-	reader: Reader,
-	{ fullText }: Catalog,
-): Promise<string[]> {
-	if (fullText.length === 0) return [];
-	const results = await reader.batch(
-		fullText.map(
-			(name) =>
-				`SELECT k,${literal('v')} AS v FROM ${quoteName(`${name}_config`)} WHERE k<>'version' ORDER BY k`,
-		),
+/**
+ * Queries for settings such as `rank`, which FTS5 keeps in a shadow table (SQLite: FTS5, "Special
+ * INSERT Commands"): one for each full-text table.
+ */
+export function fullTextQueries({ fullText }: Catalog): string[] {
+	return fullText.map(
+		(name) =>
+			`SELECT k,${literal('v')} AS v FROM ${quoteName(`${name}_config`)} WHERE k<>'version' ORDER BY k`,
 	);
+}
+
+/** The statements that set them, from the results of {@link fullTextQueries}. */
+export function fullTextOptions({ fullText }: Catalog, results: StatementResult[]): string[] {
 	return fullText.flatMap((name, index) =>
 		(results[index]?.results ?? []).map(
 			({ k, v }: Row) =>

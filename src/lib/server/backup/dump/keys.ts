@@ -1,4 +1,4 @@
-import type { Key, KeyPart, Table } from './catalog.ts';
+import type { Key, KeyPart, Table } from './schema.ts';
 import { hexLiteral, octets, quoteName, sum } from './literals.ts';
 
 /*

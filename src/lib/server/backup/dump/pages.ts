@@ -1,6 +1,6 @@
 import type { Row } from '../database.ts';
 import { ROW_SEPARATOR } from '../digest.ts';
-import type { Table } from './catalog.ts';
+import type { Table } from './schema.ts';
 import { keyOfRow, only, type Position } from './keys.ts';
 import { hexLiteral, isRewritten, octets, quoteName } from './literals.ts';
 import { type Form, joinedPage, type PageRequest, separatePage, unpivoted } from './queries.ts';
@@ -127,22 +127,14 @@ export async function* readRows(
 	}
 }
 
-/**
- * Reads the first page of every table in one batch: of a small database that is all there is, in
- * one transaction. Throws what {@link Reader.batch} throws.
- */
-export async function readFirstPages(
-	reader: Reader,
-	tables: { table: Table; maxRowBytes: number }[],
-): Promise<Page[]> {
-	if (tables.length === 0) return [];
-	const form = 'exact' as const; // nothing is to be read again
-	const limit = SMALL_TABLE_ROWS;
-	const requests = tables.map((table) => ({ ...table, position: START.position, limit, form }));
-	const results = await reader.batch(requests.map(joinedPage));
-	return Promise.all(
-		requests.map((request, index) => parsePage(reader, request, results[index]?.results[0] ?? {})),
-	);
+/** The first page of a table of a small database, which may be all of it. */
+export function firstPageOf(table: Table, maxRowBytes: number): PageRequest {
+	return {
+		...{ table, maxRowBytes },
+		position: START.position,
+		limit: SMALL_TABLE_ROWS,
+		form: 'exact', // nothing is to be read again
+	};
 }
 
 /** Reads a row that is too long for one statement, its long values slice by slice. */
@@ -196,7 +188,11 @@ async function readPage(reader: Reader, request: PageRequest): Promise<Page> {
 	return parsePage(reader, request, result?.results[0] ?? {});
 }
 
-async function parsePage(reader: Reader, request: PageRequest, row: Row): Promise<Page> {
+/**
+ * What the answer to {@link joinedPage} says, or, where it did not arrive as SQLite has printed it, the
+ * page read again. Throws what {@link Reader.batch} throws.
+ */
+export async function parsePage(reader: Reader, request: PageRequest, row: Row): Promise<Page> {
 	const lengths = row['lengths'] === null ? [] : String(row['lengths']).split(',').map(Number);
 	const { position, form } = request;
 	if (lengths.length === 0) {

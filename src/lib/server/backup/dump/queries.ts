@@ -1,5 +1,5 @@
 import { ROW_SEPARATOR } from '../digest.ts';
-import type { Table } from './catalog.ts';
+import type { Table } from './schema.ts';
 import { behind, keyColumns, keySql, type Position } from './keys.ts';
 import {
 	hexLiteral,

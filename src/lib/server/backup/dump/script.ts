@@ -1,19 +1,15 @@
 import * as v from 'valibot';
+import { LifeboatError } from '../../errors.ts';
 import { RowDigest, type TableDigest } from '../digest.ts';
-import { type Catalog, readCatalog, SEQUENCE, type Table } from './catalog.ts';
-import { quoteName, sum } from './literals.ts';
-import { definitions, endings, preamble, readFullTextOptions } from './definitions.ts';
-import { type Page, readFirstPages, readLongRow, readRows, START } from './pages.ts';
-import { type Reader, ResultTooLarge, SnapshotChanged } from './reader.ts';
+import { readCatalog } from './catalog.ts';
+import { definitions, endings, preamble } from './definitions.ts';
+import { quoteName } from './literals.ts';
+import { type Page, readLongRow, readRows, START } from './pages.ts';
+import { type Reader, SnapshotChanged } from './reader.ts';
 import { maxRowBytes, type Scratch, Statements, writeLongRow } from './rows.ts';
-
-/** A database up to this size is tried in one batch: its literals may take a few times as much. */
-const SMALL_DATABASE_BYTES = 1_000_000;
-/** Tables up to which one batch reads them all: each is a statement of up to 100,000 bytes. */
-const SMALL_DATABASE_TABLES = 100;
-
-/** Tables that one statement asks for rows: it may have 100,000 bytes (D1 > Platform > Limits). */
-const TABLES_PER_STATEMENT = 200;
+import { type Catalog, SEQUENCE, type Table } from './schema.ts';
+import { readStart, type Start } from './start.ts';
+import { queriesToEnd, requireUnchanged } from './unchanged.ts';
 
 /** What a dump is told from outside. */
 export interface DumpOptions {
@@ -37,7 +33,10 @@ export interface TableSummary extends TableDigest {
 
 /** What a dump has learned about the database. */
 export interface DumpSummary {
-	/** `atomic`: read in one transaction; `fenced`: read in several, with no write between them. */
+	/**
+	 * `atomic`: schema and rows were read in one transaction; `fenced`: in several, with no write
+	 * between them.
+	 */
 	consistency: 'atomic' | 'fenced';
 	schema: { objects: number; sha256: string };
 	tables: TableSummary[];
@@ -48,6 +47,7 @@ const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 /** A table of which a part is done. */
 const StartedTableSchema = v.object({
+	name: v.string(),
 	place: v.object({
 		position: v.object({ key: v.nullable(v.string()), offset: Count }),
 		limit: Count,
@@ -60,7 +60,7 @@ type StartedTable = v.InferOutput<typeof StartedTableSchema>;
 
 /** Where a dump was laid aside: all that it takes to go on, as JSON can hold it. */
 export const CheckpointSchema = v.object({
-	/** SHA-256 of the schema that the dump has begun with. */
+	/** Identity of the schema that the dump has begun with. */
 	schema: v.string(),
 	/** Whether the file has made the table for pieces of long values. */
 	scratch: v.boolean(),
@@ -97,112 +97,122 @@ export async function* writeScript(
 	reader: Reader,
 	options: DumpOptions,
 ): AsyncGenerator<Uint8Array, DumpSummary, void> {
-	const end = yield* writeStep(reader, { ...options, from: null, mustPause: () => false });
+	const catalog = await readCatalog(reader.batch);
+	const all: StepOptions = { ...options, from: null, mustPause: () => false };
+	const end = yield* write(reader, catalog, all);
 	if ('summary' in end) return end.summary;
 	throw new Error('The dump was laid aside, and nobody had asked for that.');
 }
 
 /**
- * Writes the file as {@link writeScript} does, but may stop between two statements: what the steps
- * write, joined, is the same file. A step reads at least one page.
+ * Writes the file of a backup as {@link writeScript} does, but may stop between two statements: what
+ * the steps write, joined, is the same file. A step reads at least one page.
+ *
+ * Throws `restore_unfinished` (409) as well, where the database holds a part of what it held.
  */
 export async function* writeStep(
 	reader: Reader,
-	{ title, onProgress, from, mustPause }: StepOptions,
+	options: StepOptions,
 ): AsyncGenerator<Uint8Array, StepEnd, void> {
 	const catalog = await readCatalog(reader.batch);
-	if (from !== null && from.schema !== catalog.sha256) throw new SnapshotChanged();
-	const queriesToEnd = reader.cost.queries + 1; // the schema is read once more, and whether rows are left
-	const scratch: Scratch = {
-		name: unusedName('lifeboat_scratch', catalog),
-		created: from?.scratch ?? false,
+	if (catalog.unfinished !== null) throw unfinished(catalog.unfinished);
+	if (options.from !== null && options.from.schema !== catalog.identity) {
+		throw new SnapshotChanged();
+	}
+	return yield* write(reader, catalog, options);
+}
+
+async function* write(
+	reader: Reader,
+	catalog: Catalog,
+	options: StepOptions,
+): AsyncGenerator<Uint8Array, StepEnd, void> {
+	const { title, from, mustPause } = options;
+	const toEnd = queriesToEnd(catalog);
+	const work: Work = {
+		mustPause: (queries = 0) => mustPause(toEnd + queries),
+		scratch: { name: unusedName('lifeboat_scratch', catalog), created: from?.scratch ?? false },
+		firstPages: new Map(),
+		done: [...(from?.tables ?? [])],
+		started: from?.current ?? null,
+		onProgress: options.onProgress,
 	};
-	const tables = catalog.tables.map((table) => ({ table, maxRowBytes: maxRowBytes(table) }));
-	const summaries: TableSummary[] = [...(from?.tables ?? [])];
-	let firstPages: Page[] | null = null;
+	let start: Start | null = null;
 	if (from === null) {
-		const options = await readFullTextOptions(reader, catalog);
-		const fits = !mustPause(queriesToEnd + tables.length);
-		firstPages = fits ? await trySmallDatabase(reader, tables) : null;
-		yield encode(preamble(catalog, title, scratch.name));
-		yield encode(definitions(catalog, options, scratch.name));
+		start = await readStart(reader, catalog, work.mustPause);
+		work.firstPages = start.firstPages;
+		yield encode(preamble(catalog, title, work.scratch.name));
+		yield encode(definitions(catalog, start.fullTextOptions, work.scratch.name));
 	}
-	const queries = reader.cost.queries;
-
-	let hasRead = false; // nothing is laid aside before something was done
-	const checkpoint = (current: StartedTable | null): StepEnd => ({
-		checkpoint: { schema: catalog.sha256, scratch: scratch.created, tables: summaries, current },
-	});
-	let started = from?.current ?? null;
-	for (const { table, maxRowBytes: limit } of tables.slice(summaries.length)) {
-		const first = firstPages?.[summaries.length];
-		if (!first && hasRead && mustPause(queriesToEnd)) return checkpoint(null);
-		const rows = readRows(reader, table, {
-			maxRowBytes: limit,
-			from: started?.place ?? START,
-			first,
-			mustPause: () => mustPause(queriesToEnd),
-		});
-		const end = yield* writeTable(reader, table, rows, { started, scratch, onProgress });
-		if ('place' in end) return checkpoint(end);
-		hasRead = true;
-		started = null;
-		summaries.push(end);
+	const pause = yield* writeTables(reader, catalog, work);
+	if (pause !== null) {
+		const { done: tables, scratch } = work;
+		return {
+			checkpoint: { schema: catalog.identity, scratch: scratch.created, tables, ...pause },
+		};
 	}
-	const consistency = firstPages && reader.cost.queries === queries ? 'atomic' : 'fenced';
+	const isAtomic = start?.atomic === reader.cost.queries;
+	if (!isAtomic) await requireUnchanged(reader, catalog, work.done);
+	return { summary: yield* writeEnd(catalog, work, isAtomic ? 'atomic' : 'fenced') };
+}
 
+/** Writes what stands behind the rows. */
+function* writeEnd(
+	catalog: Catalog,
+	{ scratch, done }: Work,
+	consistency: DumpSummary['consistency'],
+): Generator<Uint8Array, DumpSummary, void> {
 	if (scratch.created) yield encode(`DROP TABLE ${quoteName(scratch.name)};\n`);
 	yield encode(endings(catalog));
-
-	const again = await readCatalog(reader.batch);
-	if (again.sha256 !== catalog.sha256) throw new SnapshotChanged();
-	if (consistency === 'fenced') await requireRows(reader, summaries);
-
 	const summary: DumpSummary = {
 		consistency,
 		schema: { objects: catalog.objects.length, sha256: catalog.sha256 },
-		tables: summaries,
+		tables: done,
 		warnings: catalog.warnings,
 	};
 	yield encode(trailer(summary));
-	return { summary };
+	return summary;
 }
 
-/**
- * Dropping a table and making the very same one anew changes neither the schema nor the count of
- * changes (SQLite: total_changes()), but leaves it without rows; each new row would count.
- */
-async function requireRows(reader: Reader, tables: TableSummary[]): Promise<void> {
-	const filled = tables.filter(({ rows }) => rows > 0);
-	const statements: string[] = [];
-	for (let at = 0; at < filled.length; at += TABLES_PER_STATEMENT) {
-		const some = filled.slice(at, at + TABLES_PER_STATEMENT);
-		const exist = some.map(({ name }) => `EXISTS(SELECT 1 FROM ${quoteName(name)})`);
-		statements.push(`SELECT ${sum(exist)} AS n,total_changes() AS changes`);
-	}
-	const results = statements.length > 0 ? await reader.batch(statements) : [];
-	const found = results.reduce((total, { results: rows }) => total + Number(rows[0]?.['n']), 0);
-	if (found !== filled.length) throw new SnapshotChanged();
-}
-
-async function trySmallDatabase(
-	reader: Reader,
-	tables: { table: Table; maxRowBytes: number }[],
-): Promise<Page[] | null> {
-	if (reader.databaseBytes > SMALL_DATABASE_BYTES) return null;
-	if (tables.length > SMALL_DATABASE_TABLES) return null;
-	try {
-		return await readFirstPages(reader, tables);
-	} catch (error) {
-		if (error instanceof ResultTooLarge) return null;
-		throw error;
-	}
-}
-
-interface TableOptions {
-	started: StartedTable | null;
+/** What is to be done, and what has been. */
+interface Work {
+	/** Whether to stop now, when so many queries more than those to the end are needed. */
+	mustPause(queries?: number): boolean;
 	scratch: Scratch;
+	/** Pages that have been read already. */
+	firstPages: Map<Table, Page>;
+	/** Tables that are done. */
+	done: TableSummary[];
+	/** The table of which the step before has done a part. */
+	started: StartedTable | null;
 	onProgress: DumpOptions['onProgress'];
+}
+
+/** Writes the rows of the tables that are not done. Returns null, or where it was told to stop. */
+async function* writeTables(
+	reader: Reader,
+	{ tables }: Catalog,
+	work: Work,
+): AsyncGenerator<Uint8Array, { current: StartedTable | null } | null, void> {
+	const { done, firstPages, mustPause } = work;
+	const names = new Set(done.map(({ name }) => name));
+	let hasRead = false; // nothing is laid aside before something was done
+	for (const table of tables.filter(({ name }) => !names.has(name))) {
+		const first = firstPages.get(table);
+		if (!first && hasRead && mustPause()) return { current: null };
+		const started = work.started?.name === table.name ? work.started : null;
+		const rows = readRows(reader, table, {
+			maxRowBytes: maxRowBytes(table),
+			from: started?.place ?? START,
+			first,
+			mustPause,
+		});
+		const end = yield* writeTable(reader, table, rows, { ...work, started });
+		if ('place' in end) return { current: end };
+		hasRead = true;
+		done.push(end);
+	}
+	return null;
 }
 
 /** Writes a table's INSERT statements, each as full as it may be, up to where its rows stop. */
@@ -210,7 +220,7 @@ async function* writeTable(
 	reader: Reader,
 	table: Table,
 	parts: ReturnType<typeof readRows>,
-	{ started, scratch, onProgress }: TableOptions,
+	{ started, scratch, onProgress }: Work,
 ): AsyncGenerator<Uint8Array, TableSummary | StartedTable, void> {
 	if (table === SEQUENCE && started === null) yield encode('DELETE FROM sqlite_sequence;\n');
 	const statements = new Statements(table, started?.open);
@@ -229,7 +239,8 @@ async function* writeTable(
 		part = await parts.next();
 	}
 	if (part.value !== null) {
-		return { place: part.value, digest: digest.save(), open: statements.open() };
+		const { name } = table;
+		return { name, place: part.value, digest: digest.save(), open: statements.open() };
 	}
 	yield* statements.end();
 	return { name: table.name, rows: digest.rows, bytes: digest.bytes, sha256: digest.hex() };
@@ -253,4 +264,15 @@ function unusedName(name: string, { objects }: Catalog): string {
 
 function encode(text: string): Uint8Array {
 	return new TextEncoder().encode(text);
+}
+
+function unfinished(name: string): LifeboatError {
+	return new LifeboatError(
+		`The database holds a restore that has not ended: it has an object named ${quoteName(name)}.`,
+		{
+			code: 'restore_unfinished',
+			status: 409,
+			hint: 'Nothing was stored. Run that restore again, a whole one with --replace. If nobody restores, rename that object, or drop it.',
+		},
+	);
 }

@@ -1,4 +1,4 @@
-import type { SchemaObject } from './catalog.ts';
+import type { SchemaObject } from './schema.ts';
 import { quoteName } from './literals.ts';
 
 /*

@@ -1,0 +1,124 @@
+import type { Row } from '../database.ts';
+import { quoteName } from './literals.ts';
+import type { KeyPart, SchemaObject, Table } from './schema.ts';
+
+// From what SQLite says of a table to how it is read.
+
+/** A row of `pragma_table_xinfo`. */
+export interface ColumnRow {
+	name: string;
+	type: string;
+	/** Position in the primary key, from 1; 0 outside it. */
+	pk: number;
+	/** 0 ordinary, 1 hidden (virtual tables), 2 and 3 generated (SQLite: PRAGMA table_xinfo). */
+	hidden: number;
+}
+
+/** A part of the primary key of a WITHOUT ROWID table. */
+interface KeyRow {
+	name: string;
+	desc: number;
+	coll: string;
+}
+
+/** What the pragmas say of a table. */
+export interface TableFacts {
+	kind: 'table' | 'view' | 'virtual' | 'shadow';
+	columns: ColumnRow[];
+	withoutRowid: boolean;
+	/** In the key's order; of a table with rowids there are none. */
+	keyParts: KeyRow[];
+	/** Whether the primary key has an index of its own. */
+	hasKeyIndex: boolean;
+}
+
+/** What the pragmas say, by the table's name: the rows of list, columns, key parts and key indexes. */
+export function tableFacts(
+	list: Row[],
+	columnRows: Row[],
+	keyRows: Row[],
+	indexRows: Row[],
+): Map<string, TableFacts> {
+	const columns = groupByTable<ColumnRow>(columnRows);
+	const keyParts = groupByTable<KeyRow>(keyRows);
+	const indexed = new Set(indexRows.map((row) => String(row['tbl'])));
+	const facts = list.map((row): [string, TableFacts] => {
+		const name = String(row['name']);
+		const kind = String(row['type']) as TableFacts['kind'];
+		return [
+			name,
+			{
+				kind,
+				columns: columns.get(name) ?? [],
+				withoutRowid: row['wr'] === 1,
+				keyParts: keyParts.get(name) ?? [],
+				hasKeyIndex: indexed.has(name),
+			},
+		];
+	});
+	return new Map(facts);
+}
+
+/** Rows by what stands in their column `tbl`. */
+export function groupByTable<T>(rows: Row[]): Map<string, T[]> {
+	const groups = new Map<string, T[]>();
+	for (const row of rows) {
+		const name = String(row['tbl']);
+		const group = groups.get(name);
+		if (group) group.push(row as T);
+		else groups.set(name, [row as T]);
+	}
+	return groups;
+}
+
+/** How to read a table that is no virtual one. */
+export function ordinaryTable({ name, sql }: SchemaObject, facts: TableFacts): Table {
+	const { columns, withoutRowid } = facts;
+	const insertable = columns.filter((column) => column.hidden === 0).map((column) => column.name);
+	const textColumns = new Set(columns.filter(hasTextAffinity).map((column) => column.name));
+	const table = { name, columns: insertable, textColumns };
+	if (withoutRowid) {
+		return {
+			...table,
+			rowid: null,
+			key: { kind: 'columns', parts: primaryKey(sql, insertable, facts) },
+		};
+	}
+	const rowid = rowidName(columns);
+	if (hasRowidAlias(facts)) {
+		const alias = columns.find((column) => column.pk === 1)?.name ?? '';
+		return { ...table, rowid: null, key: { kind: 'rowid', name: rowid ?? quoteName(alias) } };
+	}
+	return { ...table, rowid, key: rowid ? { kind: 'rowid', name: rowid } : { kind: 'position' } };
+}
+
+/** Such a column turns numbers into text (SQLite: Datatypes, "Determination Of Column Affinity"). */
+function hasTextAffinity({ type }: ColumnRow): boolean {
+	return !/INT/i.test(type) && /CHAR|CLOB|TEXT/i.test(type);
+}
+
+/** The word that reaches the rowid: an ordinary column of that name hides it (SQLite: Rowid Tables). */
+function rowidName(columns: ColumnRow[]): string | null {
+	const taken = new Set(columns.map((column) => column.name.toLowerCase()));
+	return ['rowid', '_rowid_', 'oid'].find((name) => !taken.has(name)) ?? null;
+}
+
+/**
+ * A single primary key column of type INTEGER is the rowid, unless it was declared DESC in the
+ * column's definition (SQLite: CREATE TABLE, "INTEGER PRIMARY KEY DESC"): then it has an index.
+ */
+function hasRowidAlias({ columns, hasKeyIndex }: TableFacts): boolean {
+	const keys = columns.filter((column) => column.pk > 0);
+	return keys.length === 1 && keys[0]?.type.toUpperCase() === 'INTEGER' && !hasKeyIndex;
+}
+
+function primaryKey(sql: string, insertable: string[], { keyParts }: TableFacts): KeyPart[] {
+	// Only this word can make the key's collation another one than its column's.
+	const collated = /\bCOLLATE\b/i.test(sql);
+	return keyParts.map(({ name, desc, coll }) => ({
+		column: name,
+		index: insertable.indexOf(name),
+		descending: desc === 1,
+		collation: collated ? coll : null,
+	}));
+}
