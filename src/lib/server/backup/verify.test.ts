@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { generateX25519Identity } from 'age-encryption';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { flipBit } from '../../../../tests/backups.ts';
 import { ENCODINGS, type EncodingTitle, otherKey } from '../../../../tests/encodings.ts';
 import { backupOf, bytesOf, inMemory, sleep, sourceOf } from '../../../../tests/memory.ts';
 import { settings } from '../../../../tests/databases/settings.ts';
@@ -178,6 +179,35 @@ describe('a verification', () => {
 		const { manifest } = await backupInVolumes();
 		const open = () => Promise.reject(new Error('the bucket is away'));
 		await expect(verifyFiles({ manifest, open })).rejects.toThrow('the bucket is away');
+	});
+
+	test('names the volume where damaged SQL is some that D1 does not take', async () => {
+		const files = await backupOf(SHOP);
+		const key = files.manifest.volumes[0]?.key ?? '';
+		const text = new TextDecoder().decode(await bytesOf(sqlOf(files)));
+		const changed = text.replace('INSERT INTO "users"', 'INSERT INTO sqlite_schema');
+		const { manifest } = files;
+		const damaged = inMemory(manifest, new Map([[key, new TextEncoder().encode(changed)]]));
+		const { differences } = await verifyFiles({ ...files, open: damaged.open });
+		expect(differences).toEqual([expect.stringContaining(`The volume ${key} has`)]);
+	});
+});
+
+describe('the SQL of a backup', () => {
+	test('is not there before all stored bytes are compared', async () => {
+		const { manifest, volumes } = await backupInVolumes();
+		const [, last = ''] = volumes.keys();
+		const damaged = new Map(volumes).set(last, flipBit(volumes.get(last) ?? new Uint8Array(), 7));
+		const reading = sqlOf(inMemory(manifest, damaged)).open()[Symbol.asyncIterator]();
+		await expect(reading.next()).rejects.toMatchObject({ code: 'backup_damaged', status: 422 });
+	});
+
+	test('is nothing to leave off in the middle of', async () => {
+		const { manifest, volumes } = await backupInVolumes();
+		const read = async () => {
+			for await (const chunk of sqlOf(inMemory(manifest, volumes)).open()) return chunk;
+		};
+		await expect(read()).rejects.toThrow('not read to its end');
 	});
 });
 
