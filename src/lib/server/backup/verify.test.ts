@@ -6,13 +6,19 @@ import { describe, expect, test } from 'vitest';
 import { flipBit } from '../../../../tests/backups.ts';
 import { ENCODINGS, type EncodingTitle, otherKey } from '../../../../tests/encodings.ts';
 import { backupOf, bytesOf, inMemory, sleep, sourceOf } from '../../../../tests/memory.ts';
+import { differences } from '../../../../tests/databases/compare.ts';
 import { settings } from '../../../../tests/databases/settings.ts';
+import { snapshot } from '../../../../tests/databases/snapshot.ts';
+import { d1 as d1Source, sqlite3 } from '../../../../tests/databases/sources.ts';
 import { type Sql, sql } from '../../../../tests/databases/sql.ts';
 import { counting, long } from '../../../../tests/databases/values.ts';
 import { d1 } from './database.ts';
 import { drillFile, drillFiles } from './drill.ts';
 import type { Manifest } from './manifest.ts';
+import { restoreInto } from './restore/apply.ts';
 import { readContents } from './restore/contents.ts';
+import { survey } from './restore/survey.ts';
+import { restoreTables } from './restore/tables.ts';
 import { type BackupFiles, sqlOf, verifyFiles } from './verify.ts';
 
 // Damage is always found: no backup that is not what it was comes through.
@@ -325,6 +331,46 @@ describe('an encrypted backup', () => {
 		const tables = files.manifest.tables.map((table) => ({ ...table, rows: table.rows + 1 }));
 		const { proven } = await verifyFiles({ ...files, manifest: { ...files.manifest, tables } });
 		expect(proven).toBe(false);
+	});
+});
+
+describe('names that every JavaScript object knows', () => {
+	const names = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty'];
+	const columns = names.map((name) => `"${name}"`).join(', ');
+	const statements = names.flatMap((name, at): Sql[] => [
+		[`CREATE TABLE "${name}" (id INTEGER PRIMARY KEY AUTOINCREMENT, ${columns})`],
+		[`INSERT INTO "${name}" (${columns}) VALUES (${names.map((_, n) => at * 10 + n).join(', ')})`],
+		[`CREATE INDEX "${name} index" ON "${name}" (${columns})`],
+	]);
+	const tables = names.length + 1; // with sqlite_sequence
+
+	test.for(Object.keys(ENCODINGS) as EncodingTitle[])('are proven, %s', async (encoding) => {
+		const files = await backupOf(statements, encoding);
+		const all = { proven: true, tables, rows: 2 * names.length, differences: [] };
+		expect(await verifyFiles(files)).toMatchObject(all);
+		expect(await drillFiles(copy, files, { sleep })).toMatchObject(all);
+		expect(await drillFile(copy, sqlOf(files), { sleep })).toMatchObject(all);
+	});
+
+	test('come back by restore, also table by table, and by sqlite3', async () => {
+		const files = await backupOf(statements);
+		const found = await survey(sqlOf(files));
+		await restoreInto(copy, sqlOf(files), { survey: found, sleep });
+		await env.COPY.batch(names.map((name) => env.COPY.prepare(`DELETE FROM "${name}"`)));
+		await restoreTables(copy, sqlOf(files), names, { survey: found, sleep });
+		const original = await snapshot(d1Source(env.DB));
+		expect(differences(original, await snapshot(d1Source(env.COPY)))).toEqual([]);
+		const elsewhere = await snapshot(sqlite3(env.WITNESS, await bytesOf(sqlOf(files))));
+		expect(differences(original, elsewhere)).toEqual([]);
+	});
+
+	test('are not overlooked where their rows differ', async () => {
+		const text = new TextDecoder().decode(await bytesOf(sqlOf(await backupOf(statements))));
+		for (const [at, name] of names.entries()) {
+			const changed = sourceOf(text.replace(`(1,${at * 10},`, `(1,${at * 10 + 9},`));
+			const { differences: found } = await drillFile(copy, changed, { sleep });
+			expect(found).toEqual([`The table "${name}" has other rows.`]);
+		}
 	});
 });
 
