@@ -21,6 +21,7 @@ export default defineConfig({
 							// Set LIFEBOAT_SEED to what a failed property printed to see it fail again.
 							bindings: {
 								LIFEBOAT_RUNS: process.env['LIFEBOAT_RUNS'] ?? '',
+								LIFEBOAT_LONG: process.env['LIFEBOAT_LONG'] ?? '',
 								LIFEBOAT_SEED: process.env['LIFEBOAT_SEED'] ?? '',
 							},
 							// Lets a test inside workerd ask programs outside: sqlite3, wrangler's splitter.

@@ -1,4 +1,5 @@
 import { env } from 'cloudflare:workers';
+import { createHash } from 'node:crypto';
 import { reset } from 'cloudflare:test';
 import { type Budget, UNLIMITED } from '../src/lib/server/backup/budget.ts';
 import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';
@@ -50,6 +51,23 @@ export function inMemory(
 			const bytes = volumes.get(key);
 			return bytes === undefined ? null : chunksOf(bytes, sizes);
 		},
+	};
+}
+
+/** The manifest with what is true of these volumes, as somebody would forge it. */
+export function described(
+	manifest: BackupFiles['manifest'],
+	volumes: ReadonlyMap<string, Uint8Array>,
+): BackupFiles['manifest'] {
+	return {
+		...manifest,
+		volumes: [...volumes].map(([key, bytes]) => ({
+			key,
+			bytes: bytes.length,
+			sha256: createHash('sha256').update(bytes).digest('hex'),
+			sqlBytes: bytes.length,
+			encodings: [],
+		})),
 	};
 }
 

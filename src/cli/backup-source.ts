@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto';
 import { open, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { compareCores } from '../lib/server/backup/digest.ts';
@@ -152,25 +153,43 @@ function fromFiles(name: string, files: BackupFiles): Backup {
 	return { name, sql: sqlOf(files), totalBytes, files };
 }
 
-/** The SQL of a file that stands alone; its name tells how it is encoded. */
+/**
+ * The SQL of a file that stands alone; its name tells how it is encoded. What is read again has to be
+ * what was read first: that was verified.
+ */
 function lone(
 	path: string,
 	encodings: EncodingName[],
 	identities: string[],
 	signal: AbortSignal,
 ): SqlSource {
+	let first: string | null = null;
 	return {
 		async *open() {
 			const stored = await read(path, signal);
 			if (stored === null) throw fileNotFound(path);
+			const hash = createHash('sha256');
 			try {
-				yield* decoded(stored, encodings, identities);
+				yield* decoded(hashed(stored, hash), encodings, identities);
 			} catch (error) {
 				if (error instanceof LifeboatError) throw error;
 				throw undecodable(path, error);
 			}
+			const digest = hash.digest('hex');
+			first ??= digest;
+			if (digest !== first) throw changed(path);
 		},
 	};
+}
+
+async function* hashed(
+	bytes: AsyncIterable<Uint8Array>,
+	hash: Hash,
+): AsyncGenerator<Uint8Array, void, void> {
+	for await (const chunk of bytes) {
+		hash.update(chunk);
+		yield chunk;
+	}
 }
 
 /** What the end of a file's name says: `.sql.gz.age`. */
@@ -252,6 +271,14 @@ function undecodable(path: string, cause: unknown): LifeboatError {
 		status: 422,
 		hint: 'Fetch the file again, or use another backup.',
 		cause,
+	});
+}
+
+function changed(path: string): LifeboatError {
+	return new LifeboatError(`${path} is no longer the file that was verified.`, {
+		code: 'backup_damaged',
+		status: 422,
+		hint: 'Try again when nothing writes to it.',
 	});
 }
 

@@ -428,6 +428,14 @@ function schemas(): Case[] {
 			'CREATE INDEX "\\" ON "select" ("")',
 		),
 		of(
+			'names that every JavaScript object knows',
+			...['__proto__', 'constructor', 'prototype', 'toString'].flatMap((name) => [
+				`CREATE TABLE "${name}" ("__proto__", "constructor", "prototype", "toString")`,
+				`INSERT INTO "${name}" VALUES (1, '${name}', 3, 4)`,
+				`CREATE INDEX "${name} index" ON "${name}" ("__proto__", "constructor")`,
+			]),
+		),
+		of(
 			'a definition nearly as long as a statement may be',
 			`CREATE TABLE t (a /* ${'long; '.repeat(16_500)}*/)`,
 			'INSERT INTO t VALUES (1)',

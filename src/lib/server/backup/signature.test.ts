@@ -136,6 +136,17 @@ describe('a signed manifest', () => {
 		expect(tried).toBeGreaterThan(30);
 	});
 
+	test('is refused with one more member, whatever that is called', () => {
+		const text = JSON.stringify(signed);
+		for (const name of ['__proto__', 'constructor', 'prototype']) {
+			for (const member of [`"${name}":{"name":"x"}`, `"${name}":null`]) {
+				expect(() => openManifest(`{${member},${text.slice(1)}`, [key]), member).toThrow(
+					expect.objectContaining({ code: 'manifest_forged' }),
+				);
+			}
+		}
+	});
+
 	test('has one MAC, in one spelling', () => {
 		const { mac = '', ...bare } = signed;
 		for (const spelled of [mac.toUpperCase(), `${mac}00`, `${mac} `, mac.slice(2), '', null, 0]) {

@@ -6,6 +6,7 @@ import type { SqlSource } from './restore/source.ts';
 import { type Survey, survey } from './restore/survey.ts';
 import { type BackupKey, hideDigests } from './signature.ts';
 import { decoded, encrypted } from './storage/codec.ts';
+import type { StoredVolume } from './storage/volume.ts';
 
 /** A backup's files, wherever they are. */
 export interface BackupFiles {
@@ -33,25 +34,19 @@ export interface Finding {
 const DAMAGES = ['backup_damaged', 'sql_incomplete', 'sql_not_text', 'statement_too_long'];
 
 /**
- * The SQL of a backup: its volumes in their order, decoded and joined, their stored bytes compared
- * with the manifest on the way. Reading it throws `backup_damaged` (422) at the first difference,
- * `backup_encrypted` (409) and `identity_wrong` (422) where it cannot be opened.
+ * The SQL of a backup that is to be run. At each reading the stored bytes of all volumes are compared
+ * with the manifest before the first of them is decoded, and once more while they are: they may be
+ * replaced at any moment. Reading throws `backup_damaged` (422) at the first difference,
+ * `backup_encrypted` (409) and `identity_wrong` (422) where it cannot be opened, and an error where
+ * the reader leaves off before the end.
  */
 export function sqlOf(files: BackupFiles): SqlSource {
 	return {
-		async *open() {
-			for (const volume of files.manifest.volumes) {
-				const stored = await openVolume(files, volume);
-				try {
-					yield* decoded(stored, volume.encodings, files.identities);
-				} catch (error) {
-					// One whose header is damaged seems to be for others.
-					if (isIdentityWrong(error)) await readThrough(files, volume);
-					if (error instanceof LifeboatError) throw error;
-					throw damaged(`The volume ${volume.key} cannot be decoded.`, error);
-				}
-			}
-		},
+		open: () =>
+			toTheEnd(async function* () {
+				for (const volume of files.manifest.volumes) await readThrough(files, volume);
+				yield* contents(files);
+			}),
 	};
 }
 
@@ -70,13 +65,24 @@ export async function verifyFiles(
 		return { ...(await verifyStored(files, onProgress)), survey: null };
 	}
 	try {
-		const found = await survey(sqlOf(files), onProgress);
+		const found = await survey({ open: () => toTheEnd(() => contents(files)) }, onProgress);
 		const differences = differencesOf(files, found);
 		return { ...finding(manifest, differences), survey: found };
 	} catch (error) {
-		if (!isDamage(error)) throw error;
-		return { ...finding(manifest, [error.message]), survey: null };
+		const differences = await damagesBehind(files, error);
+		return { ...finding(manifest, differences), survey: null };
 	}
+}
+
+/**
+ * What is damaged, where an error comes of that: damage may look like a wrong identity, or like SQL
+ * that D1 does not take. Throws the error where nothing is.
+ */
+async function damagesBehind(files: BackupFiles, error: unknown): Promise<string[]> {
+	if (isDamage(error)) return [error.message];
+	const { differences } = await verifyStored(files, () => {});
+	if (differences.length === 0) throw error;
+	return differences;
 }
 
 /** The stored bytes against the manifest, and no more. */
@@ -154,43 +160,76 @@ function withoutDigests({ schema, tables }: Core): Core {
 	return { schema: bare(schema), tables: tables.map(bare) };
 }
 
-function isIdentityWrong(error: unknown): boolean {
-	return error instanceof LifeboatError && error.code === 'identity_wrong';
+/** All volumes in their order, decoded and joined, their stored bytes compared on the way. */
+async function* contents(files: BackupFiles): AsyncGenerator<Uint8Array, void, void> {
+	for (const volume of files.manifest.volumes) {
+		const stored = await openVolume(files, volume);
+		try {
+			yield* decoded(stored, volume.encodings, files.identities);
+		} catch (error) {
+			if (error instanceof LifeboatError) throw error;
+			throw damaged(`The volume ${volume.key} cannot be decoded.`, error);
+		}
+		if (!stored.compared) throw damaged(`The volume ${volume.key} goes on behind its end.`);
+	}
+}
+
+/** Whether all bytes are right is known at their end: who leaves off before gets an error. */
+function toTheEnd(open: () => AsyncGenerator<Uint8Array, void, void>): AsyncIterable<Uint8Array> {
+	const reading = open();
+	return {
+		[Symbol.asyncIterator]: () => ({
+			next: () => reading.next(),
+			async return() {
+				await reading.return();
+				throw new Error('The SQL was not read to its end, and so nobody knows what it is.');
+			},
+		}),
+	};
 }
 
 /** Reads a volume as stored for the comparison alone. Throws `backup_damaged` (422). */
 async function readThrough(
 	files: BackupFiles,
-	volume: Manifest['volumes'][number],
+	volume: StoredVolume,
 	onChunk: (length: number) => void = () => {},
 ): Promise<void> {
 	for await (const { length } of await openVolume(files, volume)) onChunk(length);
 }
 
-/** A volume as stored, compared with the manifest on the way. Throws `backup_damaged` (422). */
-async function openVolume(
-	{ open }: BackupFiles,
-	volume: Manifest['volumes'][number],
-): Promise<AsyncIterable<Uint8Array>> {
+async function openVolume({ open }: BackupFiles, volume: StoredVolume): Promise<ComparedBytes> {
 	const stored = await open(volume.key);
 	if (stored === null) throw damaged(`The volume ${volume.key} is missing.`);
-	return checked(stored, volume);
+	return new ComparedBytes(stored, volume);
 }
 
-async function* checked(
-	stored: AsyncIterable<Uint8Array>,
-	{ key, bytes, sha256 }: Manifest['volumes'][number],
-): AsyncGenerator<Uint8Array, void, void> {
-	const hash = createHash('sha256');
-	let length = 0;
-	for await (const chunk of stored) {
-		hash.update(chunk);
-		length += chunk.length;
-		yield chunk;
+/** A volume as stored, to be read once. Its end throws `backup_damaged` (422) unless it is right. */
+class ComparedBytes implements AsyncIterable<Uint8Array> {
+	/** True when all bytes were read, and are those of the manifest. */
+	compared = false;
+	readonly #stored: AsyncIterable<Uint8Array>;
+	readonly #volume: StoredVolume;
+
+	constructor(stored: AsyncIterable<Uint8Array>, volume: StoredVolume) {
+		this.#stored = stored;
+		this.#volume = volume;
 	}
-	if (length !== bytes) throw damaged(`The volume ${key} has ${length} bytes instead of ${bytes}.`);
-	if (hash.digest('hex') !== sha256) {
-		throw damaged(`The bytes of the volume ${key} are not those that were stored.`);
+
+	async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
+		const { key, bytes, sha256 } = this.#volume;
+		const hash = createHash('sha256');
+		let length = 0;
+		for await (const chunk of this.#stored) {
+			hash.update(chunk);
+			length += chunk.length;
+			yield chunk;
+		}
+		if (length !== bytes)
+			throw damaged(`The volume ${key} has ${length} bytes instead of ${bytes}.`);
+		if (hash.digest('hex') !== sha256) {
+			throw damaged(`The bytes of the volume ${key} are not those that were stored.`);
+		}
+		this.compared = true;
 	}
 }
 

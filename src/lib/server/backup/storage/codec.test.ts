@@ -188,6 +188,26 @@ describe('gzip', () => {
 		}
 	});
 
+	test('nothing is taken behind its end, not even zeros', async () => {
+		const stored = await encode(text, gzip);
+		const zeros = (length: number) => new Uint8Array(length);
+		for (const behind of [
+			[zeros(1)],
+			[zeros(1000)],
+			[zeros(200_000)],
+			[zeros(1), stored],
+			[stored, zeros(1)],
+			[Uint8Array.of(0x1f)],
+			[noise(100)],
+		]) {
+			const file = await joined([stored, ...behind]);
+			// In one piece, cut at the end, byte by byte.
+			for (const sizes of [[file.length], [stored.length, 1000], [1]]) {
+				await expect(decode(file, gzip, { sizes }), `${sizes}`).rejects.toThrow();
+			}
+		}
+	});
+
 	test('a cut is noticed', async () => {
 		const stored = await encode(text, gzip);
 		for (let length = 0; length < stored.length; length++) {
@@ -232,6 +252,17 @@ describe.for([
 			for (const file of [damaged, stored.subarray(0, at)]) {
 				const opened = decode(file, encoding, { identities: [own] });
 				await expect(opened, `at ${at}`).rejects.toThrow();
+			}
+		}
+	});
+
+	test('bytes behind its end are noticed', async () => {
+		const stored = await encode(text, encoding);
+		for (const behind of [new Uint8Array(1), new Uint8Array(AGE_CHUNK), noise(20), stored]) {
+			const file = await joined([stored, behind]);
+			for (const sizes of [[file.length], [stored.length, 1000]]) {
+				const opened = decode(file, encoding, { sizes, identities: [own] });
+				await expect(opened, `${behind.length}`).rejects.toThrow();
 			}
 		}
 	});

@@ -44,7 +44,7 @@ export function encoderOf({ gzip, recipients }: Encoding): Encoder {
 
 /**
  * A volume's bytes without its encodings, which are named in the order in which they were applied.
- * What is cut or damaged makes the stream fail. Throws `backup_encrypted` (409) without identities
+ * What is cut, damaged or continued makes the stream fail. Throws `backup_encrypted` (409) without identities
  * of age where one is needed, `identity_wrong` (422) when none of them fits.
  */
 export function decoded(
@@ -107,9 +107,24 @@ function chain(first: Encoder, second: Encoder): Encoder {
 	};
 }
 
-/** Several gzip files in a row are one, as for gunzip. */
-function gunzipped(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+/**
+ * Several gzip files in a row are one, as for gunzip. Anything else behind them is an error: zlib
+ * takes zeros for the end of all (node_zlib.cc), and whatever follows them would never be read.
+ */
+async function* gunzipped(
+	bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
 	const gunzip = createGunzip({ chunkSize: GZIP_CHUNK_BYTES });
+	let given = 0;
+	let ended = false;
+	const counted = async function* () {
+		for await (const chunk of bytes) {
+			given += chunk.length;
+			yield chunk;
+		}
+		ended = true;
+	};
 	// Whoever reads hears of the error.
-	return pipeline(Readable.from(bytes), gunzip, () => {});
+	yield* pipeline(Readable.from(counted()), gunzip, () => {});
+	if (!ended || gunzip.bytesWritten !== given) throw new Error('bytes behind the end of gzip');
 }
