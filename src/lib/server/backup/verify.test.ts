@@ -309,6 +309,15 @@ describe('a file alone', () => {
 		});
 	});
 
+	test('is proven where a table has the name of a property of objects', async () => {
+		const names = ['constructor', 'toString', '__proto__', 'valueOf'];
+		const tables = names.map((name): [string] => [`CREATE TABLE "${name}" (a)`]);
+		const files = await backupOf([...tables, ['INSERT INTO "constructor" VALUES (1)']]);
+		expect(await drillFile(copy, sqlOf(files), { sleep })).toMatchObject({
+			...{ proven: true, tables: 4, rows: 1, differences: [] },
+		});
+	});
+
 	test('differs where its rows do', async () => {
 		const text = new TextDecoder().decode(await bytesOf(sqlOf(await backupOf(SHOP))));
 		const changed = sourceOf(text.replace('CREATE INDEX by_user', 'CREATE INDEX by_users'));

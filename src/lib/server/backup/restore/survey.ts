@@ -36,9 +36,9 @@ export interface Survey {
 
 const Sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
-/** Entries, because valibot's records leave out names such as `constructor`. */
+/** Entries, because valibot's records and objects leave out names such as `constructor`. */
 const Tables = v.pipe(
-	v.looseObject({}),
+	v.custom<object>((value) => typeof value === 'object' && value !== null),
 	v.transform((tables) => Object.entries(tables)),
 	v.array(v.tuple([v.string(), v.object({ rows: Count, sha256: Sha256 })])),
 	v.transform((entries) => entries.map(([name, table]) => ({ name, ...table }))),
