@@ -4,6 +4,7 @@ import { generateX25519Identity } from 'age-encryption';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ENCODINGS, type EncodingTitle, otherKey } from '../../../../tests/encodings.ts';
+import { ageMarker } from '../../../../tests/killed.ts';
 import { backupOf, bytesOf, inMemory, sleep, sourceOf } from '../../../../tests/memory.ts';
 import { settings } from '../../../../tests/databases/settings.ts';
 import { type Sql, sql } from '../../../../tests/databases/sql.ts';
@@ -346,7 +347,13 @@ test('a drill killed after its restore does not stand in the way of the next', a
 			return copy.batch(statements);
 		},
 	};
-	await expect(drillFiles(killed, files, { sleep })).rejects.toThrow('killed');
-	expect((await readContents(copy, sleep)).unfinished).toBe(true);
+	await expect(drillFiles(killed, files, { sleep })).rejects.toMatchObject({
+		code: 'database_error',
+	});
+	await expect(drillFiles(copy, files, { sleep })).rejects.toMatchObject({
+		code: 'restore_running',
+	});
+	await ageMarker(env.COPY);
+	expect((await readContents(copy, sleep)).marker).toMatchObject({ explains: true });
 	expect(await drillFiles(copy, files, { sleep })).toMatchObject({ proven: true });
 });
