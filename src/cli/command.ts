@@ -106,8 +106,8 @@ function interrupted(): LifeboatError {
 
 function exitCode(error: LifeboatError): number {
 	if (error.code === 'interrupted') return EXIT.interrupted;
-	const differs = ['backup_differs', 'restore_refused'].includes(error.code) || isDamage(error);
-	return differs ? EXIT.differs : EXIT.notTried;
+	const differs = ['backup_differs', 'restore_refused', 'restore_differs'].includes(error.code);
+	return differs || isDamage(error) ? EXIT.differs : EXIT.notTried;
 }
 
 /** Any error as one that can be shown. */

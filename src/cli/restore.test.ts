@@ -309,35 +309,12 @@ describe('a database on Cloudflare', () => {
 		return { sql, survey: await survey(sql), tables: null, kept: null, onProgress: () => {} };
 	};
 
-	test('gets a small file over its binding, and a large one by the import', async () => {
+	test('gets a small file over its binding', async () => {
 		await using database = new EmbeddedDatabase({ kind: 'configured', persistTo: target });
 		const remote = remoteTarget('production', database, context);
 		const [, none] = await withWrangler('{}', async () => remote.restore(await plan(file)));
 		expect(none).toEqual([]);
 		expect(await remote.count(['demo_orders'])).toEqual([1200]);
-
-		removeFolder(join(target, 'bin'));
-		const large = join(target, 'large.sql');
-		writeFileSync(
-			large,
-			readFileSync(file, 'utf8').replace('\n', `\n${'-- filling\n'.repeat(400_000)}`),
-		);
-		const [, calls] = await withWrangler('{}', async () => remote.restore(await plan(large)));
-		expect(calls).toEqual([
-			expect.stringMatching(/^d1 execute production --remote --yes --file \S+backup\.sql$/),
-		]);
-	});
-
-	test('is kept before it is replaced, with the way back', async () => {
-		await using database = new EmbeddedDatabase({ kind: 'configured', persistTo: target });
-		await database.batch(['CREATE TABLE mine (a)']);
-		const remote = remoteTarget('production', database, context);
-		expect(await remote.contents()).toEqual(['mine']);
-		const [kept, calls] = await withWrangler('{"bookmark":"0000-1"}', () => remote.keep());
-		expect(calls).toEqual(['d1 time-travel info production --json']);
-		expect(kept.undo).toBe('npx wrangler d1 time-travel restore production --bookmark=0000-1');
-		expect(readFileSync(kept.file, 'utf8')).toContain('CREATE TABLE mine (a)');
-		removeFolder(kept.file);
 	});
 });
 

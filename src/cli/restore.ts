@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import type { Survey } from '../lib/server/backup/restore/survey.ts';
+import { refuseReservedNames, type Survey } from '../lib/server/backup/restore/survey.ts';
 import { LifeboatError } from '../lib/server/errors.ts';
 import { apiOf, FROM_HELP } from './api.ts';
 import {
@@ -27,7 +27,8 @@ import { count, formatTable, megabytes, seconds } from './text.ts';
 const HELP = `Usage: npm run restore -- <backup> --to <target> [options]
 
 Restores a backup. It is verified first: what is damaged is not restored, and the target stays as it
-is. A target that holds something is only replaced when you say so, and is kept before.
+is. A target that holds something is only replaced when you say so, and is kept before. What was
+restored is compared with what the backup says.
 
 <backup>
   latest             the newest backup of the app
@@ -55,7 +56,8 @@ Examples
   npm run restore -- latest --to local --tables users,sessions
   npm run restore -- backup.sql --to restored.db
 
-Exit codes: 0 restored; 1 the backup is damaged, or the database refused it; 2 it could not be tried.
+Exit codes: 0 restored; 1 the backup is damaged, or what came of it differs, or the database refused
+it; 2 it could not be tried.
 `;
 
 const OPTIONS = {
@@ -119,9 +121,9 @@ async function restore(request: Request, context: Context): Promise<Result> {
 	if (contents.length > 0) await confirm(target, contents, request, context);
 	const kept = contents.length > 0 ? await target.keep() : null;
 
-	context.progress.step(`restore: into ${target.title}`);
-	const onProgress = (bytes: number) => context.progress.bytes(bytes, survey.bytes);
+	const onProgress = toldBySteps(target, survey, context);
 	const plan: Plan = { sql: backup.sql, survey, tables, kept, onProgress };
+	onProgress(0, 'restore');
 	try {
 		context.signal.throwIfAborted();
 		await target.restore(plan);
@@ -142,6 +144,19 @@ async function restore(request: Request, context: Context): Promise<Result> {
 	};
 }
 
+function toldBySteps(target: Target, survey: Survey, { progress }: Context): Plan['onProgress'] {
+	const titles = {
+		restore: `restore: into ${target.title}`,
+		compare: 'compare: what was restored, with what the backup says',
+	};
+	let told = '';
+	return (bytes, step) => {
+		if (step !== told) progress.step(titles[step]);
+		told = step;
+		progress.bytes(bytes, survey.bytes);
+	};
+}
+
 async function findBackup(
 	{ backup: word, from, keys }: Request,
 	context: Context,
@@ -149,7 +164,9 @@ async function findBackup(
 	const backup = isBackupName(word)
 		? await fetchBackup(apiOf(from, context.signal), word, keys, context)
 		: await openBackup(word, keys, context);
-	return { backup, survey: await verifyBackup(backup, context) };
+	const survey = await verifyBackup(backup, context);
+	refuseReservedNames(survey);
+	return { backup, survey };
 }
 
 /** The target and what is in it. Throws `target_not_empty` (409) where that may not be replaced. */
@@ -196,9 +213,9 @@ async function confirm(
 
 /** The error of a restore that failed, with what became of the target. */
 async function failure(target: Target, plan: Plan, error: unknown): Promise<DetailedError> {
-	const state = await target.recover(plan).catch(() => {
+	const state = await target.recover(plan, error).catch(() => {
 		const { kept } = plan;
-		return kept ? `To get back what was there: ${kept.undo}` : 'The next restore clears it.';
+		return kept ? `To get back what was there: ${kept.undo}` : 'Look at what is in it.';
 	});
 	return new DetailedError(asLifeboatError(error), [`${target.title}: ${state}`]);
 }

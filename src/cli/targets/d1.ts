@@ -1,21 +1,33 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import {
+	requireSame,
+	requireSameRows,
+	type RestoredRows,
+} from '../../lib/server/backup/compare.ts';
 import type { SqlDatabase } from '../../lib/server/backup/database.ts';
-import { restoreInto } from '../../lib/server/backup/restore/apply.ts';
-import { clearDatabase, readContents } from '../../lib/server/backup/restore/contents.ts';
+import { type RestoreOptions, restoreInto } from '../../lib/server/backup/restore/apply.ts';
+import { requireNotRunning } from '../../lib/server/backup/restore/claim.ts';
+import { readContents } from '../../lib/server/backup/restore/contents.ts';
 import { quoteName } from '../../lib/server/backup/restore/names.ts';
+import type { Stage } from '../../lib/server/backup/restore/staging.ts';
 import { restoreTables } from '../../lib/server/backup/restore/tables.ts';
+import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../command.ts';
 import { keepDatabase, timeForNames } from '../keep.ts';
 import type { Plan } from './target.ts';
 
 // What all databases that the engine works on have in common: embedded, on Cloudflare, in a file.
 
-/** Names of what is in a database, after what an unfinished restore has left is removed. */
+/** What is told where nothing was done. */
+export const UNCHANGED = 'Nothing in it was changed.';
+/** Errors of a restore that was refused before it touched anything. */
+const REFUSALS = ['restore_running', 'target_not_empty', 'name_taken', 'table_unknown'];
+
+/** Names of what is in a database. Throws `restore_running` (409) while a restore is at work there. */
 export async function namesIn(database: SqlDatabase): Promise<string[]> {
-	const { objects, unfinished } = await readContents(database, sleep);
-	if (!unfinished) return objects.map(({ name }) => name);
-	await clearDatabase(database, sleep);
-	return [];
+	const contents = await readContents(database, sleep);
+	requireNotRunning(contents);
+	return contents.objects.map(({ name }) => name);
 }
 
 /** Writes a backup of the database into the current folder, and returns the file's name. */
@@ -26,30 +38,79 @@ export async function keepInFile(database: SqlDatabase, context: Context): Promi
 	return file;
 }
 
-/** Does what the plan says; of what was not kept nothing is removed. */
-export async function restoreDatabase(database: SqlDatabase, plan: Plan): Promise<void> {
-	const { sql, survey, tables, kept } = plan;
-	const options = {
-		...{ survey, sleep },
-		onProgress: ({ bytes }: { bytes: number }) => plan.onProgress(bytes),
+/** What the engine is told of a plan; of what was not kept nothing is removed. */
+export function optionsOf({ survey, kept, onProgress }: Plan): RestoreOptions {
+	return {
+		...{ survey, sleep, replace: kept !== null },
+		onProgress: ({ bytes }) => onProgress(bytes, 'restore'),
 	};
-	if (tables !== null) {
-		await restoreTables(database, sql, tables, options);
-		return;
-	}
-	if (kept !== null) await clearDatabase(database, sleep);
-	await restoreInto(database, sql, options);
 }
 
-/** What became of a database whose restore has failed. */
+/** Does what the plan says, and compares the database with the backup. */
+export async function restoreDatabase(database: SqlDatabase, plan: Plan): Promise<void> {
+	await restoreInto(database, plan.sql, optionsOf(plan));
+	await compareDatabase(database, plan);
+}
+
+/** Compares a restored database with what its backup says of it; files of other tools say nothing. */
+export async function compareDatabase(
+	database: SqlDatabase,
+	{ survey: { core }, onProgress }: Plan,
+): Promise<void> {
+	if (core === null) return;
+	await requireSame(database, core, sleep, (bytes) => onProgress(bytes, 'compare'));
+}
+
+/**
+ * Puts the rows of some tables back, and compares them with the backup: in the tables themselves
+ * where it all happens `within` a transaction or a file that nobody else sees, otherwise where they
+ * are put aside, before anything is changed.
+ */
+export async function restoreRows(
+	database: SqlDatabase,
+	plan: Plan & { tables: string[] },
+	{ within }: { within: boolean },
+): Promise<void> {
+	const { sql, tables } = plan;
+	let staged: Stage[] = [];
+	const inspect = async (stages: Stage[]) => {
+		staged = stages;
+		if (!within) await compareRows(database, plan, stages);
+	};
+	await restoreTables(database, sql, tables, { ...optionsOf(plan), inspect });
+	if (!within) return;
+	const columnsOf = (table: string) => staged.find((stage) => stage.table === table)?.columns;
+	const restored = tables.map((table) => ({ table, name: table, columns: columnsOf(table) }));
+	await compareRows(database, plan, restored);
+}
+
+async function compareRows(
+	database: SqlDatabase,
+	{ survey: { core }, tables, onProgress }: Plan,
+	restored: RestoredRows[],
+): Promise<void> {
+	const has = (name: string) => restored.some(({ table }) => table === name);
+	const expected = (core?.tables ?? [])
+		.filter(({ name }) => tables?.includes(name))
+		.filter(({ name, rows }) => rows > 0 || has(name));
+	const found = restored.filter(({ table }) => expected.some(({ name }) => name === table));
+	const tell = (bytes: number) => onProgress(bytes, 'compare');
+	await requireSameRows(database, expected, found, sleep, tell);
+}
+
+/** How a database is whose restore has failed with this error, in a sentence. */
 export async function stateOf(
 	database: SqlDatabase,
 	{ tables }: Plan,
-): Promise<'unchanged' | 'empty' | 'partial'> {
-	if (tables !== null) return 'unchanged';
-	const { objects, unfinished } = await readContents(database, sleep);
-	if (unfinished) return 'partial';
-	return objects.length === 0 ? 'empty' : 'unchanged';
+	error: unknown,
+): Promise<string> {
+	const code = error instanceof LifeboatError ? error.code : '';
+	if (tables !== null || REFUSALS.includes(code)) return UNCHANGED;
+	if (code === 'restore_differs') return 'It holds what was restored, with what differs.';
+	const { objects, marker } = await readContents(database, sleep);
+	if (objects.length === 0) return 'It is empty.';
+	if (marker !== null || code === 'restore_disturbed') return 'It holds a part of the backup.';
+	return UNCHANGED;
 }
 
 /** Rows in each of the tables. */

@@ -5,8 +5,8 @@ import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../command.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
 import { shellWord } from '../text.ts';
-import { countRows, keepInFile, namesIn, restoreDatabase } from './d1.ts';
-import { SqliteDatabase } from './sqlite-database.ts';
+import { countRows, keepInFile, namesIn, restoreDatabase, restoreRows, UNCHANGED } from './d1.ts';
+import { busy, isBusy, SqliteDatabase } from './sqlite-database.ts';
 import type { Plan, Target } from './target.ts';
 
 /** Where wrangler keeps the embedded D1 when nobody says otherwise (wrangler: --persist-to). */
@@ -16,16 +16,20 @@ const BUSY_TIMEOUT_MS = 10_000;
 
 /**
  * The embedded database `DB` of wrangler.toml, in the usual folder or in another. It is an SQLite
- * file: the restore writes into that in one transaction, which is quicker than through workerd and
- * leaves nothing when it fails or is killed. What came of it is asked of workerd's D1.
+ * file: what is there is kept and replaced in one transaction, which is quicker than through workerd
+ * and leaves nothing when it fails or is killed. What came of it is asked of workerd's D1.
  */
 export function openLocal(folder: string | undefined, context: Context): Target {
 	const persistTo = folder ?? STATE;
 	const word = folder === undefined ? 'local' : `local:${folder}`;
+	const title = `the local database in ${persistTo}`;
 	const embedded = new EmbeddedDatabase({ kind: 'configured', persistTo });
+	/** The transaction in which what is there was kept. */
+	let held: DatabaseSync | null = null;
+	const begin = async () => (held ??= beginTransaction(await embedded.file, title));
 	return {
 		name: 'local',
-		title: `the local database in ${persistTo}`,
+		title,
 		async contents() {
 			const path = await embedded.file;
 			if (!existsSync(path)) return [];
@@ -33,21 +37,38 @@ export function openLocal(folder: string | undefined, context: Context): Target 
 			return await namesIn(new SqliteDatabase(connection));
 		},
 		async keep() {
-			const file = await keepInFile(embedded, context);
+			const file = await keepInFile(new SqliteDatabase(await begin()), context);
 			return { file, undo: `npm run restore -- ${file} --to ${shellWord(word)} --replace` };
 		},
-		restore: async (plan) => restoreAtOnce(await embedded.file, plan),
-		recover: async () => 'Nothing in it was changed.',
+		async restore(plan) {
+			using connection = await begin(); // closed without a COMMIT, it takes everything back
+			held = null;
+			await restoreWithin(connection, plan);
+		},
+		recover: async () => UNCHANGED,
 		count: (tables) => countRows(embedded, tables),
 	};
 }
 
-async function restoreAtOnce(path: string, plan: Plan): Promise<void> {
+/** Begins a transaction; nobody else writes to the database before it ends. */
+function beginTransaction(path: string, title: string): DatabaseSync {
 	mkdirSync(dirname(path), { recursive: true });
-	using connection = open(path); // closed without a COMMIT, it takes everything back
-	connection.exec('PRAGMA journal_mode=WAL'); // as workerd has it
-	connection.exec('BEGIN IMMEDIATE');
-	await restoreDatabase(new SqliteDatabase(connection), plan);
+	const connection = open(path);
+	try {
+		connection.exec('PRAGMA journal_mode=WAL'); // as workerd has it
+		connection.exec('BEGIN IMMEDIATE');
+		return connection;
+	} catch (error) {
+		connection.close();
+		throw isBusy(error) ? busy(title) : error;
+	}
+}
+
+async function restoreWithin(connection: DatabaseSync, plan: Plan): Promise<void> {
+	const database = new SqliteDatabase(connection);
+	const { tables } = plan;
+	if (tables === null) await restoreDatabase(database, plan);
+	else await restoreRows(database, { ...plan, tables }, { within: true });
 	try {
 		connection.exec('COMMIT');
 	} catch (error) {

@@ -1,16 +1,25 @@
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { SqlDatabase } from '../../lib/server/backup/database.ts';
-import { clearDatabase } from '../../lib/server/backup/restore/contents.ts';
+import { restoreBy } from '../../lib/server/backup/restore/apply.ts';
 import { TRANSACTION_BYTES } from '../../lib/server/backup/restore/steps.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { type Context, temporaryFolder } from '../command.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
 import { run } from '../run.ts';
 import { shellWord } from '../text.ts';
-import { countRows, keepInFile, namesIn, restoreDatabase, stateOf } from './d1.ts';
+import {
+	compareDatabase,
+	countRows,
+	keepInFile,
+	namesIn,
+	optionsOf,
+	restoreDatabase,
+	restoreRows,
+	stateOf,
+	UNCHANGED,
+} from './d1.ts';
 import type { Kept, Plan, Target } from './target.ts';
 
 /** A D1 database on Cloudflare, by its name; wrangler has to be signed in. */
@@ -33,16 +42,11 @@ export function remoteTarget(name: string, database: SqlDatabase, context: Conte
 		title: `the database ${name} on Cloudflare`,
 		contents: () => namesIn(database),
 		keep: () => keep(name, database, context),
-		async restore(plan) {
-			if (!isForImport(plan)) return restoreDatabase(database, plan);
-			if (plan.kept !== null) await clearDatabase(database, sleep);
-			await importFile(name, plan, context);
-		},
-		async recover(plan) {
-			const state = await stateOf(database, plan);
-			if (state === 'unchanged') return 'Nothing in it was changed.';
-			const now = state === 'empty' ? 'It is empty.' : 'It holds a part of the backup.';
-			return plan.kept === null ? now : `${now} To get back what was there: ${plan.kept.undo}`;
+		restore: (plan) => restore(name, database, plan, context),
+		async recover(plan, error) {
+			const state = await stateOf(database, plan, error);
+			if (state === UNCHANGED || plan.kept === null) return state;
+			return `${state} To get back what was there: ${plan.kept.undo}`;
 		},
 		count: (tables) => countRows(database, tables),
 	};
@@ -56,11 +60,25 @@ function isForImport({ tables, survey }: Plan): boolean {
 	return tables === null && survey.lifeboat && survey.bytes >= TRANSACTION_BYTES;
 }
 
+async function restore(
+	name: string,
+	database: SqlDatabase,
+	plan: Plan,
+	context: Context,
+): Promise<void> {
+	const { tables } = plan;
+	if (tables !== null) return restoreRows(database, { ...plan, tables }, { within: false });
+	if (!isForImport(plan)) return restoreDatabase(database, plan);
+	await restoreBy(database, optionsOf(plan), () => importFile(name, plan, context));
+	await compareDatabase(database, plan);
+}
+
+/** The bookmark comes last: it holds what was written while the copy was being made as well. */
 async function keep(name: string, database: SqlDatabase, context: Context): Promise<Kept> {
+	const file = await keepInFile(database, context);
 	const { bookmark } = JSON.parse(
 		await wrangler(['d1', 'time-travel', 'info', name, '--json'], context),
 	) as { bookmark: string };
-	const file = await keepInFile(database, context);
 	const undo = `npx wrangler d1 time-travel restore ${shellWord(name)} --bookmark=${bookmark}`;
 	return { file, undo };
 }

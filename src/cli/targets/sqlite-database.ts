@@ -5,6 +5,10 @@ import type {
 	SqlDatabase,
 	SqlStatement,
 } from '../../lib/server/backup/database.ts';
+import { LifeboatError } from '../../lib/server/errors.ts';
+
+/** SQLite: Result and Error Codes. */
+const SQLITE_BUSY = 5;
 
 /** A connection of Node's own SQLite. Within a transaction of the caller a batch is a part of that. */
 export class SqliteDatabase implements SqlDatabase {
@@ -18,7 +22,9 @@ export class SqliteDatabase implements SqlDatabase {
 		const within = this.#connection.isTransaction;
 		this.#connection.exec(within ? 'SAVEPOINT batch' : 'BEGIN');
 		try {
-			const results = statements.map((statement) => ({ results: this.#run(statement), meta: {} }));
+			const found = statements.map((statement) => this.#run(statement));
+			const meta = { size_after: this.#bytes() };
+			const results = found.map((rows) => ({ results: rows, meta }));
 			this.#connection.exec(within ? 'RELEASE batch' : 'COMMIT');
 			return { results, bookmark: null };
 		} catch (error) {
@@ -28,8 +34,28 @@ export class SqliteDatabase implements SqlDatabase {
 		}
 	}
 
+	/** Of the database's file, as D1 tells it. */
+	#bytes(): number {
+		const sql = 'SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size';
+		return Number(this.#connection.prepare(sql).get()?.['bytes']);
+	}
+
 	#run(statement: SqlStatement): Row[] {
 		if (typeof statement === 'string') return this.#connection.prepare(statement).all() as Row[];
 		return this.#connection.prepare(statement.sql).all(...statement.parameters) as Row[];
 	}
+}
+
+/** Whether SQLite says that somebody else holds the database. */
+export function isBusy(error: unknown): boolean {
+	return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
+}
+
+/** `target_busy` (409). */
+export function busy(title: string): LifeboatError {
+	return new LifeboatError(`Another program uses ${title}. Nothing was changed.`, {
+		code: 'target_busy',
+		status: 409,
+		hint: 'End that program, and try again.',
+	});
 }

@@ -18,8 +18,8 @@ import { checkDatabase } from '../../lib/server/backup/drill.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { timeForNames } from '../keep.ts';
 import { shellWord } from '../text.ts';
-import { countRows, namesIn, restoreDatabase } from './d1.ts';
-import { SqliteDatabase } from './sqlite-database.ts';
+import { countRows, namesIn, restoreDatabase, restoreRows } from './d1.ts';
+import { busy, isBusy, SqliteDatabase } from './sqlite-database.ts';
 import type { Kept, Plan, Target } from './target.ts';
 
 /** Files that belong to a database whose last user did not close it (SQLite: Temporary Files). */
@@ -28,8 +28,6 @@ const SIDE_FILES = ['-wal', '-shm', '-journal'];
 const MODE = 0o600;
 /** How long another program may take to let go of the file, in milliseconds. */
 const BUSY_TIMEOUT_MS = 2_000;
-/** SQLite: Result and Error Codes. */
-const SQLITE_BUSY = 5;
 
 /** A plain SQLite file. A restore builds a new one beside it, which takes its place when it is complete. */
 export class SqliteFile implements Target {
@@ -55,6 +53,7 @@ export class SqliteFile implements Target {
 			return await namesIn(new SqliteDatabase(this.#held));
 		} catch (error) {
 			if (isBusy(error)) throw busy(this.title);
+			if (error instanceof LifeboatError) throw error;
 			this.#unreadable = true;
 			this.#held = null;
 			return ['what SQLite cannot read'];
@@ -74,7 +73,8 @@ export class SqliteFile implements Target {
 			await this.#build(building, plan);
 			sync(building);
 			if (plan.kept !== null) this.#setAside(plan.kept.file);
-			renameSync(building, this.#path);
+			if (this.#held || this.#unreadable) renameSync(building, this.#path);
+			else this.#place(building);
 			sync(dirname(this.#path));
 		} finally {
 			remove();
@@ -96,7 +96,7 @@ export class SqliteFile implements Target {
 		const mode = existsSync(this.#path) ? statSync(this.#path).mode : MODE;
 		closeSync(openSync(path, 'wx', mode));
 		if (plan.tables !== null && this.#held) await backup(this.#held, path);
-		const connection = new DatabaseSync(path, {
+		using connection = new DatabaseSync(path, {
 			// A file of another tool may have rows that point nowhere, and has to come back as it was.
 			enableForeignKeyConstraints: plan.tables !== null,
 			enableDoubleQuotedStringLiterals: true, // as in the sqlite3 program
@@ -104,11 +104,22 @@ export class SqliteFile implements Target {
 		// Nobody needs this file after a crash: it is synced before it takes its place.
 		connection.exec('PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF');
 		const database = new SqliteDatabase(connection);
-		await restoreDatabase(database, { ...plan, kept: null });
+		const { tables } = plan;
+		if (tables === null) await restoreDatabase(database, { ...plan, kept: null });
+		else await restoreRows(database, { ...plan, tables }, { within: true });
 		const problems = await checkDatabase(database, sleep);
 		const broken = problems.find((problem) => problem.startsWith('quick_check: '));
-		connection.close();
 		if (broken !== undefined) throw notSound(broken);
+	}
+
+	/** Where there was no file: one that somebody has made meanwhile stays. */
+	#place(building: string): void {
+		try {
+			linkSync(building, this.#path);
+		} catch (error) {
+			if (existsSync(this.#path)) throw appeared(this.title, error);
+			renameSync(building, this.#path); // not every file system has links
+		}
 	}
 
 	#setAside(file: string): void {
@@ -158,15 +169,12 @@ function sync(path: string): void {
 	closeSync(descriptor);
 }
 
-function isBusy(error: unknown): boolean {
-	return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
-}
-
-function busy(path: string): LifeboatError {
-	return new LifeboatError(`Another program uses ${path}. Nothing was changed.`, {
-		code: 'target_busy',
+function appeared(path: string, cause: unknown): LifeboatError {
+	return new LifeboatError(`Somebody has made ${path} during the restore. It was not changed.`, {
+		code: 'target_not_empty',
 		status: 409,
-		hint: 'End that program, and try again.',
+		hint: 'Restore to another file, or replace this one with --replace.',
+		cause,
 	});
 }
 

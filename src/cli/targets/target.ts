@@ -21,8 +21,8 @@ export interface Plan extends Verified {
 	tables: string[] | null;
 	/** What was there before; null where nothing was. */
 	kept: Kept | null;
-	/** Bytes of SQL so far. */
-	onProgress(bytes: number): void;
+	/** Bytes of SQL so far, of the restore and then of the comparison. */
+	onProgress(bytes: number, step: 'restore' | 'compare'): void;
 }
 
 /** A database to restore into. */
@@ -32,16 +32,19 @@ export interface Target {
 	/** How a sentence names it. */
 	title: string;
 	/**
-	 * The names of all that is in it, and none where it is empty. What a restore that was killed
-	 * has left is removed first.
+	 * The names of all that is in it, and none where it is empty. Nothing is changed. Throws
+	 * `restore_running` (409) while another restore is at work there.
 	 */
 	contents(): Promise<string[]>;
 	/** Keeps what is there; asked only where something is. */
 	keep(): Promise<Kept>;
-	/** Puts the backup in place of what was kept, or rows of some tables back. */
+	/**
+	 * Puts the backup in place of what was kept, or rows of some tables back, and compares. Throws
+	 * `restore_differs` (422) where what was restored is not what the backup says.
+	 */
 	restore(plan: Plan): Promise<void>;
-	/** After a restore that failed: makes good what can be, and tells how things are in a sentence. */
-	recover(plan: Plan): Promise<string>;
+	/** After a restore that failed with this error: tells in a sentence how things are. */
+	recover(plan: Plan, error: unknown): Promise<string>;
 	/** Rows in each of these tables. */
 	count(tables: string[]): Promise<number[]>;
 }

@@ -7,7 +7,7 @@ import { Production } from '../../../../tests/production.ts';
 import { restoreIntoCopy } from '../../../../tests/restore.ts';
 import { UNLIMITED } from './budget.ts';
 import { d1, RESTORE_MARKER, TABLES_MARKER } from './database.ts';
-import { readCore } from './drill.ts';
+import { readCore } from './compare.ts';
 import { type BackupStep, type Engine, resumeBackup, startBackup } from './index.ts';
 import type { Manifest } from './manifest.ts';
 

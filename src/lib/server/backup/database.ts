@@ -25,8 +25,8 @@ export interface SqlDatabase {
 }
 
 /**
- * The table that says that a restore has not come to its end: while it is there, all else in the
- * database is what that restore has made so far. No backup carries it.
+ * The table that a restore makes first and drops last: see restore/claim.ts. No backup carries it,
+ * so nothing else may have its name.
  */
 export const RESTORE_MARKER = 'lifeboat_restore';
 

@@ -1,10 +1,9 @@
 import { LifeboatError } from '../errors.ts';
+import { readCore } from './compare.ts';
 import { databaseError, retrying, type Sleep, type SqlDatabase } from './database.ts';
 import { compareCores, type Core } from './digest.ts';
-import { Reader } from './dump/reader.ts';
-import { writeScript } from './dump/script.ts';
-import { restoreInto } from './restore/apply.ts';
-import { clearDatabase, requireEmpty } from './restore/contents.ts';
+import { rehearse } from './restore/apply.ts';
+import { requireClaimable } from './restore/claim.ts';
 import type { SqlSource } from './restore/source.ts';
 import { type Survey, survey } from './restore/survey.ts';
 import {
@@ -33,7 +32,8 @@ export interface DrillOptions {
  * that, compares schema and contents with the manifest, and empties the database again. What
  * differs is in the finding.
  *
- * Throws LifeboatError where it could not try: `target_not_empty` (409), `database_error` (500),
+ * What a killed drill has left goes first. Throws LifeboatError where it could not try:
+ * `target_not_empty` and `restore_running` (409), `restore_disturbed` (409), `database_error` (500),
  * `database_unavailable` (503), `backup_encrypted` (409) without an identity, and what reading the
  * files throws.
  */
@@ -50,7 +50,7 @@ export async function drillFiles(
 	);
 	if (!found?.core || !verified.proven) return verified;
 	// The last line is what the manifest says, in digests that are never hidden.
-	const differences = await rehearse(database, sqlOf(files), found, found.core, options);
+	const differences = await restoreAndCompare(database, sqlOf(files), found, found.core, options);
 	return { ...verified, proven: differences.length === 0, differences };
 }
 
@@ -70,7 +70,7 @@ export async function drillFile(
 	if (found.core === null) throw noDigests();
 	const differences = compareCores(found.core, { ...found.core, tables: found.tables });
 	if (differences.length === 0) {
-		differences.push(...(await rehearse(database, source, found, found.core, options)));
+		differences.push(...(await restoreAndCompare(database, source, found, found.core, options)));
 	}
 	const { rows, bytes } = found;
 	const proven = differences.length === 0;
@@ -79,7 +79,7 @@ export async function drillFile(
 }
 
 /** What differs after a restore, in words. */
-async function rehearse(
+async function restoreAndCompare(
 	database: SqlDatabase,
 	source: SqlSource,
 	found: Survey,
@@ -88,34 +88,30 @@ async function rehearse(
 ): Promise<string[]> {
 	const tell = (step: DrillProgress['step']) => (bytes: number) =>
 		onProgress?.({ step, bytes, totalBytes: found.bytes });
+	const restored = tell('restore');
+	const options = {
+		...{ survey: found, sleep },
+		onProgress: ({ bytes }: { bytes: number }) => restored(bytes),
+	};
+	const differences: string[] = [];
 	try {
-		const restored = tell('restore');
-		await restoreInto(database, source, {
-			survey: found,
-			sleep,
-			rehearsal: true,
-			onProgress: ({ bytes }) => restored(bytes),
+		await rehearse(database, source, options, async () => {
+			const broken = await checkDatabase(database, sleep);
+			const actual = await readCore(database, sleep, tell('compare'));
+			differences.push(...broken, ...compareCores(expected, actual));
 		});
 	} catch (error) {
 		const refused = error instanceof LifeboatError && error.code === 'restore_refused';
 		if (refused || isDamage(error)) return [error.message];
 		throw error;
 	}
-	try {
-		const broken = await checkDatabase(database, sleep);
-		const actual = await readCore(database, sleep, tell('compare'));
-		return [...broken, ...compareCores(expected, actual)];
-	} catch (error) {
-		throw databaseError(error);
-	} finally {
-		await clearDatabase(database, sleep);
-	}
+	return differences;
 }
 
 /** Before a large file is read in vain. */
 async function requireEmptyFirst(database: SqlDatabase, sleep: Sleep): Promise<void> {
 	try {
-		await requireEmpty(database, sleep);
+		await requireClaimable(database, sleep, 'leftover');
 	} catch (error) {
 		throw databaseError(error);
 	}
@@ -143,23 +139,6 @@ export async function checkDatabase(database: SqlDatabase, sleep: Sleep): Promis
 				`foreign_key_check: ${n} rows of ${JSON.stringify(child)} point at rows of ${JSON.stringify(parent)} that are not there.`,
 		),
 	];
-}
-
-/** What a backup of this database would say of it, with `onProgress` told the bytes of SQL so far. */
-export async function readCore(
-	database: SqlDatabase,
-	sleep: Sleep,
-	onProgress: (bytes: number) => void = () => {},
-): Promise<Core> {
-	const script = writeScript(new Reader(database, sleep), { title: [] });
-	let bytes = 0;
-	let step = await script.next();
-	while (!step.done) {
-		bytes += step.value.length;
-		onProgress(bytes);
-		step = await script.next();
-	}
-	return step.value;
 }
 
 function noDigests(): LifeboatError {

@@ -14,11 +14,13 @@ import {
 	createBackup,
 } from '../../../../tests/backups.ts';
 import { failingDatabase } from '../../../../tests/failing.ts';
-import { RESTORE_MARKER } from './database.ts';
+import { ageMarker } from '../../../../tests/killed.ts';
+import { d1, RESTORE_MARKER } from './database.ts';
 import { type Engine, listBackups } from './index.ts';
 import { manifestKey } from './manifest.ts';
 import { type OutsideProof, parseProof, type Proof, proofKey } from './proof.ts';
 import { drillBackup, type ProofProgress, recordProof, verifyBackup } from './prove.ts';
+import { MARKER_DEFINITION, readContents } from './restore/contents.ts';
 import { LEASE_MS, LOCK_KEYS } from './storage/lock.ts';
 
 beforeEach(reset);
@@ -185,14 +187,57 @@ describe('a drill', () => {
 		expect(await contents(env.DB)).toBe(before);
 	});
 
-	test('removes what an unfinished restore has left', async () => {
+	/** What a drill leaves that was killed when it had restored all. */
+	async function killDrill(name: string): Promise<void> {
+		const { database } = failingDatabase(env.DRILL_DB, 5, 'D1_ERROR: disk I/O error', {
+			forGood: true,
+		});
+		const log = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+		await expect(drill(database, name)).rejects.toMatchObject({ code: 'database_error' });
+		log.mockRestore();
+		expect(await contents(env.DRILL_DB)).toContain(RESTORE_MARKER);
+	}
+
+	test('removes what a killed drill has left, a minute later', async () => {
 		const name = await backUp();
-		await run(
-			env.DRILL_DB,
-			`CREATE TABLE ${RESTORE_MARKER} (step INTEGER PRIMARY KEY)`,
-			`CREATE TABLE a (half)`,
-		);
+		await killDrill(name);
+		const before = await contents(env.DRILL_DB);
+		await expect(drill(env.DRILL_DB, name)).rejects.toMatchObject({ code: 'restore_running' });
+		expect(await contents(env.DRILL_DB)).toBe(before);
+		await ageMarker(env.DRILL_DB);
 		expect(await drill(env.DRILL_DB, name)).toMatchObject({ proven: true });
+	});
+
+	test.for([
+		['a table', 'CREATE TABLE precious (x)'],
+		['a trigger', 'CREATE TRIGGER precious AFTER INSERT ON a BEGIN SELECT 1; END'],
+	] as const)('is refused where that database also has %s', async ([, sql]) => {
+		const name = await backUp();
+		await killDrill(name);
+		await run(env.DRILL_DB, sql);
+		await ageMarker(env.DRILL_DB);
+		const before = await contents(env.DRILL_DB);
+		await expect(drill(env.DRILL_DB, name)).rejects.toMatchObject({
+			code: 'drill_database_not_empty',
+		});
+		expect(await contents(env.DRILL_DB)).toBe(before);
+	});
+
+	test.for([
+		['of another definition', `CREATE TABLE ${RESTORE_MARKER} (step INTEGER PRIMARY KEY)`],
+		['without rows', MARKER_DEFINITION],
+	] as const)('is refused where the marker is one %s', async ([, marker]) => {
+		const name = await backUp();
+		await run(env.DRILL_DB, 'CREATE TABLE mine (x)', 'INSERT INTO mine VALUES (7)', marker);
+		const before = await contents(env.DRILL_DB);
+		await expect(drill(env.DRILL_DB, name)).rejects.toMatchObject({
+			code: 'drill_database_not_empty',
+		});
+		await change(`${name}.sql`, () => new Uint8Array());
+		await expect(drill(env.DRILL_DB, name)).rejects.toMatchObject({
+			code: 'drill_database_not_empty',
+		});
+		expect(await contents(env.DRILL_DB)).toBe(before);
 	});
 
 	test('runs alone: others are refused meanwhile', async () => {
@@ -262,6 +307,7 @@ describe('a drill', () => {
 		expect(await keys()).toContain(LOCK_KEYS.drill);
 		expect((await keys()).some((key) => key.includes('proof'))).toBe(false);
 		// What it has left is removed by the next one.
+		await ageMarker(env.DRILL_DB);
 		expect(await drill(env.DRILL_DB, name)).toMatchObject({ proven: true });
 	});
 
@@ -279,6 +325,8 @@ describe('a drill', () => {
 				() => failures.failed > 0,
 				() => true,
 			);
+			const { marker } = await readContents(d1(env.DRILL_DB), async () => {});
+			if (marker) await ageMarker(env.DRILL_DB);
 			expect(await drill(env.DRILL_DB, name), `after failure ${n}`).toMatchObject({ proven: true });
 			expect(await keys()).not.toContain(LOCK_KEYS.drill);
 			if (!failed) expect(n).toBeGreaterThan(5);

@@ -14,6 +14,7 @@ import {
 	sourceOf,
 } from '../../../../tests/memory.ts';
 import { differences } from '../../../../tests/databases/compare.ts';
+import { ageMarker } from '../../../../tests/killed.ts';
 import { settings } from '../../../../tests/databases/settings.ts';
 import { snapshot } from '../../../../tests/databases/snapshot.ts';
 import { d1 as d1Source } from '../../../../tests/databases/sources.ts';
@@ -333,6 +334,15 @@ describe('a file alone', () => {
 		});
 	});
 
+	test('is proven where a table has the name of a property of objects', async () => {
+		const names = ['constructor', 'toString', '__proto__', 'valueOf'];
+		const tables = names.map((name): [string] => [`CREATE TABLE "${name}" (a)`]);
+		const files = await backupOf([...tables, ['INSERT INTO "constructor" VALUES (1)']]);
+		expect(await drillFile(copy, sqlOf(files), { sleep })).toMatchObject({
+			...{ proven: true, tables: 4, rows: 1, differences: [] },
+		});
+	});
+
 	test('differs where its rows do', async () => {
 		const text = new TextDecoder().decode(await bytesOf(sqlOf(await backupOf(SHOP))));
 		const changed = sourceOf(text.replace('CREATE INDEX by_user', 'CREATE INDEX by_users'));
@@ -361,7 +371,13 @@ test('a drill killed after its restore does not stand in the way of the next', a
 			return copy.batch(statements);
 		},
 	};
-	await expect(drillFiles(killed, files, { sleep })).rejects.toThrow('killed');
-	expect((await readContents(copy, sleep)).unfinished).toBe(true);
+	await expect(drillFiles(killed, files, { sleep })).rejects.toMatchObject({
+		code: 'database_error',
+	});
+	await expect(drillFiles(copy, files, { sleep })).rejects.toMatchObject({
+		code: 'restore_running',
+	});
+	await ageMarker(env.COPY);
+	expect((await readContents(copy, sleep)).marker).toMatchObject({ explains: true });
 	expect(await drillFiles(copy, files, { sleep })).toMatchObject({ proven: true });
 });

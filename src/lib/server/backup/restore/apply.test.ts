@@ -6,7 +6,7 @@ import { snapshot } from '../../../../../tests/databases/snapshot.ts';
 import { d1 as readable } from '../../../../../tests/databases/sources.ts';
 import { script, type Sql } from '../../../../../tests/databases/sql.ts';
 import { counting } from '../../../../../tests/databases/values.ts';
-import { d1, RESTORE_MARKER, type SqlDatabase } from '../database.ts';
+import { d1, type SqlDatabase } from '../database.ts';
 import { sqlOf } from '../verify.ts';
 import { restoreInto } from './apply.ts';
 import { clearDatabase, readContents } from './contents.ts';
@@ -103,12 +103,11 @@ describe('the target', () => {
 		expect(await contents()).toEqual([{ type: 'view', name: 'v' }]);
 	});
 
-	test('is cleared first when an earlier restore was killed', async () => {
-		const files = await backupOf(LARGE);
-		await restore(sqlOf(files));
-		await env.COPY.prepare(`CREATE TABLE ${RESTORE_MARKER} (step INTEGER PRIMARY KEY)`).run();
+	test('is replaced where what is there was kept', async () => {
+		const source = sqlOf(await backupOf(LARGE));
+		await restore(source);
 		await env.COPY.prepare('DELETE FROM loose').run();
-		await restore(sqlOf(files));
+		await restoreInto(copy, source, { survey: await survey(source), sleep, replace: true });
 		expect(await lost()).toEqual([]);
 	});
 
@@ -165,21 +164,27 @@ describe('failures', () => {
 	test.for([
 		['before it was done', false],
 		['after it was done', true],
-	] as const)('of D1 at any call, %s: the target is empty', async ([, afterwards]) => {
-		const source = sqlOf(await backupOf(LARGE));
-		let n = 0;
-		for (let failed = true; failed;) {
-			const database = failing(++n, 'D1_ERROR: disk I/O error', afterwards);
-			const outcome = await restore(source, database).catch((error: { code: string }) => error);
-			({ failed } = database);
-			if (failed) {
-				expect(outcome, `call ${n}`).toBeInstanceOf(Error);
-				expect(await contents(), `call ${n}`).toEqual([]);
+	] as const)(
+		'of D1 at any call, %s: the target is empty, or all of it came back',
+		async ([, afterwards]) => {
+			const source = sqlOf(await backupOf(LARGE));
+			let [n, failures] = [0, 0];
+			for (let failed = true; failed;) {
+				const database = failing(++n, 'D1_ERROR: disk I/O error', afterwards);
+				const outcome = await restore(source, database).catch((error: { code: string }) => error);
+				({ failed } = database);
+				if (outcome instanceof Error) {
+					expect(await contents(), `call ${n}`).toEqual([]);
+				} else if (failed) {
+					expect(await sums(env.COPY), `call ${n}`).toEqual(await sums(env.DB));
+					await clearDatabase(copy, sleep);
+				}
+				if (outcome instanceof Error) failures++;
 			}
-		}
-		expect(n).toBeGreaterThan(6);
-		expect(await lost()).toEqual([]);
-	});
+			expect(failures).toBeGreaterThan(6);
+			expect(await lost()).toEqual([]);
+		},
+	);
 
 	test.for([
 		['before it was done', false],

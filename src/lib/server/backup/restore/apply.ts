@@ -1,5 +1,6 @@
-import { databaseError, RESTORE_MARKER, type Sleep, type SqlDatabase } from '../database.ts';
-import { clearDatabase, readReferences, requireEmpty } from './contents.ts';
+import { databaseError, type Sleep, type SqlDatabase } from '../database.ts';
+import { Claim, type Existing, noteLeftover } from './claim.ts';
+import { readReferences } from './contents.ts';
 import { type Head, readHead } from './heads.ts';
 import { foldCase } from './names.ts';
 import { forTarget } from './rewrite.ts';
@@ -7,7 +8,7 @@ import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, planStaging, putBack, Staging, type StagingPlan } from './staging.ts';
 import { readStatements, type Statement } from './statements.ts';
 import { Steps, TRANSACTION_BYTES, TRANSACTION_STATEMENTS } from './steps.ts';
-import type { Survey } from './survey.ts';
+import { refuseReservedNames, type Survey } from './survey.ts';
 
 /** How far a restore has come. */
 export interface RestoreProgress {
@@ -22,8 +23,8 @@ export interface RestoreOptions {
 	/** What the file holds: {@link Survey}. */
 	survey: Survey;
 	sleep: Sleep;
-	/** True where the database is emptied afterwards: the marker stays, so that it always can be. */
-	rehearsal?: boolean;
+	/** True where all that the database holds has been kept elsewhere: it goes. */
+	replace?: boolean;
 	onProgress?(progress: RestoreProgress): void;
 }
 
@@ -35,31 +36,94 @@ export interface RestoreSummary {
 }
 
 /**
- * Restores a file into an empty database. A restore that fails leaves it empty again; one that is
- * killed leaves a marker there, by which the next one knows what to remove first.
+ * Restores a file into an empty database, or in place of what was kept. A restore that fails leaves
+ * the database empty; one that is killed leaves a part of the file and the marker of its claim.
  *
- * Throws LifeboatError: `target_not_empty` (409), `restore_refused` (422) with the place in the
- * file, `database_error` (500), `database_unavailable` (503), and what {@link readStatements} throws.
+ * Throws LifeboatError: `restore_running`, `target_not_empty` and `name_taken` (409), and then nothing
+ * was changed; `restore_refused` (422) with the place in the file, `restore_disturbed` (409),
+ * `database_error` (500), `database_unavailable` (503), and what {@link readStatements} throws.
  */
 export async function restoreInto(
 	database: SqlDatabase,
 	source: SqlSource,
 	options: RestoreOptions,
 ): Promise<RestoreSummary> {
-	await requireEmpty(database, options.sleep).catch((error: unknown) => {
-		throw databaseError(error);
-	});
-	try {
-		const loader = new Loader(database, options);
+	return whileClaimed(database, options, existing(options), async (claim) => {
+		const loader = new Loader(database, claim, options);
 		await loader.load(source);
+		await loader.finish();
 		return loader.summary;
+	});
+}
+
+/**
+ * Restores a file into an empty database, has `inspect` look at it, and empties the database again.
+ * What a killed restore has left is removed first where it is all that is there. Throws what
+ * {@link restoreInto} and `inspect` throw, and `restore_disturbed` (409) where the database holds
+ * something else afterwards, which stays.
+ */
+export async function rehearse(
+	database: SqlDatabase,
+	source: SqlSource,
+	options: RestoreOptions,
+	inspect: () => Promise<void>,
+): Promise<void> {
+	return whileClaimed(database, options, 'leftover', async (claim) => {
+		const loader = new Loader(database, claim, options);
+		await loader.load(source);
+		await loader.flush();
+		await inspect();
+		await claim.clear();
+	});
+}
+
+/**
+ * Has `load` restore the file by other means into a database that is claimed meanwhile. Where `load`
+ * fails, what it has left is only removed when that is nothing.
+ */
+export async function restoreBy(
+	database: SqlDatabase,
+	options: RestoreOptions,
+	load: () => Promise<void>,
+): Promise<void> {
+	return whileClaimed(database, options, existing(options), async (claim) => {
+		const renewal = setInterval(() => void claim.renew().catch(() => {}), RENEW_AFTER_MS);
+		try {
+			await load();
+		} finally {
+			clearInterval(renewal);
+		}
+		await claim.leave();
+	});
+}
+
+function existing({ replace = false }: RestoreOptions): Existing {
+	return replace ? 'replace' : 'refuse';
+}
+
+/** Does the work with the database claimed; where it fails, what it has made is removed. */
+export async function whileClaimed<T>(
+	database: SqlDatabase,
+	{ survey, sleep }: RestoreOptions,
+	existing: Existing,
+	work: (claim: Claim) => Promise<T>,
+): Promise<T> {
+	refuseReservedNames(survey);
+	try {
+		const claim = await Claim.take(database, sleep, existing);
+		try {
+			return await work(claim);
+		} catch (error) {
+			await claim.clear().catch(noteLeftover);
+			throw error;
+		}
 	} catch (error) {
-		await clearDatabase(database, options.sleep).catch((reason: unknown) => {
-			console.error('The next restore removes what this one has left:', reason);
-		});
 		throw databaseError(error);
 	}
 }
+
+/** A claim is renewed this often where the restore's own transactions do not do it, in milliseconds. */
+const RENEW_AFTER_MS = 20_000;
 
 /** What a restore has no use for: transactions and settings, and tables that D1 and SQLite keep. */
 export function isPassedOver(head: Head, sql: string): boolean {
@@ -80,11 +144,11 @@ class Loader {
 	#done = 0;
 	#table: string | null = null;
 
-	constructor(database: SqlDatabase, options: RestoreOptions) {
+	constructor(database: SqlDatabase, claim: Claim, options: RestoreOptions) {
 		this.#database = database;
 		this.#options = options;
-		this.#steps = new Steps(database, options.sleep, RESTORE_MARKER);
-		this.#staging = new Staging(database, options.survey);
+		this.#steps = new Steps(database, options.sleep, claim);
+		this.#staging = new Staging(database, options.survey, claim.prefix);
 		const { bytes, statements } = options.survey;
 		this.#atomic = bytes < TRANSACTION_BYTES && statements < TRANSACTION_STATEMENTS;
 	}
@@ -94,8 +158,8 @@ class Loader {
 		return { mode: this.#atomic ? 'atomic' : 'batches', statements: this.#done, bytes };
 	}
 
+	/** Takes all of the file in, of which a part may wait for {@link flush} or {@link finish}. */
 	async load(source: SqlSource): Promise<void> {
-		await this.#steps.begin();
 		const { hoisted } = this.#options.survey;
 		const first = new Set(hoisted.map(({ number }) => number));
 		for (const statement of hoisted) await this.#add(statement, readHead(statement.sql));
@@ -105,8 +169,17 @@ class Loader {
 			}
 			this.#report(statements.at(-1)?.end ?? 0);
 		}
-		if (this.#options.rehearsal) await this.#steps.flush();
-		else await this.#steps.finish();
+	}
+
+	/** Runs what waits, and the claim stays. */
+	async flush(): Promise<void> {
+		await this.#steps.flush();
+		this.#report(this.#options.survey.bytes);
+	}
+
+	/** Runs what waits, and the claim ends with it. */
+	async finish(): Promise<void> {
+		await this.#steps.finish();
 		this.#report(this.#options.survey.bytes);
 	}
 

@@ -1,19 +1,49 @@
-import { LifeboatError } from '../../errors.ts';
-import { RESTORE_MARKER, retrying, type Sleep, type SqlDatabase } from '../database.ts';
-import { foldCase, quoteName } from './names.ts';
+import {
+	messageOf,
+	RESTORE_MARKER,
+	retrying,
+	type Row,
+	type Sleep,
+	type SqlDatabase,
+	type SqlStatement,
+} from '../database.ts';
+import { foldCase, quoteName, quoteText } from './names.ts';
 
 /** What is in a database, other than D1's and SQLite's own tables. */
 export interface Contents {
+	/** All objects but a marker. */
 	objects: { type: string; name: string }[];
-	/** True when a restore was killed: what is there is its leftover. */
-	unfinished: boolean;
+	/** The marker of a restore that is at work, or was killed; null where there is none. */
+	marker: Marker | null;
 }
 
+/** What a marker says. */
+export interface Marker {
+	/** The random id of the restore that made it. */
+	id: string;
+	/** Seconds since that restore last wrote to the database, by the database's own clock. */
+	age: number;
+	/** True when the schema is what that restore has made, and nothing else. */
+	explains: boolean;
+}
+
+/**
+ * The marker's definition, to the letter: a table of the same name with any other is somebody else's.
+ * It has one row: the restore's id, the number of its last transaction, when that was, in seconds
+ * since 1970, and the schema as that left it ({@link SCHEMA}).
+ */
+export const MARKER_DEFINITION = `CREATE TABLE ${RESTORE_MARKER} (restore TEXT NOT NULL, step INTEGER NOT NULL, at INTEGER NOT NULL, schema TEXT NOT NULL)`;
+
+const IS_MARKER = `type = 'table' AND name = '${RESTORE_MARKER}' AND sql = ${quoteText(MARKER_DEFINITION)}`;
+
+const NOT_SYSTEM = String.raw`sql IS NOT NULL AND name NOT LIKE '\_cf\_%' ESCAPE '\' AND tbl_name NOT LIKE '\_cf\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`;
+
+/** An SQL expression: types and names of all objects but the marker, as one text; '' where there are none. */
+export const SCHEMA = `(SELECT ifnull(group_concat(type || ' ' || name, char(10)), '') FROM (SELECT type, name FROM sqlite_schema WHERE ${NOT_SYSTEM} AND NOT (${IS_MARKER}) ORDER BY type, name))`;
+
 /** Shadow tables come and go with their virtual table. */
-const OBJECTS = String.raw`SELECT type, name FROM sqlite_schema
-	WHERE sql IS NOT NULL AND name NOT LIKE '\_cf\_%' ESCAPE '\' AND tbl_name NOT LIKE '\_cf\_%' ESCAPE '\'
-	AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
-	AND name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')
+const OBJECTS = `SELECT type, name, ${IS_MARKER} AS marker FROM sqlite_schema
+	WHERE ${NOT_SYSTEM} AND name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')
 	ORDER BY rowid`;
 
 const REFERENCES = String.raw`SELECT m.name AS child, f.id, f."table" AS parent, f."to" AS key
@@ -29,14 +59,38 @@ export interface Reference {
 	keys: (string | null)[];
 }
 
+const MARKER = `SELECT restore, step, at, unixepoch() - at AS age, schema = ${SCHEMA} AS explains FROM ${RESTORE_MARKER} LIMIT 2`;
+
 /** Reads what is in a database. Throws what the database throws. */
 export async function readContents(database: SqlDatabase, sleep: Sleep): Promise<Contents> {
 	const { results } = await retrying(() => database.batch([OBJECTS]), sleep);
-	const objects = (results[0]?.results ?? []).map(({ type, name }) => ({
-		type: String(type),
-		name: String(name),
-	}));
-	return { objects, unfinished: objects.some(({ name }) => name === RESTORE_MARKER) };
+	const rows = results[0]?.results ?? [];
+	const defined = rows.some((row) => row['marker'] === 1);
+	const marker = defined ? await readMarker(database, sleep) : null;
+	const others = marker ? rows.filter((row) => row['marker'] !== 1) : rows;
+	const objects = others.map(({ type, name }) => ({ type: String(type), name: String(name) }));
+	return { objects, marker };
+}
+
+/** The marker, where the table of that definition also has the contents of one. */
+async function readMarker(database: SqlDatabase, sleep: Sleep): Promise<Marker | null> {
+	try {
+		const { results } = await retrying(() => database.batch([MARKER]), sleep);
+		const [row, ...more] = results[0]?.results ?? [];
+		return row && more.length === 0 ? parseMarker(row) : null;
+	} catch (error) {
+		if (/no such table/.test(messageOf(error))) return null; // its restore has just ended
+		throw error;
+	}
+}
+
+function parseMarker({ restore, step, at, age, explains }: Row): Marker | null {
+	if (!isRestoreId(restore) || !Number.isInteger(step) || !Number.isInteger(at)) return null;
+	return { id: restore, age: Number(age), explains: explains === 1 };
+}
+
+function isRestoreId(value: unknown): value is string {
+	return typeof value === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
 }
 
 /** All foreign keys. Throws what the database throws. */
@@ -52,12 +106,15 @@ export async function readReferences(database: SqlDatabase, sleep: Sleep): Promi
 }
 
 /**
- * Removes all that {@link readContents} tells, in one transaction; of nothing it removes nothing.
+ * Removes all objects that {@link readContents} tells, in one transaction between these statements.
  * Throws what the database throws.
  */
-export async function clearDatabase(database: SqlDatabase, sleep: Sleep): Promise<void> {
+export async function clearDatabase(
+	database: SqlDatabase,
+	sleep: Sleep,
+	{ before = [], after = [] }: { before?: SqlStatement[]; after?: SqlStatement[] } = {},
+): Promise<void> {
 	const { objects } = await readContents(database, sleep);
-	if (objects.length === 0) return;
 	const ofType = (type: string) =>
 		objects.filter((object) => object.type === type).map(({ name }) => name);
 	const tables = ofType('table');
@@ -66,6 +123,7 @@ export async function clearDatabase(database: SqlDatabase, sleep: Sleep): Promis
 	const standIns = parentStandIns(references);
 	const drop = (type: string) => (name: string) => `DROP ${type} IF EXISTS ${quoteName(name)}`;
 	const statements = [
+		...before,
 		'PRAGMA defer_foreign_keys=ON',
 		'PRAGMA ignore_check_constraints=OFF', // an unfinished restore has left it on
 		...ofType('trigger').map(drop('TRIGGER')),
@@ -75,23 +133,9 @@ export async function clearDatabase(database: SqlDatabase, sleep: Sleep): Promis
 		...[...standIns.keys()].map((name) => `DELETE FROM ${quoteName(name)}`),
 		...tables.flatMap((name) => [drop('TABLE')(name), standIns.get(foldCase(name)) ?? []].flat()),
 		...[...standIns.keys()].map(drop('TABLE')),
+		...after,
 	];
 	await retrying(() => database.batch(statements), sleep);
-}
-
-/**
- * Refuses a database that holds anything, and clears what an unfinished restore has left.
- * Throws `target_not_empty` (409).
- */
-export async function requireEmpty(database: SqlDatabase, sleep: Sleep): Promise<void> {
-	const { objects, unfinished } = await readContents(database, sleep);
-	if (objects.length === 0) return;
-	if (unfinished) return clearDatabase(database, sleep);
-	throw new LifeboatError('The database to restore into is not empty. Nothing was changed.', {
-		code: 'target_not_empty',
-		status: 409,
-		hint: 'Restore into a new database, or say that this one is to be replaced.',
-	});
 }
 
 /**

@@ -57,11 +57,14 @@ export function planStaging(
 export class Staging {
 	readonly #database: SqlDatabase;
 	readonly #survey: Survey;
+	readonly #prefix: string;
 	readonly #stages = new Map<string, Stage>();
 
-	constructor(database: SqlDatabase, survey: Survey) {
+	/** `prefix`: how the names of the tables begin that hold the rows. */
+	constructor(database: SqlDatabase, survey: Survey, prefix: string) {
 		this.#database = database;
 		this.#survey = survey;
+		this.#prefix = prefix;
 	}
 
 	get all(): Stage[] {
@@ -83,7 +86,7 @@ export class Staging {
 	}
 
 	async #newStage({ table, columns }: Rows): Promise<Stage> {
-		const name = `lifeboat_stage_${this.#stages.size + 1}`;
+		const name = `${this.#prefix}${this.#stages.size + 1}`;
 		return { table, name, columns: columns ?? (await this.#columnsOf(table)) };
 	}
 

@@ -7,7 +7,7 @@ import {
 	type SqlDatabase,
 	type SqlStatement,
 } from '../database.ts';
-import { readContents } from './contents.ts';
+import type { Claim } from './claim.ts';
 
 /**
  * Bytes of SQL of one transaction. D1 documents no limit for a batch; a Worker has 128 MB, and the
@@ -40,26 +40,20 @@ const OVERFLOW_MESSAGE = 'integer overflow';
 
 /**
  * Runs a restore in several transactions, each exactly once: the answer to one that was done may be
- * lost on its way, so each leaves its number in a table of the database, the marker.
+ * lost on its way, so each leaves its number in the marker of the restore's claim.
  */
 export class Steps {
 	readonly #database: SqlDatabase;
 	readonly #sleep: Sleep;
-	readonly #marker: string;
+	readonly #claim: Claim;
 	#count = 0;
 	#waiting: Step[] = [];
 	#waitingBytes = 0;
 
-	constructor(database: SqlDatabase, sleep: Sleep, marker: string) {
+	constructor(database: SqlDatabase, sleep: Sleep, claim: Claim) {
 		this.#database = database;
 		this.#sleep = sleep;
-		this.#marker = marker;
-	}
-
-	/** Makes the marker, in an empty database. */
-	async begin(): Promise<void> {
-		const create = `CREATE TABLE IF NOT EXISTS ${this.#marker} (step INTEGER PRIMARY KEY)`;
-		await retrying(() => this.#database.batch([create]), this.#sleep);
+		this.#claim = claim;
 	}
 
 	/** Takes a step in, and runs what is waiting when that is enough for a transaction. */
@@ -81,16 +75,19 @@ export class Steps {
 
 	/**
 	 * Runs the steps as one transaction, or in several where that is too much for the database.
-	 * Throws `restore_refused` (422) with the place of the statement that the database refuses.
+	 * Throws `restore_refused` (422) with the place of the statement that the database refuses, and
+	 * `restore_disturbed` (409) where something else has changed the database.
 	 */
 	async run(steps: Step[]): Promise<void> {
 		if (steps.length === 0) return;
 		const number = ++this.#count;
-		const count = `INSERT INTO ${this.#marker} VALUES (${number})`;
+		const statements = [
+			this.#claim.advance(number),
+			...steps.map(({ statement }) => statement),
+			...this.#claim.record(),
+		];
 		try {
-			await this.#once([count, ...steps.map(({ statement }) => statement)], () =>
-				this.#isDone(number),
-			);
+			await this.#once(statements, () => this.#claim.isAt(number));
 		} catch (error) {
 			if (!isTooMuch(error) || steps.length === 1) throw await this.#refused(steps, error);
 			const half = steps.length >> 1;
@@ -102,13 +99,15 @@ export class Steps {
 	/** Runs the steps, behind what is waiting, as the last transaction, and the marker goes with it. */
 	async finish(more: Step[] = []): Promise<void> {
 		const steps = [...this.#waiting, ...more];
-		const remove = `DROP TABLE ${this.#marker}`;
+		const statements = [
+			this.#claim.advance(++this.#count),
+			...steps.map(({ statement }) => statement),
+			this.#claim.end(),
+		];
 		try {
-			await this.#once([...steps.map(({ statement }) => statement), remove], async () => {
-				const { objects } = await readContents(this.#database, this.#sleep);
-				return !objects.some(({ name }) => name === this.#marker);
-			});
+			await this.#once(statements, () => this.#claim.isEnded());
 		} catch (error) {
+			if (!this.#claim.lost(error) && (await this.#claim.isEnded())) return;
 			throw await this.#refused(steps, error);
 		}
 	}
@@ -122,15 +121,10 @@ export class Steps {
 		}, this.#sleep);
 	}
 
-	async #isDone(number: number): Promise<boolean> {
-		const { results } = await this.#database.batch([
-			`SELECT count(*) AS n FROM ${this.#marker} WHERE step = ${number}`,
-		]);
-		return results[0]?.results[0]?.['n'] === 1;
-	}
-
 	async #refused(steps: Step[], cause: unknown): Promise<LifeboatError> {
 		if (cause instanceof LifeboatError) return cause;
+		const lost = this.#claim.lost(cause);
+		if (lost) return lost;
 		const step = await this.#locate(steps);
 		const place = step
 			? `Statement ${step.number}, at byte ${step.start}${step.table === null ? '' : ` (table ${JSON.stringify(step.table)})`}`

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
+import { RESTORE_MARKER } from '../database.ts';
 import { type Core, ROW_SEPARATOR, RowDigest, type TableDigest } from '../digest.ts';
 import { type Head, readHead } from './heads.ts';
 import { foldCase } from './names.ts';
@@ -32,6 +33,8 @@ export interface Survey {
 	 * table with its rows behind it, and D1 takes no row whose foreign key names a missing table.
 	 */
 	hoisted: Statement[];
+	/** Numbers of statements about objects whose name a restore needs for itself. */
+	reserved: number[];
 }
 
 const Sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
@@ -70,6 +73,22 @@ export async function survey(
 	return surveyor.finish(reader);
 }
 
+/**
+ * Refuses a file with an object, or rows of a table, whose name a restore needs for itself, before
+ * anything is touched. Throws `restore_refused` (422).
+ */
+export function refuseReservedNames({ reserved: [first] }: Survey): void {
+	if (first === undefined) return;
+	throw new LifeboatError(
+		`Statement ${first} is about ${RESTORE_MARKER}, a name that a restore needs for itself. Nothing was changed.`,
+		{
+			code: 'restore_refused',
+			status: 422,
+			hint: 'Rename it in the file, or restore the file with `sqlite3 restored.db < FILE`.',
+		},
+	);
+}
+
 class Surveyor {
 	readonly #digests = new Map<string, RowDigest>();
 	readonly #rowStatements: Survey['rowStatements'] = new Map();
@@ -77,6 +96,7 @@ class Surveyor {
 	readonly #definitions: { statement: Statement; head: Head; afterRows: boolean }[] = [];
 	readonly #dropped = new Set<string>();
 	readonly #tooLong: number[] = [];
+	readonly #reserved: number[] = [];
 	/** Pieces of a long row, by their number in the scratch table. */
 	readonly #pieces = new Map<number, string>();
 	#transaction = 'none';
@@ -87,6 +107,7 @@ class Surveyor {
 		this.#statements = number;
 		if (statement.end - statement.start > MAX_STATEMENT_BYTES) this.#tooLong.push(number);
 		const head = readHead(sql);
+		if (isReserved(head)) this.#reserved.push(number);
 		if (head.kind === 'rows') this.#addRows(statement, head);
 		else if (head.kind === 'transaction') this.#transaction = head.verb;
 		else if (head.kind === 'drop') this.#drop(foldCase(head.name));
@@ -114,6 +135,7 @@ class Surveyor {
 			rowStatements: this.#rowStatements,
 			tableNames: [...this.#tableNames.values()],
 			hoisted: lifeboat ? [] : this.#hoisted(),
+			reserved: this.#reserved,
 		};
 	}
 
@@ -173,6 +195,12 @@ class Surveyor {
 			.filter(({ head }) => head.kind === 'create' && !this.#dropped.has(foldCase(head.name)))
 			.map(({ statement }) => statement);
 	}
+}
+
+function isReserved(head: Head): boolean {
+	if (head.kind === 'rows') return foldCase(head.table) === RESTORE_MARKER;
+	const named = head.kind === 'create' || head.kind === 'drop';
+	return named && foldCase(head.name) === RESTORE_MARKER;
 }
 
 /** A row needs its table, and a foreign key needs a unique index on what it points at. */

@@ -1,25 +1,21 @@
 import { LifeboatError } from '../../errors.ts';
-import {
-	databaseError,
-	type Row,
-	type Sleep,
-	type SqlDatabase,
-	type SqlStatement,
-} from '../database.ts';
-import type { RestoreOptions, RestoreSummary } from './apply.ts';
+import type { Row, SqlDatabase, SqlStatement } from '../database.ts';
+import { type RestoreOptions, type RestoreSummary, whileClaimed } from './apply.ts';
+import type { Claim } from './claim.ts';
 import { guardTriggers, readContents, readReferences } from './contents.ts';
 import { type Head, readHead } from './heads.ts';
 import type { SqlSource } from './source.ts';
-import { dropped, fitsStage, putBack, Staging } from './staging.ts';
+import { dropped, fitsStage, putBack, type Stage, Staging } from './staging.ts';
 import { isFullTextCommand } from './survey.ts';
 import { foldCase, quoteName, quoteText } from './names.ts';
 import { readStatements, type Statement } from './statements.ts';
 import { type Step, Steps } from './steps.ts';
 
-/** Says that rows of single tables are being put back; all else in the database is in use. */
-const MARKER = 'lifeboat_tables';
-/** Tables that such a restore makes for itself, and removes. */
-const OURS = /^lifeboat_(?:tables|stage_\d+|scratch_*)$/;
+/** How Lifeboat writes of the table that holds the pieces of long values while a file is restored. */
+const OF_PIECES = /^((?:CREATE|DROP) TABLE |INSERT INTO |DELETE FROM )"(lifeboat_scratch_*)"(.*)$/s;
+/** How it writes a long value. No text in a row looks like this: its quotes are doubled. */
+const JOINED =
+	/(\(SELECT CAST\(group_concat\(value,''\) AS (?:TEXT|BLOB)\) FROM )"lifeboat_scratch_*"( WHERE id BETWEEN )/g;
 
 const SEQUENCE = 'sqlite_sequence';
 
@@ -31,6 +27,12 @@ const EXTERNAL_CONTENT = /[(,]\s*content\s*=\s*(?!''|""|``|\[\])[^\s,)]/i;
 const SCHEMA = String.raw`SELECT type, name, sql FROM sqlite_schema
 	WHERE sql IS NOT NULL AND tbl_name NOT LIKE '\_cf\_%' ESCAPE '\' ORDER BY rowid`;
 
+/** What a restore of some tables is told beside. */
+export interface TablesOptions extends RestoreOptions {
+	/** Has the rows looked at where they are put aside, before anything is changed. */
+	inspect?(stages: Stage[]): Promise<void>;
+}
+
 /**
  * Puts the rows of some tables back as a file has them, in a database that is in use. All other
  * rows stay as they are: no trigger fires, and what a foreign key would delete along with a row is
@@ -38,29 +40,24 @@ const SCHEMA = String.raw`SELECT type, name, sql FROM sqlite_schema
  * transaction at the end; what fails before leaves them as they were.
  *
  * Throws LifeboatError: `table_unknown` (400) for a name that the file does not have,
- * `restore_refused` (422), also where rows of other tables point at rows that the file lacks,
- * `table_too_wide` (422), and what {@link readStatements} throws.
+ * `restore_running` and `name_taken` (409), `restore_refused` (422), also where rows of other tables
+ * point at rows that the file lacks, `table_too_wide` (422), and what {@link readStatements} and
+ * `inspect` throw.
  */
 export async function restoreTables(
 	database: SqlDatabase,
 	source: SqlSource,
 	names: string[],
-	options: RestoreOptions,
+	options: TablesOptions,
 ): Promise<RestoreSummary> {
-	const { survey, sleep } = options;
+	const { survey } = options;
 	const tables = names.map((name) => knownName(survey.tableNames, name));
-	await removeLeftovers(database, sleep);
-	try {
-		const restore = new TablesRestore(database, tables, options);
+	return whileClaimed(database, options, 'stay', async (claim) => {
+		const restore = new TablesRestore(database, claim, tables, options);
 		await restore.collect(source);
 		await restore.swap();
 		return { mode: 'batches', statements: survey.statements, bytes: survey.bytes };
-	} catch (error) {
-		await removeLeftovers(database, sleep).catch((reason: unknown) => {
-			console.error('The next restore of tables removes what this one has left:', reason);
-		});
-		throw databaseError(error);
-	}
+	});
 }
 
 function knownName(known: string[], name: string): string {
@@ -84,16 +81,11 @@ function tooWide(table: string): LifeboatError {
 	);
 }
 
-async function removeLeftovers(database: SqlDatabase, sleep: Sleep): Promise<void> {
-	const { objects } = await readContents(database, sleep);
-	const left = objects.filter(({ type, name }) => type === 'table' && OURS.test(name));
-	if (left.length === 0) return;
-	await database.batch(left.map(({ name }) => `DROP TABLE ${quoteName(name)}`));
-}
-
 class TablesRestore {
 	readonly #database: SqlDatabase;
-	readonly #options: RestoreOptions;
+	readonly #options: TablesOptions;
+	/** The table that takes the pieces of long values, in place of the file's. */
+	readonly #pieces: string;
 	readonly #tables: Map<string, string>;
 	readonly #steps: Steps;
 	readonly #staging: Staging;
@@ -102,17 +94,17 @@ class TablesRestore {
 	readonly #triggers: Step[] = [];
 	#done = 0;
 
-	constructor(database: SqlDatabase, tables: string[], options: RestoreOptions) {
+	constructor(database: SqlDatabase, claim: Claim, tables: string[], options: TablesOptions) {
 		this.#database = database;
 		this.#options = options;
 		this.#tables = new Map(tables.map((name) => [foldCase(name), name]));
-		this.#steps = new Steps(database, options.sleep, MARKER);
-		this.#staging = new Staging(database, options.survey);
+		this.#pieces = quoteName(`${claim.prefix}pieces`);
+		this.#steps = new Steps(database, options.sleep, claim);
+		this.#staging = new Staging(database, options.survey, claim.prefix);
 	}
 
 	/** Puts the rows of the file aside, in tables of their own. */
 	async collect(source: SqlSource): Promise<void> {
-		await this.#steps.begin();
 		const { objects } = await readContents(this.#database, this.#options.sleep);
 		const existing = new Set(objects.map(({ name }) => foldCase(name)));
 		for await (const statements of readStatements(source)) {
@@ -120,6 +112,7 @@ class TablesRestore {
 			this.#report(statements.at(-1)?.end ?? 0);
 		}
 		await this.#steps.flush();
+		await this.#options.inspect?.(this.#staging.all);
 	}
 
 	/** One transaction: the old rows go, those of the file come. */
@@ -155,7 +148,8 @@ class TablesRestore {
 		this.#done++;
 		const { sql, ...place } = statement;
 		const head = readHead(sql);
-		if (isOfPieces(sql)) return this.#steps.add({ ...place, statement: sql, table: null });
+		const pieces = this.#ofPieces(sql);
+		if (pieces !== null) return this.#steps.add({ ...place, statement: pieces, table: null });
 		if (head.kind === 'rows') return this.#collectRows(statement, head);
 		if (head.kind !== 'create' || existing.has(foldCase(head.name))) return;
 		if (!this.#tables.has(foldCase(head.table))) return;
@@ -171,7 +165,19 @@ class TablesRestore {
 		if (!wanted || (lifeboat && isFullTextCommand(statement.sql.slice(head.values)))) return;
 		if (head.columns === null) await this.#steps.flush(); // the table itself names them
 		if (!fitsStage(head)) throw tooWide(head.table);
-		for (const step of await this.#staging.steps(statement, head)) await this.#steps.add(step);
+		const join = (_: string, start: string, end: string) => `${start}${this.#pieces}${end}`;
+		const sql = lifeboat ? statement.sql.replace(JOINED, join) : statement.sql;
+		const steps = await this.#staging.steps({ ...statement, sql }, head);
+		for (const step of steps) await this.#steps.add(step);
+	}
+
+	/** What makes, fills, empties and drops the file's table of pieces, for ours; null for all else. */
+	#ofPieces(sql: string): string | null {
+		const { lifeboat, tableNames } = this.#options.survey;
+		const [, start, name = '', rest] = OF_PIECES.exec(sql) ?? [];
+		// A table that the file keeps is none of pieces, whatever it is called.
+		if (!lifeboat || start === undefined || tableNames.includes(name)) return null;
+		return `${start}${this.#pieces}${rest}`;
 	}
 
 	/** Keeps the rows of all other tables as they are while the rows that they point at are away. */
@@ -209,11 +215,6 @@ class TablesRestore {
 		const { survey, onProgress } = this.#options;
 		onProgress?.({ bytes, totalBytes: survey.bytes, statements: this.#done, table: null });
 	}
-}
-
-/** The table of long values' pieces, which the file makes, fills, empties and drops. */
-function isOfPieces(sql: string): boolean {
-	return /^(?:CREATE TABLE|INSERT INTO|DELETE FROM|DROP TABLE) "lifeboat_scratch_*"/.test(sql);
 }
 
 function isExternalFullText(row: Row): boolean {

@@ -1,0 +1,301 @@
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+	dumpLocally,
+	operate,
+	projectFolder,
+	removeFolder,
+	runLocally,
+	sqlite3,
+} from '../../../tests/operator.ts';
+import { MARKER_DEFINITION } from '../../lib/server/backup/restore/contents.ts';
+import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
+import { survey } from '../../lib/server/backup/restore/survey.ts';
+import { EmbeddedDatabase } from '../embedded/database.ts';
+import { Progress } from '../progress.ts';
+import { openLocal } from './local.ts';
+import { remoteTarget } from './remote.ts';
+import { SqliteFile } from './sqlite.ts';
+import type { Plan, Target } from './target.ts';
+
+/** With a long row, a search and counters. */
+const STATEMENTS = [
+	'CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)',
+	'CREATE TABLE notes (user REFERENCES users (id), note TEXT)',
+	`CREATE VIRTUAL TABLE search USING fts5(note)`,
+	`WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 30) INSERT INTO users SELECT i, 'name ' || i || hex(zeroblob(700)) FROM n`,
+	`INSERT INTO notes VALUES (7, 'to be kept'), (8, hex(zeroblob(150000))), (NULL, NULL)`,
+	`INSERT INTO search VALUES ('to be found')`,
+	'DELETE FROM users WHERE id > 25',
+	'CREATE TRIGGER touch AFTER INSERT ON notes BEGIN UPDATE users SET name = 1; END',
+];
+
+const context = { signal: new AbortController().signal, progress: new Progress() };
+let project: string;
+let text: string;
+let folder: string;
+let state: string;
+/** The file of the embedded database. */
+let path: string;
+let embedded: EmbeddedDatabase;
+
+beforeAll(async () => {
+	project = projectFolder();
+	const [origin, file] = [join(project, 'origin'), join(project, 'backup.sql')];
+	await runLocally(origin, ...STATEMENTS);
+	await dumpLocally(origin, file);
+	text = readFileSync(file, 'utf8');
+});
+afterAll(() => removeFolder(project));
+beforeEach(async () => {
+	folder = join(project, `target-${Math.random()}`);
+	state = join(folder, 'state');
+	mkdirSync(folder);
+	embedded = new EmbeddedDatabase({ kind: 'configured', persistTo: state });
+	await embedded.batch(['CREATE TABLE mine (a)', 'INSERT INTO mine VALUES (7)']);
+	path = await embedded.file;
+	process.chdir(project);
+});
+afterEach(async () => {
+	vi.unstubAllEnvs();
+	for (const name of readdirSync(project)) {
+		if (name.startsWith('before-restore-')) rmSync(join(project, name));
+	}
+	await embedded[Symbol.asyncDispose]();
+	removeFolder(folder);
+});
+
+const sourceOf = (sql: string): SqlSource => ({
+	async *open() {
+		yield Buffer.from(sql);
+	},
+});
+
+const damage = (sql: string) => sql.replace('to be kept', 'to be lost');
+/** The same backup, as large as to be imported. */
+const large = (sql: string) => sql.replace('\n', `\n${'-- filling\n'.repeat(400_000)}`);
+
+/** A plan for a backup; `change` is what happens to it on its way into the target. */
+async function plan(
+	changes: Partial<Plan>,
+	{ sql = text, change = (unchanged: string) => unchanged } = {},
+): Promise<Plan> {
+	const found = await survey(sourceOf(sql));
+	const onProgress = () => {};
+	return {
+		sql: sourceOf(change(sql)),
+		survey: found,
+		tables: null,
+		kept: null,
+		onProgress,
+		...changes,
+	};
+}
+
+/** A stand-in for wrangler, which imports a file into the database, and says with which words it was called. */
+function standInForWrangler(): string {
+	const [bin, log] = [join(folder, 'bin'), join(folder, 'calls')];
+	mkdirSync(bin);
+	const script = `#!/bin/sh
+echo "$(ls '${project}' | grep -c before-restore) $*" >> '${log}'
+if [ "$2" = execute ]; then for last; do :; done; sqlite3 -bail '${path}' < "$last"; fi
+echo '{"bookmark":"0000-1"}'
+`;
+	writeFileSync(join(bin, 'wrangler'), script);
+	chmodSync(join(bin, 'wrangler'), 0o755);
+	vi.stubEnv('PATH', `${bin}${delimiter}${process.env['PATH']}`);
+	return log;
+}
+
+const KEPT = { file: 'kept.sql', undo: 'npm run undo' };
+const mine = () =>
+	embedded.batch(['SELECT a FROM mine']).then(({ results }) => results[0]?.results);
+const remote = () => remoteTarget('production', embedded, context);
+/** An SQLite file with a table of its own. */
+function openFile(): { target: Target; file: string } {
+	const file = join(folder, 'file.db');
+	sqlite3(file, 'CREATE TABLE mine (a); INSERT INTO mine VALUES (7);');
+	return { target: new SqliteFile(file), file };
+}
+
+describe('what comes back otherwise than the backup says', () => {
+	const differs = {
+		code: 'restore_differs',
+		message: expect.stringContaining('"notes" has other rows'),
+	};
+
+	test('in the embedded database is taken back', async () => {
+		const local = openLocal(state, context);
+		const damaged = await plan({ kept: KEPT }, { change: damage });
+		await expect(local.restore(damaged)).rejects.toMatchObject(differs);
+		expect(await mine()).toEqual([{ a: 7 }]);
+		await local.restore(await plan({ kept: KEPT }));
+		expect(await local.count(['notes', 'users'])).toEqual([3, 25]);
+
+		await embedded.batch(['DELETE FROM notes']);
+		const rows = await plan({ kept: KEPT, tables: ['notes'] }, { change: damage });
+		await expect(local.restore(rows)).rejects.toMatchObject(differs);
+		expect(await local.count(['notes'])).toEqual([0]);
+	});
+
+	test('never becomes the SQLite file', async () => {
+		const { target, file } = openFile();
+		await target.contents();
+		const kept = await target.keep();
+		const before = readFileSync(file);
+		await expect(target.restore(await plan({ kept }, { change: damage }))).rejects.toMatchObject(
+			differs,
+		);
+		expect(readFileSync(file).equals(before)).toBe(true);
+		await target.restore(await plan({ kept }));
+		expect(sqlite3(file, 'SELECT count(*) FROM notes')).toBe('3');
+
+		const again = new SqliteFile(file);
+		await again.contents();
+		const restored = readFileSync(file);
+		const changes = { kept: await again.keep(), tables: ['notes', 'users'] };
+		const rows = await plan(changes, { change: damage });
+		await expect(again.restore(rows)).rejects.toMatchObject(differs);
+		expect(readFileSync(file).equals(restored)).toBe(true);
+	});
+
+	test('on Cloudflare is told, with the way back', async () => {
+		const damaged = await plan({ kept: KEPT }, { change: damage });
+		const error: unknown = await remote()
+			.restore(damaged)
+			.catch((reason: unknown) => reason);
+		expect(error).toMatchObject(differs);
+		expect(await remote().recover(damaged, error)).toBe(
+			'It holds what was restored, with what differs. To get back what was there: npm run undo',
+		);
+	});
+
+	test('on Cloudflare by the import is told as well', async () => {
+		const log = standInForWrangler();
+		const sql = large(text);
+		const damaged = await plan({ kept: KEPT }, { sql, change: damage });
+		await expect(remote().restore(damaged)).rejects.toMatchObject(differs);
+		await remote().restore(await plan({ kept: KEPT }, { sql }));
+		expect(await remote().count(['notes', 'users'])).toEqual([3, 25]);
+		expect(await remote().contents()).not.toContain('lifeboat_restore');
+		const call = expect.stringMatching(
+			/^0 d1 execute production --remote --yes --file \S+backup\.sql$/,
+		);
+		expect(readFileSync(log, 'utf8').trim().split('\n')).toEqual([call, call]);
+	});
+
+	test('on Cloudflare changes no row of a table', async () => {
+		await remote().restore(await plan({ kept: KEPT }));
+		await embedded.batch(['DELETE FROM notes WHERE user IS NULL']);
+		const tables = ['notes', 'users', 'search'];
+		const damaged = await plan({ kept: KEPT, tables }, { change: damage });
+		await expect(remote().restore(damaged)).rejects.toMatchObject(differs);
+		expect(await remote().count(['notes'])).toEqual([2]);
+		await remote().restore(await plan({ kept: KEPT, tables }));
+		expect(await remote().count(tables)).toEqual([3, 25, 1]);
+	});
+});
+
+test('rows come back into tables that have got another column, and keep it', async () => {
+	const local = openLocal(state, context);
+	await local.restore(await plan({ kept: KEPT }));
+	await embedded.batch([
+		'DELETE FROM notes',
+		`ALTER TABLE notes ADD COLUMN colour TEXT DEFAULT 'red'`,
+		'ALTER TABLE users ADD COLUMN age',
+	]);
+	for (const target of [local, remote()]) {
+		await target.restore(await plan({ kept: KEPT, tables: ['notes', 'users', 'search'] }));
+		const { results } = await embedded.batch([
+			`SELECT count(*) AS n FROM notes WHERE colour = 'red'`,
+		]);
+		expect(results[0]?.results).toEqual([{ n: 3 }]);
+	}
+});
+
+describe('what is written while a target is kept and replaced', () => {
+	test('waits for the embedded database', async () => {
+		const local = openLocal(state, context);
+		const kept = await local.keep();
+		using app = new DatabaseSync(path);
+		expect(() => app.exec('INSERT INTO mine VALUES (8)')).toThrow('database is locked');
+		await local.restore(await plan({ kept }));
+		expect(await local.count(['notes'])).toEqual([3]);
+	});
+
+	test('is in the bookmark of a database on Cloudflare, which is taken behind the copy', async () => {
+		const log = standInForWrangler();
+		const kept = await remote().keep();
+		expect(readFileSync(log, 'utf8')).toBe('1 d1 time-travel info production --json\n');
+		expect(kept.undo).toBe('npx wrangler d1 time-travel restore production --bookmark=0000-1');
+		expect(readFileSync(kept.file, 'utf8')).toContain('CREATE TABLE mine (a)');
+	});
+
+	test('to a place where no SQLite file was stays', async () => {
+		const file = join(folder, 'new.db');
+		const target = new SqliteFile(file);
+		expect(await target.contents()).toEqual([]);
+		sqlite3(file, 'CREATE TABLE mine (a); INSERT INTO mine VALUES (7);');
+		await expect(target.restore(await plan({}))).rejects.toMatchObject({
+			code: 'target_not_empty',
+		});
+		expect(sqlite3(file, 'SELECT a FROM mine')).toBe('7');
+		expect(readdirSync(folder).filter((name) => name.includes('restoring'))).toEqual([]);
+	});
+});
+
+describe('a target with something of the marker’s name', () => {
+	const objects = () =>
+		embedded
+			.batch([`SELECT type, name FROM sqlite_schema WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'`])
+			.then(({ results }) => results[0]?.results);
+
+	test.for([
+		['a trigger', 'CREATE TRIGGER lifeboat_restore AFTER INSERT ON mine BEGIN SELECT 1; END'],
+		['a table', 'CREATE TABLE lifeboat_restore (step INTEGER PRIMARY KEY)'],
+		['an empty marker', MARKER_DEFINITION],
+	] as const)('%s, stays as it is, whatever the backup is', async ([, sql]) => {
+		await embedded.batch([sql]);
+		const before = await objects();
+		for (const [backup, code] of [
+			['nothing.sql', 'file_not_found'],
+			['backup.sql', 'target_not_empty'],
+		] as const) {
+			const words = [join(project, backup), '--to', `local:${state}`, '--json'];
+			const ended = await operate(project, 'restore', words);
+			expect(ended.code).toBe(2);
+			expect(['target_not_empty', code]).toContain(JSON.parse(ended.stdout).code);
+			expect(await objects()).toEqual(before);
+		}
+		expect(await mine()).toEqual([{ a: 7 }]);
+	});
+
+	test('a file that would make it is refused before anything is asked', async () => {
+		const file = join(folder, 'other.sql');
+		writeFileSync(file, 'CREATE TABLE lifeboat_restore (a);');
+		const words = [file, '--to', `local:${state}`, '--replace', '--yes', 'local', '--json'];
+		const ended = await operate(project, 'restore', words);
+		expect([ended.code, JSON.parse(ended.stdout).code]).toEqual([1, 'restore_refused']);
+		expect(readdirSync(project).filter((name) => name.startsWith('before-'))).toEqual([]);
+		expect(await mine()).toEqual([{ a: 7 }]);
+	});
+});
+
+test('the copy of a half-restored database has all but the marker', async () => {
+	const id = '0b4f3f0e-3c62-4a42-9d5c-6f0a4c3f4d11';
+	await embedded.batch([
+		MARKER_DEFINITION,
+		`INSERT INTO lifeboat_restore VALUES ('${id}', 3, unixepoch() - 61, 'table mine')`,
+	]);
+	const local = openLocal(state, context);
+	expect(await local.contents()).toEqual(['mine']);
+	const kept = await local.keep();
+	await local.restore(await plan({ kept }));
+	expect(await local.count(['notes'])).toEqual([3]);
+	expect(readFileSync(kept.file, 'utf8')).not.toContain('lifeboat_restore');
+	sqlite3('copy.db', readFileSync(kept.file, 'utf8'));
+	expect(sqlite3('copy.db', 'SELECT a FROM mine')).toBe('7');
+	rmSync('copy.db');
+});
