@@ -26,7 +26,7 @@ import {
 	manifestKey,
 	parseManifest,
 	printManifest,
-	summarize,
+	printSummary,
 } from '../lib/server/backup/manifest.ts';
 import { deriveKey, signManifest } from '../lib/server/backup/signature.ts';
 import { encoderOf } from '../lib/server/backup/storage/codec.ts';
@@ -259,7 +259,7 @@ describe('a backup that the app has not signed', () => {
 		};
 		await inBucket(async (bucket) => {
 			await bucket.put(key, stored);
-			const customMetadata = { summary: JSON.stringify(summarize(planted)) };
+			const customMetadata = { summary: printSummary(planted) ?? '' };
 			await bucket.put(manifestKey(late), printManifest(planted), { customMetadata });
 		});
 		const args = ['latest', '--identity', identity];
@@ -268,7 +268,7 @@ describe('a backup that the app has not signed', () => {
 
 		// An older backup with its good MAC, under the name of the newest.
 		await inBucket(async (bucket) => {
-			const customMetadata = { summary: JSON.stringify(summarize(planted)) };
+			const customMetadata = { summary: printSummary(planted) ?? '' };
 			await bucket.put(manifestKey(late), printManifest(manifest), { customMetadata });
 		});
 		expect(await refusal(args, appEnv())).toMatch(/^(backup_not_found|manifest_unreadable)$/);

@@ -9,7 +9,7 @@ import {
 	manifestKey,
 	parseManifest,
 	printManifest,
-	summarize,
+	printSummary,
 } from '$lib/server/backup/manifest';
 import type { Proof } from '$lib/server/backup/proof';
 import { deriveKey, signManifest } from '$lib/server/backup/signature';
@@ -156,7 +156,7 @@ describe('a backup that somebody without the secret has put into the bucket', ()
 	/** Overwrites the manifest, with a summary for the list as the app writes it. */
 	async function plant(manifest: Manifest): Promise<void> {
 		await env.MY_BUCKET.put(manifestKey(manifest.name), printManifest(manifest), {
-			customMetadata: { summary: JSON.stringify(summarize(manifest)) },
+			customMetadata: { summary: printSummary(manifest) ?? '' },
 		});
 	}
 

@@ -1,6 +1,6 @@
 import type { R2Bucket, R2PutOptions } from '@cloudflare/workers-types';
 import type { Sleep } from '../database.ts';
-import { RETRY_PAUSE_MS, storageError } from './failure.ts';
+import { isLocked, RETRY_PAUSE_MS, storageCall, storageError } from './failure.ts';
 
 /** Tries of one put, the first included. */
 const TRIES = 3;
@@ -29,16 +29,19 @@ export async function putIf(
 	onlyIf: Condition,
 	options: R2PutOptions = {},
 ): Promise<string | null> {
-	const written = async () => {
-		const object = await bucket.get(key);
-		return object !== null && (await object.text()) === text ? object.etag : null;
-	};
+	const written = () =>
+		storageCall(async () => {
+			const object = await bucket.get(key);
+			return object !== null && (await object.text()) === text ? object.etag : null;
+		});
 	for (let attempt = 1; ; attempt++) {
 		try {
 			const object = await bucket.put(key, text, { ...options, onlyIf });
 			if (object !== null) return object.etag;
 			return attempt === 1 ? null : await written();
 		} catch (error) {
+			// The rule comes before the condition (R2 > Bucket locks): there is such an object.
+			if (isLocked(error) && onlyIf === IF_ABSENT) return written();
 			if (attempt === TRIES) {
 				const etag = await written().catch(() => null);
 				if (etag !== null) return etag;

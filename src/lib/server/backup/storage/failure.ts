@@ -63,7 +63,7 @@ export async function tryRepeatedly(cleanUp: () => Promise<void>): Promise<boole
 }
 
 /** Whether a lock rule of the bucket forbids what was tried (R2 > Error codes, 10069). */
-function isLocked(error: unknown): boolean {
+export function isLocked(error: unknown): boolean {
 	if (error instanceof LifeboatError) return error.code === 'object_locked';
 	return error instanceof Error && error.message.includes('(10069)');
 }

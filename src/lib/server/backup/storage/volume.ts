@@ -4,7 +4,7 @@ import { LifeboatError } from '../../errors.ts';
 import { type Manifest, volumeKey } from '../manifest.ts';
 import { type Encoder, encoderOf, type Encoding, namesOf } from './codec.ts';
 import type { BucketContext } from './conditional.ts';
-import { retryStorage, tryRepeatedly } from './failure.ts';
+import { isLocked, retryStorage, tryRepeatedly } from './failure.ts';
 
 /**
  * Bytes of one part of a multipart upload: the least that R2 takes (R2 > Multipart upload), so that
@@ -90,7 +90,11 @@ export class VolumeWriter {
 		const { bucket } = this.#context;
 		const bytes = this.#part.subarray(0, this.#filled);
 		const onlyIf = { etagDoesNotMatch: '*' };
-		if ((await bucket.put(this.key, bytes, { sha256, onlyIf })) !== null) return;
+		try {
+			if ((await bucket.put(this.key, bytes, { sha256, onlyIf })) !== null) return;
+		} catch (error) {
+			if (!isLocked(error)) throw error; // a lock rule comes before the condition
+		}
 		// An earlier try may have stored it without saying so.
 		const { sha256: stored } = (await bucket.head(this.key))?.checksums.toJSON() ?? {};
 		if (stored !== sha256) throw volumeExists(this.key);

@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import type { R2Bucket } from '@cloudflare/workers-types';
+
+/** Makes a call when the one who decides about it says so; `key` is that of an object to be written. */
+export type Gate = <T>(call: () => T, key?: string) => Promise<T>;
+
+/** An object of R2. */
+interface Stored {
+	bytes: Uint8Array;
+	etag: string;
+	customMetadata: Record<string, string>;
+	sha256: string | undefined;
+	uploaded: Date;
+}
+
+type PutOptions = {
+	onlyIf?: { etagMatches?: string; etagDoesNotMatch?: string };
+	customMetadata?: Record<string, string>;
+	sha256?: string;
+};
+
+/**
+ * As much of R2 as backups of small databases use, in memory, so that thousands of histories can be
+ * tried and a bucket be copied at any moment. bucket.test.ts beside the engine compares it with R2.
+ */
+export class SimulatedBucket {
+	readonly objects = new Map<string, Stored>();
+	/** Whether a lock rule protects backups: rule before condition (R2 > Bucket locks; error 10069). */
+	readonly #locked: boolean;
+
+	constructor({ locked = false, objects = new Map<string, Stored>() } = {}) {
+		this.#locked = locked;
+		this.objects = new Map(objects);
+	}
+
+	/** The same bucket, to go another way from here. */
+	copy(): SimulatedBucket {
+		return new SimulatedBucket({ locked: this.#locked, objects: this.objects });
+	}
+
+	/** The binding of a Worker, whose calls go through a gate; `now` is in milliseconds since 1970. */
+	binding(gate: Gate, now: () => number): R2Bucket {
+		const binding = {
+			head: (key: string) => gate(() => this.#found(key)),
+			get: (key: string) => gate(() => this.#found(key)),
+			put: (key: string, value: string | Uint8Array, options: PutOptions = {}) => {
+				const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value.slice();
+				return gate(() => this.#put(key, bytes, options, now()), key);
+			},
+			delete: (keys: string | string[]) => gate(() => this.#delete([keys].flat())),
+			list: (options: { prefix: string; limit?: number }) => gate(() => this.#list(options)),
+		};
+		return binding as unknown as R2Bucket;
+	}
+
+	#found(key: string) {
+		const object = this.objects.get(key);
+		if (!object) return null;
+		const { bytes, etag, customMetadata, uploaded, sha256 } = object;
+		return {
+			...{ key, etag, customMetadata, uploaded, size: bytes.length },
+			checksums: { toJSON: () => ({ sha256 }) },
+			body: chunksOf(bytes),
+			text: async () => new TextDecoder().decode(bytes),
+		};
+	}
+
+	#put(
+		key: string,
+		bytes: Uint8Array,
+		{ onlyIf, customMetadata, sha256 }: PutOptions,
+		now: number,
+	) {
+		const before = this.objects.get(key);
+		if (before) this.#requireUnlocked(key);
+		if (onlyIf?.etagMatches !== undefined && before?.etag !== onlyIf.etagMatches) return null;
+		if (onlyIf?.etagDoesNotMatch === '*' && before) return null;
+		const etag = createHash('md5').update(bytes).digest('hex');
+		const uploaded = new Date(now);
+		const rest = { customMetadata: customMetadata ?? {}, sha256 };
+		this.objects.set(key, { bytes, etag, uploaded, ...rest });
+		return this.#found(key);
+	}
+
+	#delete(keys: string[]): void {
+		const there = keys.filter((key) => this.objects.has(key));
+		there.forEach((key) => this.#requireUnlocked(key));
+		there.forEach((key) => this.objects.delete(key));
+	}
+
+	#list({ prefix, limit = 1000 }: { prefix: string; limit?: number }) {
+		const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix)).sort();
+		const objects = keys.slice(0, limit).map((key) => this.#found(key));
+		return { objects, truncated: false };
+	}
+
+	#requireUnlocked(key: string): void {
+		if (!this.#locked || !key.startsWith('full_backup_')) return;
+		throw new Error(`The object ${key} is locked by the bucket policy (10069)`);
+	}
+}
+
+async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+	yield bytes;
+}

@@ -1,0 +1,94 @@
+import { DatabaseSync } from 'node:sqlite';
+import type { D1Database } from '@cloudflare/workers-types';
+import type { Gate } from './bucket.ts';
+
+/** Tables of the simulated app. */
+export const TABLES = ['a', 'b', 'c'];
+/** What every row holds, and nothing but a row does. */
+export const MARK = 'a-row-of-somebody';
+
+/**
+ * A D1 database as production has it: a bookmark that moves with every write, and a count of changes
+ * that begins anew with the database's object. SQLite itself does the rest.
+ */
+export class SimulatedDatabase {
+	readonly #sqlite = new DatabaseSync(':memory:');
+	#changes = 0;
+	#version = 0;
+	/** All states that it ever had, as {@link contentsOf} tells them. */
+	readonly states = new Set<string>();
+
+	constructor() {
+		this.#sqlite.function('total_changes', () => this.#changes);
+		for (const table of TABLES) {
+			this.#sqlite.exec(`CREATE TABLE ${table} (id INTEGER PRIMARY KEY, v TEXT, version INT)`);
+			for (let id = 1; id <= 3; id++) this.#insert(table);
+		}
+		this.states.add(this.state);
+	}
+
+	/** What it holds now. */
+	get state(): string {
+		return contentsOf(this.#sqlite);
+	}
+
+	/** Somebody writes to some of the tables, in one transaction. */
+	write(tables: string[]): void {
+		for (const table of tables) {
+			this.#sqlite.exec(`UPDATE ${table} SET version = version + 1`);
+			this.#insert(table);
+			this.#changes += 2;
+		}
+		this.#version++;
+		this.states.add(this.state);
+	}
+
+	/** The database's object is made anew: its count of changes begins at 0. */
+	restart(): void {
+		this.#changes = 0;
+	}
+
+	/** The binding of a Worker, whose calls go through a gate. */
+	binding(gate: Gate): D1Database {
+		const withSession = () => {
+			let bookmark: string | null = null;
+			return {
+				prepare: (sql: string) => sql,
+				getBookmark: () => bookmark,
+				batch: (statements: string[]) =>
+					gate(() => {
+						bookmark = this.#bookmark;
+						return this.#run(statements);
+					}),
+			};
+		};
+		return { withSession } as unknown as D1Database;
+	}
+
+	get #bookmark(): string {
+		const version = this.#version.toString(16).padStart(8, '0');
+		return `${version}-00000001-00004fb2-${'e'.repeat(32)}`;
+	}
+
+	#run(statements: string[]) {
+		const [{ page_count: pages }] = this.#sqlite.prepare('PRAGMA page_count').all() as [
+			{ page_count: number },
+		];
+		return statements.map((sql) => {
+			const results = this.#sqlite.prepare(sql).all();
+			return { results, meta: { rows_read: results.length, size_after: pages * 4096 } };
+		});
+	}
+
+	#insert(table: string): void {
+		const value = `${MARK} ${this.#version}`;
+		this.#sqlite.prepare(`INSERT INTO ${table} (v, version) VALUES (?, 1)`).run(value);
+	}
+}
+
+/** The contents of the tables of a database that may have been restored. */
+export function contentsOf(sqlite: DatabaseSync): string {
+	return JSON.stringify(
+		TABLES.map((table) => sqlite.prepare(`SELECT * FROM ${table} ORDER BY id`).all()),
+	);
+}

@@ -1,0 +1,26 @@
+import { pathToFileURL } from 'node:url';
+import type { Engine } from '../../src/lib/server/backup/index.ts';
+
+/** The code that a simulation runs: that of this tree, or of a copy with a fault. */
+export interface Code {
+	backups: typeof import('../../src/lib/server/backup/index.ts');
+	verification: typeof import('../../src/lib/server/backup/verify.ts');
+	manifests: typeof import('../../src/lib/server/backup/storage/bucket.ts');
+	locks: typeof import('../../src/lib/server/backup/storage/lock.ts');
+	signature: typeof import('../../src/lib/server/backup/signature.ts');
+}
+
+export type { Engine };
+
+/** Loads the engine from a folder of the form of `src/lib/server/backup`, by its absolute path. */
+export async function loadCode(folder: string): Promise<Code> {
+	const load = (file: string) => import(pathToFileURL(`${folder}/${file}`).href);
+	const [backups, verification, manifests, locks, signature] = await Promise.all([
+		load('index.ts'),
+		load('verify.ts'),
+		load('storage/bucket.ts'),
+		load('storage/lock.ts'),
+		load('signature.ts'),
+	]);
+	return { backups, verification, manifests, locks, signature } as Code;
+}

@@ -1,0 +1,129 @@
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const SOURCE = fileURLToPath(new URL('../../src/lib/server', import.meta.url));
+/** Within the project, so that its packages are found, and ignored by git. */
+const COPIES = fileURLToPath(new URL('../../test-results/faults', import.meta.url));
+
+/** A fault that the engine once had: what to put in place of what, in which file. */
+export interface Fault {
+	title: string;
+	/** What it leads to. */
+	violation: RegExp;
+	edits: { file: string; right: string; wrong: string }[];
+}
+
+export const FAULTS: Fault[] = [
+	{
+		title: 'what cannot be tidied stops a backup',
+		violation: /A later backup fails/,
+		edits: [
+			{
+				file: 'storage/leftovers.ts',
+				right: 'await tryRepeatedly(() => clean(bucket, group, keys));',
+				wrong: 'await clean(bucket, group, keys);',
+			},
+			{
+				file: 'storage/leftovers.ts',
+				right: `	await tryRepeatedly(async () => {
+		const left = (`,
+				wrong: `	await (async (f) => f())(async () => {
+		const left = (`,
+			},
+		],
+	},
+	{
+		title: 'a last step is taken again although its manifest is written',
+		violation: /does not verify/,
+		edits: [
+			{
+				file: 'index.ts',
+				right: '	if (manifest) {',
+				wrong: '	if (manifest && held?.name !== name) {',
+			},
+			{
+				file: 'step.ts',
+				right: '	if (job.volumes.length > 0 && key) await lock.save(await printJob(key, anew));\n',
+				wrong: `	if (job.volumes.length > 0 && key) {
+		await lock.save(await printJob(key, anew));
+		await removeStrays(bucket, { name: job.name, volumes: [] });
+	}
+`,
+			},
+			{
+				file: 'step.ts',
+				right: 'async function beginAnew({ keys = [] }: Engine,',
+				wrong: 'async function beginAnew({ bucket, keys = [] }: Engine,',
+			},
+		],
+	},
+	{
+		title: 'a stalled backup commits after it lost its lock',
+		violation: /does not verify/,
+		edits: [
+			{ file: 'step.ts', right: '	await lock.confirm();\n', wrong: '' },
+			{
+				file: 'step.ts',
+				right: 'for (const name of names) await buryBackup(engine, name);',
+				wrong: `for (const name of names) {
+			const manifest = await findManifest(engine.bucket, name, engine.keys);
+			if (!manifest) await removeStrays(engine.bucket, { name, volumes: [] });
+		}`,
+			},
+		],
+	},
+	{
+		title: 'a counter that began again is taken for the same',
+		violation: /is a state that no database had/,
+		edits: [
+			{
+				file: 'dump/reader.ts',
+				right:
+					'		if (this.#needsBookmark && bookmark !== this.#bookmark) throw new SnapshotChanged();\n',
+				wrong: '',
+			},
+			{
+				file: 'dump/reader.ts',
+				right:
+					'		if (before !== null && before !== bytes && !isLocal(bookmark)) throw new SnapshotChanged();\n',
+				wrong: '		if (before === bytes && isLocal(bookmark)) throw new SnapshotChanged();\n',
+			},
+		],
+	},
+	{
+		title: 'the lock holds plain rows',
+		violation: /lifeboat.lock holds rows/,
+		edits: [
+			{
+				file: 'job.ts',
+				right: '.setAudience(JOB).encrypt(state);',
+				wrong: `.setAudience(JOB).encrypt(state).then((text) => {
+		const plain = Buffer.from(JSON.stringify(job)).toString('base64url');
+		return \`\${text}.\${plain}\`;
+	});`,
+			},
+			{
+				file: 'job.ts',
+				right: 'jwtDecrypt(text, key, options)',
+				wrong: "jwtDecrypt(text.split('.').slice(0, 5).join('.'), key, options)",
+			},
+		],
+	},
+];
+
+/** Copies the engine with a fault in it, and returns the folder of the copy. */
+export function plant({ title, edits }: Fault): string {
+	const copy = `${COPIES}/${title.replaceAll(' ', '-')}`;
+	rmSync(copy, { recursive: true, force: true });
+	cpSync(SOURCE, copy, { recursive: true });
+	for (const { file, right, wrong } of edits) {
+		const path = `${copy}/backup/${file}`;
+		const text = readFileSync(path, 'utf8');
+		if (!text.includes(right)) throw new Error(`${file} no longer holds: ${right}`);
+		writeFileSync(
+			path,
+			text.replace(right, () => wrong),
+		);
+	}
+	return `${copy}/backup`;
+}

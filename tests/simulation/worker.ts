@@ -1,0 +1,95 @@
+import type { Gate } from './bucket.ts';
+
+/** What becomes of a call of D1 or R2. */
+export type Fate =
+	| 'done'
+	/** It fails before it is done. */
+	| 'refused'
+	/** It is done, and its answer is an error. */
+	| 'lost';
+
+/** What R2 and D1 say of a moment's trouble. */
+const TROUBLE = 'Network connection lost. (10001)';
+
+interface Parked {
+	make: (fate: Fate) => void;
+	/** Of the object that it writes. */
+	key: string;
+}
+
+/**
+ * Some work that goes on by one call of D1 or R2 at a time, when it is told to: so that whatever may
+ * happen between two calls can be made to happen. A Worker that is dead never hears of its calls.
+ */
+export class Worker<T> {
+	/** How it ended; null while it has not. */
+	outcome: { value: T } | { error: unknown } | null = null;
+	#dead = false;
+	#parked: Parked[] = [];
+	#stirred: () => void = () => {};
+
+	/** Calls that wait to be made. */
+	get isWaiting(): boolean {
+		return !this.#dead && this.outcome === null && this.#parked.length > 0;
+	}
+
+	/** Begins some work, up to its first call. */
+	static async start<T>(work: (gate: Gate) => Promise<T>): Promise<Worker<T>> {
+		const worker = new Worker<T>();
+		work((call, key = '') => worker.#park(call, key)).then(
+			(value) => worker.#end({ value }),
+			(error: unknown) => worker.#end({ error }),
+		);
+		await worker.#idle();
+		return worker;
+	}
+
+	/** Lets it make the next call, and go on to the one after. */
+	async advance(fate: Fate = 'done'): Promise<void> {
+		if (!this.isWaiting) return;
+		this.#parked.shift()?.make(fate);
+		await this.#idle();
+	}
+
+	/** Lets it go on until it is about to write such an object. */
+	async reach(ending: string): Promise<void> {
+		while (this.isWaiting && !this.#parked[0]?.key.endsWith(ending)) await this.advance();
+	}
+
+	/** Ends it as a Worker is ended from outside: before its next call, or behind that. */
+	die({ afterwards = false } = {}): void {
+		if (!this.isWaiting) return;
+		this.#dead = true;
+		if (afterwards) this.#parked[0]?.make('done');
+		this.#parked = [];
+	}
+
+	#park<R>(call: () => R, key: string): Promise<R> {
+		return new Promise<R>((resolve, reject) => {
+			const make = (fate: Fate) => {
+				try {
+					if (fate === 'refused') throw new Error(TROUBLE);
+					const result = call();
+					if (fate === 'lost') throw new Error(TROUBLE);
+					if (!this.#dead) resolve(result);
+				} catch (error) {
+					if (!this.#dead) reject(error);
+				}
+			};
+			if (this.#dead) return;
+			this.#parked.push({ make, key });
+			this.#stirred();
+		});
+	}
+
+	#end(outcome: { value: T } | { error: unknown }): void {
+		this.outcome = outcome;
+		this.#stirred();
+	}
+
+	async #idle(): Promise<void> {
+		while (this.outcome === null && this.#parked.length === 0) {
+			await new Promise<void>((resolve) => (this.#stirred = resolve));
+		}
+	}
+}

@@ -1,0 +1,205 @@
+import { DatabaseSync } from 'node:sqlite';
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { type Budget, UNLIMITED } from '../../src/lib/server/backup/budget.ts';
+import type { BackupStep } from '../../src/lib/server/backup/index.ts';
+import type { Encoding } from '../../src/lib/server/backup/storage/codec.ts';
+import { type Gate, SimulatedBucket } from './bucket.ts';
+import { contentsOf, MARK, SimulatedDatabase } from './database.ts';
+import type { Code, Engine } from './engine.ts';
+import { Worker } from './worker.ts';
+
+const START = Date.UTC(2026, 10, 25);
+/** Longer than a lock, a ticket and a tombstone last, in milliseconds. */
+const LONG_AFTER = 48 * 3_600_000;
+/** So little that every step reads one table. */
+const SMALL = { ...UNLIMITED, queries: 1 };
+
+export const identity = await generateX25519Identity();
+const recipient = await identityToRecipient(identity);
+
+/** What a history takes place in. */
+export interface Setting {
+	/** Whether a lock rule protects backups. */
+	locked: boolean;
+	/** Apps that share the bucket, each with a database and a secret of its own. */
+	apps: 1 | 2;
+	encrypted: boolean;
+}
+
+/** Something that must never happen, and has. */
+export class Violation extends Error {}
+
+/** An app that backs its database up. */
+export interface App {
+	database: SimulatedDatabase;
+	secret: Uint8Array;
+	/** Every ticket that it ever gave out. */
+	tickets: string[];
+	/** That of the backup that is not made yet; null where a caller would begin anew. */
+	next: string | null;
+}
+
+/** What a Worker works with. */
+interface Place {
+	bucket: SimulatedBucket;
+	clock: { now: number };
+	gate: Gate;
+	budget: Budget;
+}
+
+/** A bucket, the apps that back up into it, and their Workers. */
+export class World {
+	now = START;
+	readonly bucket: SimulatedBucket;
+	readonly apps: App[];
+	readonly workers: Worker<BackupStep>[] = [];
+	readonly #code: Code;
+	readonly #encoding: Encoding;
+	/** Names of backups that were listed once. */
+	readonly #known = new Set<string>();
+	#checked: Map<string, unknown> = new Map();
+
+	constructor(code: Code, { locked, apps, encrypted }: Setting) {
+		this.#code = code;
+		this.#encoding = { gzip: false, recipients: encrypted ? [recipient] : [] };
+		this.bucket = new SimulatedBucket({ locked });
+		this.apps = Array.from({ length: apps }, (_, index) => ({
+			database: new SimulatedDatabase(),
+			secret: new TextEncoder().encode(`the secret of app ${index}`),
+			tickets: [],
+			next: null,
+		}));
+	}
+
+	/** A call of an app: a new backup, or a step with one of its tickets. */
+	async call(app: App, ticket: string | null): Promise<Worker<BackupStep>> {
+		const worker = await Worker.start(async (gate) => {
+			const place = { bucket: this.bucket, clock: this, gate, budget: SMALL };
+			const engine = this.#engine(app, place);
+			const { startBackup, resumeBackup } = this.#code.backups;
+			app.next = ticket;
+			const step = ticket === null ? await startBackup(engine) : await resumeBackup(engine, ticket);
+			app.next = 'resume' in step ? step.resume : null;
+			if ('resume' in step) app.tickets.push(step.resume);
+			return step;
+		});
+		this.workers.push(worker);
+		return worker;
+	}
+
+	/** Throws a {@link Violation} where something is not as it has to be. */
+	async check(): Promise<void> {
+		this.#requireNoRowsOutside();
+		if (!this.#hasChanged()) return;
+		const { backups } = await this.#code.backups.listBackups(this.#open(this.bucket));
+		const names = backups.map(({ name }) => name);
+		for (const name of this.#known) {
+			if (!names.includes(name)) throw new Violation(`${name} is no longer listed.`);
+		}
+		for (const name of names) await this.#requireSound(this.bucket, name);
+		names.forEach((name) => this.#known.add(name));
+	}
+
+	/** From here an undisturbed backup of each app succeeds, in another world; in steps takes longer. */
+	async requireFuture({ inSteps = false } = {}): Promise<void> {
+		const budget = inSteps ? SMALL : UNLIMITED;
+		for (const app of this.apps) {
+			const bucket = this.bucket.copy();
+			const clock = { now: this.now + LONG_AFTER };
+			const name = await this.#undisturbed(app, { bucket, clock, budget }).catch(
+				(error: unknown) => {
+					throw new Violation(`A later backup fails: ${String(error)}`, { cause: error });
+				},
+			);
+			const [sql] = await this.#requireSound(bucket, name);
+			if (contentsOf(restored(sql ?? '')) === app.database.state) continue;
+			throw new Violation(`The later backup ${name} is of an older state.`);
+		}
+	}
+
+	async #undisturbed(app: App, place: Omit<Place, 'gate'>): Promise<string> {
+		const engine = this.#engine(app, { ...place, gate: async (call) => call() });
+		let step = await this.#code.backups.startBackup(engine);
+		while ('resume' in step) step = await this.#code.backups.resumeBackup(engine, step.resume);
+		return step.manifest.name;
+	}
+
+	#engine(app: App, { bucket, clock, gate, budget }: Place): Engine {
+		const now = () => clock.now++;
+		return {
+			database: app.database.binding(gate),
+			bucket: bucket.binding(gate, now),
+			encoding: this.#encoding,
+			keys: [this.#code.signature.deriveKey(app.secret)],
+			budget,
+			now,
+			sleep: (milliseconds) => gate(() => void (clock.now += Math.ceil(milliseconds))),
+		};
+	}
+
+	#open(bucket: SimulatedBucket) {
+		return bucket.binding(
+			async (call) => call(),
+			() => this.now,
+		);
+	}
+
+	/** A listed backup verifies, and is a state that a database had. Returns its SQL. */
+	async #requireSound(bucket: SimulatedBucket, name: string): Promise<[string]> {
+		const keys = this.apps.map(({ secret }) => this.#code.signature.deriveKey(secret));
+		const reader = this.#open(bucket);
+		const { readManifest, readVolume } = this.#code.manifests;
+		try {
+			const opened = await readManifest(reader, `${name}.manifest.json`, keys);
+			const files = {
+				...opened,
+				identities: [identity],
+				open: (key: string) => readVolume(reader, key),
+			};
+			const { differences } = await this.#code.verification.verifyFiles(files);
+			if (differences.length > 0) throw new Error(differences.join(' '));
+			const chunks = await Array.fromAsync(this.#code.verification.sqlOf(files).open());
+			const sql = Buffer.concat(chunks).toString();
+			const state = contentsOf(restored(sql));
+			if (this.apps.some(({ database }) => database.states.has(state))) return [sql];
+		} catch (error) {
+			throw new Violation(`${name} does not verify: ${String(error)}`, { cause: error });
+		}
+		throw new Violation(`${name} is a state that no database had.`);
+	}
+
+	/** Rows are nowhere but in the volumes of backups that are not encrypted. */
+	#requireNoRowsOutside(): void {
+		for (const [key, { bytes }] of this.bucket.objects) {
+			const isPlain = key.endsWith('.sql') || key.endsWith('.manifest.json');
+			if (isPlain || !holdsRows(Buffer.from(bytes).toString('latin1'))) continue;
+			throw new Violation(`${key} holds rows.`);
+		}
+	}
+
+	/** Whether backups have changed since the last look. */
+	#hasChanged(): boolean {
+		const backups = [...this.bucket.objects].filter(([key]) => key.startsWith('full_backup_'));
+		const same =
+			backups.length === this.#checked.size &&
+			backups.every(([key, object]) => this.#checked.get(key) === object);
+		this.#checked = new Map(backups);
+		return !same;
+	}
+}
+
+/** Whether a text holds rows of the app, also as JSON in Base64 within JSON. */
+function holdsRows(text: string): boolean {
+	if (text.includes(MARK)) return true;
+	const encoded = text.match(/[\w+/-]{40,}/g) ?? [];
+	return encoded.some((part) => {
+		const inner = Buffer.from(part, 'base64url').toString('latin1');
+		return inner.includes(MARK) || (inner.startsWith('{') && holdsRows(inner));
+	});
+}
+
+function restored(sql: string): DatabaseSync {
+	const sqlite = new DatabaseSync(':memory:');
+	sqlite.exec(sql);
+	return sqlite;
+}
