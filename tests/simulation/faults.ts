@@ -61,7 +61,7 @@ export const FAULTS: Fault[] = [
 		title: 'a stalled backup commits after it lost its lock',
 		violation: /does not verify/,
 		edits: [
-			{ file: 'step.ts', right: '	await lock.confirm();\n', wrong: '' },
+			{ file: 'commit.ts', right: '	await lock.confirm();\n', wrong: '' },
 			{
 				file: 'step.ts',
 				right: 'for (const name of names) await buryBackup(engine, name);',

@@ -69,7 +69,9 @@ async function restore(
 	const { tables } = plan;
 	if (tables !== null) return restoreRows(database, { ...plan, tables }, { within: false });
 	if (!isForImport(plan)) return restoreDatabase(database, plan);
-	await restoreBy(database, optionsOf(plan), () => importFile(name, plan, context));
+	const file = await writeFile(plan); // first: what cannot be read leaves the database as it is
+	const args = ['d1', 'execute', name, '--remote', '--yes', '--file', file];
+	await restoreBy(database, optionsOf(plan), async () => void (await wrangler(args, context)));
 	await compareDatabase(database, plan);
 }
 
@@ -83,10 +85,11 @@ async function keep(name: string, database: SqlDatabase, context: Context): Prom
 	return { file, undo };
 }
 
-async function importFile(name: string, { sql }: Plan, context: Context): Promise<void> {
+/** Writes the SQL of a backup into a file that goes when the process ends. */
+async function writeFile({ sql }: Plan): Promise<string> {
 	const file = join(temporaryFolder(), 'backup.sql');
 	await pipeline(sql.open(), createWriteStream(file));
-	await wrangler(['d1', 'execute', name, '--remote', '--yes', '--file', file], context);
+	return file;
 }
 
 async function wrangler(args: string[], { signal }: Context): Promise<string> {

@@ -1,17 +1,17 @@
 import { LifeboatError } from '../errors.ts';
 import { UNLIMITED } from './budget.ts';
+import { commit } from './commit.ts';
 import { d1 } from './database.ts';
 import { type Fence, Reader, SnapshotChanged } from './dump/reader.ts';
-import { type DumpSummary, type StepEnd, writeStep } from './dump/script.ts';
+import { type StepEnd, writeStep } from './dump/script.ts';
 import type { BackupProgress, BackupStep, Engine } from './index.ts';
 import { doubtful, type Job, printJob, printTicket, TICKET_MS } from './job.ts';
-import { backupOfFile, ENGINE_VERSION, type Manifest, manifestKey } from './manifest.ts';
-import { type BackupKey, hideDigests, signManifest } from './signature.ts';
-import { commitManifest, findManifest, requireUnused } from './storage/bucket.ts';
-import type { Encoding } from './storage/codec.ts';
+import { backupOfFile, type Manifest, manifestKey } from './manifest.ts';
+import type { BackupKey } from './signature.ts';
+import { requireUnused } from './storage/bucket.ts';
 import { tryRepeatedly } from './storage/failure.ts';
 import { giveUp, removeLeftovers, removeStrays } from './storage/leftovers.ts';
-import { type HeldLock, type Lock, lockLost, takeUpLock } from './storage/lock.ts';
+import { type HeldLock, type Lock, takeUpLock } from './storage/lock.ts';
 import { buryBackup } from './storage/tombstone.ts';
 import { VolumeWriter } from './storage/volume.ts';
 
@@ -257,51 +257,6 @@ function fenceOf({ checkpoint }: Job, now: number): Fence | null {
 	if (checkpoint === null) return null;
 	const { fence, at } = checkpoint;
 	return now - at <= TRUSTED_PAUSE_MS ? fence : { ...fence, needsBookmark: true };
-}
-
-/**
- * The moment from which the backup exists. Where another Worker has taken the same step and come
- * first, its manifest is the backup's. Throws `lock_lost` (409) where the backup was given up.
- */
-async function commit(
-	engine: Engine,
-	lock: Lock,
-	job: Job,
-	summary: DumpSummary,
-): Promise<Manifest> {
-	const { bucket, now, keys = [] } = engine;
-	const { name, startedAt, attempts, bookmark, volumes, cost, encoding } = job;
-	const finishedAt = now();
-	const plain: Manifest = {
-		format: 1,
-		name,
-		kind: 'full',
-		parent: null,
-		database: 'DB',
-		startedAt: new Date(startedAt).toISOString(),
-		finishedAt: new Date(finishedAt).toISOString(),
-		snapshot: { consistency: summary.consistency, attempts, bookmark },
-		schema: summary.schema,
-		tables: summary.tables,
-		volumes,
-		encryption: null,
-		warnings: summary.warnings,
-		cost: { ...cost, durationMs: finishedAt - startedAt },
-		engine: { version: ENGINE_VERSION },
-	};
-	const manifest = protect(plain, encoding, keys);
-	await lock.confirm();
-	if (await commitManifest(engine, manifest)) return manifest;
-	const committed = await findManifest(bucket, name, keys);
-	if (committed === null) throw lockLost('backup');
-	return committed;
-}
-
-/** As little in it as is needed where the backup is encrypted, and signed. */
-function protect(plain: Manifest, { recipients }: Encoding, [key]: readonly BackupKey[]): Manifest {
-	if (!key) return plain;
-	if (recipients.length === 0) return signManifest(plain, key);
-	return signManifest({ ...hideDigests(plain, key), encryption: { recipients } }, key);
 }
 
 function unstable(cause: SnapshotChanged): LifeboatError {
