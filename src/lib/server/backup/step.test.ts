@@ -8,6 +8,7 @@ import { dyingEngine, failingBucket } from '../../../../tests/failing.ts';
 import { lockedBucket } from '../../../../tests/locked-bucket.ts';
 import { UNLIMITED } from './budget.ts';
 import { type BackupStep, type Engine, listBackups, resumeBackup, startBackup } from './index.ts';
+import { type Job, printJob, readJob } from './job.ts';
 import { type Manifest, manifestKey } from './manifest.ts';
 import { verifyBackup } from './prove.ts';
 import { LEASE_MS, LOCK_KEYS } from './storage/lock.ts';
@@ -242,6 +243,19 @@ describe('between two steps', () => {
 		);
 		expect([text, ...decoded].join('\n')).not.toMatch(/row-of-somebody|"checkpoint"|INSERT/);
 		expect(JSON.parse(text)).toMatchObject({ waiting: true, state: expect.any(String) });
+	});
+
+	test('a job that another version has left is refused, and the next backup is made', async () => {
+		await fill();
+		const ticket = ticketOf(await startBackup(inSteps()));
+		const lock = JSON.parse((await (await env.MY_BUCKET.get(LOCK_KEYS.backup))?.text()) ?? '');
+		const job = await readJob([key], lock.state, lock.name);
+		const older: Job = { ...job, attempts: -1 };
+		const state = await printJob(key, older);
+		await env.MY_BUCKET.put(LOCK_KEYS.backup, JSON.stringify({ ...lock, state }));
+		await expect(resumeBackup(inSteps(), ticket)).rejects.toMatchObject({ code: 'ticket_invalid' });
+		clock.now += 16 * MINUTE;
+		await requireSound((await finish()).name);
 	});
 
 	test('a job under the name of another backup is refused', async () => {

@@ -263,7 +263,7 @@ function unstable(cause: SnapshotChanged): LifeboatError {
 	return new LifeboatError('The database was written to during every attempt to read it.', {
 		code: 'snapshot_unstable',
 		status: 409,
-		hint: 'Nothing was stored. Try again at a quieter time.',
+		hint: 'Nothing was stored. Try again at a quieter time. If it is quiet, `npm run doctor` tells whether backups can rely on the database.',
 		retryable: true,
 		retryAfter: 60,
 		cause,
