@@ -3,10 +3,11 @@ import { env } from 'cloudflare:workers';
 import { beforeEach, expect, test } from 'vitest';
 import { clock, engine, run } from '../../../../tests/backups.ts';
 import { key } from '../../../../tests/encodings.ts';
+import { dyingEngine } from '../../../../tests/failing.ts';
 import { UNLIMITED } from '../backup/budget.ts';
-import { startBackup } from '../backup/index.ts';
+import { resumeBackup, startBackup } from '../backup/index.ts';
 import { TICKET_MS } from '../backup/job.ts';
-import { LOCK_KEYS } from '../backup/storage/lock.ts';
+import { LEASE_MS, LOCK_KEYS } from '../backup/storage/lock.ts';
 import { forgetOld, type Operations } from './index.ts';
 
 beforeEach(reset);
@@ -17,18 +18,36 @@ const operations = (now: () => number): Operations => ({
 	...{ now, sleep: async () => {} },
 });
 
+const stepping = () => engine({ keys: [key], budget: { ...UNLIMITED, queries: 1 } });
+
+/** Begins a backup of some steps, and returns the ticket for the second. */
+async function begin(): Promise<string> {
+	await run(env.DB, 'CREATE TABLE a (x)', 'CREATE TABLE b (x)', 'INSERT INTO a VALUES (1)');
+	const step = await startBackup(stepping());
+	return 'resume' in step ? step.resume : '';
+}
+
 async function state(): Promise<unknown> {
 	const lock = await env.MY_BUCKET.get(LOCK_KEYS.backup);
 	return JSON.parse((await lock?.text()) ?? '{}').state;
 }
 
 test('what a backup has left in the lock goes when nobody can go on with it', async () => {
-	await run(env.DB, 'CREATE TABLE a (x)', 'CREATE TABLE b (x)', 'INSERT INTO a VALUES (1)');
-	await startBackup(engine({ keys: [key], budget: { ...UNLIMITED, queries: 1 } }));
+	await begin();
 	const left = await state();
 	expect(left).toEqual(expect.any(String));
-	await forgetOld(operations(() => clock.now + TICKET_MS));
+	await forgetOld(operations(() => clock.now + TICKET_MS - 1_000));
 	expect(await state()).toBe(left);
-	await forgetOld(operations(() => clock.now + 2 * TICKET_MS));
+	await forgetOld(operations(() => clock.now + TICKET_MS));
+	expect(await state()).toBeNull();
+});
+
+test('that of a step that died goes when its ticket has expired', async () => {
+	const ticket = await begin();
+	const { engine: dying, died } = dyingEngine(stepping(), 4);
+	await Promise.race([died, resumeBackup(dying, ticket)]);
+	await forgetOld(operations(() => clock.now + LEASE_MS));
+	expect(await state()).toEqual(expect.any(String));
+	await forgetOld(operations(() => clock.now + TICKET_MS));
 	expect(await state()).toBeNull();
 });

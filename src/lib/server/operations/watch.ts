@@ -67,8 +67,8 @@ export async function watchBackup(
 		if (!NO_FAILURE.test(failure.code)) {
 			notices.end('fail', name, `${failure.code}: ${failure.message} ${failure.hint}`);
 			notices.alert(...(await afterFailure(operations, failure)));
-			await forgetOld(operations);
 		}
+		await forgetOld(operations);
 		throw error;
 	} finally {
 		await send(operations, notices);

@@ -17,10 +17,10 @@ export const LEASE_MS = 5 * 60_000;
 const RENEW_AFTER_MS = 30_000;
 
 /**
- * A job that nobody has gone on with for so long after its lock ran out is abandoned, in
- * milliseconds: by then the ticket for its next step has expired too.
+ * How long the ticket of a step that has died may be good after its lock ran out, in milliseconds:
+ * tickets last for 15 minutes, and the lock was taken with one for at least {@link LEASE_MS}.
  */
-const ABANDONED_AFTER_MS = 15 * 60_000;
+const TICKET_REST_MS = 10 * 60_000;
 
 /** What the lock's object says. */
 const LockSchema = v.object({
@@ -128,7 +128,9 @@ export async function readLock(bucket: R2Bucket, task: Task): Promise<HeldLock |
 export async function dropAbandonedState(context: LockContext): Promise<void> {
 	await tryRepeatedly(async () => {
 		const held = await readLock(context.bucket, 'backup');
-		if (!held?.state || held.until + ABANDONED_AFTER_MS > context.now()) return;
+		if (!held?.state) return;
+		const until = held.until + (held.waiting ? 0 : TICKET_REST_MS);
+		if (until > context.now()) return;
 		const { etag, ...content } = held;
 		await put(
 			context,
