@@ -24,6 +24,8 @@ export class SimulatedDatabase {
 			this.#sqlite.exec(`CREATE TABLE ${table} (id INTEGER PRIMARY KEY, v TEXT, version INT)`);
 			for (let id = 1; id <= 3; id++) this.#insert(table);
 		}
+		// More than the first page of a table takes, so that steps end within it.
+		for (let id = 4; id <= 270; id++) this.#insert('b');
 		this.states.add(this.state);
 	}
 
