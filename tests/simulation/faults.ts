@@ -64,6 +64,11 @@ export const FAULTS: Fault[] = [
 			{ file: 'commit.ts', right: '	await lock.confirm();\n', wrong: '' },
 			{
 				file: 'step.ts',
+				right: "import { requireUnused } from './storage/bucket.ts';",
+				wrong: "import { findManifest, requireUnused } from './storage/bucket.ts';",
+			},
+			{
+				file: 'step.ts',
 				right: 'for (const name of names) await buryBackup(engine, name);',
 				wrong: `for (const name of names) {
 			const manifest = await findManifest(engine.bucket, name, engine.keys);
