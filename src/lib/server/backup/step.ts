@@ -97,9 +97,9 @@ async function finish({ bucket }: Engine, lock: Lock, manifest: Manifest): Promi
 }
 
 /**
- * Takes back a backup that failed for good. Returns its manifest where another Worker has come to
- * commit it, else null. A lock that is not given back ends by itself, and whoever takes it then
- * knows whose it was.
+ * Withdraws a backup that failed for good. Returns its manifest if another Worker has committed it
+ * meanwhile, else null. A lock that cannot be released expires; it names its backup, so the next
+ * holder can clean up.
  */
 async function withdraw(
 	engine: Engine,

@@ -38,9 +38,8 @@ export function journalStart({ settings, now }: Operations): number {
 }
 
 /**
- * Removes what holds data of people for longer than it has to: old entries of the journal, and rows
- * in the lock of a backup that nobody goes on with. Never throws: a lock rule of the bucket may keep
- * them, and whoever calls has more important things to do.
+ * Removes personal data that has served its purpose: old entries of the journal, and the rows in the
+ * lock of an abandoned backup. Never throws, since a lock rule may keep them: failures are logged.
  */
 export async function forgetOld(operations: Operations): Promise<void> {
 	await dropAbandonedState(operations);

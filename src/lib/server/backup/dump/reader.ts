@@ -111,7 +111,7 @@ export class Reader {
 		return this.#databaseBytes ?? 0;
 	}
 
-	/** From here on another state may be read: whoever says so compares what was read before. */
+	/** Forgets the state read so far. The caller has to check that nothing read before it is used unchecked. */
 	beginState(): void {
 		this.#changes = null;
 		this.#bookmark = null;

@@ -103,7 +103,7 @@ describe('what is there before a restore stays', () => {
 
 describe('a restore that was killed', () => {
 	test.for([3, 5, 6])(
-		'at call %i counts as running for a minute, then as any database',
+		'at call %i counts as running for a minute, then its leftover is treated like other data',
 		async (n) => {
 			await killAt(n, restore);
 			for (const work of [restore, () => restore(copy, { replace: true }), restoreLeaf]) {

@@ -122,8 +122,8 @@ export async function readLock(bucket: R2Bucket, task: Task): Promise<HeldLock |
 }
 
 /**
- * Removes what a job has left in the lock when nobody can go on with it any more: it holds rows of
- * the database. Never throws: whoever sees it next tries again.
+ * Removes the state of a job from the lock once its ticket has expired, because it holds rows of the
+ * database. Never throws: the next call that looks at the lock tries again.
  */
 export async function dropAbandonedState(context: LockContext): Promise<void> {
 	await tryRepeatedly(async () => {
