@@ -1,18 +1,17 @@
 import { reset } from 'cloudflare:test';
-import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { backUp, engine } from '../../../../tests/backups.ts';
+import { operationsOn } from '../../../../tests/operations.ts';
 import { recordProof } from '../backup/prove.ts';
 import { undueBackup } from './due.ts';
 
 const HOUR = 3_600_000;
 const NOW = Date.UTC(2026, 10, 25);
-const settings = { webhook: null, ping: null, maxAgeMs: 48 * HOUR, sizeFactor: 2, journalDays: 30 };
 
 beforeEach(reset);
 
 const due = async (now: number) =>
-	(await undueBackup({ bucket: env.MY_BUCKET, settings, now: () => now })) === null;
+	(await undueBackup(operationsOn(() => now, { maxAgeMs: 48 * HOUR }))) === null;
 
 async function prove(name: string, kind: 'verify' | 'drill', proven: boolean, at: number) {
 	const time = new Date(at).toISOString();

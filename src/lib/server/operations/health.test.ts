@@ -2,6 +2,7 @@ import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { engine } from '../../../../tests/backups.ts';
+import { operationsOn } from '../../../../tests/operations.ts';
 import { call } from '../../../../tests/calls.ts';
 import { receivedAlerts, receiver } from '../../../../tests/receivers.ts';
 import { GET } from '../../../routes/api/backup/health/+server';
@@ -22,7 +23,6 @@ beforeEach(async () => {
 /** Operations with a bucket object of their own, of which nothing is known yet. */
 function operations(): Operations & { webhook: URL; calls: string[] } {
 	const webhook = receiver();
-	const settings = { webhook, ping: null, maxAgeMs: 24 * HOUR, sizeFactor: 2, journalDays: 30 };
 	const calls: string[] = [];
 	const bucket = new Proxy(env.MY_BUCKET, {
 		get(target, name: 'list') {
@@ -30,8 +30,7 @@ function operations(): Operations & { webhook: URL; calls: string[] } {
 			return target[name].bind(target);
 		},
 	});
-	const rest = { journal: env.MY_BUCKET, app: 'https://app.example' };
-	return { webhook, calls, settings, bucket, ...rest, now: () => now, sleep: async () => {} };
+	return { ...operationsOn(() => now, { webhook }), webhook, calls, bucket };
 }
 
 async function backUp(): Promise<string> {

@@ -2,21 +2,16 @@ import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, expect, test } from 'vitest';
 import { clock, engine, run } from '../../../../tests/backups.ts';
+import { operationsOn } from '../../../../tests/operations.ts';
 import { key } from '../../../../tests/encodings.ts';
 import { dyingEngine } from '../../../../tests/failing.ts';
 import { UNLIMITED } from '../backup/budget.ts';
 import { resumeBackup, startBackup } from '../backup/index.ts';
 import { TICKET_MS } from '../backup/job.ts';
 import { LEASE_MS, LOCK_KEYS } from '../backup/storage/lock.ts';
-import { forgetOld, type Operations } from './index.ts';
+import { forgetOld } from './index.ts';
 
 beforeEach(reset);
-
-const operations = (now: () => number): Operations => ({
-	settings: { webhook: null, ping: null, maxAgeMs: 1, sizeFactor: 2, journalDays: 30 },
-	...{ bucket: env.MY_BUCKET, journal: env.MY_BUCKET, app: 'https://app.example' },
-	...{ now, sleep: async () => {} },
-});
 
 const stepping = () => engine({ keys: [key], budget: { ...UNLIMITED, queries: 1 } });
 
@@ -36,9 +31,9 @@ test('what a backup has left in the lock goes when nobody can go on with it', as
 	await begin();
 	const left = await state();
 	expect(left).toEqual(expect.any(String));
-	await forgetOld(operations(() => clock.now + TICKET_MS - 1_000));
+	await forgetOld(operationsOn(() => clock.now + TICKET_MS - 1_000));
 	expect(await state()).toBe(left);
-	await forgetOld(operations(() => clock.now + TICKET_MS));
+	await forgetOld(operationsOn(() => clock.now + TICKET_MS));
 	expect(await state()).toBeNull();
 });
 
@@ -46,8 +41,8 @@ test('that of a step that died goes when its ticket has expired', async () => {
 	const ticket = await begin();
 	const { engine: dying, died } = dyingEngine(stepping(), 4);
 	await Promise.race([died, resumeBackup(dying, ticket)]);
-	await forgetOld(operations(() => clock.now + LEASE_MS));
+	await forgetOld(operationsOn(() => clock.now + LEASE_MS));
 	expect(await state()).toEqual(expect.any(String));
-	await forgetOld(operations(() => clock.now + TICKET_MS));
+	await forgetOld(operationsOn(() => clock.now + TICKET_MS));
 	expect(await state()).toBeNull();
 });

@@ -2,6 +2,7 @@ import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { engine, run } from '../../../../tests/backups.ts';
+import { operationsOn } from '../../../../tests/operations.ts';
 import { failingDatabase } from '../../../../tests/failing.ts';
 import {
 	BROKEN,
@@ -35,24 +36,7 @@ beforeEach(async () => {
 
 function operations(changes: Partial<Operations['settings']> = {}): Operations & { webhook: URL } {
 	const webhook = receiver();
-	const settings = {
-		webhook,
-		ping: null,
-		maxAgeMs: DAY,
-		sizeFactor: 2,
-		journalDays: 30,
-		...changes,
-	};
-	const { MY_BUCKET: bucket } = env;
-	return {
-		webhook,
-		settings,
-		bucket,
-		journal: bucket,
-		app: 'https://app.example',
-		now: () => now,
-		sleep: async () => {},
-	};
+	return { webhook, ...operationsOn(() => now, { webhook, ...changes }) };
 }
 
 const engineNow = (changes = {}) => engine({ now: () => now++, ...changes });

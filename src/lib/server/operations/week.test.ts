@@ -3,12 +3,12 @@ import { env } from 'cloudflare:workers';
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
 import { engine, run } from '../../../../tests/backups.ts';
+import { operationsOn } from '../../../../tests/operations.ts';
 import { failingDatabase } from '../../../../tests/failing.ts';
 import { receivedAlerts, receiver } from '../../../../tests/receivers.ts';
 import { type BackupProgress, listBackups, startBackup } from '../backup/index.ts';
 import { LifeboatError } from '../errors.ts';
 import { undueBackup } from './due.ts';
-import type { Operations } from './index.ts';
 import { watchAge, watchBackup } from './watch.ts';
 
 // A week of a schedule that does what GitHub's does, by the clock that everything is given.
@@ -29,18 +29,7 @@ beforeEach(async () => {
 	[now, running, webhook] = [START, 0, receiver()];
 });
 
-function operations(): Operations {
-	const settings = { webhook, ping: null, maxAgeMs: MAX_AGE, sizeFactor: 2, journalDays: 30 };
-	const { MY_BUCKET: bucket } = env;
-	return {
-		settings,
-		bucket,
-		journal: bucket,
-		app: 'https://app.example',
-		now: () => now,
-		sleep: async () => {},
-	};
-}
+const operations = () => operationsOn(() => now, { webhook, maxAgeMs: MAX_AGE });
 
 /** One run of the schedule: makes a backup when one is due. Tells what came of it. */
 async function scheduled(database = env.DB): Promise<'made' | 'undue' | 'running' | 'failed'> {

@@ -111,7 +111,7 @@ export class Reader {
 		return this.#databaseBytes ?? 0;
 	}
 
-	/** Forgets the state read so far. The caller has to check that nothing read before it is used unchecked. */
+	/** Forgets the state read so far, so that another may be read. The caller compares what it keeps from before. */
 	beginState(): void {
 		this.#changes = null;
 		this.#bookmark = null;

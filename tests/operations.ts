@@ -1,0 +1,20 @@
+import { env } from 'cloudflare:workers';
+import type { Operations } from '../src/lib/server/operations/index.ts';
+
+const HOUR = 3_600_000;
+
+/** The operations of an app that has set nothing but what is given. */
+export function operationsOn(
+	now: () => number,
+	settings: Partial<Operations['settings']> = {},
+): Operations {
+	const usual = { webhook: null, ping: null, maxAgeMs: 24 * HOUR, sizeFactor: 2, journalDays: 30 };
+	return {
+		settings: { ...usual, ...settings },
+		bucket: env.MY_BUCKET,
+		journal: env.MY_BUCKET,
+		app: 'https://app.example',
+		now,
+		sleep: async () => {},
+	};
+}
