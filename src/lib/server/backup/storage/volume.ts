@@ -97,7 +97,9 @@ export class VolumeWriter {
 		}
 		// An earlier try may have stored it without saying so.
 		const { sha256: stored } = (await bucket.head(this.key))?.checksums.toJSON() ?? {};
-		if (stored !== sha256) throw volumeExists(this.key);
+		if (stored === sha256) return;
+		this.#sent = false; // what is there is not this one's to remove
+		throw volumeExists(this.key);
 	}
 
 	async #complete(upload: R2MultipartUpload): Promise<void> {
