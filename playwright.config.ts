@@ -1,5 +1,5 @@
 import { defineConfig } from '@playwright/test';
-import { findChromium } from './src/cli/browser.ts';
+import { findChromium } from './tests/chromium.ts';
 
 export default defineConfig({
 	testDir: 'tests',

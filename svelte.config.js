@@ -4,7 +4,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 
 const WORKER = `
 import app from '../cloudflare-tmp/worker.js';
-import { harden } from '../../src/lib/server/headers.ts';
+import { harden } from '../../src/lib/server/http/headers.ts';
 
 export default {
 	async fetch(request, env, context) {
@@ -41,6 +41,7 @@ export default {
 	preprocess: vitePreprocess(),
 	kit: {
 		adapter: hardened(adapter()),
+		alias: { $accounts: 'src/accounts' },
 		csp: {
 			directives: {
 				'default-src': ['self'],

@@ -33,8 +33,16 @@ export default defineConfig({
 				],
 				test: {
 					name: 'workerd',
-					include: ['src/lib/**/*.test.ts', 'src/routes/**/*.test.ts'],
-					alias: { $lib: new URL('src/lib', import.meta.url).pathname },
+					include: [
+						'src/lib/**/*.test.ts',
+						'src/accounts/**/*.test.ts',
+						'src/routes/**/*.test.ts',
+						'tests/properties/**/*.test.ts',
+					],
+					alias: {
+						$lib: new URL('src/lib', import.meta.url).pathname,
+						$accounts: new URL('src/accounts', import.meta.url).pathname,
+					},
 					testTimeout: 60_000,
 					hookTimeout: 60_000,
 				},
@@ -44,6 +52,7 @@ export default defineConfig({
 				test: {
 					name: 'node',
 					include: ['src/cli/**/*.test.ts', 'tests/**/*.test.ts'],
+					exclude: ['tests/properties/**'],
 					testTimeout: 120_000,
 					hookTimeout: 120_000,
 				},

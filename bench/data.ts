@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { migrate } from '../src/cli/server.ts';
+import { migrate } from '../src/cli/embedded/server.ts';
 import { INDEXES, type Row, rowsOfSite, TABLES, type Value } from './data/site.ts';
 
 /** Bytes of SQL around each row and each value: line, comma and brackets. */

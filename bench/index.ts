@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { temporaryFolder } from '../src/cli/command.ts';
+import { temporaryFolder } from '../src/cli/terminal/command.ts';
 import { isBuilt } from '../src/cli/demo/build.ts';
 import type { Result } from './contenders.ts';
 import { benchDump } from './dump.ts';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { killGroup } from '../src/cli/server.ts';
+import { killGroup } from '../src/cli/embedded/server.ts';
 
 // Processes, their processor time and their memory, as Linux tells of them: proc(5).
 

@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { EmbeddedDatabase } from '../src/cli/embedded/database.ts';
-import { keepDatabase } from '../src/cli/keep.ts';
-import { Progress } from '../src/cli/progress.ts';
+import { keepDatabase } from '../src/cli/targets/keep.ts';
+import { Progress } from '../src/cli/terminal/progress.ts';
 import { type Choice, type Contender, inTurn, type Result } from './contenders.ts';
 import { databaseFile, fingerprint } from './data.ts';
 import { type DumpJob, type RestoreJob, stateOf } from './jobs.ts';

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort, killGroup } from '../src/cli/server.ts';
+import { freePort, killGroup } from '../src/cli/embedded/server.ts';
 
 const START_TIMEOUT_MS = 60_000;
 

@@ -1,5 +1,5 @@
 import type {} from '@auth/sveltekit'; // adds `locals.auth` and `page.data.session`
-import type { Environment } from '$lib/server/config';
+import type { Environment } from '$lib/server/environment';
 
 declare global {
 	namespace App {

@@ -1,9 +1,9 @@
 import type { Handle, HandleServerError } from '@sveltejs/kit';
 import { sequence } from '@sveltejs/kit/hooks';
-import { handle as auth } from './auth';
+import { handle as auth } from '$accounts/auth';
 import { LifeboatError } from '$lib/server/errors';
-import { harden } from '$lib/server/headers';
-import { errorResponse, presentable } from '$lib/server/respond';
+import { harden } from '$lib/server/http/headers';
+import { errorResponse, presentable } from '$lib/server/http/respond';
 
 /** First, so that it covers answers that Auth.js gives by itself. */
 const protect: Handle = async ({ event, resolve }) => {

@@ -6,7 +6,7 @@ import {
 	resumeBackup,
 	startBackup,
 } from '../src/lib/server/backup/index.ts';
-import type { Manifest } from '../src/lib/server/backup/manifest.ts';
+import type { Manifest } from '../src/lib/server/backup/format/manifest.ts';
 import { isTombstone } from '../src/lib/server/backup/storage/tombstone.ts';
 
 // Backups in the bucket of the tests, whole and damaged.

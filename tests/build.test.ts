@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 /** Words that stand in the demo sign-in and nowhere else. */
 const MARKERS = ['demo-sailor', 'demo sailor', 'Demo Sailor', '?/demo', 'demoEnvironment'];
-const SOURCES = ['src/lib/server/demo.ts', 'src/routes/+page.svelte'];
+const SOURCES = ['src/accounts/demo.ts', 'src/routes/+page.svelte'];
 const BUILDS = ['.svelte-kit/output', '.svelte-kit/cloudflare'];
 
 function contents(folder: string): string[] {

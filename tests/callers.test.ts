@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { BackupApi } from '../src/cli/api.ts';
+import { BackupApi } from '../src/cli/client/api.ts';
 import { clock, masked, runBackup, SECRET } from './backup-run.ts';
 import { cells, type Context, type Run, runnerPath } from './runner.ts';
 import { type Answer, json, lines, listen, type Request } from './stand-in.ts';
@@ -220,7 +220,7 @@ describe('a warning of the app', () => {
 	test('is one line on standard error of a command, without what a terminal obeys', async () => {
 		await using app = await listen(warner(`${warning}\u009b31m`));
 		const env = { PATH: runnerPath(), TOTP_SECRET: SECRET, BACKUP_URL: app.url };
-		const child = spawn('node', ['src/cli/backup.js'], { env });
+		const child = spawn('node', ['src/cli/commands/backup.js'], { env });
 		const [stderr] = await Promise.all([text(child.stderr), once(child, 'close')]);
 		expect(stderr).toBe(`The app warns: ${warning}\ufffd31m\n`);
 	});
@@ -257,7 +257,7 @@ describe('only when one is due', () => {
 
 	test('a BACKUP_WHEN that nobody understands makes none', async () => {
 		const env = { PATH: runnerPath(), BACKUP_URL: 'http://127.0.0.1', BACKUP_WHEN: 'sometimes' };
-		const child = spawn('node', ['src/cli/backup.js'], { env });
+		const child = spawn('node', ['src/cli/commands/backup.js'], { env });
 		const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
 		expect(code).toBe(1);
 		expect(stderr).toMatch(/\(backup_when_invalid\)/);

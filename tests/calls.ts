@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers';
 import type { R2Bucket } from '@cloudflare/workers-types';
 import { expect } from 'vitest';
-import type { BackupSummary } from '$lib/server/backup/manifest';
-import type { Environment } from '$lib/server/config';
+import type { BackupSummary } from '$lib/server/backup/format/manifest';
+import type { Environment } from '$lib/server/environment';
 import { TOTP } from '$lib/totp.js';
 import { POST as postBackup } from '../src/routes/api/backup/+server';
 

@@ -1,5 +1,5 @@
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
-import { deriveKey } from '../src/lib/server/backup/signature.ts';
+import { deriveKey } from '../src/lib/server/backup/format/signature.ts';
 import type { Encoding } from '../src/lib/server/backup/storage/codec.ts';
 
 // The ways to store a backup, with what opens it.

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../src/cli/server.ts';
+import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
 import { TOTP } from '../src/lib/totp.js';
 import { type Malformed, malformed } from './malformed.ts';
 import { runLocally } from './operator.ts';

@@ -1,9 +1,9 @@
 import { env } from 'cloudflare:workers';
 import { createHash } from 'node:crypto';
 import { reset } from 'cloudflare:test';
-import { type Budget, UNLIMITED } from '../src/lib/server/backup/budget.ts';
+import { type Budget, UNLIMITED } from '../src/lib/server/backup/make/budget.ts';
 import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';
-import type { BackupFiles } from '../src/lib/server/backup/verify.ts';
+import type { BackupFiles } from '../src/lib/server/backup/prove/verify.ts';
 import { createBackup } from './backups.ts';
 import { apply, type Sql } from './databases/sql.ts';
 import { ENCODINGS, type EncodingTitle, identity, key } from './encodings.ts';

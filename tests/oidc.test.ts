@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../src/cli/server.ts';
+import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
 import { job, readWorkflow, type Run, runJob } from './runner.ts';
 import { json, listen } from './stand-in.ts';
 import { type Claims, type IssuerKey, makeKey, mint, REPOSITORY_ID } from './tokens.ts';

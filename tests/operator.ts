@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { compareDatabases } from '../src/cli/demo/compare.ts';
 import { openDatabase } from '../src/cli/demo/database.ts';
 import { EmbeddedDatabase } from '../src/cli/embedded/database.ts';
-import { keepDatabase } from '../src/cli/keep.ts';
-import { Progress } from '../src/cli/progress.ts';
+import { keepDatabase } from '../src/cli/targets/keep.ts';
+import { Progress } from '../src/cli/terminal/progress.ts';
 
 // An operator in front of a terminal, for tests of the commands.
 

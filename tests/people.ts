@@ -2,7 +2,7 @@ import { expect, test as base, type Page } from '@playwright/test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, migrate, type Server, startServer } from '../src/cli/server.ts';
+import { freePort, migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
 import { type Account, type GitHub, startGitHub } from './github.ts';
 
 // People in front of a browser: the built app, and a stand-in for github.com that knows them.

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EmbeddedDatabase } from '../src/cli/embedded/database.ts';
-import { Progress } from '../src/cli/progress.ts';
+import { Progress } from '../src/cli/terminal/progress.ts';
 import { openLocal } from '../src/cli/targets/local.ts';
 import { SqliteFile } from '../src/cli/targets/sqlite.ts';
 import type { Target } from '../src/cli/targets/target.ts';

@@ -6,7 +6,7 @@ import {
 	type RequestListener,
 	type ServerResponse,
 } from 'node:http';
-import { freePort } from '../src/cli/server.ts';
+import { freePort } from '../src/cli/embedded/server.ts';
 
 /** A request that a stand-in was sent. */
 export interface Request {

@@ -3,8 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { BackupApi } from '../src/cli/api.ts';
-import { makeBackup } from '../src/cli/steps.js';
+import { BackupApi } from '../src/cli/client/api.ts';
+import { makeBackup } from '../src/cli/client/make-backup.js';
 import { TOTP } from '../src/lib/totp.js';
 import { clock, context, masked, runBackup, SECRET } from './backup-run.ts';
 import { projectFolder, removeFolder } from './operator.ts';
@@ -324,7 +324,7 @@ describe('by hand', () => {
 		'without a good address nothing is called: %j',
 		async (settings) => {
 			const env = { PATH: runnerPath(), TOTP_SECRET: SECRET, ...settings };
-			const { stdout, stderr, code } = await end('node', ['src/cli/backup.js'], env);
+			const { stdout, stderr, code } = await end('node', ['src/cli/commands/backup.js'], env);
 			expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
 			expect(stderr).toMatch(/^Backup failed: BACKUP_URL is no https origin/);
 		},

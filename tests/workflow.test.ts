@@ -4,7 +4,7 @@ import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort, migrate, startServer, type Server } from '../src/cli/server.ts';
+import { freePort, migrate, startServer, type Server } from '../src/cli/embedded/server.ts';
 import { TOTP } from '../src/lib/totp.js';
 import { clock, context, OTHER_SECRET, runBackup, SECRET } from './backup-run.ts';
 import {
@@ -242,7 +242,7 @@ test('the call carries the code of the moment in a header, which no process list
 	expect(await new TOTP(SECRET).verify(code, Date.now())).toBe(true);
 	expect(run.commands).toContain(`::add-mask::${code}`);
 	const scriptsOfJob = job(backup, 'backup').steps.flatMap((step) => step.run ?? []);
-	expect(scriptsOfJob.at(-1)).toBe('node src/cli/backup.js'); // the whole command line
+	expect(scriptsOfJob.at(-1)).toBe('node src/cli/commands/backup.js'); // the whole command line
 });
 
 describe('settings', () => {

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BackupApi } from '../../src/cli/api.ts';
-import { type Manifest, parseManifest } from '../../src/lib/server/backup/manifest.ts';
+import { BackupApi } from '../../src/cli/client/api.ts';
+import { type Manifest, parseManifest } from '../../src/lib/server/backup/format/manifest.ts';
 import type { Contender } from '../contenders.ts';
 import { profileWorker } from '../inspector.ts';
 import { type DumpJob, emptyBucket } from '../jobs.ts';

@@ -4,5 +4,5 @@ export const load: PageServerLoad = async ({ locals }) => ({ session: await loca
 
 // Development only, see $lib/server/demo.
 export const actions: Actions | undefined = import.meta.env.DEV
-	? { demo: async (event) => (await import('$lib/server/demo')).signInAsDemoUser(event) }
+	? { demo: async (event) => (await import('$accounts/demo')).signInAsDemoUser(event) }
 	: undefined;

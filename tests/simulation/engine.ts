@@ -4,10 +4,10 @@ import type { Engine } from '../../src/lib/server/backup/index.ts';
 /** The code that a simulation runs: that of this tree, or of a copy with a fault. */
 export interface Code {
 	backups: typeof import('../../src/lib/server/backup/index.ts');
-	verification: typeof import('../../src/lib/server/backup/verify.ts');
+	verification: typeof import('../../src/lib/server/backup/prove/verify.ts');
 	manifests: typeof import('../../src/lib/server/backup/storage/bucket.ts');
 	locks: typeof import('../../src/lib/server/backup/storage/lock.ts');
-	signature: typeof import('../../src/lib/server/backup/signature.ts');
+	signature: typeof import('../../src/lib/server/backup/format/signature.ts');
 }
 
 export type { Engine };
@@ -17,10 +17,10 @@ export async function loadCode(folder: string): Promise<Code> {
 	const load = (file: string) => import(pathToFileURL(`${folder}/${file}`).href);
 	const [backups, verification, manifests, locks, signature] = await Promise.all([
 		load('index.ts'),
-		load('verify.ts'),
+		load('prove/verify.ts'),
 		load('storage/bucket.ts'),
 		load('storage/lock.ts'),
-		load('signature.ts'),
+		load('format/signature.ts'),
 	]);
 	return { backups, verification, manifests, locks, signature } as Code;
 }

@@ -42,7 +42,7 @@ export const FAULTS: Fault[] = [
 				wrong: '	if (manifest && held?.name !== name) {',
 			},
 			{
-				file: 'step.ts',
+				file: 'make/step.ts',
 				right: '	if (job.volumes.length > 0 && key) await lock.save(await printJob(key, anew));\n',
 				wrong: `	if (job.volumes.length > 0 && key) {
 		await lock.save(await printJob(key, anew));
@@ -51,7 +51,7 @@ export const FAULTS: Fault[] = [
 `,
 			},
 			{
-				file: 'step.ts',
+				file: 'make/step.ts',
 				right: 'async function beginAnew({ keys = [] }: Engine,',
 				wrong: 'async function beginAnew({ bucket, keys = [] }: Engine,',
 			},
@@ -61,14 +61,14 @@ export const FAULTS: Fault[] = [
 		title: 'a stalled backup commits after it lost its lock',
 		violation: /does not verify/,
 		edits: [
-			{ file: 'commit.ts', right: '	await lock.confirm();\n', wrong: '' },
+			{ file: 'make/commit.ts', right: '	await lock.confirm();\n', wrong: '' },
 			{
-				file: 'step.ts',
+				file: 'make/step.ts',
 				right: "import { requireUnused } from './storage/bucket.ts';",
 				wrong: "import { findManifest, requireUnused } from './storage/bucket.ts';",
 			},
 			{
-				file: 'step.ts',
+				file: 'make/step.ts',
 				right: 'for (const name of names) await buryBackup(engine, name);',
 				wrong: `for (const name of names) {
 			const manifest = await findManifest(engine.bucket, name, engine.keys);
@@ -100,7 +100,7 @@ export const FAULTS: Fault[] = [
 		violation: /lifeboat.lock holds rows/,
 		edits: [
 			{
-				file: 'job.ts',
+				file: 'make/job.ts',
 				right: '.setAudience(JOB).encrypt(state);',
 				wrong: `.setAudience(JOB).encrypt(state).then((text) => {
 		const plain = Buffer.from(JSON.stringify(job)).toString('base64url');
@@ -108,7 +108,7 @@ export const FAULTS: Fault[] = [
 	});`,
 			},
 			{
-				file: 'job.ts',
+				file: 'make/job.ts',
 				right: 'jwtDecrypt(text, key, options)',
 				wrong: "jwtDecrypt(text.split('.').slice(0, 5).join('.'), key, options)",
 			},

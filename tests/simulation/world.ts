@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
-import { type Budget, UNLIMITED } from '../../src/lib/server/backup/budget.ts';
+import { type Budget, UNLIMITED } from '../../src/lib/server/backup/make/budget.ts';
 import type { BackupStep } from '../../src/lib/server/backup/index.ts';
 import type { Encoding } from '../../src/lib/server/backup/storage/codec.ts';
 import { type Gate, SimulatedBucket } from './bucket.ts';

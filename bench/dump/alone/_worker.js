@@ -1,12 +1,12 @@
 import { startBackup } from '../../../src/lib/server/backup/index.ts';
-import { backupEncoding, backupKeys } from '../../../src/lib/server/config.ts';
+import { backupEncoding, backupKeys } from '../../../src/lib/server/environment.ts';
 import { countingBucket } from '../counting-bucket.js';
 
 /** The app's engine and settings, and a bucket that costs nothing. Answers with the manifest. */
 export default {
 	/**
 	 * @param {Request} request
-	 * @param {import('../../../src/lib/server/config.ts').Environment} env
+	 * @param {import('../../../src/lib/server/environment.ts').Environment} env
 	 */
 	async fetch(request, env) {
 		const { DB: database } = env;

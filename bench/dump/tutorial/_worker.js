@@ -7,7 +7,7 @@ import { countingBucket } from '../counting-bucket.js';
 export default {
 	/**
 	 * @param {Request} request
-	 * @param {import('../../../src/lib/server/config.ts').Environment & { BUCKET?: string }} env
+	 * @param {import('../../../src/lib/server/environment.ts').Environment & { BUCKET?: string }} env
 	 */
 	async fetch(request, { DB, MY_BUCKET, BUCKET }) {
 		const bucket = BUCKET === 'counting' ? countingBucket() : MY_BUCKET;

@@ -1,4 +1,4 @@
-import { formatTable, seconds } from '../text.ts';
+import { formatTable, seconds } from '../terminal/text.ts';
 
 /** The steps of a program: each is told when it begins, and all of them in a table at the end. */
 export class Steps {

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { BatchResult, SqlDatabase } from '../../lib/server/backup/database.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import { killGroup } from '../server.ts';
+import { killGroup } from './server.ts';
 import { printStatements } from './body.ts';
 
 const HOST = fileURLToPath(new URL('host.ts', import.meta.url));

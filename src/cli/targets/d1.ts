@@ -3,7 +3,7 @@ import {
 	requireSame,
 	requireSameRows,
 	type RestoredRows,
-} from '../../lib/server/backup/compare.ts';
+} from '../../lib/server/backup/prove/compare.ts';
 import type { SqlDatabase } from '../../lib/server/backup/database.ts';
 import { type RestoreOptions, restoreInto } from '../../lib/server/backup/restore/apply.ts';
 import { requireNotRunning } from '../../lib/server/backup/restore/claim.ts';
@@ -12,8 +12,8 @@ import { quoteName } from '../../lib/server/backup/restore/names.ts';
 import type { Stage } from '../../lib/server/backup/restore/staging.ts';
 import { restoreTables } from '../../lib/server/backup/restore/tables.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import type { Context } from '../command.ts';
-import { keepDatabase, timeForNames } from '../keep.ts';
+import type { Context } from '../terminal/command.ts';
+import { keepDatabase, timeForNames } from './keep.ts';
 import type { Plan } from './target.ts';
 
 // What all databases that the engine works on have in common: embedded, on Cloudflare, in a file.

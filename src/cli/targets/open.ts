@@ -1,4 +1,4 @@
-import { type Context, usageError } from '../command.ts';
+import { type Context, usageError } from '../terminal/command.ts';
 import { openLocal } from './local.ts';
 import { openRemote } from './remote.ts';
 import { SqliteFile } from './sqlite.ts';

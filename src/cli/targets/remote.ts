@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { SqlDatabase } from '../../lib/server/backup/database.ts';
 import { restoreBy } from '../../lib/server/backup/restore/apply.ts';
-import { TRANSACTION_BYTES } from '../../lib/server/backup/restore/steps.ts';
+import { TRANSACTION_BYTES } from '../../lib/server/backup/restore/transactions.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import { type Context, temporaryFolder } from '../command.ts';
+import { type Context, temporaryFolder } from '../terminal/command.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
-import { run } from '../run.ts';
-import { shellWord } from '../text.ts';
+import { run } from '../terminal/run.ts';
+import { shellWord } from '../terminal/text.ts';
 import {
 	compareDatabase,
 	countRows,

@@ -14,10 +14,10 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkDatabase } from '../../lib/server/backup/drill.ts';
+import { checkDatabase } from '../../lib/server/backup/prove/drill.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import { timeForNames } from '../keep.ts';
-import { shellWord } from '../text.ts';
+import { timeForNames } from './keep.ts';
+import { shellWord } from '../terminal/text.ts';
 import { countRows, namesIn, restoreDatabase, restoreRows } from './d1.ts';
 import { busy, isBusy, SqliteDatabase } from './sqlite-database.ts';
 import type { Kept, Plan, Target } from './target.ts';

@@ -14,7 +14,7 @@ import { MARKER_DEFINITION } from '../../lib/server/backup/restore/contents.ts';
 import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
 import { survey } from '../../lib/server/backup/restore/survey.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
-import { Progress } from '../progress.ts';
+import { Progress } from '../terminal/progress.ts';
 import { openLocal } from './local.ts';
 import { remoteTarget } from './remote.ts';
 import { SqliteFile } from './sqlite.ts';

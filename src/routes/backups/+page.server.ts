@@ -1,9 +1,9 @@
 import { redirect } from '@sveltejs/kit';
-import { requireAdministrator } from '$lib/server/access/administrators';
-import { liftLock, lockState, MAX_WRONG } from '$lib/server/access/guesses';
+import { requireAdministrator } from '$accounts/administrators';
+import { liftLock, lockState, MAX_WRONG } from '$lib/server/access/lockout';
 import { accessSettings, guessersOf } from '$lib/server/access/settings';
-import { journalBucket, record } from '$lib/server/operations/journal';
-import { signedIn } from '$lib/server/session';
+import { journalBucket, record } from '$lib/server/operations/audit-log';
+import { signedIn } from '$accounts/session';
 import type { Actions, PageServerLoad } from './$types';
 
 export const load: PageServerLoad = async ({ locals, platform }) => {

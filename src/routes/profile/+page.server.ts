@@ -1,7 +1,7 @@
-import { isAdministrator } from '$lib/server/access/administrators';
-import { database } from '$lib/server/config';
-import { signedIn } from '$lib/server/session';
-import { githubAccountId } from '$lib/server/users';
+import { isAdministrator } from '$accounts/administrators';
+import { database } from '$lib/server/environment';
+import { signedIn } from '$accounts/session';
+import { githubAccountId } from '$accounts/users';
 import type { PageServerLoad } from './$types';
 
 export const load: PageServerLoad = async ({ locals, platform }) => {

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { isIP } from 'node:net';
-import type { Environment } from '../config.ts';
+import type { Environment } from '../environment.ts';
 import { LifeboatError } from '../errors.ts';
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;

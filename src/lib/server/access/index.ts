@@ -1,7 +1,7 @@
 import { LifeboatError } from '../errors.ts';
 import { networkOf, requireAllowed } from './addresses.ts';
 import { bearerOf, codeInvalid, codeMissing, matchCode, secondsToNextCode } from './code.ts';
-import { judge } from './guesses.ts';
+import { judge } from './lockout.ts';
 import { requireKey } from './key.ts';
 import { useUp } from './once.ts';
 import { type AccessSettings, guessersOf } from './settings.ts';

@@ -1,9 +1,9 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
 import type { TOTP } from '../../totp.js';
-import { backupSettings, type Environment, totpOf } from '../config.ts';
+import { backupSettings, type Environment, totpOf } from '../environment.ts';
 import { LifeboatError } from '../errors.ts';
 import { allowedAddresses, type AddressRange } from './addresses.ts';
-import type { Guessers } from './guesses.ts';
+import type { Guessers } from './lockout.ts';
 import { tokenSettings, type TokenSettings } from './token.ts';
 
 /** Characters: 128 bits, were each of them hexadecimal. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import * as v from 'valibot';
-import type { Environment } from '../config.ts';
+import type { Environment } from '../environment.ts';
 import { LifeboatError } from '../errors.ts';
 
 const GITHUB_ISSUER = 'https://token.actions.githubusercontent.com';

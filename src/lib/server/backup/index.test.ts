@@ -6,8 +6,8 @@ import { createBackup, keys } from '../../../../tests/backups.ts';
 import { failingDatabase, failingBucket, type Failures } from '../../../../tests/failing.ts';
 import { restoreIntoCopy } from '../../../../tests/restore.ts';
 import { describeFile, type Engine, listBackups, openFile, startBackup } from './index.ts';
-import { manifestKey, parseManifest } from './manifest.ts';
-import { verifyBackup } from './prove.ts';
+import { manifestKey, parseManifest } from './format/manifest.ts';
+import { verifyBackup } from './prove/prove.ts';
 import { LEASE_MS, LOCK_KEYS } from './storage/lock.ts';
 import { PART_BYTES } from './storage/volume.ts';
 

@@ -1,12 +1,12 @@
 import type { D1Database, R2Bucket, R2Object, R2ObjectBody } from '@cloudflare/workers-types';
 import { LifeboatError } from '../errors.ts';
-import type { Budget } from './budget.ts';
+import type { Budget } from './make/budget.ts';
 import type { Sleep } from './database.ts';
 import type { DumpProgress } from './dump/script.ts';
-import { doubtful, type Job, readJob, readTicket } from './job.ts';
-import { backupName, type ListedBackup, type Manifest } from './manifest.ts';
-import type { BackupKey } from './signature.ts';
-import { finishCommitted, NOTHING_DONE, takeStep, ticketFor } from './step.ts';
+import { doubtful, type Job, readJob, readTicket } from './make/job.ts';
+import { backupName, type ListedBackup, type Manifest } from './format/manifest.ts';
+import type { BackupKey } from './format/signature.ts';
+import { finishCommitted, NOTHING_DONE, takeStep, ticketFor } from './make/step.ts';
 import {
 	backupNotFound,
 	type ByteRange,

@@ -1,7 +1,7 @@
-import type { BackupSummary } from '../backup/manifest.ts';
-import type { Proof } from '../backup/proof.ts';
+import type { BackupSummary } from '../backup/format/manifest.ts';
+import type { Proof } from '../backup/format/proof.ts';
 import type { LifeboatError } from '../errors.ts';
-import type { Alert } from './alert.ts';
+import type { Alert } from './webhook.ts';
 
 const HOUR_MS = 3_600_000;
 /** Bytes of SQL up to which a database may change its size as it likes. */

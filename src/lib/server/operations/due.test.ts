@@ -2,7 +2,7 @@ import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { backUp, engine } from '../../../../tests/backups.ts';
 import { operationsOn } from '../../../../tests/operations.ts';
-import { recordProof } from '../backup/prove.ts';
+import { recordProof } from '../backup/prove/prove.ts';
 import { undueBackup } from './due.ts';
 
 const HOUR = 3_600_000;

@@ -1,5 +1,5 @@
 import { listBackups } from '../backup/index.ts';
-import type { BackupSummary, ListedBackup } from '../backup/manifest.ts';
+import type { BackupSummary, ListedBackup } from '../backup/format/manifest.ts';
 import type { Operations } from './index.ts';
 
 /**

@@ -7,7 +7,7 @@ import { call } from '../../../../tests/calls.ts';
 import { receivedAlerts, receiver } from '../../../../tests/receivers.ts';
 import { GET } from '../../../routes/api/backup/health/+server';
 import { startBackup } from '../backup/index.ts';
-import { recordProof } from '../backup/prove.ts';
+import { recordProof } from '../backup/prove/prove.ts';
 import { readHealth } from './health.ts';
 import type { Operations } from './index.ts';
 

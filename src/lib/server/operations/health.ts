@@ -1,6 +1,6 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
 import { listBackups } from '../backup/index.ts';
-import type { LastProof, ListedBackup } from '../backup/manifest.ts';
+import type { LastProof, ListedBackup } from '../backup/format/manifest.ts';
 import { isOverdue } from './due.ts';
 import { forgetOld, type Operations } from './index.ts';
 import { watchAge } from './watch.ts';

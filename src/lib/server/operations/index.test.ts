@@ -5,9 +5,9 @@ import { clock, engine, run } from '../../../../tests/backups.ts';
 import { operationsOn } from '../../../../tests/operations.ts';
 import { key } from '../../../../tests/encodings.ts';
 import { dyingEngine } from '../../../../tests/failing.ts';
-import { UNLIMITED } from '../backup/budget.ts';
+import { UNLIMITED } from '../backup/make/budget.ts';
 import { resumeBackup, startBackup } from '../backup/index.ts';
-import { TICKET_MS } from '../backup/job.ts';
+import { TICKET_MS } from '../backup/make/job.ts';
 import { LEASE_MS, LOCK_KEYS } from '../backup/storage/lock.ts';
 import { forgetOld } from './index.ts';
 

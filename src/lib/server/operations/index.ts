@@ -1,9 +1,9 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
 import type { Sleep } from '../backup/database.ts';
 import { dropAbandonedState } from '../backup/storage/lock.ts';
-import { backupSettings, type Environment } from '../config.ts';
-import { sleep } from '../engine.ts';
-import { expireJournal, journalBucket } from './journal.ts';
+import { backupSettings, type Environment } from '../environment.ts';
+import { sleep } from '../backup/settings.ts';
+import { expireJournal, journalBucket } from './audit-log.ts';
 import { operationsSettings, type OperationsSettings } from './settings.ts';
 
 /** What watching over operations needs of the world. */

@@ -1,6 +1,6 @@
-import { type Alert, type AlertKind, alertMessage } from './alert.ts';
+import { type Alert, type AlertKind, alertMessage } from './webhook.ts';
 import type { Operations } from './index.ts';
-import { record } from './journal.ts';
+import { record } from './audit-log.ts';
 import { pingMessage } from './ping.ts';
 import { type Message, send, SEND_MS } from './send.ts';
 

@@ -13,10 +13,10 @@ import {
 } from '../../../../tests/receivers.ts';
 import { RESTORE_MARKER } from '../backup/database.ts';
 import { type BackupStep, startBackup } from '../backup/index.ts';
-import type { Proof } from '../backup/proof.ts';
+import type { Proof } from '../backup/format/proof.ts';
 import { LifeboatError } from '../errors.ts';
 import type { Operations } from './index.ts';
-import { readJournal } from './journal.ts';
+import { readJournal } from './audit-log.ts';
 import { SEND_MS } from './send.ts';
 import { watchAge, watchBackup, watchLock, watchProof } from './watch.ts';
 

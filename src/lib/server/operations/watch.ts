@@ -1,12 +1,12 @@
 import * as v from 'valibot';
 import { type BackupProgress, type BackupStep, listBackups } from '../backup/index.ts';
-import { type BackupSummary, summarize } from '../backup/manifest.ts';
-import type { Proof } from '../backup/proof.ts';
+import { type BackupSummary, summarize } from '../backup/format/manifest.ts';
+import type { Proof } from '../backup/format/proof.ts';
 import type { LifeboatError } from '../errors.ts';
-import { toLifeboatError } from '../respond.ts';
-import { changeState, type StateKind } from '../state.ts';
+import { toLifeboatError } from '../http/respond.ts';
+import { changeState, type StateKind } from '../backup/storage/state.ts';
 import * as alerts from './alerts.ts';
-import type { Alert, AlertKind } from './alert.ts';
+import type { Alert, AlertKind } from './webhook.ts';
 import { isOverdue } from './due.ts';
 import { forgetOld, type Operations } from './index.ts';
 import { Notices } from './notices.ts';

@@ -1,9 +1,9 @@
 import * as v from 'valibot';
 import { type BackupStep, listBackups, resumeBackup, startBackup } from '$lib/server/backup/index';
-import { summarize } from '$lib/server/backup/manifest';
-import { apiRoute, type Call } from '$lib/server/call';
-import { backupEngineOf } from '$lib/server/engine';
-import { readJson, readQuery } from '$lib/server/input';
+import { summarize } from '$lib/server/backup/format/manifest';
+import { apiRoute, type Call } from '$lib/server/http/route';
+import { backupEngineOf } from '$lib/server/backup/settings';
+import { readJson, readQuery } from '$lib/server/http/input';
 import { undueBackup } from '$lib/server/operations/due';
 import { forgetOld } from '$lib/server/operations/index';
 import { watchBackup } from '$lib/server/operations/watch';

@@ -1,9 +1,9 @@
 import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { MAX_WRONG } from '$lib/server/access/guesses';
-import type { Environment } from '$lib/server/config';
-import type { Entry } from '$lib/server/operations/journal';
+import { MAX_WRONG } from '$lib/server/access/lockout';
+import type { Environment } from '$lib/server/environment';
+import type { Entry } from '$lib/server/operations/audit-log';
 import { TOTP } from '$lib/totp.js';
 import {
 	API,

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Environment } from '$lib/server/config';
+import type { Environment } from '$lib/server/environment';
 import { TOTP } from '$lib/totp.js';
 import {
 	API,

@@ -2,8 +2,8 @@ import { env } from 'cloudflare:workers';
 import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { acquireLock } from '$lib/server/backup/storage/lock';
-import type { Environment } from '$lib/server/config';
-import type { Proof } from '$lib/server/backup/proof';
+import type { Environment } from '$lib/server/environment';
+import type { Proof } from '$lib/server/backup/format/proof';
 import {
 	API,
 	authorized,

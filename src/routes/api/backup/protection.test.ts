@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Environment } from '$lib/server/config';
+import type { Environment } from '$lib/server/environment';
 import {
 	type BackupSummary,
 	type ListedBackup,
@@ -10,9 +10,9 @@ import {
 	parseManifest,
 	printManifest,
 	printSummary,
-} from '$lib/server/backup/manifest';
-import type { Proof } from '$lib/server/backup/proof';
-import { deriveKey, signManifest } from '$lib/server/backup/signature';
+} from '$lib/server/backup/format/manifest';
+import type { Proof } from '$lib/server/backup/format/proof';
+import { deriveKey, signManifest } from '$lib/server/backup/format/signature';
 import { decoded } from '$lib/server/backup/storage/codec';
 import { ENCODINGS, identity } from '../../../../tests/encodings.ts';
 import {

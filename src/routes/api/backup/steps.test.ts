@@ -7,8 +7,8 @@ import {
 	type Manifest,
 	manifestKey,
 	parseManifest,
-} from '$lib/server/backup/manifest';
-import type { Environment } from '$lib/server/config';
+} from '$lib/server/backup/format/manifest';
+import type { Environment } from '$lib/server/environment';
 import {
 	API,
 	authorized,

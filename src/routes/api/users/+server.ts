@@ -1,9 +1,9 @@
 import { json } from '@sveltejs/kit';
-import { database } from '$lib/server/config';
+import { database } from '$lib/server/environment';
 import { LifeboatError } from '$lib/server/errors';
-import { readQuery } from '$lib/server/input';
-import { errorResponse } from '$lib/server/respond';
-import { listUsers, UserQuery } from '$lib/server/users';
+import { readQuery } from '$lib/server/http/input';
+import { errorResponse } from '$lib/server/http/respond';
+import { listUsers, UserQuery } from '$accounts/users';
 import type { RequestHandler } from './$types';
 
 export const GET: RequestHandler = async ({ locals, platform, url }) => {

@@ -10,7 +10,7 @@ import {
 	type Table,
 } from './schema.ts';
 import { type ColumnRow, groupByTable, ordinaryTable, tableFacts } from './tables.ts';
-import { textWarnings, virtualTable } from './texts.ts';
+import { textWarnings, virtualTable } from './ddl.ts';
 
 /** While an object of such a name is there, a restore has not ended. */
 const UNFINISHED = [RESTORE_MARKER, TABLES_MARKER];

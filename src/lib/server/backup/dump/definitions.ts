@@ -1,7 +1,7 @@
 import type { Row, StatementResult } from '../database.ts';
 import { type Catalog, type ForeignKey, type SchemaObject, SEQUENCE } from './schema.ts';
 import { literal, quoteName, quoteText } from './literals.ts';
-import { statement } from './texts.ts';
+import { statement } from './ddl.ts';
 
 /*
  * The schema's part of the file, in the order that rebuilds it. `scratch` is the name of a table

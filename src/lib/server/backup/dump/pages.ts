@@ -1,5 +1,5 @@
 import type { Row } from '../database.ts';
-import { ROW_SEPARATOR } from '../digest.ts';
+import { ROW_SEPARATOR } from '../format/digest.ts';
 import type { Table } from './schema.ts';
 import { keyOfRow, only, type Position } from './keys.ts';
 import { hexLiteral, isRewritten, octets, quoteName } from './literals.ts';

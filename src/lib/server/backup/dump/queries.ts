@@ -1,4 +1,4 @@
-import { ROW_SEPARATOR } from '../digest.ts';
+import { ROW_SEPARATOR } from '../format/digest.ts';
 import type { Table } from './schema.ts';
 import { behind, keyColumns, keySql, type Position } from './keys.ts';
 import {

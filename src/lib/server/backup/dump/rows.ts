@@ -1,5 +1,5 @@
 import { LifeboatError } from '../../errors.ts';
-import { ROW_SEPARATOR, type RowDigest } from '../digest.ts';
+import { ROW_SEPARATOR, type RowDigest } from '../format/digest.ts';
 import type { Table } from './schema.ts';
 import { quoteName } from './literals.ts';
 import type { LongRowValue, Rows } from './pages.ts';

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
-import { RowDigest, type TableDigest } from '../digest.ts';
+import { RowDigest, type TableDigest } from '../format/digest.ts';
 import { readCatalog } from './catalog.ts';
 import { definitions, endings, preamble } from './definitions.ts';
 import { quoteName } from './literals.ts';

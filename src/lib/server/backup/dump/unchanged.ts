@@ -1,5 +1,5 @@
 import type { StatementResult } from '../database.ts';
-import type { TableDigest } from '../digest.ts';
+import type { TableDigest } from '../format/digest.ts';
 import { identityOf, SCHEMA_QUERY } from './catalog.ts';
 import { quoteName, sum } from './literals.ts';
 import { type Reader, SnapshotChanged } from './reader.ts';

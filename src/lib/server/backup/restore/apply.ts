@@ -1,13 +1,13 @@
 import { databaseError, type Sleep, type SqlDatabase } from '../database.ts';
 import { Claim, type Existing, noteLeftover } from './claim.ts';
 import { readReferences } from './contents.ts';
-import { type Head, readHead } from './heads.ts';
+import { type Head, readHead } from './parse.ts';
 import { foldCase } from './names.ts';
 import { forTarget } from './rewrite.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, planStaging, putBack, Staging, type StagingPlan } from './staging.ts';
 import { readStatements, type Statement } from './statements.ts';
-import { Steps, TRANSACTION_BYTES, TRANSACTION_STATEMENTS } from './steps.ts';
+import { Steps, TRANSACTION_BYTES, TRANSACTION_STATEMENTS } from './transactions.ts';
 import { refuseReservedNames, type Survey } from './survey.ts';
 
 /** How far a restore has come. */

@@ -5,7 +5,7 @@ import { ageMarker, dying } from '../../../../../tests/killed.ts';
 import { backupOf, sleep, sourceOf } from '../../../../../tests/memory.ts';
 import { counting } from '../../../../../tests/databases/values.ts';
 import { d1, RESTORE_MARKER, type SqlDatabase } from '../database.ts';
-import { sqlOf } from '../verify.ts';
+import { sqlOf } from '../prove/verify.ts';
 import { rehearse, restoreInto } from './apply.ts';
 import { MARKER_DEFINITION, readContents } from './contents.ts';
 import type { SqlSource } from './source.ts';

@@ -1,10 +1,10 @@
 import type { SqlDatabase } from '../database.ts';
 import type { Reference } from './contents.ts';
-import type { Head } from './heads.ts';
+import type { Head } from './parse.ts';
 import { foldCase, quoteName, quoteText } from './names.ts';
 import { forTarget } from './rewrite.ts';
 import type { Statement } from './statements.ts';
-import type { Step } from './steps.ts';
+import type { Step } from './transactions.ts';
 import type { Survey } from './survey.ts';
 
 type Rows = Head & { kind: 'rows' };

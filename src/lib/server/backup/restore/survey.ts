@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
 import { RESTORE_MARKER } from '../database.ts';
-import { type Core, ROW_SEPARATOR, RowDigest, type TableDigest } from '../digest.ts';
-import { type Head, readHead } from './heads.ts';
+import { type Core, ROW_SEPARATOR, RowDigest, type TableDigest } from '../format/digest.ts';
+import { type Head, readHead } from './parse.ts';
 import { foldCase } from './names.ts';
 import type { SqlSource } from './source.ts';
 import { readStatements, type Statement, StatementReader } from './statements.ts';

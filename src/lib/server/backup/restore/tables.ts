@@ -3,13 +3,13 @@ import type { Row, SqlDatabase, SqlStatement } from '../database.ts';
 import { type RestoreOptions, type RestoreSummary, whileClaimed } from './apply.ts';
 import type { Claim } from './claim.ts';
 import { guardTriggers, readContents, readReferences } from './contents.ts';
-import { type Head, readHead } from './heads.ts';
+import { type Head, readHead } from './parse.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, putBack, type Stage, Staging } from './staging.ts';
 import { isFullTextCommand } from './survey.ts';
 import { foldCase, quoteName, quoteText } from './names.ts';
 import { readStatements, type Statement } from './statements.ts';
-import { type Step, Steps } from './steps.ts';
+import { type Step, Steps } from './transactions.ts';
 
 /** How Lifeboat writes of the table that holds the pieces of long values while a file is restored. */
 const OF_PIECES = /^((?:CREATE|DROP) TABLE |INSERT INTO |DELETE FROM )"(lifeboat_scratch_*)"(.*)$/s;

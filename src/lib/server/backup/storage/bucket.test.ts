@@ -9,7 +9,7 @@ import {
 	manifestKey,
 	parseSummary,
 	volumeKey,
-} from '../manifest.ts';
+} from '../format/manifest.ts';
 import { commitManifest, listStored, readManifest } from './bucket.ts';
 
 beforeEach(reset);

@@ -12,7 +12,7 @@ import {
 	printManifest,
 	printSummary,
 	summarize,
-} from '../manifest.ts';
+} from '../format/manifest.ts';
 import {
 	parseProof,
 	parseProofSummary,
@@ -22,8 +22,8 @@ import {
 	proofPrefix,
 	type ProofSummary,
 	summarizeProof,
-} from '../proof.ts';
-import { type BackupKey, type OpenedManifest, openManifest } from '../signature.ts';
+} from '../format/proof.ts';
+import { type BackupKey, type OpenedManifest, openManifest } from '../format/signature.ts';
 import { type BucketContext, IF_ABSENT, putIf } from './conditional.ts';
 import { storageCall, storageError } from './failure.ts';
 import { isTombstone } from './tombstone.ts';

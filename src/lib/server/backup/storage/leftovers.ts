@@ -1,6 +1,12 @@
 import type { R2Bucket, R2Object } from '@cloudflare/workers-types';
-import { backupOfFile, isVolume, type Manifest, manifestKey, parseSummary } from '../manifest.ts';
-import type { BackupKey } from '../signature.ts';
+import {
+	backupOfFile,
+	isVolume,
+	type Manifest,
+	manifestKey,
+	parseSummary,
+} from '../format/manifest.ts';
+import type { BackupKey } from '../format/signature.ts';
 import { findManifest, objectsOfBackups } from './bucket.ts';
 import type { BucketContext } from './conditional.ts';
 import { storageCall, tryRepeatedly } from './failure.ts';

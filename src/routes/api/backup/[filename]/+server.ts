@@ -1,12 +1,12 @@
 import * as v from 'valibot';
 import { describeFile, openFile } from '$lib/server/backup/index';
-import { BackupDiffers, OutsideProofSchema } from '$lib/server/backup/proof';
-import { drillBackup, recordProof, verifyBackup } from '$lib/server/backup/prove';
-import { apiRoute } from '$lib/server/call';
-import { backupSettings, drillDatabase } from '$lib/server/config';
-import { fileAnswer } from '$lib/server/download';
-import { engineOf } from '$lib/server/engine';
-import { readJson } from '$lib/server/input';
+import { BackupDiffers, OutsideProofSchema } from '$lib/server/backup/format/proof';
+import { drillBackup, recordProof, verifyBackup } from '$lib/server/backup/prove/prove';
+import { apiRoute } from '$lib/server/http/route';
+import { backupSettings, drillDatabase } from '$lib/server/environment';
+import { fileAnswer } from '$lib/server/http/download';
+import { engineOf } from '$lib/server/backup/settings';
+import { readJson } from '$lib/server/http/input';
 import { watchProof } from '$lib/server/operations/watch';
 
 const Action = v.variant('action', [

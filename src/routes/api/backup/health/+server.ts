@@ -1,6 +1,6 @@
 import { readHealth } from '$lib/server/operations/health';
 import { operationsOf } from '$lib/server/operations/index';
-import { errorResponse } from '$lib/server/respond';
+import { errorResponse } from '$lib/server/http/respond';
 import type { RequestHandler } from './$types';
 
 /**

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
-import { apiRoute } from '$lib/server/call';
-import { readQuery } from '$lib/server/input';
+import { apiRoute } from '$lib/server/http/route';
+import { readQuery } from '$lib/server/http/input';
 import { journalStart } from '$lib/server/operations/index';
-import { JournalCursor, readJournal } from '$lib/server/operations/journal';
+import { JournalCursor, readJournal } from '$lib/server/operations/audit-log';
 
 const Page = v.object({
 	before: v.optional(JournalCursor),

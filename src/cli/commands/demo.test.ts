@@ -1,0 +1,192 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { sqlite3 } from '../../../tests/operator.ts';
+import { compareDatabases, type Comparison } from '../demo/compare.ts';
+import { openDatabase } from '../demo/database.ts';
+import { loadSample } from '../demo/sample.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const DEMO = join(ROOT, 'src/cli/commands/demo.ts');
+const SETUP = join(ROOT, 'src/cli/commands/setup.ts');
+
+describe('the comparison of two databases', () => {
+	type Opened = Awaited<ReturnType<typeof openDatabase>>;
+	let folder: string;
+	let before: Opened;
+	let after: Opened;
+	beforeAll(async () => {
+		folder = mkdtempSync(join(tmpdir(), 'lifeboat-compare-'));
+		before = await openDatabase(join(folder, 'before'));
+		after = await openDatabase(join(folder, 'after'));
+		await loadSample(before.database);
+	});
+	afterAll(async () => {
+		await before[Symbol.asyncDispose]();
+		await after[Symbol.asyncDispose]();
+		rmSync(folder, { recursive: true });
+	});
+
+	/** Compares the sample data with a copy in which the statements were run. */
+	async function compareAfter(...statements: string[]): Promise<Comparison> {
+		const { database } = after;
+		await loadSample(database);
+		for (const sql of statements) await database.prepare(sql).run();
+		return compareDatabases(before.database, database);
+	}
+
+	test('finds the same where nothing was changed', async () => {
+		const { tables, rows, searches, differences } = await compareAfter();
+		expect(differences).toEqual([]);
+		expect(tables).toBe(12);
+		expect(rows).toBeGreaterThan(5000);
+		expect(searches).toBeGreaterThan(20);
+	});
+
+	test('finds every kind of difference', async () => {
+		const { differences } = await compareAfter(
+			`UPDATE demo_orders SET remark = 'Ring twice' WHERE id = 1500`,
+			`UPDATE demo_values SET value = 1.0 WHERE label = 'integer 1'`,
+			`DELETE FROM demo_thumbnails WHERE product = 100`,
+			`INSERT INTO demo_products (id, title, price) VALUES (99999, 'new', 1)`,
+			`UPDATE demo_order_lines SET line = 7 WHERE order_id = 1500 AND line = 2`,
+			`UPDATE demo_events SET rowid = 99999 WHERE rowid = 500`,
+			`UPDATE sqlite_sequence SET seq = 491 WHERE name = 'demo_customers'`,
+			`INSERT INTO demo_products_search (demo_products_search) VALUES ('delete-all')`,
+		);
+		expect(differences).toEqual([
+			'demo_events: rowid integer 500 is missing',
+			'demo_order_lines: order_id integer 1500, line integer 2 is missing',
+			'demo_orders: rowid integer 1500: remark was "Leave it at the pier; it\'s no. 500", is "Ring twice"',
+			'demo_products: rowid integer 99999 was not there before',
+			expect.stringMatching(
+				/^demo_products_search: a search for "\w+" found rows \[.+\], finds \[\]$/,
+			),
+			'demo_thumbnails: rowid integer 100 is missing',
+			'demo_values: rowid integer 3: value was integer 1, is real 1.0',
+			'sqlite_sequence: name "demo_customers": seq was integer 500, is integer 491',
+		]);
+	});
+
+	test.for([
+		[
+			'largest integer',
+			'9223372036854775806',
+			'integer 9223372036854775807',
+			'integer 9223372036854775806',
+		],
+		[
+			'first integer that no double holds',
+			'9007199254740993.0',
+			'integer 9007199254740993',
+			'real 9007199254740992.0',
+		],
+		['negative zero', '0.0', 'real -0.0', 'real 0.0'],
+		['real zero', '0', 'real 0.0', 'integer 0'],
+		['a tenth', '0.10000000000000002', 'real 0.1', 'real 0.10000000000000002'],
+		['infinity', '1.7976931348623157e308', 'real Inf', 'real 1.7976931348623157e+308'],
+		['text 1', `X'31'`, '"1"', 'blob 31'],
+		['empty text', 'NULL', '""', 'null'],
+	] as const)('tells "%s" from %s', async ([label, value, was, is]) => {
+		const { differences } = await compareAfter(
+			`UPDATE demo_values SET value = ${value} WHERE label = '${label}'`,
+		);
+		expect(differences).toEqual([expect.stringMatching(/^demo_values: rowid integer -?\d+: /)]);
+		expect(differences[0]).toContain(`: value was ${was}, is ${is}`);
+	});
+
+	test.for([
+		['NUL', `'before'`, 'body was "before\\u0000after", is "before"'],
+		['line ends', `replace(body, char(13, 10), char(10))`, 'body was "one\\r\\ntwo'],
+		['200 KB', `substr(body, 1, 200099) || 'x'`, 'body was "The sea'],
+	] as const)('tells the text "%s" from %s', async ([label, value, told]) => {
+		const { differences } = await compareAfter(
+			`UPDATE demo_texts SET body = ${value} WHERE label = '${label}'`,
+		);
+		expect(differences).toEqual([expect.stringContaining(told)]);
+	});
+
+	test.for([
+		[
+			'DROP INDEX demo_orders_customer',
+			'schema: type "index", name "demo_orders_customer" is missing',
+		],
+		['CREATE TABLE demo_more (a)', 'schema: type "table", name "demo_more" was not there before'],
+		['ALTER TABLE demo_texts ADD COLUMN more', 'schema: type "table", name "demo_texts": sql was'],
+	] as const)('notices %s', async ([sql, told]) => {
+		const { differences } = await compareAfter(sql);
+		await after.database.prepare('DROP TABLE IF EXISTS demo_more').run();
+		expect(differences).toEqual([expect.stringContaining(told)]);
+	});
+});
+
+describe('npm run demo', () => {
+	let folder: string;
+	// A folder with all of the project but its state and secrets.
+	beforeEach(() => {
+		folder = mkdtempSync(join(tmpdir(), 'lifeboat-demo-test-'));
+		const kept = ['.env', '.dev.vars', '.git', '.wrangler'];
+		for (const name of readdirSync(ROOT)) {
+			if (!kept.includes(name)) symlinkSync(join(ROOT, name), join(folder, name));
+		}
+	});
+	afterEach(() => rmSync(folder, { recursive: true }));
+
+	test('runs on a fresh copy, and again until Ctrl-C', async () => {
+		const { stdout } = await promisify(execFile)(process.execPath, [DEMO, '--exit'], {
+			cwd: folder,
+		});
+		expect(stdout).toMatch(/^settings .* Wrote \.env /m);
+		expect(stdout).toMatch(/^compare .*: same /m);
+		const env = readFileSync(join(folder, '.env'), 'utf8');
+
+		const again = spawn(process.execPath, [DEMO], { cwd: folder });
+		let output = '';
+		for await (const data of again.stdout) {
+			output += String(data);
+			if (output.includes('until Ctrl-C')) break;
+		}
+		const rows = (text: string) => /^compare .*?([\d,]+ rows)/m.exec(text)?.[1];
+		expect(rows(output)).toBe(rows(stdout));
+		expect(output).toContain('2 listed');
+		expect(readFileSync(join(folder, '.env'), 'utf8')).toBe(env);
+
+		const [url = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(output) ?? [];
+		expect((await fetch(url)).status).toBe(200);
+		const [line = ''] = /^ +curl .* > backup\.sql$/m.exec(output) ?? [];
+		expect(line).toContain('| gunzip >');
+		await promisify(execFile)('bash', ['-o', 'pipefail', '-c', line], { cwd: folder });
+		const restored = join(folder, 'restored.db');
+		sqlite3(restored, readFileSync(join(folder, 'backup.sql'), 'utf8'));
+		expect(sqlite3(restored, 'SELECT count(*) FROM demo_orders')).toBe('1200');
+		again.kill('SIGINT');
+		expect(await once(again, 'exit')).toEqual([0, null]);
+		await expect(fetch(url)).rejects.toThrow();
+	});
+
+	test('opens its backup where backups are encrypted', async () => {
+		const env = { ...process.env, XDG_CONFIG_HOME: join(folder, 'config') };
+		const options = { cwd: folder, env };
+		await promisify(execFile)(process.execPath, [SETUP, '--encrypt'], options);
+		const { stdout } = await promisify(execFile)(process.execPath, [DEMO, '--exit'], options);
+		expect(stdout).toMatch(/^decode +age, gzip +/m);
+		expect(stdout).toMatch(/^compare .*: same /m);
+	});
+
+	test.for([
+		['--help', 0, 'Usage: npm run demo'],
+		['--force', 1, "Unknown option '--force'"],
+	] as const)('%s does nothing else', async ([option, status, told]) => {
+		const child = spawn(process.execPath, [DEMO, option], { cwd: folder });
+		let output = '';
+		child.stdout.on('data', (data) => (output += data));
+		child.stderr.on('data', (data) => (output += data));
+		expect(await once(child, 'close')).toEqual([status, null]);
+		expect(output).toContain(told);
+		expect(existsSync(join(folder, '.env'))).toBe(false);
+	});
+});

@@ -1,0 +1,133 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { operate, projectFolder, removeFolder, runLocally } from '../../../tests/operator.ts';
+import type { SqlDatabase } from '../../lib/server/backup/database.ts';
+import { type Finding, measureReads, measureWrites } from '../doctor/measure.ts';
+import { SqliteDatabase } from '../targets/sqlite-database.ts';
+
+describe('npm run doctor', () => {
+	let project: string;
+	let folder: string;
+	beforeAll(async () => {
+		project = projectFolder();
+		folder = join(project, 'state');
+		await runLocally(folder, `CREATE TABLE t (x)`, `INSERT INTO t VALUES (1)`);
+	});
+	afterAll(() => removeFolder(project));
+
+	const doctor = (...args: string[]) => operate(project, 'doctor', args);
+	const contents = () =>
+		runLocally(
+			folder,
+			String.raw`SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE '\_cf%' ESCAPE '\'`,
+			`SELECT * FROM t`,
+		);
+
+	test('measures a local database and leaves it as it was', async () => {
+		const before = await contents();
+		const { code, stdout } = await doctor(`local:${folder}`, '--wait', '0', '--json');
+		const { good, findings } = JSON.parse(stdout) as { good: boolean; findings: Finding[] };
+		expect(findings.map(({ what, result }) => [what, result])).toEqual([
+			['counter of changes, under reads', 'stands still'],
+			['bookmark, under reads', 'counts reads'],
+			['size of the file, under reads', 'stands still'],
+			['a batch of 3 statements', expect.stringMatching(/^rows read: \d+, \d+, \d+$/)],
+		]);
+		expect([code, good]).toEqual([0, true]);
+		expect(await contents()).toEqual(before);
+	});
+
+	test('measures writes too when asked, and takes its table away again', async () => {
+		const before = await contents();
+		const { code, stdout } = await doctor(`local:${folder}`, '--write', '--wait', '0');
+		expect(code).toBe(0);
+		expect(stdout).toMatch(/counter of changes, after a new row +1 more/);
+		expect(stdout).toMatch(/size of the file, after a new table +\d+ bytes more/);
+		expect(await contents()).toEqual(before);
+	});
+
+	test('makes no database where there is none', async () => {
+		const nowhere = join(project, 'nowhere');
+		const { code, stdout } = await doctor(`local:${nowhere}`, '--json');
+		expect(code).toBe(2);
+		expect(JSON.parse(stdout)).toMatchObject({ code: 'database_not_found' });
+		expect(existsSync(nowhere)).toBe(false);
+	});
+
+	test.for([[], ['file.db'], ['remote:'], ['local', 'more'], ['local', '--wait', 'x']])(
+		'refuses the words %j',
+		async (words) => {
+			const { code, stderr } = await doctor(...words);
+			expect(code).toBe(2);
+			expect(stderr).toContain('npm run doctor -- --help');
+		},
+	);
+});
+
+describe('of a database with bookmarks as on Cloudflare', () => {
+	/** What happens behind a call. */
+	type Behind = (connection: DatabaseSync) => void;
+
+	/** SQLite with a bookmark that counts writes and, where told, reads. */
+	function database({ readsMove = false, behind }: { readsMove?: boolean; behind?: Behind } = {}) {
+		const connection = new DatabaseSync(':memory:');
+		connection.exec('CREATE TABLE t (x)');
+		const sqlite = new SqliteDatabase(connection);
+		let version = 0;
+		const measured: SqlDatabase = {
+			async batch(statements) {
+				const { results } = await sqlite.batch(statements);
+				if (readsMove || /INSERT|CREATE|DROP/.test(String(statements[0]))) version++;
+				behind?.(connection);
+				return { results, bookmark: `0000007b-0000b26e-0000000${version}-0c3e87bb37b3db5c` };
+			},
+		};
+		return { measured, connection, move: () => version++ };
+	}
+
+	const reads = { waitMs: 0, sleep: async () => {} };
+	const resultOf = (findings: Finding[], what: string) =>
+		findings.find((finding) => finding.what === what);
+
+	test('tells that they stand still under reads and move with writes', async () => {
+		const { measured, connection } = database();
+		const findings = [...(await measureReads(measured, reads)), ...(await measureWrites(measured))];
+		const bookmarks = findings.filter(({ what }) => what.startsWith('bookmark'));
+		expect(bookmarks.map(({ result }) => result)).toEqual([
+			'stands still',
+			'the same',
+			'another one',
+			'another one',
+		]);
+		expect(findings.every(({ good }) => good)).toBe(true);
+		const tables = connection.prepare('SELECT name FROM sqlite_schema').all();
+		expect(tables).toEqual([{ name: 't' }]);
+	});
+
+	test('tells that they move under reads, which a backup can live with', async () => {
+		const findings = await measureReads(database({ readsMove: true }).measured, reads);
+		expect(resultOf(findings, 'bookmark, under reads')).toMatchObject({
+			result: 'moves',
+			good: true,
+		});
+		expect(resultOf(findings, 'bookmark, after 0 s')).toBeUndefined();
+	});
+
+	test('tells that they move by themselves, which a backup cannot', async () => {
+		const { measured, move } = database();
+		const sleep = async () => void move();
+		const findings = await measureReads(measured, { waitMs: 9_000, sleep });
+		expect(resultOf(findings, 'bookmark, after 9 s')).toMatchObject({
+			result: 'another one',
+			good: false,
+		});
+	});
+
+	test('tells that somebody writes', async () => {
+		const { measured } = database({ behind: (open) => open.exec('INSERT INTO t VALUES (1)') });
+		const findings = await measureReads(measured, reads);
+		expect(resultOf(findings, 'counter of changes, under reads')).toMatchObject({ good: false });
+	});
+});

@@ -1,0 +1,117 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { databaseError } from '../../lib/server/backup/database.ts';
+import { LifeboatError } from '../../lib/server/errors.ts';
+import { type Context, EXIT, parseWords, runCommand, usageError } from '../terminal/command.ts';
+import { type Finding, measureReads, measureWrites } from '../doctor/measure.ts';
+import { EmbeddedDatabase } from '../embedded/database.ts';
+import { STATE } from '../targets/local.ts';
+import { connectRemote } from '../targets/remote.ts';
+import { formatTable } from '../terminal/text.ts';
+
+const HELP = `Usage: npm run doctor -- <database> [options]
+
+Measures on a database what backups rely on: that its counter of changes, its bookmark and its size
+stand still while it is only read, and, with --write, that a write moves them. Nothing in the database
+is changed without --write. Run it while nobody writes.
+
+<database>
+  local              the app's embedded database, in .wrangler/state; local:FOLDER for another folder
+  remote:NAME        the D1 database NAME on Cloudflare; needs \`npx wrangler login\`
+
+Options
+  --write            write too: into a table of its own, lifeboat_doctor_…, made and dropped again
+  --wait SECONDS     how long to wait before the last read; otherwise 15
+  --json             print one JSON object on standard output, and nothing else there
+  --help             show this
+
+Examples
+  npm run doctor -- remote:lifeboat
+  npm run doctor -- remote:lifeboat-drill --write
+
+Exit codes: 0 backups can rely on it; 1 something is not as they need it; 2 it could not be measured.
+`;
+
+const OPTIONS = {
+	write: { type: 'boolean', default: false },
+	wait: { type: 'string', default: '15' },
+	json: { type: 'boolean', default: false },
+	help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** What is to be measured. */
+interface Request {
+	database: string;
+	write: boolean;
+	waitMs: number;
+	json: boolean;
+}
+
+/** What was asked for; null for help. Throws `usage` (400). */
+function readRequest(): Request | null {
+	const { values, positionals } = parseWords('doctor', OPTIONS);
+	if (values.help) return null;
+	const [database] = positionals;
+	if (database === undefined || positionals.length > 1) {
+		throw usageError('doctor', 'It takes one database: local, local:FOLDER or remote:NAME.');
+	}
+	const { write, wait, json } = values;
+	if (!/^\d{1,3}$/.test(wait)) throw usageError('doctor', '--wait takes seconds, from 0 to 999.');
+	return { database, write, waitMs: Number(wait) * 1000, json };
+}
+
+/** Connects to the database that a word names. Throws LifeboatError where there is none. */
+async function connect(word: string, context: Context): Promise<EmbeddedDatabase> {
+	const [, kind, rest] = /^(local|remote)(?::(.+))?$/s.exec(word) ?? [];
+	if (kind === 'remote' && rest) return connectRemote(rest, context);
+	if (kind !== 'local') {
+		const named = JSON.stringify(word);
+		throw usageError('doctor', `${named} is no database: use local, local:FOLDER or remote:NAME.`);
+	}
+	const persistTo = rest ?? STATE;
+	const database = new EmbeddedDatabase({ kind: 'configured', persistTo });
+	if (existsSync(await database.file)) return database;
+	throw new LifeboatError(`There is no local database in ${persistTo}.`, {
+		code: 'database_not_found',
+		status: 404,
+		hint: 'Make it with `npm run migrate`, or name the folder that it is in.',
+	});
+}
+
+async function measure(request: Request, context: Context): Promise<Finding[]> {
+	const { waitMs, write } = request;
+	const { signal, progress } = context;
+	await using database = await connect(request.database, context);
+	try {
+		progress.step(`doctor: reads, and waits for ${waitMs / 1000} s`);
+		const wait = async (ms: number) => void (await sleep(ms, null, { signal }));
+		const findings = await measureReads(database, { waitMs, sleep: wait });
+		signal.throwIfAborted();
+		if (write) findings.push(...(await measureWrites(database)));
+		return findings;
+	} catch (error) {
+		signal.throwIfAborted();
+		throw databaseError(error);
+	} finally {
+		progress.clear();
+	}
+}
+
+await runCommand(async (context) => {
+	const request = readRequest();
+	if (request === null) {
+		console.log(HELP);
+		return EXIT.good;
+	}
+	const findings = await measure(request, context);
+	const good = findings.every((finding) => finding.good);
+	if (request.json) {
+		console.log(JSON.stringify({ database: request.database, good, findings }));
+	} else {
+		const rows = findings.map(({ what, result, means, good: isGood }) => [
+			...[isGood ? 'ok' : 'NOT OK', what, result, means],
+		]);
+		console.log(formatTable(['', 'measured', 'result', 'means'], rows));
+	}
+	return good ? EXIT.good : EXIT.differs;
+});

@@ -1,0 +1,63 @@
+import { tmpdir } from 'node:os';
+import { describe, expect, test } from 'vitest';
+import { operate } from '../../../tests/operator.ts';
+import { json, listen, type Request } from '../../../tests/stand-in.ts';
+import { SUMMARY } from '../../../tests/stepped-app.ts';
+
+const DRILLED = { at: '2026-11-23T05:07:02.871Z', proven: true, scope: 'contents' };
+
+/** Drills the newest of these backups, and returns what was asked of the app too. */
+async function drill(backups: object[], ...args: string[]) {
+	const requests: Request[] = [];
+	await using app = await listen(json(200, { backups }), requests);
+	const env = { TOTP_SECRET: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP', BACKUP_URL: app.url };
+	const ended = await operate(tmpdir(), 'drill', ['latest', ...args], { env });
+	return { ...ended, urls: requests.map(({ url }) => url) };
+}
+
+describe('--unless-drilled', () => {
+	test('leaves a newest backup alone that a drill has proven', async () => {
+		const older = { ...SUMMARY, name: 'full_backup_2026-10-22T21:52:00.000Z', drilled: null };
+		const { code, stdout, urls } = await drill(
+			[{ ...SUMMARY, drilled: DRILLED }, older],
+			'--unless-drilled',
+		);
+		expect(code).toBe(0);
+		expect(stdout).toBe(`Nothing to do: a drill has proven ${SUMMARY.name} on ${DRILLED.at}.\n`);
+		expect(urls).toEqual(['/api/backup']);
+	});
+
+	test('says so as JSON too', async () => {
+		const { stdout } = await drill(
+			[{ ...SUMMARY, drilled: DRILLED }],
+			...['--unless-drilled', '--json'],
+		);
+		expect(JSON.parse(stdout)).toEqual({ backup: SUMMARY.name, drilled: DRILLED });
+	});
+
+	test.for([
+		['is new', null],
+		['differed', { ...DRILLED, proven: false }],
+	] as const)('drills a newest backup that %s', async ([, drilled]) => {
+		const { urls } = await drill(
+			[
+				{ ...SUMMARY, drilled, verified: DRILLED },
+				{ ...SUMMARY, drilled: DRILLED },
+			],
+			'--unless-drilled',
+		);
+		expect(urls.at(-1)).toBe(`/api/backup/${SUMMARY.name}.manifest.json`);
+	});
+
+	test('without it what is proven is drilled once more', async () => {
+		const { urls } = await drill([{ ...SUMMARY, drilled: DRILLED }]);
+		expect(urls.at(-1)).toBe(`/api/backup/${SUMMARY.name}.manifest.json`);
+	});
+
+	test.for([[SUMMARY.name], ['--file', 'backup.sql']])('is refused for %j', async (args) => {
+		const env = { TOTP_SECRET: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP' };
+		const words = [...args, '--unless-drilled', '--json'];
+		const { code, stdout } = await operate(tmpdir(), 'drill', words, { env });
+		expect([code, JSON.parse(stdout).code]).toEqual([2, 'usage']);
+	});
+});

@@ -1,0 +1,111 @@
+import type { Entry } from '../../lib/server/operations/audit-log.ts';
+import { apiOf, type BackupApi, FROM_HELP } from '../client/api.ts';
+import { type Context, EXIT, parseWords, runCommand, usageError } from '../terminal/command.ts';
+import { formatTable, megabytes, seconds } from '../terminal/text.ts';
+import { printable } from '../workflow/summary.js';
+
+/** Entries that one call asks for at most. The app gives up to 500. */
+const PAGE = 500;
+
+const HELP = `Usage: npm run journal [-- options]
+
+Shows what the app's journal has: every call of the backup API, newest first, with what became of it.
+
+Options
+${FROM_HELP}
+  --limit N          show N entries; otherwise 50
+  --refused          show only calls that were refused, and work that failed
+  --json             print a JSON object for each, one a line, and nothing else on standard output
+  --help             show this
+
+Examples
+  npm run journal
+  npm run journal -- --refused --limit 200
+  npm run journal -- --json | jq 'select(.operation == "backup")'
+
+Exit codes: 0 shown; 2 it could not be read.
+`;
+
+const OPTIONS = {
+	from: { type: 'string' },
+	limit: { type: 'string', default: '50' },
+	refused: { type: 'boolean', default: false },
+	json: { type: 'boolean', default: false },
+	help: { type: 'boolean', short: 'h' },
+} as const;
+
+const HEADS = ['time', 'operation', 'outcome', 'code', 'backup', 'rows', 'size', 'took', 'who'];
+
+/** What is asked of the journal. */
+interface Request {
+	api: BackupApi;
+	limit: number;
+	refused: boolean;
+	json: boolean;
+}
+
+/** What was asked for; null for help. Throws `usage` (400), and what address or secret are wrong for. */
+function readRequest({ signal }: Context): Request | null {
+	const { values, positionals } = parseWords('journal', OPTIONS);
+	if (values.help) return null;
+	const { from, limit, refused, json } = values;
+	if (positionals.length > 0) throw usageError('journal', 'It takes options alone.');
+	if (!/^[1-9]\d{0,5}$/.test(limit)) throw usageError('journal', '--limit takes a number from 1.');
+	return { api: apiOf(from, signal), limit: Number(limit), refused, json };
+}
+
+/** The newest entries, as many as asked for, from as many pages as that takes. */
+async function read({ api, limit, refused }: Request): Promise<Entry[]> {
+	const found: Entry[] = [];
+	let before: string | null = null;
+	do {
+		const page = await api.journal(refused ? PAGE : Math.min(PAGE, limit - found.length), before);
+		found.push(...page.entries.filter(({ outcome }) => !refused || outcome !== 'done'));
+		before = page.before;
+	} while (before !== null && found.length < limit);
+	return found.slice(0, limit);
+}
+
+function table(entries: Entry[]): string {
+	const rows = entries.map(cells).map((row) => {
+		return row.map((cell) => (typeof cell === 'number' ? cell : printable(cell)));
+	});
+	return formatTable(HEADS, rows);
+}
+
+function cells(entry: Entry): (string | number)[] {
+	const { time, operation, outcome, code, backup, rows, bytes, durationMs, caller } = entry;
+	return [
+		...[time, operation, outcome, code ?? '', backup ?? '', rows ?? ''],
+		bytes === undefined ? '' : megabytes(bytes),
+		durationMs === undefined ? '' : seconds(durationMs),
+		`${caller.kind}${entry.previousSecret ? ' of the previous secret' : ''} ${caller.address}`,
+	];
+}
+
+/** As JSON in ASCII, in which there is nothing that a terminal obeys. */
+function jsonLine(entry: Entry): string {
+	return JSON.stringify(entry).replace(/[^ -~]/g, (unit) => {
+		return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+	});
+}
+
+/** Waits until all of it is on its way, as the process ends then. A reader that stops early may. */
+async function print(text: string): Promise<void> {
+	process.stdout.on('error', () => {});
+	await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
+}
+
+await runCommand(async (context) => {
+	const request = readRequest(context);
+	if (request === null) {
+		console.log(HELP);
+		return EXIT.good;
+	}
+	const { json, refused } = request;
+	const entries = await read(request);
+	if (json) await print(entries.map((entry) => `${jsonLine(entry)}\n`).join(''));
+	else if (entries.length > 0) await print(`${table(entries)}\n`);
+	else console.log(refused ? 'Nothing was refused or failed.' : 'The journal is empty.');
+	return EXIT.good;
+});

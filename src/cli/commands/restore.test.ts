@@ -1,0 +1,365 @@
+import { execFileSync } from 'node:child_process';
+import {
+	chmodSync,
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { delimiter } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+	dumpLocally,
+	type Ended,
+	localDifferences,
+	operate,
+	projectFolder,
+	removeFolder,
+	runLocally,
+	sqlite3,
+} from '../../../tests/operator.ts';
+import { survey } from '../../lib/server/backup/restore/survey.ts';
+import { openBackup } from '../sources/backup-source.ts';
+import { openDatabase } from '../demo/database.ts';
+import { loadSample } from '../demo/sample.ts';
+import { EmbeddedDatabase } from '../embedded/database.ts';
+import { Progress } from '../terminal/progress.ts';
+import { type Server, startServer } from '../embedded/server.ts';
+import { remoteTarget } from '../targets/remote.ts';
+
+const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+
+/** The sample data, once for all tests: a database and an SQL file of it. */
+let project: string;
+let original: string;
+let file: string;
+/** A folder for each test. */
+let target: string;
+
+beforeAll(async () => {
+	project = projectFolder();
+	original = join(project, 'original');
+	file = join(project, 'backup.sql');
+	await using opened = await openDatabase(original);
+	await loadSample(opened.database);
+	await dumpLocally(original, file);
+});
+afterAll(() => removeFolder(project));
+beforeEach(() => {
+	target = join(project, `target-${Math.random()}`);
+	mkdirSync(target);
+});
+afterEach(() => removeFolder(target));
+
+const restore = (args: string[], options?: Parameters<typeof operate>[3]): Promise<Ended> =>
+	operate(project, 'restore', args, options);
+const into = (...more: string[]) => [file, '--to', `local:${target}`, ...more];
+
+/** What Debian's sqlite3 says of all contents and definitions of a file. */
+const sum = (path: string) => sqlite3(path, '.sha3sum --schema');
+
+describe('a file restores', () => {
+	test('into the embedded database', async () => {
+		const { code, stdout } = await restore(into());
+		expect(code).toBe(0);
+		expect(stdout).toMatch(/^demo_orders +1,200$/m);
+		expect(await localDifferences(original, target)).toEqual([]);
+	});
+
+	test('into an SQLite file', async () => {
+		const path = join(target, 'restored.db');
+		expect(await restore([file, '--to', path])).toMatchObject({ code: 0 });
+		const theirs = join(target, 'theirs.db');
+		sqlite3(theirs, readFileSync(file, 'utf8'));
+		expect(sqlite3(path, 'SELECT count(*) FROM demo_customers')).toBe('490');
+		expect(sum(path)).toBe(sum(theirs));
+		expect(readdirSync(target).toSorted()).toEqual(['restored.db', 'theirs.db']);
+	});
+
+	test('from the app, by its name and as the latest', async () => {
+		const server: Server = await startServer({
+			persistTo: original,
+			vars: { TOTP_SECRET: SECRET },
+		});
+		try {
+			const env = { TOTP_SECRET: SECRET, BACKUP_URL: server.url };
+			const { code, stdout } = await operate(project, 'drill', ['latest', '--json'], { env });
+			expect([code, JSON.parse(stdout).code]).toEqual([2, 'backup_not_found']);
+
+			const { TOTP } = await import('../../lib/totp.js');
+			const bearer = await new TOTP(SECRET).generateTOTP(Date.now() / 1000);
+			const made = await fetch(`${server.url}/api/backup`, {
+				method: 'POST',
+				headers: { Authorization: `Bearer ${bearer}` },
+			});
+			const { backup } = (await made.json()) as { backup: { name: string } };
+			const path = join(target, 'latest.db');
+			expect(await restore(['latest', '--to', path], { env })).toMatchObject({ code: 0 });
+			const named = await restore([backup.name, '--to', `local:${target}`, '--json'], { env });
+			expect(JSON.parse(named.stdout)).toMatchObject({ restored: true, backup: backup.name });
+			expect(await localDifferences(original, target)).toEqual([]);
+
+			const drilled = await operate(project, 'drill', ['latest', '--record'], { env });
+			expect(drilled).toMatchObject({ code: 0 });
+			expect(drilled.stdout).toContain(`Proven: ${backup.name}`);
+			const list = await fetch(`${server.url}/api/backup`, {
+				headers: {
+					Authorization: `Bearer ${await new TOTP(SECRET).generateTOTP(Date.now() / 1000)}`,
+				},
+			});
+			const { backups } = (await list.json()) as { backups: { drilled: unknown }[] };
+			expect(backups[0]?.drilled).toMatchObject({ proven: true });
+		} finally {
+			await server.stop();
+		}
+	});
+});
+
+describe('a target that is not empty', () => {
+	beforeEach(() => runLocally(target, 'CREATE TABLE mine (a)', 'INSERT INTO mine VALUES (7)'));
+	const mine = () => runLocally(target, 'SELECT a FROM mine');
+
+	test.for([
+		['is refused', [], 'target_not_empty'],
+		['is not replaced without its name', ['--replace'], 'replace_not_confirmed'],
+		['is not replaced by another name', ['--replace', '--yes', 'remote'], 'replace_not_confirmed'],
+		['is not changed for a table that the backup lacks', ['--tables', 'nothing'], 'table_unknown'],
+	] as const)('%s', async ([, more, code]) => {
+		const ended = await restore(into(...more, '--json'));
+		expect([ended.code, JSON.parse(ended.stdout).code]).toEqual([2, code]);
+		expect(await mine()).toEqual([[{ a: 7 }]]);
+	});
+
+	test('is replaced when its name is given, and what was there is kept', async () => {
+		const ended = await restore(into('--replace', '--yes', 'local', '--json'));
+		expect(ended.code).toBe(0);
+		expect(await localDifferences(original, target)).toEqual([]);
+		const { kept } = JSON.parse(ended.stdout) as { kept: { file: string } };
+		const path = join(target, 'kept.db');
+		expect(await restore([kept.file, '--to', path])).toMatchObject({ code: 0 });
+		expect(sqlite3(path, 'SELECT a FROM mine')).toBe('7');
+	});
+
+	test('in an SQLite file is kept beside it', async () => {
+		const path = join(target, 'file.db');
+		sqlite3(path, 'CREATE TABLE mine (a); INSERT INTO mine VALUES (7);');
+		expect(await restore([file, '--to', path])).toMatchObject({ code: 2 });
+		expect(await restore([file, '--to', path, '--replace', '--yes', 'file.db'])).toMatchObject({
+			code: 0,
+		});
+		const [kept = ''] = readdirSync(target).filter((name) => name.startsWith('file.db.before-'));
+		expect(sqlite3(join(target, kept), 'SELECT a FROM mine')).toBe('7');
+		expect(sqlite3(path, 'SELECT count(*) FROM demo_orders')).toBe('1200');
+	});
+});
+
+test('the rows of some tables come back, and newer rows of others stay', async () => {
+	await restore(into());
+	await runLocally(
+		target,
+		'DELETE FROM demo_order_lines',
+		'UPDATE demo_orders SET remark = NULL',
+		`INSERT INTO demo_events VALUES (1, 'newer', NULL)`,
+	);
+	const tables = ['--tables', 'demo_orders,DEMO_ORDER_LINES', '--yes', 'local'];
+	expect(await restore(into(...tables))).toMatchObject({ code: 0 });
+	expect(await localDifferences(original, target)).toEqual([
+		expect.stringMatching(/^demo_events: rowid integer \d+ was not there before$/),
+	]);
+});
+
+describe('a damaged file', () => {
+	test.for([
+		[
+			'a flipped bit',
+			(text: string) => text.replace('Leave it at the pier', 'Leave it at the piep'),
+		],
+		['a lost end', (text: string) => text.slice(0, 600_000)],
+		['a lost row', (text: string) => text.replace(/\n\(600,.*\n/, '\n')],
+	] as const)('with %s is refused, and the target stays empty', async ([, damage]) => {
+		const damaged = join(target, 'damaged.sql');
+		writeFileSync(damaged, damage(readFileSync(file, 'utf8')));
+		const ended = await restore([damaged, '--to', `local:${target}`, '--json']);
+		expect(ended.code).toBe(1);
+		expect(JSON.parse(ended.stdout).code).toMatch(/^(backup_differs|sql_incomplete)$/);
+		expect(
+			await runLocally(target, `SELECT name FROM sqlite_schema WHERE name LIKE 'demo%'`),
+		).toEqual([[]]);
+	});
+
+	test('that the database refuses leaves the target empty and names the place', async () => {
+		const bad = join(target, 'bad.sql');
+		writeFileSync(
+			bad,
+			'CREATE TABLE t (a UNIQUE);\nINSERT INTO t VALUES (1);\nINSERT INTO t VALUES (1);',
+		);
+		const ended = await restore([bad, '--to', `local:${target}`]);
+		expect(ended.code).toBe(1);
+		expect(ended.stderr).toContain('Statement 3, at byte 53 (table "t")');
+		expect(ended.stderr).toContain('Nothing in it was changed.');
+	});
+});
+
+describe('files of other tools', () => {
+	const STATEMENTS = [
+		'CREATE TABLE child (id INTEGER PRIMARY KEY AUTOINCREMENT, parent REFERENCES parent (id), note TEXT)',
+		'CREATE TABLE parent (id INTEGER PRIMARY KEY, content BLOB NOT NULL, price REAL)',
+		`INSERT INTO parent VALUES (1, randomblob(200000), 1.25), (2, X'', -0.5), (9, X'00FF', 12.5)`,
+		`INSERT INTO child (parent, note) VALUES (2, 'it''s; one'), (1, 'two\nlines'), (NULL, NULL)`,
+		'CREATE UNIQUE INDEX one ON child (note) WHERE note IS NOT NULL',
+		'CREATE VIEW joined AS SELECT note, price FROM child JOIN parent ON parent.id = child.parent',
+		`CREATE TRIGGER logged AFTER INSERT ON child BEGIN UPDATE parent SET price = 0 WHERE id = new.parent; END`,
+	];
+	const QUERY = `SELECT * FROM parent; SELECT * FROM child; SELECT * FROM joined; SELECT * FROM sqlite_sequence;
+		SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND name NOT LIKE '_cf_%' ORDER BY name;`;
+
+	test('by `wrangler d1 export --local`', async () => {
+		const path = join(target, 'exported.sql');
+		const source = join(project, '.wrangler/state');
+		await runLocally(source, ...STATEMENTS);
+		execFileSync('wrangler', ['d1', 'export', 'DB', '--local', '--output', path], { cwd: project });
+		expect(await restore([path, '--to', `local:${target}`])).toMatchObject({ code: 0 });
+		expect(await localDifferences(source, target)).toEqual([]);
+	});
+
+	test('by `sqlite3 .dump`', async () => {
+		const [source, path] = [join(target, 'source.db'), join(target, 'dump.sql')];
+		sqlite3(source, `${STATEMENTS.join(';\n')};`);
+		writeFileSync(path, sqlite3(source, '.dump'));
+		const copy = join(target, 'copy.db');
+		expect(await restore([path, '--to', copy])).toMatchObject({ code: 0 });
+		expect(sqlite3(copy, QUERY)).toBe(sqlite3(source, QUERY));
+		expect(await restore([path, '--to', `local:${target}`])).toMatchObject({ code: 0 });
+		const rows = `SELECT id, hex(content) AS content, price FROM parent`;
+		const [found] = (await runLocally(target, rows)) as Record<string, unknown>[][];
+		const lines = found?.map((row) => Object.values(row).join('|')).join('\n');
+		expect(lines).toBe(sqlite3(source, rows));
+	});
+});
+
+describe('a restore that is killed', () => {
+	let large: string;
+	let origin: string;
+	beforeAll(async () => {
+		[large, origin] = [join(project, 'large.sql'), join(project, 'large')];
+		const series = `WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 9000)`;
+		await runLocally(
+			origin,
+			`CREATE TABLE tree (id INTEGER PRIMARY KEY, up REFERENCES tree (id), x TEXT)`,
+			`CREATE TABLE leaf (tree REFERENCES tree (id) ON DELETE CASCADE, x TEXT)`,
+			`${series} INSERT INTO tree SELECT i, 9001 - i, hex(randomblob(600)) FROM n`,
+			`INSERT INTO leaf SELECT id, x FROM tree`,
+		);
+		await dumpLocally(origin, large);
+	});
+
+	test('at any moment leaves nothing that the next run does not put right', async () => {
+		const whole = 1800;
+		for (let kill = 1; kill <= 15; kill++) {
+			const args = [large, '--to', `local:${target}`];
+			const killed = await restore(args, { killAfter: Math.random() * whole });
+			const done = killed.code === 0; // before it could be killed
+			if (!done) expect((await restore(into())).code).toBe(0); // never "not empty"
+			removeFolder(target);
+		}
+		await restore([large, '--to', `local:${target}`], { killAfter: whole * 0.6 });
+		expect(await restore([large, '--to', `local:${target}`, '--json'])).toSatisfy(
+			({ code, stdout }: Ended) => code === 0 || JSON.parse(stdout).code === 'target_not_empty',
+		);
+		expect(await localDifferences(origin, target)).toEqual([]);
+	}, 300_000);
+
+	test('leaves an SQLite file as it was, or complete', async () => {
+		const path = join(target, 'file.db');
+		sqlite3(path, 'CREATE TABLE mine (a); INSERT INTO mine VALUES (7);');
+		const before = sum(path);
+		for (let kill = 1; kill <= 8; kill++) {
+			const args = [large, '--to', path, '--replace', '--yes', 'file.db'];
+			await restore(args, { killAfter: 200 + Math.random() * 800 });
+			if (sum(path) === before) continue;
+			expect(sqlite3(path, 'SELECT count(*) FROM leaf; PRAGMA quick_check')).toBe('9000\nok');
+			break;
+		}
+		const { code } = await restore([large, '--to', path, '--replace', '--yes', 'file.db']);
+		expect(code).toBe(0);
+		expect(readdirSync(target).filter((name) => name.includes('restoring'))).toEqual([]);
+	}, 120_000);
+});
+
+describe('a database on Cloudflare', () => {
+	/** A stand-in on the PATH, which writes down how it was called and answers from a file. */
+	async function withWrangler<T>(answer: string, work: () => Promise<T>): Promise<[T, string[]]> {
+		const [bin, log] = [join(target, 'bin'), join(target, 'calls')];
+		mkdirSync(bin);
+		writeFileSync(join(bin, 'wrangler'), `#!/bin/sh\necho "$@" >> ${log}\necho '${answer}'\n`);
+		chmodSync(join(bin, 'wrangler'), 0o755);
+		vi.stubEnv('PATH', `${bin}${delimiter}${process.env['PATH']}`);
+		try {
+			const result = await work();
+			return [result, existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []];
+		} finally {
+			vi.unstubAllEnvs();
+		}
+	}
+	const context = { signal: new AbortController().signal, progress: new Progress() };
+	const plan = async (path: string) => {
+		const { sql } = await openBackup(path, { unsigned: false }, context);
+		return { sql, survey: await survey(sql), tables: null, kept: null, onProgress: () => {} };
+	};
+
+	test('gets a small file over its binding', async () => {
+		await using database = new EmbeddedDatabase({ kind: 'configured', persistTo: target });
+		const remote = remoteTarget('production', database, context);
+		const [, none] = await withWrangler('{}', async () => remote.restore(await plan(file)));
+		expect(none).toEqual([]);
+		expect(await remote.count(['demo_orders'])).toEqual([1200]);
+	});
+});
+
+describe('the command line', () => {
+	test.for([
+		[['--help'], 0, 'Usage: npm run restore'],
+		[[], 2, 'Say which backup'],
+		[['latest'], 2, 'Say where to restore it'],
+		[['package.json', '--to', 'elsewhere'], 2, 'is no target'],
+		[['nothing.sql', '--to', 'x.db'], 2, 'There is no file nothing.sql'],
+		[['--force'], 2, "Unknown option '--force'"],
+	] as const)('%s', async ([args, code, told]) => {
+		const ended = await restore([...args]);
+		expect(ended.code).toBe(code);
+		expect(ended.stdout + ended.stderr).toContain(told);
+	});
+});
+
+describe('a drill of a file', () => {
+	const drill = (path: string) => operate(project, 'drill', ['--file', path, '--json']);
+
+	test('proves it', async () => {
+		const { code, stdout } = await drill(file);
+		expect([code, JSON.parse(stdout)]).toMatchObject([0, { proven: true, differences: [] }]);
+	});
+
+	test('names what differs', async () => {
+		const changed = join(target, 'changed.sql');
+		const text = readFileSync(file, 'utf8');
+		writeFileSync(
+			changed,
+			text.replace('CREATE INDEX demo_orders_customer', 'CREATE INDEX demo_other'),
+		);
+		const { code, stdout } = await drill(changed);
+		expect(code).toBe(1);
+		expect(JSON.parse(stdout)).toMatchObject({
+			proven: false,
+			differences: ['The schema has other definitions.'],
+		});
+	});
+
+	test('of another tool cannot be tried', async () => {
+		const other = join(target, 'other.sql');
+		writeFileSync(other, 'CREATE TABLE t (a);');
+		const { code, stdout } = await drill(other);
+		expect([code, JSON.parse(stdout).code]).toEqual([2, 'file_has_no_digests']);
+	});
+});

@@ -1,0 +1,139 @@
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { parseArgs, styleText } from 'node:util';
+import { renderUnicodeCompact } from 'uqr';
+import { TOTP } from '../../lib/totp.js';
+import { describe } from '../terminal/command.ts';
+import { type Encryption, explainEncryption, setUpEncryption } from '../secrets/encryption.ts';
+import { completeEnv, completeWith, parseEnv, type CompletedEnv } from '../secrets/env.ts';
+import { explainRotation, rotateSecret } from '../secrets/rotation.ts';
+
+const FILE = '.env';
+const EXAMPLE = new URL('../../../.env.example', import.meta.url);
+
+/** The owner reads and writes; nobody else does either. */
+const SECRET_FILE_MODE = 0o600;
+
+/** Light modules around the QR code, by ISO/IEC 18004. */
+const QUIET_ZONE = 4;
+
+const HELP = `Usage: npm run setup [-- --encrypt [--post-quantum]]
+       npm run setup -- --rotate [--leaked]
+
+Writes .env in the current folder, with new secrets where TOTP_SECRET or AUTH_SECRET is missing
+or empty. Never changes a value that is there. Shows the TOTP secret as a QR code.
+
+  --encrypt       have backups encrypted: makes an identity of age outside of the project, in
+                  ~/.config/lifeboat, or takes the one that is there, and sets
+                  BACKUP_AGE_RECIPIENTS to its public key and AGE_IDENTITY_FILE to its place
+  --post-quantum  with --encrypt: an identity that quantum computers do not break either; age
+                  opens it from version 1.3 on
+  --rotate        replace TOTP_SECRET by a new one, and say what to do next. The old one moves to
+                  TOTP_SECRET_PREVIOUS: its codes stay good until that is removed
+  --leaked        with --rotate: others know the old one, so it is not kept
+  --help          show this
+`;
+
+const NEXT = `Next, each with the value that stands in ${FILE}:
+  npx wrangler pages secret put TOTP_SECRET    for the deployed app
+  npx wrangler pages secret put AUTH_SECRET    for the deployed app
+  gh secret set TOTP_SECRET                    for the scheduled backups on GitHub
+and the app's address, for the same:
+  gh variable set BACKUP_URL --body https://app.example.com
+
+node genTotp.js prints the current code.
+`;
+
+const OPTIONS = {
+	encrypt: { type: 'boolean', default: false },
+	'post-quantum': { type: 'boolean', default: false },
+	rotate: { type: 'boolean', default: false },
+	leaked: { type: 'boolean', default: false },
+	help: { type: 'boolean', short: 'h' },
+} as const;
+
+try {
+	await main();
+} catch (error) {
+	console.error(describe(error));
+	process.exitCode = 1;
+}
+
+async function main(): Promise<void> {
+	const { values } = parseArgs({ options: OPTIONS });
+	const { help, encrypt, 'post-quantum': postQuantum, rotate, leaked } = values;
+	if (help) return console.log(HELP);
+	if (postQuantum && !encrypt) throw new Error('--post-quantum is for --encrypt.');
+	if (leaked && !rotate) throw new Error('--leaked is for --rotate.');
+	if (rotate && encrypt) throw new Error('Either --rotate or --encrypt: one after the other.');
+	if (rotate) rotateIn(FILE, leaked);
+	else await setUp(encrypt, postQuantum);
+}
+
+function rotateIn(file: string, leaked: boolean): void {
+	const text = rotateSecret(existsSync(file) ? readFileSync(file, 'utf8') : '', leaked);
+	writeSecretFile(file, text);
+	const old = leaked ? 'The old one is in it no more' : 'The old one is now TOTP_SECRET_PREVIOUS';
+	console.log(`Wrote ${file}, with a new TOTP_SECRET. ${old}.\n`);
+	showSecret(parseEnv(text)['TOTP_SECRET'] ?? '');
+	console.log(explainRotation(leaked));
+}
+
+async function setUp(encrypt: boolean, postQuantum: boolean): Promise<void> {
+	const before = existsSync(FILE) ? readFileSync(FILE, 'utf8') : null;
+	let env = completeEnv(before, readFileSync(EXAMPLE, 'utf8'));
+	const { TOTP_SECRET: secret = '', BACKUP_AGE_RECIPIENTS: recipients = '' } = parseEnv(env.text);
+	new TOTP(secret); // refuses a bad one before anything is written
+	const encryption = encrypt ? await setUpEncryption(recipients, postQuantum) : null;
+	if (encryption) env = withEncryption(env, encryption);
+	if (env.text !== before) writeSecretFile(FILE, env.text);
+
+	console.log(summary(env));
+	showSecret(secret);
+	console.log(NEXT);
+	if (encryption) console.log(explainEncryption(encryption));
+}
+
+function showSecret(secret: string): void {
+	const uri = keyUri(secret);
+	console.log('Scan this with an authenticator app, or give it the address below:\n');
+	console.log(`${qrCode(uri)}\n\n${uri}\n`);
+}
+
+function withEncryption(env: CompletedEnv, { recipient, file }: Encryption): CompletedEnv {
+	const encrypted = completeWith(env, 'BACKUP_AGE_RECIPIENTS', recipient);
+	return completeWith(encrypted, 'AGE_IDENTITY_FILE', file);
+}
+
+function summary({ made, kept }: CompletedEnv): string {
+	const lines = [made.length > 0 ? `Wrote ${FILE}.` : `${FILE} is complete; nothing was changed.`];
+	for (const name of made) lines.push(`  ${name}  made`);
+	for (const name of kept) lines.push(`  ${name}  kept`);
+	return lines.join('\n') + '\n';
+}
+
+/**
+ * The address that authenticator apps read, by Google Authenticator's "Key Uri Format". Several
+ * apps ignore algorithm, digits and period, so these are the values that those apps take anyway.
+ */
+function keyUri(secret: string): string {
+	const symbols = secret.replace(/[\s=-]/g, '').toUpperCase();
+	const parameters = `secret=${symbols}&issuer=Lifeboat&algorithm=SHA1&digits=6&period=30`;
+	return `otpauth://totp/Lifeboat:backup?${parameters}`;
+}
+
+/** Light on dark in every terminal: on a light background the code would be its own negative. */
+function qrCode(text: string): string {
+	const lines = renderUnicodeCompact(text, { border: QUIET_ZONE }).split('\n');
+	return lines.map((line) => styleText(['whiteBright', 'bgBlack'], line)).join('\n');
+}
+
+/** Whoever reads the file sees the old text or the new one, never a part. */
+function writeSecretFile(path: string, text: string): void {
+	const temporary = `${path}.${process.pid}.tmp`;
+	try {
+		writeFileSync(temporary, text, { mode: SECRET_FILE_MODE, flag: 'wx' });
+		renameSync(temporary, path);
+	} finally {
+		rmSync(temporary, { force: true });
+	}
+}

@@ -1,0 +1,91 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import {
+	Decrypter,
+	generateHybridIdentity,
+	generateX25519Identity,
+	identityToRecipient,
+} from 'age-encryption';
+import { LifeboatError } from '../../lib/server/errors.ts';
+
+/** The owner enters, reads and writes; nobody else does. */
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+
+/** How a file begins that is encrypted itself, as `age -p` writes it, in binary and as text. */
+const ENCRYPTED = /^(age-encryption\.org\/|-----BEGIN AGE ENCRYPTED FILE-----)/;
+
+/**
+ * The identities in a file of age: a line for each, beside comments. Throws `identity_unreadable`
+ * (400), which never quotes the file.
+ */
+export function readIdentities(path: string): string[] {
+	const text = readText(path);
+	if (ENCRYPTED.test(text)) throw passphrase(path);
+	const lines = text.split('\n').map((line) => line.trim());
+	const identities = lines.filter((line) => line !== '' && !line.startsWith('#'));
+	if (identities.length === 0) throw unreadable(`${path} has no identity of age in it.`);
+	const bad = identities.findIndex((identity) => !isIdentity(identity));
+	if (bad === -1) return identities;
+	const number = lines.indexOf(identities[bad] ?? '') + 1;
+	throw unreadable(`Line ${number} of ${path} is no identity of age.`);
+}
+
+/**
+ * Makes an identity in a new file, in the form of age-keygen, and returns its public key. An
+ * existing file is never overwritten: throws EEXIST.
+ */
+export async function makeIdentity(path: string, postQuantum: boolean): Promise<string> {
+	const identity = await (postQuantum ? generateHybridIdentity() : generateX25519Identity());
+	const recipient = await identityToRecipient(identity);
+	const created = new Date().toISOString().replace(/\.\d+/, '');
+	mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
+	writeFileSync(path, `# created: ${created}\n# public key: ${recipient}\n${identity}\n`, {
+		mode: FILE_MODE,
+		flag: 'wx',
+		flush: true, // before anything is encrypted for it
+	});
+	return recipient;
+}
+
+/** The public keys of the identities in a file. Throws `identity_unreadable` (400). */
+export function recipientsIn(path: string): Promise<string[]> {
+	return Promise.all(readIdentities(path).map((identity) => identityToRecipient(identity)));
+}
+
+function isIdentity(line: string): boolean {
+	try {
+		if (!line.startsWith('AGE-SECRET-KEY-')) return false; // or one of other kinds
+		new Decrypter().addIdentity(line);
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+function readText(path: string): string {
+	try {
+		return readFileSync(path, 'utf8');
+	} catch (cause) {
+		const { code } = cause as NodeJS.ErrnoException;
+		if (code === 'ENOENT') throw unreadable(`There is no identity ${path}.`, cause);
+		throw unreadable(`The identity ${path} cannot be read (${code}).`, cause);
+	}
+}
+
+function unreadable(message: string, cause?: unknown): LifeboatError {
+	return new LifeboatError(message, {
+		code: 'identity_unreadable',
+		status: 400,
+		hint: 'Give the file that `npm run setup -- --encrypt` or `age-keygen` has made, with --identity or as AGE_IDENTITY_FILE.',
+		cause,
+	});
+}
+
+function passphrase(path: string): LifeboatError {
+	return new LifeboatError(`The identity ${path} is protected by a passphrase.`, {
+		code: 'identity_unreadable',
+		status: 400,
+		hint: 'Decrypt it first with `age -d -o opened.agekey FILE`, give --identity opened.agekey, and remove that file afterwards.',
+	});
+}

@@ -1,0 +1,184 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+	dumpLocally,
+	operate,
+	projectFolder,
+	removeFolder,
+	runLocally,
+	sqlite3,
+} from '../../../tests/operator.ts';
+import {
+	type Manifest,
+	manifestKey,
+	printManifest,
+} from '../../lib/server/backup/format/manifest.ts';
+import { survey } from '../../lib/server/backup/restore/survey.ts';
+import { deriveKey, signManifest } from '../../lib/server/backup/format/signature.ts';
+import { encoderOf } from '../../lib/server/backup/storage/codec.ts';
+import { openBackup, verifyBackup } from './backup-source.ts';
+import { makeIdentity } from '../secrets/identity.ts';
+import { Progress } from '../terminal/progress.ts';
+
+// Backups on this machine that somebody has changed: not one statement of them is run.
+
+const MAC_KEY = 'a secret of the tests, long enough';
+const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
+const ZEROS = Buffer.alloc(1000);
+
+const context = { signal: new AbortController().signal, progress: new Progress() };
+
+let project: string;
+/** The SQL of a backup, and other SQL, with the same rows and the same last line. */
+let sql: Buffer;
+let otherSql: Buffer;
+/** A folder for each test. */
+let folder: string;
+
+beforeAll(async () => {
+	project = projectFolder();
+	const original = join(project, 'original');
+	await runLocally(
+		original,
+		'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, admin INTEGER)',
+		`INSERT INTO users VALUES (1, 'ann', 1), (2, 'bob', 0)`,
+	);
+	await dumpLocally(original, join(project, 'plain.sql'));
+	sql = readFileSync(join(project, 'plain.sql'));
+	// No digest is of what such a statement does.
+	const more = 'UPDATE users SET admin=1;\n';
+	otherSql = Buffer.from(sql.toString().replace('-- lifeboat {', `${more}-- lifeboat {`));
+	expect(otherSql.length).toBe(sql.length + more.length);
+});
+afterAll(() => removeFolder(project));
+beforeEach(() => {
+	folder = join(project, `folder-${Math.random()}`);
+	mkdirSync(folder);
+});
+afterEach(() => removeFolder(folder));
+
+const restore = (path: string) =>
+	operate(project, 'restore', [path, '--to', join(folder, 'restored.db'), '--json'], {
+		env: { BACKUP_MAC_KEY: MAC_KEY },
+	});
+const isRestored = () => existsSync(join(folder, 'restored.db'));
+const admins = () =>
+	sqlite3(join(folder, 'restored.db'), 'SELECT name FROM users WHERE admin ORDER BY id');
+
+/** Writes the backup and its signed manifest into the folder, and returns the path of its volume. */
+async function signedBackup(): Promise<string> {
+	const stored = gzipSync(sql);
+	const { core } = await survey({ open: () => once(sql) });
+	const key = `${NAME}.sql.gz`;
+	const manifest: Manifest = {
+		...{ format: 1, name: NAME, kind: 'full', parent: null, database: 'DB' },
+		...{ startedAt: '2026-11-22T21:52:00.000Z', finishedAt: '2026-11-22T21:52:01.000Z' },
+		snapshot: { consistency: 'atomic', attempts: 1, bookmark: null },
+		schema: core?.schema ?? { objects: 0, sha256: '' },
+		tables: (core?.tables ?? []).map((table) => ({ ...table, bytes: 0 })),
+		volumes: [
+			{
+				...{ key, bytes: stored.length, sqlBytes: sql.length, encodings: ['gzip'] },
+				sha256: createHash('sha256').update(stored).digest('hex'),
+			},
+		],
+		...{ encryption: null, warnings: [] },
+		cost: { queries: 1, rowsRead: 2, durationMs: 1 },
+		engine: { version: '0.1.0' },
+	};
+	const signed = signManifest(manifest, deriveKey(Buffer.from(MAC_KEY)));
+	writeFileSync(join(folder, manifestKey(NAME)), printManifest(signed));
+	writeFileSync(join(folder, key), stored);
+	return join(folder, key);
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+	yield bytes;
+}
+
+/** Reads a backup as a restore does: verified first, then once more, which is what runs. */
+async function readTwice(path: string, between: () => void = () => {}): Promise<Buffer> {
+	const backup = await openBackup(path, { unsigned: true }, context);
+	await verifyBackup(backup, context);
+	between();
+	const chunks: Uint8Array[] = [];
+	for await (const chunk of backup.sql.open()) chunks.push(chunk);
+	return Buffer.concat(chunks);
+}
+
+describe('a signed backup', () => {
+	test('is restored as it is', async () => {
+		expect(await restore(await signedBackup())).toMatchObject({ code: 0 });
+		expect(admins()).toBe('ann');
+	});
+
+	test.for([
+		['other SQL', () => gzipSync(otherSql)],
+		['other SQL and zeros', () => Buffer.concat([gzipSync(otherSql), ZEROS])],
+		[
+			'other SQL, zeros, and what was there',
+			() => Buffer.concat([gzipSync(otherSql), ZEROS, gzipSync(sql)]),
+		],
+		['zeros behind what was there', () => Buffer.concat([gzipSync(sql), ZEROS])],
+	] as const)('is refused with %s in it', async ([, content]) => {
+		const volume = await signedBackup();
+		writeFileSync(volume, content());
+		const { code, stdout } = await restore(volume);
+		expect([code, JSON.parse(stdout).code]).toEqual([1, 'backup_differs']);
+		expect(isRestored()).toBe(false);
+	});
+
+	test('gives no SQL of a volume that was replaced after it was verified', async () => {
+		const volume = await signedBackup();
+		const replace = () => writeFileSync(volume, Buffer.concat([gzipSync(otherSql), ZEROS]));
+		await expect(readTwice(volume, replace)).rejects.toMatchObject({ code: 'backup_damaged' });
+	});
+});
+
+describe('a file alone', () => {
+	const path = (name: string) => join(folder, name);
+
+	test('is refused with anything behind the end of gzip, also zeros', async () => {
+		for (const behind of [ZEROS, Buffer.from('x'), Buffer.concat([ZEROS, gzipSync(otherSql)])]) {
+			writeFileSync(path('backup.sql.gz'), Buffer.concat([gzipSync(sql), behind]));
+			const { code, stdout } = await restore(path('backup.sql.gz'));
+			expect([code, JSON.parse(stdout).code]).toEqual([1, 'backup_damaged']);
+			expect(isRestored()).toBe(false);
+		}
+	});
+
+	test('may be several gzip files in a row', async () => {
+		const parts = [sql.subarray(0, 100), sql.subarray(100)];
+		writeFileSync(path('backup.sql.gz'), Buffer.concat(parts.map((part) => gzipSync(part))));
+		expect((await readTwice(path('backup.sql.gz'))).equals(sql)).toBe(true);
+	});
+
+	test('is refused with anything behind the end of age', async () => {
+		const identity = path('own.agekey');
+		const encoder = encoderOf({ gzip: true, recipients: [await makeIdentity(identity, false)] });
+		const stored = Buffer.concat([...(await encoder.push(sql)), ...(await encoder.end())]);
+		const keys = { unsigned: false, identity };
+		const read = async (content: Buffer) => {
+			writeFileSync(path('backup.sql.gz.age'), content);
+			return verifyBackup(await openBackup(path('backup.sql.gz.age'), keys, context), context);
+		};
+		expect((await read(stored)).bytes).toBe(sql.length);
+		for (const behind of [ZEROS, stored]) {
+			await expect(read(Buffer.concat([stored, behind]))).rejects.toMatchObject({
+				code: 'backup_damaged',
+			});
+		}
+	});
+
+	test('is not read a second time when it is another one by then', async () => {
+		writeFileSync(path('backup.sql.gz'), gzipSync(sql));
+		const replace = () => writeFileSync(path('backup.sql.gz'), gzipSync(otherSql));
+		await expect(readTwice(path('backup.sql.gz'), replace)).rejects.toMatchObject({
+			code: 'backup_damaged',
+			message: expect.stringContaining('no longer the file that was verified'),
+		});
+	});
+});

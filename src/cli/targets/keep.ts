@@ -1,0 +1,88 @@
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SqlDatabase } from '../../lib/server/backup/database.ts';
+import { Reader, SnapshotChanged } from '../../lib/server/backup/dump/reader.ts';
+import { writeScript } from '../../lib/server/backup/dump/script.ts';
+import { LifeboatError } from '../../lib/server/errors.ts';
+import type { Context } from '../terminal/command.ts';
+
+/** Dumps begun before a database that keeps changing is given up. */
+const MAX_ATTEMPTS = 5;
+const PAUSE_MS = 500;
+/** The owner reads and writes; nobody else does either. */
+const MODE = 0o600;
+
+/**
+ * Writes a database into a new SQL file, as a backup does. All or nothing: a dump that fails leaves
+ * no file. Throws `snapshot_unstable` (409) when others kept writing, and what reading throws.
+ */
+export async function keepDatabase(
+	database: SqlDatabase,
+	path: string,
+	{ signal, progress }: Context,
+): Promise<void> {
+	const file = await open(path, 'wx', MODE);
+	try {
+		await dumpUndisturbed(database, file, signal, (bytes) => progress.bytes(bytes, 0));
+		await file.sync(); // the database is about to be replaced
+	} catch (error) {
+		await rm(path);
+		throw error;
+	} finally {
+		await file.close();
+		progress.clear();
+	}
+}
+
+/** The time of now as a part of a file's name, also on Windows. */
+export function timeForNames(): string {
+	return new Date().toISOString().replaceAll(':', '-');
+}
+
+async function dumpUndisturbed(
+	database: SqlDatabase,
+	file: FileHandle,
+	signal: AbortSignal,
+	onProgress: (bytes: number) => void,
+): Promise<void> {
+	for (let attempt = 1; ; attempt++) {
+		try {
+			return await dump(database, file, signal, onProgress);
+		} catch (error) {
+			if (!(error instanceof SnapshotChanged)) throw error;
+			if (attempt === MAX_ATTEMPTS) throw unstable(error);
+		}
+		await sleep(PAUSE_MS * attempt);
+	}
+}
+
+async function dump(
+	database: SqlDatabase,
+	file: FileHandle,
+	signal: AbortSignal,
+	onProgress: (bytes: number) => void,
+): Promise<void> {
+	await file.truncate();
+	const title = [
+		`Lifeboat full backup of a D1 database before a restore, ${new Date().toISOString()}`,
+		'Restore into an empty database with either of:',
+		'  sqlite3 restored.db < FILE',
+		'  wrangler d1 execute NEW_DATABASE --remote --file FILE',
+	];
+	let position = 0;
+	for await (const chunk of writeScript(new Reader(database, sleep), { title })) {
+		signal.throwIfAborted();
+		await file.write(chunk, 0, chunk.length, position);
+		onProgress((position += chunk.length));
+	}
+}
+
+function unstable(cause: SnapshotChanged): LifeboatError {
+	return new LifeboatError('The database was written to during every attempt to keep it.', {
+		code: 'snapshot_unstable',
+		status: 409,
+		hint: 'Nothing was changed. Stop the app, and try again.',
+		retryable: true,
+		cause,
+	});
+}

@@ -1,0 +1,233 @@
+import * as v from 'valibot';
+import { LifeboatError } from '../../errors.ts';
+
+/** Characters of a summary: R2 takes 8,192 bytes of metadata, names included (R2 > Platform > Limits). */
+const MAX_SUMMARY_LENGTH = 7_000;
+/** Volumes of a backup that a list names without a look at the manifest. */
+const MAX_VOLUMES = 100_000;
+
+/** The version of the engine that writes manifests now; package.json has the same. */
+export const ENGINE_VERSION = '0.1.0';
+
+const Sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+const Timestamp = v.pipe(v.string(), v.isoTimestamp());
+const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+/** An object in the bucket that holds a part of a backup's SQL. */
+export const VolumeSchema = v.object({
+	/** The object's name in the bucket. */
+	key: v.string(),
+	/** Bytes as stored, and their digest. */
+	bytes: Count,
+	sha256: Sha256,
+	/** Bytes of SQL before any encoding. */
+	sqlBytes: Count,
+	encodings: v.array(v.picklist(['gzip', 'age'])),
+});
+
+/** What a backup has cost in the database. */
+export const CostSchema = v.object({ queries: Count, rowsRead: Count });
+
+const ManifestSchema = v.object({
+	/** The format of this object; docs/format.md describes each. */
+	format: v.literal(1),
+	name: v.string(),
+	kind: v.picklist(['full', 'incremental']),
+	/** The backup that an incremental one builds on. */
+	parent: v.nullable(v.string()),
+	/** The binding that was dumped. */
+	database: v.string(),
+	startedAt: Timestamp,
+	finishedAt: Timestamp,
+	snapshot: v.object({
+		/** `atomic`: read in one transaction; `fenced`: read in several, with no write between them. */
+		consistency: v.picklist(['atomic', 'fenced']),
+		/** Dumps begun, the last of which was undisturbed. */
+		attempts: Count,
+		/** D1's Time Travel bookmark of this state. */
+		bookmark: v.nullable(v.string()),
+	}),
+	schema: v.object({ objects: Count, sha256: Sha256 }),
+	tables: v.array(v.object({ name: v.string(), rows: Count, bytes: Count, sha256: Sha256 })),
+	volumes: v.array(VolumeSchema),
+	encryption: v.nullable(v.object({ recipients: v.array(v.string()) })),
+	warnings: v.array(v.string()),
+	cost: v.object({ ...CostSchema.entries, durationMs: Count }),
+	engine: v.object({ version: v.string() }),
+	/** HMAC-SHA256 over all of the above; older manifests have none. */
+	mac: v.optional(Sha256),
+});
+
+/** The sidecar of a backup: what was dumped, when, how consistent, digests, sizes. Never changed. */
+export type Manifest = v.InferOutput<typeof ManifestSchema>;
+
+/** What may be done to the bytes of a volume. */
+export type EncodingName = Manifest['volumes'][number]['encodings'][number];
+
+/** What the metadata of a manifest's object says of it. */
+const StoredSummarySchema = v.object({
+	name: v.string(),
+	kind: v.picklist(['full', 'incremental']),
+	parent: v.nullable(v.string()),
+	startedAt: Timestamp,
+	finishedAt: Timestamp,
+	consistency: v.picklist(['atomic', 'fenced']),
+	tables: Count,
+	rows: Count,
+	sqlBytes: Count,
+	/** Bytes in the bucket, all volumes together. */
+	bytes: Count,
+	/** Numbers of the volumes, in order, as in `1-12,14`. */
+	volumes: v.pipe(v.string(), v.regex(/^\d{1,7}(-\d{1,7})?(,\d{1,7}(-\d{1,7})?)*$/)),
+	encodings: v.array(v.picklist(['gzip', 'age'])),
+	warnings: Count,
+});
+type StoredSummary = v.InferOutput<typeof StoredSummarySchema>;
+
+/** One line about a backup. */
+export type BackupSummary = Omit<StoredSummary, 'volumes' | 'encodings'> & {
+	/** File names of the volumes, in order. */
+	files: string[];
+};
+
+/** When a proof was made, and whether the backup was found to be good. */
+export interface LastProof {
+	at: string;
+	proven: boolean;
+	/** What was looked at; see {@link Scope}. */
+	scope: Scope;
+}
+
+/**
+ * What a proof is about: the `contents` of the backup, or no more than the bytes as `stored`, where
+ * an encrypted backup could not be opened.
+ */
+export type Scope = 'contents' | 'stored';
+
+/** A backup as a list shows it, with the newest proof of each kind; null where there is none. */
+export type ListedBackup = BackupSummary & {
+	verified: LastProof | null;
+	drilled: LastProof | null;
+};
+
+const TIME = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
+const FILE_NAME = new RegExp(
+	String.raw`^((?:full|incremental)_backup_${TIME})` +
+		String.raw`(?:\.manifest\.json|\.proof-${TIME}\.json|(?:\.\d+)?\.sql(?:\.gz)?(?:\.age)?)$`,
+);
+
+/** Every object of every backup begins with one of these. */
+export const NAME_PREFIXES = ['full_backup_', 'incremental_backup_'];
+
+/** The name of a backup that starts now: `full_backup_2026-11-22T21:52:00.000Z`. */
+export function backupName(kind: Manifest['kind'], startedAt: Date): string {
+	return `${kind}_backup_${startedAt.toISOString()}`;
+}
+
+/** The name of a volume, counted from 1: `<name>.sql`, `<name>.2.sql.gz.age`, … */
+export function volumeKey(name: string, number: number, encodings: EncodingName[] = []): string {
+	const suffixes = encodings.map((encoding) => (encoding === 'gzip' ? '.gz' : '.age'));
+	return `${name}${number === 1 ? '' : `.${number}`}.sql${suffixes.join('')}`;
+}
+
+/** Whether a file of a backup is one of its volumes. */
+export function isVolume(fileName: string): boolean {
+	return /\.sql(?:\.gz)?(?:\.age)?$/.test(fileName);
+}
+
+/** The name of the manifest: `<name>.manifest.json`. */
+export function manifestKey(name: string): string {
+	return `${name}.manifest.json`;
+}
+
+/** The backup's name in a file name of a volume, manifest or proof; null for any other text. */
+export function backupOfFile(fileName: string): string | null {
+	return FILE_NAME.exec(fileName)?.[1] ?? null;
+}
+
+/** The manifest as the JSON that is stored. */
+export function printManifest(manifest: Manifest): string {
+	return `${JSON.stringify(manifest, null, '\t')}\n`;
+}
+
+/** Reads a stored manifest. Throws `manifest_unreadable` (500) when it is none of format 1. */
+export function parseManifest(text: string): Manifest {
+	try {
+		return v.parse(ManifestSchema, JSON.parse(text));
+	} catch (cause) {
+		throw new LifeboatError('The manifest of this backup cannot be read.', {
+			code: 'manifest_unreadable',
+			status: 500,
+			hint: 'It was changed or written by a newer version; use another backup, or update Lifeboat.',
+			cause,
+		});
+	}
+}
+
+/** What a list shows of a manifest. */
+export function summarize(manifest: Manifest): BackupSummary {
+	const total = (numbers: number[]) => numbers.reduce((sum, number) => sum + number, 0);
+	return {
+		name: manifest.name,
+		kind: manifest.kind,
+		parent: manifest.parent,
+		startedAt: manifest.startedAt,
+		finishedAt: manifest.finishedAt,
+		consistency: manifest.snapshot.consistency,
+		tables: manifest.tables.length,
+		rows: total(manifest.tables.map((table) => table.rows)),
+		sqlBytes: total(manifest.volumes.map((volume) => volume.sqlBytes)),
+		bytes: total(manifest.volumes.map((volume) => volume.bytes)),
+		files: manifest.volumes.map((volume) => volume.key),
+		warnings: manifest.warnings.length,
+	};
+}
+
+/**
+ * The summary as the text of a manifest's custom metadata, without the names of the files: R2 takes
+ * 8,192 bytes of metadata, and a backup may have any number of volumes. Null where it does not fit,
+ * so that the list has to read the manifest.
+ */
+export function printSummary(manifest: Manifest): string | null {
+	const { files, ...summary } = summarize(manifest);
+	const encodings = manifest.volumes[0]?.encodings ?? [];
+	const numbers = files.map((file) => Number(/\.(\d+)\.sql/.exec(file)?.[1] ?? 1));
+	const stored: StoredSummary = { ...summary, volumes: printRanges(numbers), encodings };
+	const text = JSON.stringify(stored);
+	const isFaithful = JSON.stringify(parseSummary(text)?.files) === JSON.stringify(files);
+	return isFaithful && text.length <= MAX_SUMMARY_LENGTH ? text : null;
+}
+
+/** A summary from the text in a manifest's custom metadata; null when that is none. */
+export function parseSummary(text: string | undefined): BackupSummary | null {
+	const result = v.safeParse(v.pipe(v.string(), v.parseJson(), StoredSummarySchema), text);
+	if (!result.success) return null;
+	const { volumes, encodings, ...summary } = result.output;
+	const numbers = parseRanges(volumes);
+	if (numbers.length > MAX_VOLUMES) return null;
+	const files = numbers.map((number) => volumeKey(summary.name, number, encodings));
+	return { ...summary, files };
+}
+
+/** Ascending numbers as text: `1-12,14`. */
+function printRanges(numbers: number[]): string {
+	const ranges: [number, number][] = [];
+	for (const number of numbers) {
+		const last = ranges.at(-1);
+		if (last && last[1] + 1 === number) last[1] = number;
+		else ranges.push([number, number]);
+	}
+	return ranges.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(',');
+}
+
+/** At most one number more than {@link MAX_VOLUMES}. */
+function parseRanges(text: string): number[] {
+	const numbers: number[] = [];
+	for (const range of text.split(',')) {
+		const [from = 0, to = from] = range.split('-').map(Number);
+		for (let number = from; number <= to && numbers.length <= MAX_VOLUMES; number++) {
+			numbers.push(number);
+		}
+	}
+	return numbers;
+}

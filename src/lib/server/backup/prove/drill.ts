@@ -1,0 +1,153 @@
+import { LifeboatError } from '../../errors.ts';
+import { readCore } from './compare.ts';
+import { databaseError, retrying, type Sleep, type SqlDatabase } from '../database.ts';
+import { compareCores, type Core } from '../format/digest.ts';
+import { rehearse } from '../restore/apply.ts';
+import { requireClaimable } from '../restore/claim.ts';
+import type { SqlSource } from '../restore/source.ts';
+import { type Survey, survey } from '../restore/survey.ts';
+import {
+	type BackupFiles,
+	type Finding,
+	isDamage,
+	requireLegible,
+	sqlOf,
+	verifyFiles,
+} from './verify.ts';
+
+/** How far a drill has come. */
+export interface DrillProgress {
+	step: 'verify' | 'restore' | 'compare';
+	bytes: number;
+	totalBytes: number;
+}
+
+export interface DrillOptions {
+	sleep: Sleep;
+	onProgress?(progress: DrillProgress): void;
+}
+
+/**
+ * Proves a backup: verifies its files, restores them into an empty database, lets SQLite check
+ * that, compares schema and contents with the manifest, and empties the database again. What
+ * differs is in the finding.
+ *
+ * What a killed drill has left goes first. Throws LifeboatError where it could not try:
+ * `target_not_empty` and `restore_running` (409), `restore_disturbed` (409), `database_error` (500),
+ * `database_unavailable` (503), `backup_encrypted` (409) without an identity, and what reading the
+ * files throws.
+ */
+export async function drillFiles(
+	database: SqlDatabase,
+	files: BackupFiles,
+	options: DrillOptions,
+): Promise<Finding> {
+	requireLegible(files);
+	await requireEmptyFirst(database, options.sleep);
+	const totalBytes = files.manifest.volumes.reduce((sum, { sqlBytes }) => sum + sqlBytes, 0);
+	const { survey: found, ...verified } = await verifyFiles(files, (bytes) =>
+		options.onProgress?.({ step: 'verify', bytes, totalBytes }),
+	);
+	if (!found?.core || !verified.proven) return verified;
+	// The last line is what the manifest says, in digests that are never hidden.
+	const differences = await restoreAndCompare(database, sqlOf(files), found, found.core, options);
+	return { ...verified, proven: differences.length === 0, differences };
+}
+
+/**
+ * The same for a file alone, against what its last line says. Throws `file_has_no_digests` (422)
+ * for a file that Lifeboat has not written.
+ */
+export async function drillFile(
+	database: SqlDatabase,
+	source: SqlSource,
+	options: DrillOptions,
+): Promise<Finding> {
+	await requireEmptyFirst(database, options.sleep);
+	const found = await survey(source, (bytes) =>
+		options.onProgress?.({ step: 'verify', bytes, totalBytes: 0 }),
+	);
+	if (found.core === null) throw noDigests();
+	const differences = compareCores(found.core, { ...found.core, tables: found.tables });
+	if (differences.length === 0) {
+		differences.push(...(await restoreAndCompare(database, source, found, found.core, options)));
+	}
+	const { rows, bytes } = found;
+	const proven = differences.length === 0;
+	const tables = found.core.tables.length;
+	return { proven, scope: 'contents', tables, rows, bytes, differences };
+}
+
+/** What differs after a restore, in words. */
+async function restoreAndCompare(
+	database: SqlDatabase,
+	source: SqlSource,
+	found: Survey,
+	expected: Core,
+	{ sleep, onProgress }: DrillOptions,
+): Promise<string[]> {
+	const tell = (step: DrillProgress['step']) => (bytes: number) =>
+		onProgress?.({ step, bytes, totalBytes: found.bytes });
+	const restored = tell('restore');
+	const options = {
+		...{ survey: found, sleep },
+		onProgress: ({ bytes }: { bytes: number }) => restored(bytes),
+	};
+	const differences: string[] = [];
+	try {
+		await rehearse(database, source, options, async () => {
+			const broken = await checkDatabase(database, sleep);
+			const actual = await readCore(database, sleep, tell('compare'));
+			differences.push(...broken, ...compareCores(expected, actual));
+		});
+	} catch (error) {
+		const refused = error instanceof LifeboatError && error.code === 'restore_refused';
+		if (refused || isDamage(error)) return [error.message];
+		throw error;
+	}
+	return differences;
+}
+
+/** Before a large file is read in vain. */
+async function requireEmptyFirst(database: SqlDatabase, sleep: Sleep): Promise<void> {
+	try {
+		await requireClaimable(database, sleep, 'leftover');
+	} catch (error) {
+		throw databaseError(error);
+	}
+}
+
+/**
+ * What SQLite finds wrong with a database. Values are left to the digests: a row may have broken a
+ * constraint before it was backed up.
+ */
+export async function checkDatabase(database: SqlDatabase, sleep: Sleep): Promise<string[]> {
+	const { results } = await retrying(
+		() =>
+			database.batch([
+				`SELECT quick_check AS problem FROM pragma_quick_check WHERE quick_check <> 'ok'
+					AND quick_check NOT LIKE '% value in %' AND quick_check NOT LIKE 'CHECK constraint %'`,
+				`SELECT "table" AS child, parent, count(*) AS n FROM pragma_foreign_key_check GROUP BY 1, 2`,
+			]),
+		sleep,
+	);
+	const [quick, foreign] = results.map(({ results: rows }) => rows);
+	return [
+		...(quick ?? []).map(({ problem }) => `quick_check: ${problem}`),
+		...(foreign ?? []).map(
+			({ child, parent, n }) =>
+				`foreign_key_check: ${n} rows of ${JSON.stringify(child)} point at rows of ${JSON.stringify(parent)} that are not there.`,
+		),
+	];
+}
+
+function noDigests(): LifeboatError {
+	return new LifeboatError(
+		'The file has no digests to compare with: Lifeboat has not written it.',
+		{
+			code: 'file_has_no_digests',
+			status: 422,
+			hint: 'Restore it with `npm run restore` and look for yourself, or drill a backup of Lifeboat.',
+		},
+	);
+}

@@ -1,0 +1,104 @@
+import { env } from 'cloudflare:workers';
+import { reset } from 'cloudflare:test';
+import type { D1Database } from '@cloudflare/workers-types';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { backUp, change, engine, flipBit, keys } from '../../../../../tests/backups.ts';
+import { ENCODINGS, key, otherKey } from '../../../../../tests/encodings.ts';
+import { listBackups } from '../index.ts';
+import { manifestKey } from '../format/manifest.ts';
+import { type OutsideProof, parseProof, proofKey } from '../format/proof.ts';
+import { drillBackup, recordProof, verifyBackup } from './prove.ts';
+
+// What encryption and signatures change about proving a backup.
+
+beforeEach(reset);
+
+describe('an encrypted backup', () => {
+	const encrypting = { encoding: ENCODINGS['gzip and age'], keys: [key] };
+
+	test('is verified as it is stored, and the list says that it is no more', async () => {
+		const name = await backUp(encrypting);
+		const volume = `${name}.sql.gz.age`;
+		const { size } = (await env.MY_BUCKET.head(volume)) ?? {};
+		const proof = await verifyBackup(engine(encrypting), volume);
+		expect(proof).toMatchObject({
+			...{ kind: 'verify', proven: true, scope: 'stored', differences: [] },
+			...{ tables: 0, rows: 0, bytes: size },
+		});
+		const stored = await env.MY_BUCKET.get(proofKey(name, proof.finishedAt));
+		expect(parseProof(await stored?.text())).toEqual(proof);
+		expect((await listBackups(env.MY_BUCKET)).backups).toMatchObject([
+			{ name, verified: { proven: true, scope: 'stored' }, drilled: null },
+		]);
+	});
+
+	test('with any bit flipped is not', async () => {
+		const name = await backUp(encrypting);
+		const volume = `${name}.sql.gz.age`;
+		const size = (await env.MY_BUCKET.head(volume))?.size ?? 0;
+		for (let bit = 3; bit < 8 * size; bit += 499) {
+			await change(volume, (bytes) => flipBit(bytes, bit));
+			const proof = await verifyBackup(engine(encrypting), volume);
+			expect([bit, proof.proven, proof.scope]).toEqual([bit, false, 'stored']);
+			await change(volume, (bytes) => flipBit(bytes, bit));
+		}
+	});
+
+	test('is not drilled, which changes nothing', async () => {
+		const name = await backUp(encrypting);
+		const before = await keys();
+		const untouched = { withSession: () => expect.unreachable() } as unknown as D1Database;
+		await expect(
+			drillBackup(engine(encrypting), untouched, `${name}.sql.gz.age`),
+		).rejects.toMatchObject({
+			...{ code: 'backup_encrypted', status: 409 },
+			hint: expect.stringContaining('npm run drill'),
+		});
+		expect(await keys()).toEqual(before);
+	});
+
+	test('is not made without a key to hide its digests with', async () => {
+		const { encoding } = encrypting;
+		await expect(backUp({ encoding })).rejects.toThrow('need a key');
+		expect(await keys()).toEqual([]);
+	});
+});
+
+describe.for(Object.entries(ENCODINGS))('the manifest of a backup stored as %s', ([, encoding]) => {
+	const ours = { encoding, keys: [key] };
+	const rotated = engine({ keys: [otherKey, key] });
+
+	const outside: OutsideProof = {
+		...{ kind: 'drill', by: 'somebody', proven: true, scope: 'contents', differences: [] },
+		...{ startedAt: '2026-11-01T00:00:00.000Z', finishedAt: '2026-11-01T00:00:01.000Z' },
+		...{ tables: 0, rows: 0, bytes: 0 },
+	};
+
+	test('is refused where another secret has signed it, and no proof is made', async () => {
+		const name = await backUp({ encoding, keys: [otherKey] });
+		const before = await keys();
+		for (const prove of [
+			() => verifyBackup(engine(ours), manifestKey(name)),
+			() => drillBackup(engine(ours), env.DRILL_DB, manifestKey(name)),
+			() => recordProof(engine(ours), manifestKey(name), outside),
+		]) {
+			await expect(prove()).rejects.toMatchObject({ code: 'manifest_forged', status: 422 });
+		}
+		expect(await keys()).toEqual(before);
+	});
+
+	test('passes after the secret was changed, as long as the old one is known', async () => {
+		const name = await backUp(ours);
+		expect(await verifyBackup(rotated, manifestKey(name))).toMatchObject({ proven: true });
+	});
+
+	test('cannot be given to another backup, though it is signed', async () => {
+		const name = await backUp(ours);
+		const other = 'full_backup_2026-01-01T00:00:00.000Z';
+		const manifest = (await (await env.MY_BUCKET.get(manifestKey(name)))?.text()) ?? '';
+		await env.MY_BUCKET.put(manifestKey(other), manifest);
+		await expect(verifyBackup(rotated, manifestKey(other))).rejects.toMatchObject({
+			code: 'backup_not_found',
+		});
+	});
+});

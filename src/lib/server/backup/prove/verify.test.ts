@@ -1,0 +1,383 @@
+import { env } from 'cloudflare:workers';
+import { generateX25519Identity } from 'age-encryption';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { flipBit } from '../../../../../tests/backups.ts';
+import { SHOP } from '../../../../../tests/damages.ts';
+import { ENCODINGS, type EncodingTitle, otherKey } from '../../../../../tests/encodings.ts';
+import {
+	backupOf,
+	bytesOf,
+	described,
+	inMemory,
+	sleep,
+	sourceOf,
+} from '../../../../../tests/memory.ts';
+import { differences } from '../../../../../tests/databases/compare.ts';
+import { ageMarker } from '../../../../../tests/killed.ts';
+import { settings } from '../../../../../tests/databases/settings.ts';
+import { snapshot } from '../../../../../tests/databases/snapshot.ts';
+import { d1 as d1Source } from '../../../../../tests/databases/sources.ts';
+import type { Sql } from '../../../../../tests/databases/sql.ts';
+import { d1 } from '../database.ts';
+import { drillFile, drillFiles } from './drill.ts';
+import type { Manifest } from '../format/manifest.ts';
+import { restoreInto } from '../restore/apply.ts';
+import { clearDatabase, readContents } from '../restore/contents.ts';
+import { survey } from '../restore/survey.ts';
+import { restoreTables } from '../restore/tables.ts';
+import { type BackupFiles, sqlOf, verifyFiles } from './verify.ts';
+
+// Damage is always found: no backup that is not what it was comes through.
+
+const copy = d1(env.COPY);
+
+/** The backup in two volumes, as a larger one would be. */
+async function backupInVolumes(): Promise<{
+	manifest: Manifest;
+	volumes: Map<string, Uint8Array>;
+}> {
+	const files = await backupOf(SHOP);
+	const bytes = await bytesOf(sqlOf(files));
+	const parts = [bytes.subarray(0, 20_000), bytes.subarray(20_000)];
+	const keys = ['', '.2'].map((number) => `${files.manifest.name}${number}.sql`);
+	const volumes = new Map(keys.map((key, index) => [key, parts[index] ?? new Uint8Array()]));
+	return { manifest: described(files.manifest, volumes), volumes };
+}
+
+type Damage = (bytes: Uint8Array, dice: (below: number) => number) => Uint8Array;
+
+/** On the text, as a mistake of a program would do it. */
+const edit =
+	(change: (lines: string[], dice: (below: number) => number) => void): Damage =>
+	(bytes, dice) => {
+		const lines = new TextDecoder().decode(bytes).split('\n');
+		change(lines, dice);
+		return new TextEncoder().encode(lines.join('\n'));
+	};
+
+/** A line that is one row, and not the last of its statement. */
+const aRow = (lines: string[], dice: (below: number) => number): number => {
+	const rows = lines.flatMap((line, at) => (/^\(\d+,.*\),$/.test(line) ? [at] : []));
+	return rows[dice(rows.length)] ?? 0;
+};
+
+const damages: Record<string, Damage> = {
+	// The end of the last line says nothing.
+	'a cut': (bytes, dice) => bytes.slice(0, dice(bytes.length - 1)),
+	'a lost row': edit((lines, dice) => void lines.splice(aRow(lines, dice), 1)),
+	'two swapped values': edit((lines, dice) => {
+		const at = aRow(lines, dice);
+		const [id, ...values] = (lines[at] ?? '').slice(1, -2).split(',');
+		lines[at] = `(${[values[0], id, ...values.slice(1)].join(',')}),`;
+	}),
+	'a lost statement': edit((lines, dice) => {
+		const whole = lines.flatMap((line, at) => (/^(CREATE|INSERT).*;$/.test(line) ? [at] : []));
+		lines.splice(whole[dice(whole.length)] ?? 0, 1);
+	}),
+};
+
+/** A volume as it is stored. */
+async function* stream({ open }: BackupFiles, key: string): AsyncGenerator<Uint8Array> {
+	yield* (await open(key)) ?? [];
+}
+
+/** What verification and drill together say; the target must be empty behind them. */
+async function found(files: BackupFiles): Promise<string[]> {
+	const verified = await verifyFiles(files);
+	const drilled = await drillFiles(copy, files, { sleep });
+	expect((await readContents(copy, sleep)).objects).toEqual([]);
+	expect(verified.proven).toBe(verified.differences.length === 0);
+	return [...verified.differences, ...drilled.differences];
+}
+
+describe('damaged contents', () => {
+	const random = settings(25, 200);
+
+	test('never pass, even where the volumes are described anew', random.test, async () => {
+		const { manifest, volumes } = await backupInVolumes();
+		const joined = await bytesOf(sqlOf(inMemory(manifest, volumes)));
+		const key = `${manifest.name}.sql`;
+		const kinds = fc.constantFrom(...Object.keys(damages));
+		const dices = fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }));
+		await fc.assert(
+			fc.asyncProperty(kinds, dices, async (kind, stream) => {
+				const dice = (below: number) => Math.floor(stream.next().value * below);
+				const damaged = new Map([[key, damages[kind]?.(joined, dice) ?? joined]]);
+				const files = inMemory(described(manifest, damaged), damaged);
+				expect(await found(files), kind).not.toEqual([]);
+			}),
+			random.check,
+		);
+	});
+});
+
+describe('a verification', () => {
+	test('names a volume that is missing', async () => {
+		const { manifest, volumes } = await backupInVolumes();
+		volumes.delete(`${manifest.name}.2.sql`);
+		const { proven, differences } = await verifyFiles(inMemory(manifest, volumes));
+		expect(proven).toBe(false);
+		expect(differences).toEqual([`The volume ${manifest.name}.2.sql is missing.`]);
+	});
+
+	test('names the tables whose rows differ', async () => {
+		const { manifest, volumes } = await backupInVolumes();
+		const text = new TextDecoder().decode(await bytesOf(sqlOf(inMemory(manifest, volumes))));
+		const changed = new Map([
+			[`${manifest.name}.sql`, new TextEncoder().encode(text.replace("'user 7'", "'user 8'"))],
+		]);
+		const { differences } = await verifyFiles(inMemory(described(manifest, changed), changed));
+		expect(differences).toEqual(['The table "users" has other rows.']);
+	});
+
+	test('fails where the files cannot be read, which is no damage', async () => {
+		const { manifest } = await backupInVolumes();
+		const open = () => Promise.reject(new Error('the bucket is away'));
+		await expect(verifyFiles({ manifest, open })).rejects.toThrow('the bucket is away');
+	});
+
+	test('names the volume where damaged SQL is some that D1 does not take', async () => {
+		const files = await backupOf(SHOP);
+		const key = files.manifest.volumes[0]?.key ?? '';
+		const text = new TextDecoder().decode(await bytesOf(sqlOf(files)));
+		const changed = text.replace('INSERT INTO "users"', 'INSERT INTO sqlite_schema');
+		const { manifest } = files;
+		const damaged = inMemory(manifest, new Map([[key, new TextEncoder().encode(changed)]]));
+		const { differences } = await verifyFiles({ ...files, open: damaged.open });
+		expect(differences).toEqual([expect.stringContaining(`The volume ${key} has`)]);
+	});
+});
+
+describe('the SQL of a backup', () => {
+	test('is not there before all stored bytes are compared', async () => {
+		const { manifest, volumes } = await backupInVolumes();
+		const [, last = ''] = volumes.keys();
+		const damaged = new Map(volumes).set(last, flipBit(volumes.get(last) ?? new Uint8Array(), 7));
+		const reading = sqlOf(inMemory(manifest, damaged)).open()[Symbol.asyncIterator]();
+		await expect(reading.next()).rejects.toMatchObject({ code: 'backup_damaged', status: 422 });
+	});
+
+	test('is nothing to leave off in the middle of', async () => {
+		const { manifest, volumes } = await backupInVolumes();
+		const read = async () => {
+			for await (const chunk of sqlOf(inMemory(manifest, volumes)).open()) return chunk;
+		};
+		await expect(read()).rejects.toThrow('not read to its end');
+	});
+});
+
+describe.for(Object.keys(ENCODINGS) as EncodingTitle[])('a backup stored as %s', (encoding) => {
+	test('is proven by verification and drill', async () => {
+		const files = await backupOf(SHOP, encoding);
+		const all = { proven: true, scope: 'contents', tables: 3, rows: 502, differences: [] };
+		expect(await verifyFiles(files)).toMatchObject(all);
+		expect(await drillFiles(copy, files, { sleep })).toMatchObject(all);
+	});
+
+	test('with any byte damaged is not', async () => {
+		const files = await backupOf(
+			[['CREATE TABLE t (x)'], [`INSERT INTO t VALUES ('a')`]],
+			encoding,
+		);
+		const [volume] = files.manifest.volumes;
+		const stored = await bytesOf({ open: () => stream(files, volume?.key ?? '') });
+		for (const [at, byte] of stored.entries()) {
+			const open = async () => sourceOf(stored.with(at, byte ^ 1)).open();
+			const { proven, differences } = await verifyFiles({ ...files, open });
+			expect([at, proven]).toEqual([at, false]);
+			expect(differences).toHaveLength(1);
+		}
+	});
+});
+
+describe('an encrypted backup', () => {
+	const encoding = 'gzip and age';
+
+	test('is proven only as it is stored where nobody can open it', async () => {
+		const files = { ...(await backupOf(SHOP, encoding)), identities: [] };
+		const bytes = files.manifest.volumes.reduce((sum, volume) => sum + volume.bytes, 0);
+		const told: number[] = [];
+		expect(await verifyFiles(files, (done) => told.push(done))).toEqual({
+			...{ proven: true, scope: 'stored', tables: 0, rows: 0, bytes },
+			...{ differences: [], survey: null },
+		});
+		expect(told.at(-1)).toBe(bytes);
+	});
+
+	test('is found to be damaged also where nobody can open it', async () => {
+		const files = { ...(await backupOf(SHOP, encoding)), identities: [] };
+		const none = async () => null;
+		expect(await verifyFiles({ ...files, open: none })).toMatchObject({
+			...{ proven: false, scope: 'stored' },
+			differences: [expect.stringContaining('missing')],
+		});
+		const cut = async () => sourceOf('age-encryption.org/v1\n').open();
+		expect(await verifyFiles({ ...files, open: cut })).toMatchObject({
+			...{ proven: false, scope: 'stored' },
+			differences: [expect.stringContaining('22 bytes instead of')],
+		});
+	});
+
+	test('is not drilled where nobody can open it, and the target is left alone', async () => {
+		const files = { ...(await backupOf(SHOP, encoding)), identities: [] };
+		const untouched = { batch: () => Promise.reject(new Error('touched')) };
+		await expect(drillFiles(untouched, files, { sleep })).rejects.toMatchObject({
+			code: 'backup_encrypted',
+			status: 409,
+		});
+	});
+
+	test('says so when it is for others', async () => {
+		const files = {
+			...(await backupOf(SHOP, encoding)),
+			identities: [await generateX25519Identity()],
+		};
+		await expect(verifyFiles(files)).rejects.toMatchObject({ code: 'identity_wrong', status: 422 });
+	});
+
+	test('that is damaged is said to be damaged, not to be for others', async () => {
+		const identities = [await generateX25519Identity()];
+		for (const stored of ['age', 'gzip and age'] as const) {
+			const files = { ...(await backupOf(SHOP, stored)), identities };
+			const bytes = await bytesOf({
+				open: () => stream(files, files.manifest.volumes[0]?.key ?? ''),
+			});
+			for (const [at, sizes] of [
+				[0, [65_536]],
+				[30, [1]],
+				[30, [150]],
+				[30, [65_536]],
+				[100, [1000]],
+				[bytes.length - 1, [100]],
+			] as const) {
+				const damaged = bytes.with(at, (bytes[at] ?? 0) ^ 1);
+				const open = async () => sourceOf(damaged, [...sizes]).open();
+				const { proven, differences } = await verifyFiles({ ...files, open });
+				expect([at, proven, differences]).toEqual([at, false, [expect.stringMatching(/volume/)]]);
+			}
+		}
+	});
+
+	test('has digests in its manifest that only the key knows', async () => {
+		const files = await backupOf(SHOP, encoding);
+		const plain = await backupOf(SHOP, 'gzip');
+		const digests = ({ manifest: { schema, tables } }: BackupFiles) =>
+			[schema, ...tables].map(({ sha256 }) => sha256);
+		expect(digests(files).some((digest) => digests(plain).includes(digest))).toBe(false);
+		expect((await verifyFiles({ ...files, key: otherKey })).differences).toEqual(
+			[
+				'The schema has other definitions.',
+				...['users', 'orders', 'sqlite_sequence'].map(
+					(name) => `The table "${name}" has other rows.`,
+				),
+			].map((text) => `By the file's last line: ${text}`),
+		);
+	});
+
+	test('is compared by names and counts where the key is not known', async () => {
+		const files = { ...(await backupOf(SHOP, encoding)), key: null };
+		expect(await verifyFiles(files)).toMatchObject({ proven: true, scope: 'contents' });
+		const tables = files.manifest.tables.map((table) => ({ ...table, rows: table.rows + 1 }));
+		const { proven } = await verifyFiles({ ...files, manifest: { ...files.manifest, tables } });
+		expect(proven).toBe(false);
+	});
+});
+
+describe('names that every JavaScript object knows', () => {
+	const names = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty'];
+	const columns = names.map((name) => `"${name}"`).join(', ');
+	const statements = names.flatMap((name, at): Sql[] => [
+		[`CREATE TABLE "${name}" (id INTEGER PRIMARY KEY AUTOINCREMENT, ${columns})`],
+		[`INSERT INTO "${name}" (${columns}) VALUES (${names.map((_, n) => at * 10 + n).join(', ')})`],
+		[`CREATE INDEX "${name} index" ON "${name}" (${columns})`],
+	]);
+	const tables = names.length + 1; // with sqlite_sequence
+
+	test.for(Object.keys(ENCODINGS) as EncodingTitle[])('are proven, %s', async (encoding) => {
+		const files = await backupOf(statements, encoding);
+		const all = { proven: true, tables, rows: 2 * names.length, differences: [] };
+		expect(await verifyFiles(files)).toMatchObject(all);
+		expect(await drillFiles(copy, files, { sleep })).toMatchObject(all);
+		expect(await drillFile(copy, sqlOf(files), { sleep })).toMatchObject(all);
+	});
+
+	test('come back by restore, also table by table', async () => {
+		const files = await backupOf(statements);
+		const original = await snapshot(d1Source(env.DB));
+		const found = await survey(sqlOf(files));
+		await restoreInto(copy, sqlOf(files), { survey: found, sleep });
+		await env.COPY.batch(names.map((name) => env.COPY.prepare(`DELETE FROM "${name}"`)));
+		await restoreTables(copy, sqlOf(files), names, { survey: found, sleep });
+		expect(differences(original, await snapshot(d1Source(env.COPY)))).toEqual([]);
+		await clearDatabase(copy, sleep);
+	});
+
+	test('are not overlooked where their rows differ', async () => {
+		const text = new TextDecoder().decode(await bytesOf(sqlOf(await backupOf(statements))));
+		for (const [at, name] of names.entries()) {
+			const changed = sourceOf(text.replace(`(1,${at * 10},`, `(1,${at * 10 + 9},`));
+			const { differences: found } = await drillFile(copy, changed, { sleep });
+			expect(found).toEqual([`The table "${name}" has other rows.`]);
+		}
+	});
+});
+
+describe('a file alone', () => {
+	test('is proven by its last line', async () => {
+		const source = sqlOf(await backupOf(SHOP));
+		expect(await drillFile(copy, source, { sleep })).toMatchObject({
+			proven: true,
+			tables: 3,
+			rows: 502,
+			differences: [],
+		});
+	});
+
+	test('is proven where a table has the name of a property of objects', async () => {
+		const names = ['constructor', 'toString', '__proto__', 'valueOf'];
+		const tables = names.map((name): [string] => [`CREATE TABLE "${name}" (a)`]);
+		const files = await backupOf([...tables, ['INSERT INTO "constructor" VALUES (1)']]);
+		expect(await drillFile(copy, sqlOf(files), { sleep })).toMatchObject({
+			...{ proven: true, tables: 4, rows: 1, differences: [] },
+		});
+	});
+
+	test('differs where its rows do', async () => {
+		const text = new TextDecoder().decode(await bytesOf(sqlOf(await backupOf(SHOP))));
+		const changed = sourceOf(text.replace('CREATE INDEX by_user', 'CREATE INDEX by_users'));
+		const { proven, differences } = await drillFile(copy, changed, { sleep });
+		expect(proven).toBe(false);
+		expect(differences).toEqual(['The schema has other definitions.']);
+	});
+
+	test('of another tool has nothing to compare with', async () => {
+		await expect(drillFile(copy, sourceOf('CREATE TABLE t (a);'), { sleep })).rejects.toMatchObject(
+			{
+				code: 'file_has_no_digests',
+				status: 422,
+			},
+		);
+	});
+});
+
+test('a drill killed after its restore does not stand in the way of the next', async () => {
+	const files = await backupOf(SHOP);
+	let restored = false;
+	const killed = {
+		async batch(statements: Parameters<typeof copy.batch>[0]) {
+			restored ||= statements.some((text) => String(text).includes('quick_check'));
+			if (restored) throw new Error('killed');
+			return copy.batch(statements);
+		},
+	};
+	await expect(drillFiles(killed, files, { sleep })).rejects.toMatchObject({
+		code: 'database_error',
+	});
+	await expect(drillFiles(copy, files, { sleep })).rejects.toMatchObject({
+		code: 'restore_running',
+	});
+	await ageMarker(env.COPY);
+	expect((await readContents(copy, sleep)).marker).toMatchObject({ explains: true });
+	expect(await drillFiles(copy, files, { sleep })).toMatchObject({ proven: true });
+});

@@ -1,0 +1,162 @@
+import fc from 'fast-check';
+import { execFile, execFileSync } from 'node:child_process';
+import {
+	copyFileSync,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	realpathSync,
+	rmSync,
+	writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { parseEnv } from '../src/cli/secrets/env.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'; // RFC 6238, Appendix B
+const FORMS = [
+	['plain', `TOTP_SECRET=${SECRET}\n`],
+	['without a line end', `TOTP_SECRET=${SECRET}`],
+	['in double quotes', `TOTP_SECRET="${SECRET}"\n`],
+	['in single quotes', `TOTP_SECRET='${SECRET}'\n`],
+	['spaced, with a comment', `  TOTP_SECRET = ${SECRET}  # base32\n`],
+	['exported', `export TOTP_SECRET=${SECRET}\n`],
+	['after a byte order mark', `\uFEFFTOTP_SECRET=${SECRET}\n`],
+	['after an empty value and a space', `A= \nTOTP_SECRET=${SECRET}\n`],
+	['with CR LF', `A=1\r\nTOTP_SECRET=${SECRET}\r\nB=2\r\n`],
+	[
+		'among others',
+		`# TOTP_SECRET=X\nMY_TOTP_SECRET=X\nTOTP_SECRET_PREVIOUS=X\nTOTP_SECRET=${SECRET}\nB=2`,
+	],
+	['twice, the last one counts', `TOTP_SECRET=X\nTOTP_SECRET=${SECRET}\n`],
+] as const;
+
+let folder = '';
+beforeEach(() => {
+	folder = mkdtempSync(join(tmpdir(), 'lifeboat-totp-'));
+});
+afterEach(() => {
+	rmSync(folder, { recursive: true });
+});
+
+test('oathtool and genTotp.js agree at 50 random times', async () => {
+	const secrets = fc.string({
+		unit: fc.constantFrom(...'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'),
+		minLength: 32,
+		maxLength: 32,
+	});
+	const times = fc.integer({ min: 0, max: 2 ** 33 });
+	await fc.assert(
+		fc.asyncProperty(secrets, times, async (secret, seconds) => {
+			const { stdout } = await genTotp({ secret, seconds });
+			expect(stdout).toBe(oathtool(secret, seconds));
+		}),
+		{ numRuns: 50 },
+	);
+});
+
+test('the code is the one of now', async () => {
+	const before = oathtool(SECRET);
+	const { stdout } = await genTotp({ secret: SECRET });
+	expect([before, oathtool(SECRET)]).toContain(stdout);
+});
+
+test.for(everyNode())('%s runs it with nothing installed', async (node) => {
+	const program = join(folder, 'genTotp.js');
+	mkdirSync(join(folder, 'src/lib'), { recursive: true });
+	for (const file of ['package.json', 'genTotp.js', 'src/lib/totp.js']) {
+		copyFileSync(join(ROOT, file), join(folder, file));
+	}
+	writeFileSync(join(folder, '.env'), `TOTP_SECRET=${SECRET}\n`);
+	const before = oathtool(SECRET);
+	const result = await genTotp({ node, program });
+	expect(result).toMatchObject({ exitCode: 0, stderr: '' });
+	expect([before, oathtool(SECRET)]).toContain(result.stdout);
+});
+
+test.for(FORMS)('genTotp.js and setup find a secret in .env: %s', async ([, text]) => {
+	writeFileSync(join(folder, '.env'), text);
+	expect(parseEnv(text)['TOTP_SECRET']).toBe(SECRET);
+	expect(await genTotp({ seconds: 59 })).toEqual({ exitCode: 0, stdout: '287082\n', stderr: '' });
+});
+
+test('the environment goes before .env, unless it is empty there', async () => {
+	writeFileSync(join(folder, '.env'), `TOTP_SECRET=${'A'.repeat(32)}\n`);
+	expect((await genTotp({ secret: SECRET, seconds: 59 })).stdout).toBe('287082\n');
+	expect((await genTotp({ secret: '', seconds: 59 })).stdout).toBe(oathtool('A'.repeat(32), 59));
+});
+
+test.for([
+	['hexadecimal', '3132333435363738393031323334353637383930', /hexadecimal/],
+	['too short', 'JBSWY3DPEHPK3PXP', /too short/],
+	['not base32', 'correct-horse-battery-staple!', /character/],
+	['cut off', SECRET.slice(0, 27), /length/],
+	['empty', '', /not set/],
+] as const)('a secret that is %s: exit 1 and one line that helps', async ([, secret, mistake]) => {
+	const fromEnvironment = await genTotp({ secret });
+	writeFileSync(join(folder, '.env'), `TOTP_SECRET=${secret}\nAUTH_SECRET=${SECRET}\n`);
+	const fromFile = await genTotp({});
+	expect(fromFile).toEqual(fromEnvironment);
+	expect(fromFile).toMatchObject({ exitCode: 1, stdout: '' });
+	expect(fromFile.stderr).toMatch(mistake);
+	expect(fromFile.stderr).toMatch(/^[^\n]*`npm run setup`[^\n]*\n$/);
+});
+
+test('no secret anywhere: exit 1 and one line that helps', async () => {
+	const result = await genTotp({});
+	expect(result).toMatchObject({ exitCode: 1, stdout: '' });
+	expect(result.stderr).toMatch(/^TOTP_SECRET is not set\.[^\n]*`npm run setup`[^\n]*\n$/);
+});
+
+interface Call {
+	/** TOTP_SECRET of the environment. */
+	secret?: string;
+	/** What the clock says, Unix time; the real clock when left out. */
+	seconds?: number;
+	node?: string;
+	program?: string;
+}
+
+interface Result {
+	exitCode: number | string | null | undefined;
+	stdout: string;
+	stderr: string;
+}
+
+/** Runs `genTotp.js` in the test's folder. */
+function genTotp(call: Call): Promise<Result> {
+	const { secret, seconds, node = process.execPath, program = join(ROOT, 'genTotp.js') } = call;
+	const args = [program];
+	if (seconds !== undefined) {
+		args.unshift('--import', `data:text/javascript,Date.now=()=>${seconds * 1000}`);
+	}
+	const env = secret === undefined ? {} : { TOTP_SECRET: secret };
+	return new Promise((resolve) => {
+		execFile(node, args, { cwd: folder, env }, (error, stdout, stderr) => {
+			resolve({ exitCode: error ? error.code : 0, stdout, stderr });
+		});
+	});
+}
+
+/** What Debian's oathtool prints for a moment (Unix time), or for now. */
+function oathtool(secret: string, seconds?: number): string {
+	const args = ['--totp', '--base32', secret];
+	if (seconds !== undefined) args.push('--now', `@${seconds}`);
+	try {
+		return execFileSync('oathtool', args, { encoding: 'utf8' });
+	} catch (cause) {
+		throw new Error('This test needs a working oathtool: apt install oathtool', { cause });
+	}
+}
+
+/** This Node, and each one that a shell outside of npm would find. */
+function everyNode(): string[] {
+	const folders = (process.env['PATH'] ?? '').split(delimiter);
+	const found = folders
+		.filter((folder) => !folder.includes('node_modules'))
+		.map((folder) => join(folder, 'node'))
+		.filter((path) => existsSync(path));
+	return [...new Set([process.execPath, ...found].map((path) => realpathSync(path)))];
+}

@@ -1,0 +1,81 @@
+import { env } from 'cloudflare:workers';
+import { reset } from 'cloudflare:test';
+import type { R2Bucket } from '@cloudflare/workers-types';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { settings } from '../databases/settings.ts';
+import { lockedBucket } from '../locked-bucket.ts';
+import { SimulatedBucket } from '../simulation/bucket.ts';
+
+// The bucket of the simulation is no invention: it answers as R2 does.
+
+const KEYS = ['full_backup_1.sql', 'full_backup_1.manifest.json', 'full_backup_2.sql', 'x.lock'];
+const key = fc.constantFrom(...KEYS);
+const text = fc.constantFrom('', 'a', 'b');
+
+type Call = (bucket: R2Bucket) => Promise<unknown>;
+interface Shown {
+	key: string;
+	etag: string;
+	size: number;
+	customMetadata?: Record<string, string>;
+}
+
+const shown = (object: Shown | null) =>
+	object && [object.key, object.etag, object.size, object.customMetadata?.['m']];
+
+const calls: fc.Arbitrary<Call> = fc.oneof(
+	key.map(
+		(name): Call =>
+			async (bucket) =>
+				shown(await bucket.head(name)),
+	),
+	key.map(
+		(name): Call =>
+			async (bucket) =>
+				(await bucket.get(name))?.text(),
+	),
+	fc.tuple(key, text).map(([name, value]): Call => async (bucket) => {
+		return shown(await bucket.put(name, value, { customMetadata: { m: value } }));
+	}),
+	fc.tuple(key, text).map(([name, value]): Call => async (bucket) => {
+		return shown(await bucket.put(name, value, { onlyIf: { etagDoesNotMatch: '*' } }));
+	}),
+	fc.tuple(key, text, key).map(([name, value, other]): Call => async (bucket) => {
+		const etag = (await bucket.head(other))?.etag ?? 'none';
+		return shown(await bucket.put(name, value, { onlyIf: { etagMatches: etag } }));
+	}),
+	fc.array(key, { minLength: 1 }).map(
+		(names): Call =>
+			(bucket) =>
+				bucket.delete(names),
+	),
+	fc.constantFrom('full_backup_', 'full_backup_1', 'none').map((prefix): Call => {
+		return async (bucket) => {
+			const { objects, truncated } = await bucket.list({ prefix, include: ['customMetadata'] });
+			return [objects.map(shown), truncated];
+		};
+	}),
+);
+
+const outcome = (call: Call, bucket: R2Bucket) =>
+	call(bucket).then(
+		(value) => ({ value }),
+		() => 'an error',
+	);
+
+const generated = settings(50);
+
+test('the simulated bucket answers as R2 does', generated.test, async () => {
+	await fc.assert(
+		fc.asyncProperty(fc.boolean(), fc.array(calls, { maxLength: 30 }), async (locked, all) => {
+			await reset();
+			const real = locked ? lockedBucket(env.MY_BUCKET) : env.MY_BUCKET;
+			const simulated = new SimulatedBucket({ locked }).binding(async (call) => call(), Date.now);
+			for (const call of all) {
+				expect(await outcome(call, simulated)).toEqual(await outcome(call, real));
+			}
+		}),
+		generated.check,
+	);
+});

@@ -1,0 +1,177 @@
+import { env } from 'cloudflare:workers';
+import { reset } from 'cloudflare:test';
+import type { D1PreparedStatement } from '@cloudflare/workers-types';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { createBackup } from '../backups.ts';
+import { restoreIntoCopy } from '../restore.ts';
+import { type Engine } from '../../src/lib/server/backup/index.ts';
+
+beforeEach(reset);
+
+const ROWS = 30_000;
+
+/** Lets others have their turn, as the way to a database in another place does. */
+const pause = () => env.WITNESS.fetch('http://witness/pause');
+
+const distant = new Proxy(env.DB, {
+	get(target, property) {
+		if (property !== 'withSession') return Reflect.get(target, property);
+		return (constraint: string) => {
+			const session = target.withSession(constraint);
+			return {
+				prepare: session.prepare.bind(session),
+				getBookmark: session.getBookmark.bind(session),
+				async batch(statements: D1PreparedStatement[]) {
+					await pause();
+					return session.batch(statements);
+				},
+			};
+		};
+	},
+});
+
+const engine: Engine = {
+	database: distant,
+	bucket: env.MY_BUCKET,
+	now: Date.now,
+	sleep: async () => void (await pause()),
+};
+
+/**
+ * Two tables that a dump reads one after the other, several pages each. Every write changes both
+ * in one transaction, so that a mixture of two states has two versions.
+ */
+async function prepare(): Promise<void> {
+	const rows = `WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS})`;
+	await env.DB.batch(
+		[
+			`CREATE TABLE first (id INTEGER PRIMARY KEY, version INTEGER, x TEXT)`,
+			`CREATE TABLE last (id INTEGER PRIMARY KEY, version INTEGER, x TEXT)`,
+			`${rows} INSERT INTO first SELECT i, 0, hex(randomblob(40)) FROM n`,
+			`${rows} INSERT INTO last SELECT i, 0, hex(randomblob(40)) FROM n`,
+		].map((sql) => env.DB.prepare(sql)),
+	);
+}
+
+/** Writes again and again until told to stop; returns how often. */
+function startWriter(write: (version: number) => Promise<unknown>): { stop(): Promise<number> } {
+	let running = true;
+	let version = 0;
+	const done = (async () => {
+		while (running) {
+			await write(++version);
+			await pause();
+		}
+		return version;
+	})();
+	return {
+		stop() {
+			running = false;
+			return done;
+		},
+	};
+}
+
+/** One row of each table, at the start of the one and at the end of the other. */
+const writeBoth = (version: number) =>
+	env.DB.batch(
+		[
+			`UPDATE first SET version = ${version} WHERE id = ${1 + (version % 100)}`,
+			`UPDATE last SET version = ${version} WHERE id = ${ROWS - (version % 100)}`,
+		].map((sql) => env.DB.prepare(sql)),
+	);
+
+async function newestVersions(): Promise<unknown[]> {
+	const { results } = await env.COPY.prepare(
+		`SELECT (SELECT max(version) FROM first) AS first, (SELECT max(version) FROM last) AS last`,
+	).all();
+	return [results[0]?.['first'], results[0]?.['last']];
+}
+
+async function restore(name: string): Promise<void> {
+	await restoreIntoCopy((await (await env.MY_BUCKET.get(`${name}.sql`))?.text()) ?? '');
+}
+
+describe('while others write', () => {
+	test('without end, the backup fails and stores nothing', async () => {
+		await prepare();
+		const writer = startWriter(writeBoth);
+		const events: string[] = [];
+		const backup = createBackup(engine, ({ event }) => void events.push(event));
+		await expect(backup).rejects.toMatchObject({
+			code: 'snapshot_unstable',
+			status: 409,
+			retryable: true,
+		});
+		expect(await writer.stop()).toBeGreaterThan(5);
+		expect(events.filter((event) => event === 'restart')).toHaveLength(4);
+		expect((await env.MY_BUCKET.list()).objects).toEqual([]);
+	});
+
+	test('for a while, the backup starts over and is one state', async () => {
+		await prepare();
+		const writer = startWriter(writeBoth);
+		let restarts = 0;
+		let written = 0;
+		const manifest = await createBackup(engine, async ({ event }) => {
+			if (event === 'restart' && ++restarts === 2) written = await writer.stop();
+		});
+		expect(manifest.snapshot.attempts).toBeGreaterThanOrEqual(3);
+		await restore(manifest.name);
+		expect(await newestVersions()).toEqual([written, written]);
+	});
+
+	test('now and then, whatever is stored is one state', { timeout: 120_000 }, async () => {
+		await prepare();
+		let stored = 0;
+		for (let round = 0; round < 12; round++) {
+			let writes = 0;
+			// One write at a random moment of the dump, often the only one.
+			const moment = Math.floor(Math.random() * 12);
+			let steps = 0;
+			const outcome = await createBackup(engine, ({ event }) => {
+				if (event === 'rows' && steps++ === moment) {
+					writes++;
+					void writeBoth(round + 1);
+				}
+			}).catch((error: { code: string }) => error.code);
+			if (typeof outcome === 'string') {
+				expect(outcome).toBe('snapshot_unstable');
+				continue;
+			}
+			stored++;
+			expect(writes).toBeLessThanOrEqual(1);
+			await env.COPY.batch(
+				['DROP TABLE IF EXISTS first', 'DROP TABLE IF EXISTS last'].map((sql) =>
+					env.COPY.prepare(sql),
+				),
+			);
+			await restore(outcome.name);
+			const [first, last] = await newestVersions();
+			expect(first).toBe(last);
+		}
+		expect(stored).toBeGreaterThan(0);
+	});
+
+	test('a change of the schema alone is noticed', async () => {
+		await prepare();
+		let changed = false;
+		const manifest = await createBackup(engine, async ({ event }) => {
+			if (event !== 'rows' || changed) return;
+			changed = true;
+			await env.DB.prepare(`ALTER TABLE last ADD COLUMN added DEFAULT 'new'`).run();
+		});
+		expect(manifest.snapshot.attempts).toBe(2);
+		await restore(manifest.name);
+		const added = await env.COPY.prepare(`SELECT DISTINCT added FROM last`).raw();
+		expect(added).toEqual([['new']]);
+	});
+
+	test('readers do not disturb a backup', async () => {
+		await prepare();
+		const reader = startWriter(() => env.DB.prepare('SELECT count(*) FROM last').all());
+		const manifest = await createBackup(engine);
+		expect(await reader.stop()).toBeGreaterThan(3);
+		expect(manifest.snapshot.attempts).toBe(1);
+	});
+});
