@@ -1,5 +1,5 @@
 import type {} from '@auth/sveltekit'; // adds `locals.auth` and `page.data.session`
-import type { Environment } from '$lib/server/environment';
+import type { AppEnvironment } from '$accounts/settings';
 
 declare global {
 	namespace App {
@@ -13,7 +13,7 @@ declare global {
 			errorStatus?: number;
 		}
 		interface Platform {
-			env: Environment;
+			env: AppEnvironment;
 			ctx: { waitUntil(promise: Promise<unknown>): void };
 		}
 	}

@@ -1,11 +1,7 @@
 import { env } from 'cloudflare:workers';
 import type { D1Database } from '@cloudflare/workers-types';
-import {
-	type BackupProgress,
-	type Engine,
-	resumeBackup,
-	startBackup,
-} from '../src/lib/server/backup/index.ts';
+import { resumeBackup, startBackup } from '../src/lib/server/backup/index.ts';
+import { type Engine, type BackupProgress } from '../src/lib/server/backup/engine.ts';
 import type { Manifest } from '../src/lib/server/backup/format/manifest.ts';
 import { isTombstone } from '../src/lib/server/backup/storage/tombstone.ts';
 

@@ -4,7 +4,7 @@ import type {
 	R2Bucket,
 	R2MultipartUpload,
 } from '@cloudflare/workers-types';
-import type { Engine } from '../src/lib/server/backup/index.ts';
+import type { Engine } from '../src/lib/server/backup/engine.ts';
 
 /** What a failing binding did. */
 export interface Failures {

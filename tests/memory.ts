@@ -1,7 +1,8 @@
 import { env } from 'cloudflare:workers';
 import { createHash } from 'node:crypto';
 import { reset } from 'cloudflare:test';
-import { type Budget, UNLIMITED } from '../src/lib/server/backup/make/budget.ts';
+import type { Budget } from '../src/lib/server/backup/engine.ts';
+import { UNLIMITED } from '../src/lib/server/backup/make/budget.ts';
 import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';
 import type { BackupFiles } from '../src/lib/server/backup/prove/verify.ts';
 import { createBackup } from './backups.ts';

@@ -1,4 +1,5 @@
-import { database, type Environment } from '../lib/server/environment.ts';
+import { database } from '$lib/server/environment';
+import type { AppEnvironment } from './settings';
 import { LifeboatError } from '../lib/server/errors.ts';
 import { githubAccountId } from './users.ts';
 
@@ -7,7 +8,7 @@ import { githubAccountId } from './users.ts';
  * is taken off the list is out at once. Throws `backup_admins_invalid` (500).
  */
 export async function isAdministrator(
-	env: Environment | undefined,
+	env: AppEnvironment | undefined,
 	userId: string,
 ): Promise<boolean> {
 	const ids = administrators(env);
@@ -18,7 +19,7 @@ export async function isAdministrator(
 
 /** Throws `not_administrator` (403) for anybody else, and as {@link isAdministrator} does. */
 export async function requireAdministrator(
-	env: Environment | undefined,
+	env: AppEnvironment | undefined,
 	userId: string,
 ): Promise<void> {
 	if (await isAdministrator(env, userId)) return;
@@ -29,7 +30,7 @@ export async function requireAdministrator(
 	});
 }
 
-function administrators(env: Environment | undefined): string[] {
+function administrators(env: AppEnvironment | undefined): string[] {
 	const ids = env?.BACKUP_ADMINS?.split(/[\s,]+/).filter((id) => id !== '') ?? [];
 	const wrong = ids.findIndex((id) => !/^\d+$/.test(id)) + 1;
 	if (wrong === 0) return ids;

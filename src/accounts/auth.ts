@@ -1,7 +1,7 @@
 import { D1Adapter } from '@auth/d1-adapter';
 import { SvelteKitAuth } from '@auth/sveltekit';
 import GitHub from '@auth/sveltekit/providers/github';
-import { authSettings } from '$lib/server/environment';
+import { authSettings } from '$accounts/settings';
 
 /**
  * Auth.js: people sign in with GitHub, sessions live in D1. The configuration is made for each

@@ -1,5 +1,6 @@
 import { redirect, type RequestEvent } from '@sveltejs/kit';
-import { database, type Environment } from '../lib/server/environment.ts';
+import { database } from '$lib/server/environment';
+import type { AppEnvironment } from './settings';
 
 // Development only. Everything that imports this module does so behind `import.meta.env.DEV`,
 // so a production build leaves it out; tests/build.test.ts proves it.
@@ -8,7 +9,7 @@ const DEMO_USER = 'demo-sailor';
 const SESSION_MS = 24 * 60 * 60 * 1000;
 
 /** `env` with stand-ins for the secrets of signing in that a fresh checkout does not have. */
-export function demoEnvironment(env: Environment | undefined): Environment {
+export function demoEnvironment(env: AppEnvironment | undefined): AppEnvironment {
 	return {
 		...env,
 		AUTH_SECRET: env?.AUTH_SECRET || DEMO_USER,

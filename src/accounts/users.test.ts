@@ -1,7 +1,7 @@
 import { D1Adapter } from '@auth/d1-adapter';
 import { env } from 'cloudflare:workers';
 import { beforeAll, expect, test } from 'vitest';
-import migration from '../../../migrations/0001_auth.sql?raw';
+import migration from '../../migrations/0001_auth.sql?raw';
 import { readQuery } from '../lib/server/http/input.ts';
 import { githubAccountId, listUsers, UserQuery, type PublicUser } from './users.ts';
 

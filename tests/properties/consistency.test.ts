@@ -8,12 +8,8 @@ import { restoreIntoCopy } from '../restore.ts';
 import { UNLIMITED } from '../../src/lib/server/backup/make/budget.ts';
 import { d1, RESTORE_MARKER, TABLES_MARKER } from '../../src/lib/server/backup/database.ts';
 import { readCore } from '../../src/lib/server/backup/prove/compare.ts';
-import {
-	type BackupStep,
-	type Engine,
-	resumeBackup,
-	startBackup,
-} from '../../src/lib/server/backup/index.ts';
+import { resumeBackup, startBackup } from '../../src/lib/server/backup/index.ts';
+import { type Engine, type BackupStep } from '../../src/lib/server/backup/engine.ts';
 import type { Manifest } from '../../src/lib/server/backup/format/manifest.ts';
 
 beforeEach(reset);

@@ -4,7 +4,7 @@ import type { D1PreparedStatement } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createBackup } from '../backups.ts';
 import { restoreIntoCopy } from '../restore.ts';
-import { type Engine } from '../../src/lib/server/backup/index.ts';
+import { type Engine } from '../../src/lib/server/backup/engine.ts';
 
 beforeEach(reset);
 

@@ -6,11 +6,8 @@ import { engine, run } from '../backups.ts';
 import { operationsOn } from '../operations.ts';
 import { failingDatabase } from '../failing.ts';
 import { receivedAlerts, receiver } from '../receivers.ts';
-import {
-	type BackupProgress,
-	listBackups,
-	startBackup,
-} from '../../src/lib/server/backup/index.ts';
+import { listBackups, startBackup } from '../../src/lib/server/backup/index.ts';
+import { type BackupProgress } from '../../src/lib/server/backup/engine.ts';
 import { LifeboatError } from '../../src/lib/server/errors.ts';
 import { undueBackup } from '../../src/lib/server/operations/due.ts';
 import { watchAge, watchBackup } from '../../src/lib/server/operations/watch.ts';

@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url';
-import type { Engine } from '../../src/lib/server/backup/index.ts';
+import type { Engine } from '../../src/lib/server/backup/engine.ts';
 
 /** The code that a simulation runs: that of this tree, or of a copy with a fault. */
 export interface Code {

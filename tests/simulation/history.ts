@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Code } from './engine.ts';
 import { TABLES } from './database.ts';
-import type { BackupStep } from '../../src/lib/server/backup/index.ts';
+import type { BackupStep } from '../../src/lib/server/backup/engine.ts';
 import type { Fate, Worker } from './worker.ts';
 import { type App, type Setting, World } from './world.ts';
 

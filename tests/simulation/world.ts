@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
-import { type Budget, UNLIMITED } from '../../src/lib/server/backup/make/budget.ts';
-import type { BackupStep } from '../../src/lib/server/backup/index.ts';
+import { UNLIMITED } from '../../src/lib/server/backup/make/budget.ts';
+import type { BackupStep, Budget } from '../../src/lib/server/backup/engine.ts';
 import type { Encoding } from '../../src/lib/server/backup/storage/codec.ts';
 import { type Gate, SimulatedBucket } from './bucket.ts';
 import { contentsOf, MARK, SimulatedDatabase } from './database.ts';

@@ -1,5 +1,5 @@
 import { startBackup } from '../../../src/lib/server/backup/index.ts';
-import { backupEncoding, backupKeys } from '../../../src/lib/server/environment.ts';
+import { backupEncoding, backupKeys } from '../../../src/lib/server/backup/settings.ts';
 import { countingBucket } from '../counting-bucket.js';
 
 /** The app's engine and settings, and a bucket that costs nothing. Answers with the manifest. */

@@ -2,11 +2,8 @@ import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import {
-	type BackupSummary,
-	type ListedBackup,
-	manifestKey,
-} from '../../lib/server/backup/format/manifest.ts';
+import { type BackupSummary, type ListedBackup } from '../../lib/server/backup/format/manifest.ts';
+import { manifestKey } from '../../lib/server/backup/format/names.ts';
 import type { OutsideProof, Proof } from '../../lib/server/backup/format/proof.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { JournalPage } from '../../lib/server/operations/audit-log.ts';

@@ -10,7 +10,7 @@ import { compareDatabases, type Comparison } from '../demo/compare.ts';
 import { openDatabase } from '../demo/database.ts';
 import { loadSample } from '../demo/sample.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
+const ROOT = join(import.meta.dirname, '../../..');
 const DEMO = join(ROOT, 'src/cli/commands/demo.ts');
 const SETUP = join(ROOT, 'src/cli/commands/setup.ts');
 

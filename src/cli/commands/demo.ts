@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import type { Manifest } from '../../lib/server/backup/format/manifest.ts';
 import { openManifest } from '../../lib/server/backup/format/signature.ts';
 import { decoded } from '../../lib/server/backup/storage/codec.ts';
-import { backupKeys } from '../../lib/server/environment.ts';
+import { backupKeys } from '../../lib/server/backup/settings.ts';
 import { BackupApi } from '../client/api.ts';
 import { describe } from '../terminal/command.ts';
 import { isBuilt } from '../demo/build.ts';

@@ -23,11 +23,11 @@ import {
 } from '../../../tests/operator.ts';
 import {
 	type Manifest,
-	manifestKey,
 	parseManifest,
 	printManifest,
 	printSummary,
 } from '../../lib/server/backup/format/manifest.ts';
+import { manifestKey } from '../../lib/server/backup/format/names.ts';
 import { deriveKey, signManifest } from '../../lib/server/backup/format/signature.ts';
 import { encoderOf } from '../../lib/server/backup/storage/codec.ts';
 import { BackupApi } from '../client/api.ts';

@@ -15,7 +15,7 @@ import { parseEnv } from './env.ts';
 
 // npm run setup -- --encrypt
 
-const SETUP = join(import.meta.dirname, 'setup.ts');
+const SETUP = join(import.meta.dirname, '../commands/setup.ts');
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'; // RFC 6238, Appendix B
 
 let folder: string;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, isAbsolute, join, resolve } from 'node:path';
-import { backupEncoding } from '../../lib/server/environment.ts';
+import { backupEncoding } from '../../lib/server/backup/settings.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { readSetting } from './env.ts';
 import { makeIdentity, recipientsIn } from './identity.ts';

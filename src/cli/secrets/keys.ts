@@ -1,6 +1,6 @@
-import type { EncodingName } from '../../lib/server/backup/format/manifest.ts';
+import type { EncodingName } from '../../lib/server/backup/format/names.ts';
 import { openManifest, type OpenedManifest } from '../../lib/server/backup/format/signature.ts';
-import { backupKeys } from '../../lib/server/environment.ts';
+import { backupKeys } from '../../lib/server/backup/settings.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
 import { readSetting } from './env.ts';

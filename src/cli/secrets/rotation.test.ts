@@ -14,8 +14,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseEnv } from './env.ts';
 
-const SETUP = join(import.meta.dirname, 'setup.ts');
-const EXAMPLE = readFileSync(join(import.meta.dirname, '../../.env.example'), 'utf8');
+const SETUP = join(import.meta.dirname, '../commands/setup.ts');
+const EXAMPLE = readFileSync(join(import.meta.dirname, '../../../.env.example'), 'utf8');
 const OLD = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 
 let folder = '';

@@ -11,11 +11,8 @@ import {
 	runLocally,
 	sqlite3,
 } from '../../../tests/operator.ts';
-import {
-	type Manifest,
-	manifestKey,
-	printManifest,
-} from '../../lib/server/backup/format/manifest.ts';
+import { type Manifest, printManifest } from '../../lib/server/backup/format/manifest.ts';
+import { manifestKey } from '../../lib/server/backup/format/names.ts';
 import { survey } from '../../lib/server/backup/restore/survey.ts';
 import { deriveKey, signManifest } from '../../lib/server/backup/format/signature.ts';
 import { encoderOf } from '../../lib/server/backup/storage/codec.ts';

@@ -2,12 +2,12 @@ import { createHash, type Hash } from 'node:crypto';
 import { open, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { compareCores } from '../../lib/server/backup/format/digest.ts';
+import { type Manifest } from '../../lib/server/backup/format/manifest.ts';
 import {
-	backupOfFile,
 	type EncodingName,
-	type Manifest,
 	manifestKey,
-} from '../../lib/server/backup/format/manifest.ts';
+	backupOfFile,
+} from '../../lib/server/backup/format/names.ts';
 import { shorten } from '../../lib/server/backup/format/proof.ts';
 import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
 import { type Survey, survey } from '../../lib/server/backup/restore/survey.ts';

@@ -1,6 +1,7 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
 import type { TOTP } from '../../totp.js';
-import { backupSettings, type Environment, totpOf } from '../environment.ts';
+import { type Environment, totpOf } from '../environment.ts';
+import { backupSettings } from '../backup/settings.ts';
 import { LifeboatError } from '../errors.ts';
 import { allowedAddresses, type AddressRange } from './addresses.ts';
 import type { Guessers } from './lockout.ts';

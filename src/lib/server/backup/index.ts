@@ -1,11 +1,9 @@
-import type { D1Database, R2Bucket, R2Object, R2ObjectBody } from '@cloudflare/workers-types';
+import type { R2Bucket, R2Object, R2ObjectBody } from '@cloudflare/workers-types';
 import { LifeboatError } from '../errors.ts';
-import type { Budget } from './make/budget.ts';
-import type { Sleep } from './database.ts';
-import type { DumpProgress } from './dump/script.ts';
+import type { BackupProgress, BackupStep, Engine } from './engine.ts';
 import { doubtful, type Job, readJob, readTicket } from './make/job.ts';
-import { backupName, type ListedBackup, type Manifest } from './format/manifest.ts';
-import type { BackupKey } from './format/signature.ts';
+import type { ListedBackup } from './format/manifest.ts';
+import { backupName } from './format/names.ts';
 import { finishCommitted, NOTHING_DONE, takeStep, ticketFor } from './make/step.ts';
 import {
 	backupNotFound,
@@ -15,48 +13,11 @@ import {
 	listStored,
 	readFile,
 } from './storage/bucket.ts';
-import { type Encoding, PLAIN } from './storage/codec.ts';
+import { PLAIN } from './storage/codec.ts';
 import { acquireLock, type HeldLock, readLock, takeUpLock } from './storage/lock.ts';
 
 /** Backups of one page of the list. */
 const DEFAULT_PAGE = 50;
-/** What the engine works with: nothing else is reached for. */
-export interface Engine {
-	database: D1Database;
-	bucket: R2Bucket;
-	/** How volumes are stored; left out: as plain SQL. */
-	encoding?: Encoding;
-	/** The first signs, any of them opens; left out: nothing is signed or checked. */
-	keys?: readonly BackupKey[];
-	/** What one call may use up, which takes a key for tickets; left out: no limit. */
-	budget?: Budget;
-	/** Milliseconds since 1970. */
-	now(): number;
-	sleep: Sleep;
-}
-
-/** What a running backup tells. */
-export type BackupProgress =
-	/** A step begins, counted from 1, of the backup of this name. */
-	| { event: 'step'; name: string; step: number }
-	| ({ event: 'rows' } & DumpProgress)
-	/** The database was written to: the dump starts over after a pause. */
-	| { event: 'restart'; attempt: number };
-
-/** How a call ends: with the backup, or with a ticket for the next step. */
-export type BackupStep = { manifest: Manifest } | { resume: string; progress: StepProgress };
-
-/** How far a backup has come that is made in steps. */
-export interface StepProgress {
-	name: string;
-	/** Steps that are done. */
-	step: number;
-	/** Tables that are done. */
-	tables: number;
-	/** Rows and bytes of SQL so far. */
-	rows: number;
-	sqlBytes: number;
-}
 
 /**
  * Begins a full backup of the database in the bucket, and ends it where the budget lasts. All or

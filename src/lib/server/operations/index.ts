@@ -1,7 +1,8 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
 import type { Sleep } from '../backup/database.ts';
 import { dropAbandonedState } from '../backup/storage/lock.ts';
-import { backupSettings, type Environment } from '../environment.ts';
+import { type Environment } from '../environment.ts';
+import { backupSettings } from '../backup/settings.ts';
 import { sleep } from '../backup/settings.ts';
 import { expireJournal, journalBucket } from './audit-log.ts';
 import { operationsSettings, type OperationsSettings } from './settings.ts';

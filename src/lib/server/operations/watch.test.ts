@@ -12,7 +12,8 @@ import {
 	receiver,
 } from '../../../../tests/receivers.ts';
 import { RESTORE_MARKER } from '../backup/database.ts';
-import { type BackupStep, startBackup } from '../backup/index.ts';
+import { startBackup } from '../backup/index.ts';
+import { type BackupStep } from '../backup/engine.ts';
 import type { Proof } from '../backup/format/proof.ts';
 import { LifeboatError } from '../errors.ts';
 import type { Operations } from './index.ts';

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { type BackupProgress, type BackupStep, listBackups } from '../backup/index.ts';
+import { listBackups } from '../backup/index.ts';
+import { type BackupProgress, type BackupStep } from '../backup/engine.ts';
 import { type BackupSummary, summarize } from '../backup/format/manifest.ts';
 import type { Proof } from '../backup/format/proof.ts';
 import type { LifeboatError } from '../errors.ts';

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { type BackupStep, listBackups, resumeBackup, startBackup } from '$lib/server/backup/index';
+import { listBackups, resumeBackup, startBackup } from '$lib/server/backup/index';
+import { type BackupStep } from '$lib/server/backup/engine';
 import { summarize } from '$lib/server/backup/format/manifest';
 import { apiRoute, type Call } from '$lib/server/http/route';
 import { backupEngineOf } from '$lib/server/backup/settings';

@@ -6,11 +6,11 @@ import {
 	type BackupSummary,
 	type ListedBackup,
 	type Manifest,
-	manifestKey,
 	parseManifest,
 	printManifest,
 	printSummary,
 } from '$lib/server/backup/format/manifest';
+import { manifestKey } from '$lib/server/backup/format/names';
 import type { Proof } from '$lib/server/backup/format/proof';
 import { deriveKey, signManifest } from '$lib/server/backup/format/signature';
 import { decoded } from '$lib/server/backup/storage/codec';

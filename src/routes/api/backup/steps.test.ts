@@ -5,9 +5,9 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
 	type BackupSummary,
 	type Manifest,
-	manifestKey,
 	parseManifest,
 } from '$lib/server/backup/format/manifest';
+import { manifestKey } from '$lib/server/backup/format/names';
 import type { Environment } from '$lib/server/environment';
 import {
 	API,

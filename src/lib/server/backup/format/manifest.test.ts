@@ -1,14 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { version } from '../../../../../package.json';
-import {
-	backupName,
-	backupOfFile,
-	ENGINE_VERSION,
-	manifestKey,
-	parseManifest,
-	parseSummary,
-	volumeKey,
-} from './manifest.ts';
+import { ENGINE_VERSION, parseManifest, parseSummary } from './manifest.ts';
+import { backupName, volumeKey, manifestKey, backupOfFile } from './names.ts';
 
 test('the engine has the version of the package', () => {
 	expect(ENGINE_VERSION).toBe(version);

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
+import { ENCODING_NAMES, KINDS, volumeKey } from './names.ts';
 
 /** Characters of a summary: R2 takes 8,192 bytes of metadata, names included (R2 > Platform > Limits). */
 const MAX_SUMMARY_LENGTH = 7_000;
@@ -22,7 +23,7 @@ export const VolumeSchema = v.object({
 	sha256: Sha256,
 	/** Bytes of SQL before any encoding. */
 	sqlBytes: Count,
-	encodings: v.array(v.picklist(['gzip', 'age'])),
+	encodings: v.array(v.picklist(ENCODING_NAMES)),
 });
 
 /** What a backup has cost in the database. */
@@ -32,7 +33,7 @@ const ManifestSchema = v.object({
 	/** The format of this object; docs/format.md describes each. */
 	format: v.literal(1),
 	name: v.string(),
-	kind: v.picklist(['full', 'incremental']),
+	kind: v.picklist(KINDS),
 	/** The backup that an incremental one builds on. */
 	parent: v.nullable(v.string()),
 	/** The binding that was dumped. */
@@ -61,13 +62,10 @@ const ManifestSchema = v.object({
 /** The sidecar of a backup: what was dumped, when, how consistent, digests, sizes. Never changed. */
 export type Manifest = v.InferOutput<typeof ManifestSchema>;
 
-/** What may be done to the bytes of a volume. */
-export type EncodingName = Manifest['volumes'][number]['encodings'][number];
-
 /** What the metadata of a manifest's object says of it. */
 const StoredSummarySchema = v.object({
 	name: v.string(),
-	kind: v.picklist(['full', 'incremental']),
+	kind: v.picklist(KINDS),
 	parent: v.nullable(v.string()),
 	startedAt: Timestamp,
 	finishedAt: Timestamp,
@@ -79,7 +77,7 @@ const StoredSummarySchema = v.object({
 	bytes: Count,
 	/** Numbers of the volumes, in order, as in `1-12,14`. */
 	volumes: v.pipe(v.string(), v.regex(/^\d{1,7}(-\d{1,7})?(,\d{1,7}(-\d{1,7})?)*$/)),
-	encodings: v.array(v.picklist(['gzip', 'age'])),
+	encodings: v.array(v.picklist(ENCODING_NAMES)),
 	warnings: Count,
 });
 type StoredSummary = v.InferOutput<typeof StoredSummarySchema>;
@@ -109,41 +107,6 @@ export type ListedBackup = BackupSummary & {
 	verified: LastProof | null;
 	drilled: LastProof | null;
 };
-
-const TIME = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
-const FILE_NAME = new RegExp(
-	String.raw`^((?:full|incremental)_backup_${TIME})` +
-		String.raw`(?:\.manifest\.json|\.proof-${TIME}\.json|(?:\.\d+)?\.sql(?:\.gz)?(?:\.age)?)$`,
-);
-
-/** Every object of every backup begins with one of these. */
-export const NAME_PREFIXES = ['full_backup_', 'incremental_backup_'];
-
-/** The name of a backup that starts now: `full_backup_2026-11-22T21:52:00.000Z`. */
-export function backupName(kind: Manifest['kind'], startedAt: Date): string {
-	return `${kind}_backup_${startedAt.toISOString()}`;
-}
-
-/** The name of a volume, counted from 1: `<name>.sql`, `<name>.2.sql.gz.age`, … */
-export function volumeKey(name: string, number: number, encodings: EncodingName[] = []): string {
-	const suffixes = encodings.map((encoding) => (encoding === 'gzip' ? '.gz' : '.age'));
-	return `${name}${number === 1 ? '' : `.${number}`}.sql${suffixes.join('')}`;
-}
-
-/** Whether a file of a backup is one of its volumes. */
-export function isVolume(fileName: string): boolean {
-	return /\.sql(?:\.gz)?(?:\.age)?$/.test(fileName);
-}
-
-/** The name of the manifest: `<name>.manifest.json`. */
-export function manifestKey(name: string): string {
-	return `${name}.manifest.json`;
-}
-
-/** The backup's name in a file name of a volume, manifest or proof; null for any other text. */
-export function backupOfFile(fileName: string): string | null {
-	return FILE_NAME.exec(fileName)?.[1] ?? null;
-}
 
 /** The manifest as the JSON that is stored. */
 export function printManifest(manifest: Manifest): string {

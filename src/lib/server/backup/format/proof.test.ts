@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
-import { backupOfFile, ENGINE_VERSION } from './manifest.ts';
+import { ENGINE_VERSION } from './manifest.ts';
+import { backupOfFile } from './names.ts';
 import {
 	BackupDiffers,
 	type OutsideProof,

@@ -1,11 +1,4 @@
-/** What one invocation may use up before a backup goes on in the next. */
-export interface Budget {
-	/** Statements that D1 is asked to run. */
-	queries: number;
-	milliseconds: number;
-	/** Bytes of SQL. */
-	bytes: number;
-}
+import type { Budget } from '../engine.ts';
 
 /**
  * What fits Cloudflare's plans (D1 > Platform > Limits; Workers > Platform > Limits). The free one has

@@ -1,5 +1,5 @@
 import type { DumpSummary } from '../dump/script.ts';
-import type { Engine } from '../index.ts';
+import type { Engine } from '../engine.ts';
 import type { Job } from './job.ts';
 import { ENGINE_VERSION, type Manifest } from '../format/manifest.ts';
 import { type BackupKey, hideDigests, signManifest } from '../format/signature.ts';

@@ -7,9 +7,11 @@ import { key } from '../../../../../tests/encodings.ts';
 import { dyingEngine, failingBucket } from '../../../../../tests/failing.ts';
 import { lockedBucket } from '../../../../../tests/locked-bucket.ts';
 import { UNLIMITED } from './budget.ts';
-import { type BackupStep, type Engine, listBackups, resumeBackup, startBackup } from '../index.ts';
+import { listBackups, resumeBackup, startBackup } from '../index.ts';
+import { type Engine, type BackupStep } from '../engine.ts';
 import { type Job, printJob, readJob } from './job.ts';
-import { type Manifest, manifestKey } from '../format/manifest.ts';
+import { type Manifest } from '../format/manifest.ts';
+import { manifestKey } from '../format/names.ts';
 import { verifyBackup } from '../prove/prove.ts';
 import { LEASE_MS, LOCK_KEYS } from '../storage/lock.ts';
 

@@ -11,9 +11,11 @@ import { settings } from '../../../../../tests/databases/settings.ts';
 import { apply } from '../../../../../tests/databases/sql.ts';
 import { dyingEngine, failingBucket, failingDatabase } from '../../../../../tests/failing.ts';
 import { UNLIMITED } from './budget.ts';
-import { type BackupStep, type Engine, listBackups, resumeBackup, startBackup } from '../index.ts';
+import { listBackups, resumeBackup, startBackup } from '../index.ts';
+import { type Engine, type BackupStep } from '../engine.ts';
 import { printJob, readJob, TICKET_MS } from './job.ts';
-import { type Manifest, manifestKey } from '../format/manifest.ts';
+import { type Manifest } from '../format/manifest.ts';
+import { manifestKey } from '../format/names.ts';
 import { LEASE_MS, LOCK_KEYS } from '../storage/lock.ts';
 
 beforeEach(reset);

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { backUp, change, engine, flipBit, keys } from '../../../../../tests/backups.ts';
 import { ENCODINGS, key, otherKey } from '../../../../../tests/encodings.ts';
 import { listBackups } from '../index.ts';
-import { manifestKey } from '../format/manifest.ts';
+import { manifestKey } from '../format/names.ts';
 import { type OutsideProof, parseProof, proofKey } from '../format/proof.ts';
 import { drillBackup, recordProof, verifyBackup } from './prove.ts';
 

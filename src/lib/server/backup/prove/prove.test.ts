@@ -16,8 +16,9 @@ import {
 import { failingDatabase } from '../../../../../tests/failing.ts';
 import { ageMarker } from '../../../../../tests/killed.ts';
 import { d1, RESTORE_MARKER } from '../database.ts';
-import { type Engine, listBackups } from '../index.ts';
-import { manifestKey } from '../format/manifest.ts';
+import { listBackups } from '../index.ts';
+import { type Engine } from '../engine.ts';
+import { manifestKey } from '../format/names.ts';
 import { type OutsideProof, parseProof, type Proof, proofKey } from '../format/proof.ts';
 import { drillBackup, type ProofProgress, recordProof, verifyBackup } from './prove.ts';
 import { MARKER_DEFINITION, readContents } from '../restore/contents.ts';

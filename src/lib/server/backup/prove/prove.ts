@@ -2,7 +2,7 @@ import type { D1Database } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
 import { d1, type SqlDatabase } from '../database.ts';
 import { drillFiles, type DrillProgress } from './drill.ts';
-import type { Engine } from '../index.ts';
+import type { Engine } from '../engine.ts';
 import { summarize } from '../format/manifest.ts';
 import { type OutsideProof, type Proof, shorten, toProof, WORKER } from '../format/proof.ts';
 import { readManifest, readVolume, storeProof } from '../storage/bucket.ts';

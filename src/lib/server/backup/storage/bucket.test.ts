@@ -2,14 +2,8 @@ import { env } from 'cloudflare:workers';
 import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { backUp, createBackup, engine } from '../../../../../tests/backups.ts';
-import {
-	backupName,
-	type EncodingName,
-	type Manifest,
-	manifestKey,
-	parseSummary,
-	volumeKey,
-} from '../format/manifest.ts';
+import { type Manifest, parseSummary } from '../format/manifest.ts';
+import { type EncodingName, backupName, volumeKey, manifestKey } from '../format/names.ts';
 import { commitManifest, listStored, readManifest } from './bucket.ts';
 
 beforeEach(reset);

@@ -1,18 +1,16 @@
 import type { R2Bucket, R2Object, R2ObjectBody } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
 import {
-	backupOfFile,
 	type BackupSummary,
 	type ListedBackup,
 	type Manifest,
-	manifestKey,
-	NAME_PREFIXES,
 	parseManifest,
 	parseSummary,
 	printManifest,
 	printSummary,
 	summarize,
 } from '../format/manifest.ts';
+import { NAME_PREFIXES, manifestKey, backupOfFile } from '../format/names.ts';
 import {
 	parseProof,
 	parseProofSummary,

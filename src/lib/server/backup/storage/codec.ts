@@ -1,7 +1,7 @@
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
 import { LifeboatError } from '../../errors.ts';
-import type { EncodingName } from '../format/manifest.ts';
+import type { EncodingName } from '../format/names.ts';
 import { AgeEncoder, decrypted } from './age.ts';
 
 /** How volumes are stored. */

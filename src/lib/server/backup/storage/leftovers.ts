@@ -1,11 +1,6 @@
 import type { R2Bucket, R2Object } from '@cloudflare/workers-types';
-import {
-	backupOfFile,
-	isVolume,
-	type Manifest,
-	manifestKey,
-	parseSummary,
-} from '../format/manifest.ts';
+import { type Manifest, parseSummary } from '../format/manifest.ts';
+import { isVolume, manifestKey, backupOfFile } from '../format/names.ts';
 import type { BackupKey } from '../format/signature.ts';
 import { findManifest, objectsOfBackups } from './bucket.ts';
 import type { BucketContext } from './conditional.ts';

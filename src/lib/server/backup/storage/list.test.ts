@@ -11,7 +11,7 @@ import {
 	createBackup,
 } from '../../../../../tests/backups.ts';
 import { listBackups } from '../index.ts';
-import { manifestKey } from '../format/manifest.ts';
+import { manifestKey } from '../format/names.ts';
 import { parseProof, proofKey } from '../format/proof.ts';
 import { drillBackup, recordProof, verifyBackup } from '../prove/prove.ts';
 import { LOCK_KEYS } from './lock.ts';

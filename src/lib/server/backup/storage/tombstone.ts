@@ -1,6 +1,6 @@
 import type { R2Object } from '@cloudflare/workers-types';
 import * as v from 'valibot';
-import { manifestKey } from '../format/manifest.ts';
+import { manifestKey } from '../format/names.ts';
 import { type BucketContext, IF_ABSENT, putIf } from './conditional.ts';
 import { storageCall } from './failure.ts';
 

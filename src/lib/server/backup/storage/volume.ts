@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { R2MultipartUpload, R2UploadedPart } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
-import { type Manifest, volumeKey } from '../format/manifest.ts';
+import { type Manifest } from '../format/manifest.ts';
+import { volumeKey } from '../format/names.ts';
 import { type Encoder, encoderOf, type Encoding, namesOf } from './codec.ts';
 import type { BucketContext } from './conditional.ts';
 import { isLocked, retryStorage, tryRepeatedly } from './failure.ts';

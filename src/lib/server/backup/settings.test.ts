@@ -5,17 +5,11 @@ import {
 	identityToRecipient,
 } from 'age-encryption';
 import { describe, expect, test } from 'vitest';
-import { BUDGETS } from './backup/make/budget.ts';
-import { deriveKey } from './backup/format/signature.ts';
-import {
-	backupBudget,
-	backupEncoding,
-	backupKeys,
-	backupSettings,
-	drillDatabase,
-	type Environment,
-} from './environment.ts';
-import type { LifeboatError } from './errors.ts';
+import { BUDGETS } from './make/budget.ts';
+import { deriveKey } from './format/signature.ts';
+import { drillDatabase, type Environment } from '../environment.ts';
+import { backupSettings, backupEncoding, backupBudget, backupKeys } from './settings.ts';
+import type { LifeboatError } from '../errors.ts';
 
 const complete: Environment = { DB: env.DB, MY_BUCKET: env.MY_BUCKET, TOTP_SECRET: 'A'.repeat(32) };
 

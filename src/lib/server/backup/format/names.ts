@@ -1,0 +1,42 @@
+/** What may be done to the bytes of a volume, in the words of the manifest. */
+export const ENCODING_NAMES = ['gzip', 'age'] as const;
+export type EncodingName = (typeof ENCODING_NAMES)[number];
+
+/** The kinds of backups. */
+export const KINDS = ['full', 'incremental'] as const;
+export type Kind = (typeof KINDS)[number];
+
+const TIME = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
+const FILE_NAME = new RegExp(
+	String.raw`^((?:full|incremental)_backup_${TIME})` +
+		String.raw`(?:\.manifest\.json|\.proof-${TIME}\.json|(?:\.\d+)?\.sql(?:\.gz)?(?:\.age)?)$`,
+);
+
+/** Every object of every backup begins with one of these. */
+export const NAME_PREFIXES = ['full_backup_', 'incremental_backup_'];
+
+/** The name of a backup that starts now: `full_backup_2026-11-22T21:52:00.000Z`. */
+export function backupName(kind: Kind, startedAt: Date): string {
+	return `${kind}_backup_${startedAt.toISOString()}`;
+}
+
+/** The name of a volume, counted from 1: `<name>.sql`, `<name>.2.sql.gz.age`, … */
+export function volumeKey(name: string, number: number, encodings: EncodingName[] = []): string {
+	const suffixes = encodings.map((encoding) => (encoding === 'gzip' ? '.gz' : '.age'));
+	return `${name}${number === 1 ? '' : `.${number}`}.sql${suffixes.join('')}`;
+}
+
+/** Whether a file of a backup is one of its volumes. */
+export function isVolume(fileName: string): boolean {
+	return /\.sql(?:\.gz)?(?:\.age)?$/.test(fileName);
+}
+
+/** The name of the manifest: `<name>.manifest.json`. */
+export function manifestKey(name: string): string {
+	return `${name}.manifest.json`;
+}
+
+/** The backup's name in a file name of a volume, manifest or proof; null for any other text. */
+export function backupOfFile(fileName: string): string | null {
+	return FILE_NAME.exec(fileName)?.[1] ?? null;
+}
