@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Sleep, SqlDatabase, SqlStatement } from '../../lib/server/backup/database.ts';
+import type { SqlDatabase, SqlStatement } from '../../lib/server/backup/database.ts';
+import type { Sleep } from '../../lib/server/retry.ts';
 import { isLocal, writesOfLocalBookmarks } from '../../lib/server/backup/dump/reader.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 

@@ -1,5 +1,6 @@
 import type { D1Database } from '@cloudflare/workers-types';
 import { LifeboatError } from '../errors.ts';
+import { retry, type Sleep } from '../retry.ts';
 
 /** A row as D1 answers it: what is asked for is text or small numbers, never a value as it is stored. */
 export type Row = Record<string, string | number | null>;
@@ -32,8 +33,6 @@ export const RESTORE_MARKER = 'lifeboat_restore';
 
 /** The same of a restore of single tables, in a database that is otherwise in use. */
 export const TABLES_MARKER = 'lifeboat_tables';
-
-export type Sleep = (milliseconds: number) => Promise<void>;
 
 /**
  * A D1 binding as an {@link SqlDatabase}. Each batch has a session of its own, whose first query
@@ -101,16 +100,14 @@ export function mayHaveReset(error: unknown): boolean {
  * Makes a call of the database again while it fails for a moment only. What it threw otherwise is
  * thrown on; `database_unavailable` (503) when every try failed.
  */
-export async function retrying<T>(call: () => Promise<T>, sleep: Sleep): Promise<T> {
-	for (let attempt = 1; ; attempt++) {
-		try {
-			return await call();
-		} catch (error) {
-			if (!isTransient(error)) throw error;
-			if (attempt === MAX_TRIES) throw unavailable(error);
-		}
-		await sleep(Math.random() * Math.min(LONGEST_PAUSE_MS, 100 * 2 ** attempt));
-	}
+export function retrying<T>(call: () => Promise<T>, sleep: Sleep): Promise<T> {
+	return retry(call, pauseAfter, sleep);
+}
+
+function pauseAfter(error: unknown, tries: number): number | null {
+	if (!isTransient(error)) return null;
+	if (tries === MAX_TRIES) throw unavailable(error);
+	return Math.random() * Math.min(LONGEST_PAUSE_MS, 100 * 2 ** tries);
 }
 
 /** The message of whatever was thrown. */

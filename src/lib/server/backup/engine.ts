@@ -1,5 +1,5 @@
 import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
-import type { Sleep } from './database.ts';
+import type { Sleep } from '../retry.ts';
 import type { DumpProgress } from './dump/script.ts';
 import type { Manifest } from './format/manifest.ts';
 import type { BackupKey } from './format/signature.ts';

@@ -1,5 +1,5 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
-import type { Sleep } from '../backup/database.ts';
+import type { Sleep } from '../retry.ts';
 import { dropAbandonedState } from '../backup/storage/lock.ts';
 import { type Environment } from '../environment.ts';
 import { backupSettings } from '../backup/settings.ts';

@@ -7,10 +7,10 @@ import {
 	mayHaveReset,
 	messageOf,
 	retrying,
-	type Sleep,
 	type SqlDatabase,
 	type StatementResult,
 } from '../database.ts';
+import { type Sleep } from '../../retry.ts';
 
 /** The database was written to while it was being read: what was read so far is no state it had. */
 export class SnapshotChanged extends Error {}

@@ -1,5 +1,6 @@
 import { LifeboatError } from '../../errors.ts';
-import type { BatchResult, Sleep, SqlDatabase } from '../database.ts';
+import type { BatchResult, SqlDatabase } from '../database.ts';
+import type { Sleep } from '../../retry.ts';
 import {
 	compareCores,
 	compareTables,

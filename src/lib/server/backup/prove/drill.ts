@@ -1,6 +1,7 @@
 import { LifeboatError } from '../../errors.ts';
 import { readCore } from './compare.ts';
-import { databaseError, retrying, type Sleep, type SqlDatabase } from '../database.ts';
+import { databaseError, retrying, type SqlDatabase } from '../database.ts';
+import { type Sleep } from '../../retry.ts';
 import { compareCores, type Core } from '../format/digest.ts';
 import { rehearse } from '../restore/apply.ts';
 import { requireClaimable } from '../restore/claim.ts';

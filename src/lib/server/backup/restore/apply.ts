@@ -1,4 +1,5 @@
-import { databaseError, type Sleep, type SqlDatabase } from '../database.ts';
+import { databaseError, type SqlDatabase } from '../database.ts';
+import { type Sleep } from '../../retry.ts';
 import { Claim, type Existing, noteLeftover } from './claim.ts';
 import { readReferences } from './contents.ts';
 import { type Head, readHead } from './parse.ts';

@@ -3,10 +3,10 @@ import {
 	messageOf,
 	RESTORE_MARKER,
 	retrying,
-	type Sleep,
 	type SqlDatabase,
 	type SqlStatement,
 } from '../database.ts';
+import { type Sleep } from '../../retry.ts';
 import {
 	clearDatabase,
 	type Contents,

@@ -3,10 +3,10 @@ import {
 	RESTORE_MARKER,
 	retrying,
 	type Row,
-	type Sleep,
 	type SqlDatabase,
 	type SqlStatement,
 } from '../database.ts';
+import { type Sleep } from '../../retry.ts';
 import { foldCase, quoteName, quoteText } from './names.ts';
 
 /** What is in a database, other than D1's and SQLite's own tables. */

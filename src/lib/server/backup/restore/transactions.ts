@@ -3,10 +3,10 @@ import {
 	isTooMuch,
 	messageOf,
 	retrying,
-	type Sleep,
 	type SqlDatabase,
 	type SqlStatement,
 } from '../database.ts';
+import { type Sleep } from '../../retry.ts';
 import type { Claim } from './claim.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { R2Bucket, R2PutOptions } from '@cloudflare/workers-types';
-import type { Sleep } from '../database.ts';
+import type { Sleep } from '../../retry.ts';
 import { isLocked, RETRY_PAUSE_MS, storageCall, storageError } from './failure.ts';
 
 /** Tries of one put, the first included. */

@@ -1,5 +1,6 @@
 import { LifeboatError } from '../../errors.ts';
-import { messageOf, type Sleep } from '../database.ts';
+import { messageOf } from '../database.ts';
+import { type Sleep } from '../../retry.ts';
 
 /** Tries of one call of R2, the first included. */
 const TRIES = 3;
