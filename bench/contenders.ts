@@ -25,9 +25,7 @@ export interface Contender<Job> {
 	limit?: { megabytes: number; reason: string };
 	/** Does the job once. Throws if the job fails or the result is wrong. */
 	run(job: Job): Promise<Run>;
-	/**
-	 * Does the job once under V8's profiler. Separate from `run` because profiling slows the work.
-	 */
+	/** Does the job once under V8's profiler. Separate from `run`, because profiling slows the work. */
 	profile?(job: Job): Promise<Profile>;
 }
 
@@ -60,7 +58,8 @@ type JobSize = Pick<Result, 'megabytes' | 'rows'>;
 
 /**
  * Runs the selected contenders in turn, A B C A B C, so that a busy minute on the machine affects all
- * of them alike. Each then runs once more under the profiler. A contender that fails is not run again.
+ * of them alike. Those with a `profile` then run once more, under the profiler. A contender that fails
+ * is not run again.
  */
 export async function runInTurn<Job extends JobSize>(
 	contenders: Contender<Job>[],
@@ -104,7 +103,7 @@ function emptyResult<Job extends JobSize>(
 	};
 }
 
-/** Adds one measurement to a list of the result's, or notes in the result why it failed. */
+/** Adds a measurement to one of the result's lists, or notes in the result why it failed. */
 async function record<T extends { seconds: number }>(
 	result: Result,
 	pass: string,

@@ -54,8 +54,8 @@ export async function profileWorker(port: number, work: () => Promise<unknown>):
 /**
  * CPU time of the Worker. V8 samples only while the thread is inside the Worker's isolate: in its
  * JavaScript, its garbage collector, or workerd's C++ code on its behalf. While D1 or another isolate
- * has the thread there are no samples. So the time before a long gap ends was not the Worker's, and
- * the sample after the gap counts as one interval.
+ * has the thread, there are no samples. So a long gap was not the Worker's time, and the sample after
+ * it counts as one interval.
  */
 function cpuSeconds({ nodes, samples, timeDeltas }: CpuProfile): number {
 	const idle = nodes.find(({ callFrame }) => callFrame.functionName === '(idle)')?.id;
@@ -91,8 +91,7 @@ class Inspector implements Disposable {
 
 	/** Connects to the inspector of `wrangler pages dev`. */
 	static async open(port: number): Promise<Inspector> {
-		// wrangler rejects other origins. Node's WebSocket accepts headers, although its type does not
-		// say so.
+		// wrangler rejects other origins. Node's WebSocket takes headers, although its type omits them.
 		const options: unknown = { headers: { Origin: 'http://localhost' } };
 		const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`, options as string[]);
 		const { promise, resolve, reject } = Promise.withResolvers<unknown>();

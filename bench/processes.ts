@@ -147,7 +147,7 @@ function processes(): Process[] {
 	});
 }
 
-/** Every other process is Node, which goes by many names: of its threads, or set by scripts. */
+/** Every other process is Node. Its name varies: it can be that of a thread, or set by a script. */
 function programOf(command: string): string {
 	return ['workerd', 'esbuild', 'sqlite3'].includes(command) ? command : 'node';
 }

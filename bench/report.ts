@@ -11,8 +11,8 @@ const NEGLIGIBLE = 0.5;
 /** Printed above a group's tables. */
 const NOTES: Record<string, string> = {
 	'end to end': `The embedded bucket reads uploads in JavaScript, 4 KiB at a time. That takes about 13 ms of CPU time
-per MB, as much as half a dump, and the real R2 does not. To compare the dumps themselves, read the
-figures of DUMP ALONE, whose bucket counts the bytes and drops them.`,
+per MB, half as much as a plain dump. The real R2 runs elsewhere and adds none of it. To compare the
+dumps themselves, use the figures of DUMP ALONE, whose bucket counts bytes and drops them.`,
 };
 
 /** Tables of speed, cost and scaling for each group. */
@@ -87,7 +87,7 @@ function formatSpeed(entries: [Result, Figures | null][]): string {
 }
 
 function formatCost(entries: [Result, Figures | null][]): string {
-	const heads = ['MB', '', 'CPU ms/MB', 'Worker', "/ tutorial's", 'rest of workerd'];
+	const heads = ['MB', '', 'CPU ms/MB', 'Worker', 'vs tutorial', 'rest of workerd'];
 	heads.push('RSS at rest, MB', 'RSS peak, MB', 'growth', 'heap peak, MB');
 	const rows = entries.map(([result, figures]) => {
 		if (figures === null) return [...title(result), '-'];
