@@ -3,44 +3,44 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { migrate } from '../src/cli/embedded/server.ts';
-import { INDEXES, type Row, rowsOfSite, TABLES, type Value } from './data/site.ts';
+import { INDEXES, type Row, siteRows, TABLES, type Value } from './data/site.ts';
 
-/** Bytes of SQL around each row and each value: line, comma and brackets. */
+/** Bytes of SQL around each row and each value: line break, commas and brackets. */
 const BYTES_PER_ROW = 4;
 const BYTES_PER_VALUE = 1;
-/** A real of 16 or 17 digits, which Lifeboat writes as a quotient. */
+/** Lifeboat writes a real of 16 or 17 digits as a quotient like this one. */
 const LONG_REAL = '12449771923046400/140737488355328.0';
 
-/** By table. */
+/** Rows of each table. */
 export type RowCounts = Record<string, number>;
 
 /**
- * Makes an embedded database whose backup has so many megabytes of SQL, to one in a hundred. The
- * same size is the same rows, always. They go past D1 straight into its file, which takes a fraction
- * of the time.
+ * Creates an embedded database whose plain backup has this many megabytes of SQL, give or take 1%.
+ * The same size always gives the same rows. Writes them to D1's SQLite file directly, which takes a
+ * fraction of the time.
  */
 export async function seed(persistTo: string, megabytes: number): Promise<RowCounts> {
 	await migrate(persistTo);
 	const database = new DatabaseSync(databaseFile(persistTo));
 	database.exec(`PRAGMA journal_mode = DELETE; PRAGMA synchronous = OFF; PRAGMA cache_size = -100000;
 		PRAGMA foreign_keys = OFF; BEGIN; ${TABLES.join('; ')}`);
-	const counts = insert(database, rowsOfSite(), megabytes * 1e6);
+	const counts = insert(database, siteRows(), megabytes * 1e6);
 	database.exec(`${INDEXES.join('; ')}; COMMIT`);
 	database.close();
 	return counts;
 }
 
-/** The SQLite file of the embedded database in a folder, all of it in one file. */
+/** The SQLite file of the embedded database in a folder, with its write-ahead log merged into it. */
 export function databaseFile(persistTo: string): string {
 	const folder = join(persistTo, 'v3', 'd1', 'miniflare-D1DatabaseObject');
 	const name = readdirSync(folder).find((file) => /^[0-9a-f]{64}\.sqlite$/.test(file));
-	if (name === undefined) throw new Error(`There is no database in ${persistTo}.`);
+	if (name === undefined) throw new Error(`No database in ${persistTo}.`);
 	const file = join(folder, name);
 	execFileSync('sqlite3', [file, 'PRAGMA wal_checkpoint(TRUNCATE)']);
 	return file;
 }
 
-/** SHA3 of the tables, and the schema, as Debian's sqlite3 sees them: the same where data is. */
+/** Hashes of the tables, and the schema. Two databases with the same contents have the same text. */
 export function fingerprint(file: string, counts: RowCounts): string {
 	const sums = Object.keys(counts).map((table) => `.sha3sum ${table}`);
 	const schema = `SELECT sql FROM sqlite_schema WHERE sql <> '' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'
@@ -48,7 +48,7 @@ export function fingerprint(file: string, counts: RowCounts): string {
 	return String(execFileSync('sqlite3', [file, ...sums, schema]));
 }
 
-/** Inserts rows until their SQL has so many bytes. */
+/** Inserts rows until their SQL has this many bytes. */
 function insert(database: DatabaseSync, rows: Iterable<Row>, bytes: number): RowCounts {
 	const statements = new Map<string, StatementSync>();
 	const counts: RowCounts = {};

@@ -1,4 +1,4 @@
-import { type Choice, type Contender, inTurn, type Result } from './contenders.ts';
+import { type Contender, type Result, type RunOptions, runInTurn } from './contenders.ts';
 import { lifeboatAlone, lifeboatApp } from './dump/lifeboat.ts';
 import { sqlite3 } from './dump/sqlite3.ts';
 import { tutorialAlone, tutorialApp } from './dump/tutorial.ts';
@@ -19,7 +19,7 @@ const CONTENDERS: Contender<DumpJob>[] = [
 	tutorialApp,
 ];
 
-/** Dumps the same embedded database in each way, in turn. */
-export function benchDump(job: DumpJob, choice: Choice): Promise<Result[]> {
-	return inTurn(CONTENDERS, job, choice);
+/** Dumps one embedded database with each contender in turn. */
+export function benchDump(job: DumpJob, options: RunOptions): Promise<Result[]> {
+	return runInTurn(CONTENDERS, job, options);
 }

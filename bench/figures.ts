@@ -1,13 +1,13 @@
 import { median, type Result, type Run } from './contenders.ts';
 
-/** By program, as in a run, or by the short name of a contender. */
+/** A number for each program, or for each baseline by its short name. */
 type ByName = Record<string, number>;
 
-/** The medians of a contender's runs at one size. Milliseconds are of the processor, for 1 MB of SQL. */
+/** Medians over a contender's runs at one size. Milliseconds are CPU time per MB of SQL. */
 export interface Figures {
 	seconds: number;
 	megabytesPerSecond: number;
-	/** In the same rounds: the median of the quotients. */
+	/** Speed relative to each baseline: the median of the ratios in the same round. */
 	timesAsFastAs: ByName;
 	startSeconds?: number;
 	storedBytes?: number;
@@ -15,10 +15,11 @@ export interface Figures {
 	queries?: number;
 	rowsReadPerRow?: number;
 	processorMs: ByName;
-	/** Of the Worker alone, and as a share of another Worker's. */
+	/** The Worker alone, without D1, R2 and the rest of workerd. */
 	workerMs?: number;
+	/** `workerMs` relative to that of each baseline. */
 	workerMsShareOf?: ByName;
-	/** All else in the process of workerd: D1, R2 and the server, as far as it is not the Worker. */
+	/** The rest of the workerd process: D1, R2 and the HTTP server. */
 	otherWorkerdMs?: number;
 	restingMegabytes: ByName;
 	peakMegabytes: ByName;
@@ -28,7 +29,7 @@ export interface Figures {
 
 const COUNTS = ['startSeconds', 'storedBytes', 'volumes', 'queries'] as const;
 
-/** The figures of a result among all results; null where nothing ran. */
+/** The figures of one result, compared with the baselines among all results. Null if nothing ran. */
 export function figuresOf(result: Result, results: Result[]): Figures | null {
 	const { runs, megabytes, rows } = result;
 	const [first] = runs;
@@ -39,7 +40,7 @@ export function figuresOf(result: Result, results: Result[]): Figures | null {
 	return {
 		seconds,
 		megabytesPerSecond: megabytes / seconds,
-		timesAsFastAs: quotients(result, results, speeds),
+		timesAsFastAs: ratios(result, results, speeds),
 		...Object.fromEntries(counts.map((name) => [name, median(runs.map((run) => run[name] ?? 0))])),
 		...(first.rowsRead !== undefined && {
 			rowsReadPerRow: median(runs.map(({ rowsRead = 0 }) => rowsRead / rows)),
@@ -51,7 +52,7 @@ export function figuresOf(result: Result, results: Result[]): Figures | null {
 	};
 }
 
-/** All values together. */
+/** Sum of the values. */
 export function total(values: ByName): number {
 	return Object.values(values).reduce((sum, value) => sum + value, 0);
 }
@@ -65,7 +66,7 @@ function profileFigures(
 	const workerMs = (1000 * median(workerSeconds(result))) / megabytes;
 	return {
 		workerMs,
-		workerMsShareOf: quotients(result, results, workerSeconds),
+		workerMsShareOf: ratios(result, results, workerSeconds),
 		otherWorkerdMs: workerd - workerMs,
 		restingHeapMegabytes: median(profiles.map((profile) => profile.restingHeapMegabytes)),
 		peakHeapMegabytes: median(profiles.map((profile) => profile.peakHeapMegabytes)),
@@ -80,19 +81,15 @@ function workerSeconds({ profiles }: Result): number[] {
 	return profiles.map(({ workerCpuSeconds }) => workerCpuSeconds);
 }
 
-/** A value of each round by that of each baseline in the same round: their medians. */
-function quotients(
-	result: Result,
-	results: Result[],
-	valuesOf: (result: Result) => number[],
-): ByName {
+/** For each baseline, the median of a value's ratio to the baseline's value in the same round. */
+function ratios(result: Result, results: Result[], valuesOf: (result: Result) => number[]): ByName {
 	const baselines = results.flatMap((other) => {
-		const isRival = other.group === result.group && other.megabytes === result.megabytes;
-		const values = isRival ? valuesOf(other) : [];
+		const isComparable = other.group === result.group && other.megabytes === result.megabytes;
+		const values = isComparable ? valuesOf(other) : [];
 		if (other.baseline === null || values.length === 0) return [];
-		const ours = valuesOf(result).slice(0, values.length);
-		const own = ours.map((value, round) => value / (values[round] ?? Number.NaN));
-		return [[other.baseline, median(own)] as const];
+		const own = valuesOf(result).slice(0, values.length);
+		const perRound = own.map((value, round) => value / (values[round] ?? Number.NaN));
+		return [[other.baseline, median(perRound)] as const];
 	});
 	return Object.fromEntries(baselines);
 }

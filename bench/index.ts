@@ -8,36 +8,36 @@ import { benchDump } from './dump.ts';
 import { prepareProject } from './jobs.ts';
 import { describeMachine } from './machine.ts';
 import { plot } from './plot.ts';
-import { formatResults, printResults, save } from './report.ts';
+import { formatResults, resultsAsJson, save } from './report.ts';
 import { benchRestore } from './restore.ts';
 
 const HELP = `Usage: npm run bench [-- options]
 
-Measures Lifeboat beside others on this machine, on the same rows, in turn, each three times:
+Compares Lifeboat with other tools on this machine. All work on the same rows and run in turn:
 
-  dump alone  Lifeboat's engine in a Worker of wrangler pages dev, and a Worker as tutorials have it,
-              both with a bucket that counts the bytes and drops them; wrangler d1 export --local;
+  dump alone  Lifeboat's engine and a backup as tutorials write it, each in a Worker under wrangler
+              pages dev, with a bucket that counts bytes and drops them; wrangler d1 export --local;
               sqlite3 .dump, the floor
-  end to end  the same Workers with the embedded bucket: POST /api/backup of the built app, also in
-              the steps of a free plan, and the tutorial's
+  end to end  the same with the embedded bucket: POST /api/backup of the built app, also in the
+              steps of a free plan, and the tutorial's Worker
   restore     npm run restore and wrangler d1 execute --local --file, each into a new database
 
-The Workers that dump alone run once more under V8's profiler, which tells their own time on the
-processor from that of all else in the same process, and how large their own heap is.
+The Workers of dump alone run once more under V8's profiler. It separates the Worker's CPU time from
+that of the rest of workerd, and measures the Worker's heap.
 
-A size is that of the SQL that a backup of Lifeboat has. All speeds count these bytes, whatever a
-contender writes. What needs too much memory is left out of large sizes. Prints medians, and writes
-bench/results/: all figures as JSON, and a plot.
+Sizes and speeds count the SQL of a plain Lifeboat backup, however many bytes a tool writes. Tools
+that need too much memory or time are skipped at large sizes. Prints medians, and writes all figures
+as JSON and a plot to bench/results/.
 
 Options
-  --mb 30,100,300    sizes in millions of bytes
-  --only dump        or restore
-  --contenders gzip  those that have this in their kind or name, as in 'end to end: Lifeboat, gzip'
-  --rounds 3         how often each runs; an odd number
+  --mb 30,100,300    sizes in MB (millions of bytes)
+  --only dump        only dumps, or only restores with --only restore
+  --contenders gzip  only those with this text in their title, such as 'end to end: Lifeboat, gzip'
+  --rounds 3         runs of each contender; use an odd number
   --dry              write no results
-  --help             show this
+  --help             show this help
 
-Needs Linux and sqlite3, 8 GB of memory for 300 MB, and disk space of five times the largest size.
+Needs Linux, sqlite3, 8 GB of memory for 300 MB, and disk space of five times the largest size.
 `;
 
 const OPTIONS = {
@@ -50,10 +50,10 @@ const OPTIONS = {
 } as const;
 
 /**
- * No call on the network, and no record of each query, which wrangler keeps for its local explorer:
- * both take time that has nothing to do with the work.
+ * Stops wrangler from using the network and from recording each query for its local explorer. Both
+ * would add time that is not part of the work.
  */
-const QUIET = {
+const WRANGLER_SETTINGS = {
 	CLOUDFLARE_CF_FETCH_ENABLED: 'false',
 	WRANGLER_SEND_METRICS: 'false',
 	X_LOCAL_OBSERVABILITY: 'false',
@@ -65,14 +65,14 @@ const COMPARISONS = [
 	{
 		name: 'dump',
 		plotted: 'dump alone',
-		title: 'A dump',
+		title: 'Dump alone',
 		bench: benchDump,
 		results: [] as Result[],
 	},
 	{
 		name: 'restore',
 		plotted: 'restore',
-		title: 'A restore',
+		title: 'Restore',
 		bench: benchRestore,
 		results: [] as Result[],
 	},
@@ -83,36 +83,36 @@ async function main(): Promise<void> {
 	if (values.help) return console.log(HELP);
 	const sizes = values.mb
 		.split(',')
-		.map(positive)
+		.map(positiveInteger)
 		.toSorted((a, b) => a - b);
-	const choice = { rounds: positive(values.rounds), part: values.contenders };
+	const options = { rounds: positiveInteger(values.rounds), filter: values.contenders };
 	for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
-	Object.assign(process.env, QUIET);
+	Object.assign(process.env, WRANGLER_SETTINGS);
 	if (!(await isBuilt())) execFileSync('vite', ['build'], { stdio: 'ignore' });
 
 	const comparisons = COMPARISONS.filter(({ name }) => (values.only ?? name) === name);
 	for (const size of sizes) {
-		const folder = temporaryFolder(); // also when a signal ends the process
+		const folder = temporaryFolder();
 		const database = await prepareProject(folder, size);
 		for (const comparison of comparisons) {
-			comparison.results.push(...(await comparison.bench(database, choice)));
-			if (!values.dry) store(comparison);
+			comparison.results.push(...(await comparison.bench(database, options)));
+			if (!values.dry) saveResults(comparison);
 		}
-		rmSync(folder, { recursive: true });
+		rmSync(folder, { recursive: true }); // now, because the next size needs the disk space
 	}
 	for (const { results } of comparisons) console.log(`\n${formatResults(results)}\n`);
 }
 
-/** After each size, so that nothing is lost when a larger one is too much. */
-function store({ name, plotted, title, results }: Comparison): void {
-	save(`${name}.json`, printResults(results, describeMachine(), new Date()));
+/** Saves the results so far. Called after each size, so that a larger one that fails loses nothing. */
+function saveResults({ name, plotted, title, results }: Comparison): void {
+	save(`${name}.json`, resultsAsJson(results, describeMachine(), new Date()));
 	save(`${name}.svg`, plot(plotted, title, results));
 }
 
-function positive(text: string): number {
+function positiveInteger(text: string): number {
 	const number = Number(text);
 	if (Number.isInteger(number) && number > 0) return number;
-	throw new Error(`${JSON.stringify(text)} is no whole number above 0.`);
+	throw new Error(`${JSON.stringify(text)} is not a positive integer.`);
 }
 
 await main();

@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Microseconds from one look at the Worker to the next. */
-const SAMPLING_INTERVAL = 1000;
+/** Time between two samples of the CPU profiler. */
+const SAMPLING_INTERVAL_US = 1000;
 const HEAP_INTERVAL_MS = 100;
+const CLOSED = 'The inspector closed the connection.';
 
-/** What a Worker took of its own, apart from all else that workerd runs in the same process. */
+/** What the Worker itself used, without the rest of the workerd process. */
 export interface Profile {
 	seconds: number;
 	workerCpuSeconds: number;
-	/** Its heap with all that it refers to, garbage included, in millions of bytes. */
+	/** Its heap and the buffers that the heap refers to, garbage included, in millions of bytes. */
 	restingHeapMegabytes: number;
 	peakHeapMegabytes: number;
 }
@@ -16,7 +17,7 @@ export interface Profile {
 interface CpuProfile {
 	nodes: { id: number; callFrame: { functionName: string } }[];
 	samples: number[];
-	/** Microseconds from the sample before to this one. */
+	/** Microseconds since the previous sample. */
 	timeDeltas: number[];
 }
 
@@ -26,11 +27,11 @@ interface HeapUsage {
 	backingStorageSize?: number;
 }
 
-/** Does some work while the profiler of V8 watches the Worker behind this inspector. */
+/** Profiles the Worker behind the inspector at this port with V8's profiler during the work. */
 export async function profileWorker(port: number, work: () => Promise<unknown>): Promise<Profile> {
 	using inspector = await Inspector.open(port);
 	await inspector.call('Profiler.enable');
-	await inspector.call('Profiler.setSamplingInterval', { interval: SAMPLING_INTERVAL });
+	await inspector.call('Profiler.setSamplingInterval', { interval: SAMPLING_INTERVAL_US });
 	const heap = async () => heapMegabytes(await inspector.call<HeapUsage>('Runtime.getHeapUsage'));
 	const restingHeapMegabytes = await heap();
 	let peakHeapMegabytes = restingHeapMegabytes;
@@ -51,17 +52,17 @@ export async function profileWorker(port: number, work: () => Promise<unknown>):
 }
 
 /**
- * The time that the Worker had the processor. V8 takes a sample only while the Worker's isolate is
- * entered, be it by JavaScript, its garbage collector or what workerd does for it in C++; not while
- * D1 or another isolate has the thread. So a longer gap before a sample is somebody else's time, and
- * the sample stands for one interval.
+ * CPU time of the Worker. V8 samples only while the thread is inside the Worker's isolate: in its
+ * JavaScript, its garbage collector, or workerd's C++ code on its behalf. While D1 or another isolate
+ * has the thread, there are no samples. So a long gap was not the Worker's time, and the sample after
+ * it counts as one interval.
  */
 function cpuSeconds({ nodes, samples, timeDeltas }: CpuProfile): number {
 	const idle = nodes.find(({ callFrame }) => callFrame.functionName === '(idle)')?.id;
 	const microseconds = samples.map((node, index) => {
 		const delta = timeDeltas[index] ?? 0;
 		if (node === idle) return 0;
-		return delta > 2 * SAMPLING_INTERVAL ? SAMPLING_INTERVAL : delta;
+		return delta > 2 * SAMPLING_INTERVAL_US ? SAMPLING_INTERVAL_US : delta;
 	});
 	return microseconds.reduce((sum, one) => sum + one, 0) / 1e6;
 }
@@ -84,25 +85,25 @@ class Inspector implements Disposable {
 		this.#socket = socket;
 		socket.onmessage = ({ data }) => this.#settle(String(data));
 		socket.onclose = () => {
-			for (const { reject } of this.#calls.values()) reject(new Error('The inspector is gone.'));
+			for (const { reject } of this.#calls.values()) reject(new Error(CLOSED));
 		};
 	}
 
 	/** Connects to the inspector of `wrangler pages dev`. */
 	static async open(port: number): Promise<Inspector> {
-		// wrangler lets no other site in. That Node's WebSocket takes headers, the browser's type hides.
+		// wrangler rejects other origins. Node's WebSocket takes headers, although its type omits them.
 		const options: unknown = { headers: { Origin: 'http://localhost' } };
 		const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`, options as string[]);
 		const { promise, resolve, reject } = Promise.withResolvers<unknown>();
 		socket.onopen = resolve;
-		socket.onerror = () => reject(new Error('The inspector does not answer.'));
+		socket.onerror = () => reject(new Error('The inspector does not respond.'));
 		await promise;
 		return new Inspector(socket);
 	}
 
-	/** Calls a method. Throws what it answers in place of a result. */
+	/** Calls a method of the protocol. Rejects with the error if the inspector responds with one. */
 	call<T = unknown>(method: string, params: object = {}): Promise<T> {
-		if (this.#socket.readyState !== WebSocket.OPEN) throw new Error('The inspector is gone.');
+		if (this.#socket.readyState !== WebSocket.OPEN) throw new Error(CLOSED);
 		const id = ++this.#lastId;
 		const call = Promise.withResolvers<unknown>();
 		this.#calls.set(id, call);

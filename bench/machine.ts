@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 
-/** What figures depend on, apart from the code. */
+/** What the figures depend on besides the code. */
 export interface Machine {
 	cpu: string;
 	cores: number;
@@ -13,7 +13,7 @@ export interface Machine {
 	sqlite3: string;
 }
 
-/** Describes this machine, without its name or its folders. */
+/** Describes this machine. Leaves out its name and paths, because the results are published. */
 export function describeMachine(): Machine {
 	const [sqlite3 = ''] = String(execFileSync('sqlite3', ['--version'])).split(' ');
 	return {

@@ -8,11 +8,11 @@ import { type Figures, figuresOf, total } from './figures.ts';
 echarts.use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
 
 const SIZE = { width: 860, height: 380 };
-/** Readable on white and on black, as the image has no background. */
+/** Readable on white and on black, because the image has no background. */
 const INK = '#7d8590';
 const COLOURS = ['#2f81f7', '#1a9ba8', '#8957e5', '#d2569f', '#2da44e', '#db6d28', '#e5534b'];
 
-/** Time and memory of all contenders of a group against size, as an SVG image. */
+/** An SVG image of time and memory against size, with a curve for each contender of a group. */
 export function plot(group: string, title: string, all: Result[]): string {
 	const results = all.filter((result) => result.group === group);
 	const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, ...SIZE });
@@ -64,7 +64,7 @@ function valueAxis(gridIndex: number) {
 	};
 }
 
-/** A line for each contender; those of Lifeboat are solid. */
+/** One curve for each contender: solid for Lifeboat, dashed for the others. */
 function curves(results: Result[], axis: number, valueOf: (figures: Figures) => number) {
 	const contenders = [...Map.groupBy(results, ({ contender }) => contender)];
 	return contenders.map(([name, group]) => ({

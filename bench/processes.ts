@@ -4,20 +4,23 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { killGroup } from '../src/cli/embedded/server.ts';
 
-// Processes, their processor time and their memory, as Linux tells of them: proc(5).
+// CPU time and memory of processes, read from /proc on Linux: see proc(5).
 
-const SAMPLE_MS = 50;
-/** Ticks of a second in /proc, on every Linux (getconf CLK_TCK). */
-const TICKS = 100;
+const SAMPLING_INTERVAL_MS = 50;
+/** Clock ticks per second in /proc: 100 on every common Linux (getconf CLK_TCK). */
+const TICKS_PER_SECOND = 100;
 
-/** What some work took. All processes of one program count together, each at its own peak. */
+/** A number for each program: `node`, `workerd`, … The processes of one program are added up. */
+type ByProgram = Record<string, number>;
+
+/** What some work used. Memory is resident memory in millions of bytes. */
 export interface Usage {
 	seconds: number;
-	/** By program: `node`, `workerd`, … */
-	cpuSeconds: Record<string, number>;
-	/** Resident memory in millions of bytes, by program: of what ran already, and at most. */
-	restingMegabytes: Record<string, number>;
-	peakMegabytes: Record<string, number>;
+	cpuSeconds: ByProgram;
+	/** Memory of the processes that ran before the work began. */
+	restingMegabytes: ByProgram;
+	/** Each process counts with its own peak, even if the peaks came at different times. */
+	peakMegabytes: ByProgram;
 }
 
 interface Process {
@@ -28,10 +31,7 @@ interface Process {
 	cpuSeconds: number;
 }
 
-/**
- * Runs a command to its end, with all processes that it starts. Throws with what it said when it
- * fails.
- */
+/** Runs a command and measures it with all its descendants. Throws with its stderr if it fails. */
 export async function measureCommand(
 	command: string,
 	args: string[],
@@ -42,48 +42,49 @@ export async function measureCommand(
 		() => descendantsOf(root),
 		async () => {
 			const child = spawn(command, args, {
-				...{ cwd, detached: true }, // a process group of its own
+				cwd,
+				detached: true, // gives it a process group of its own
 				stdio: ['ignore', 'ignore', 'pipe'],
 			});
 			const kill = () => killGroup(child);
-			process.prependOnceListener('exit', kill); // before its folder is removed
+			process.prependOnceListener('exit', kill); // runs before its folder is removed
 			root = child.pid ?? 0;
-			const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+			const [errors, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
 			process.off('exit', kill);
-			if (code !== 0) throw new Error(`${command} ended with ${code}: ${said.trim()}`);
+			if (code !== 0) throw new Error(`${command} exited with ${code}: ${errors.trim()}`);
 		},
-		SAMPLE_MS,
+		SAMPLING_INTERVAL_MS,
 	);
 }
 
-/** Measures some work that the workerd processes of a process group do, which run all the time. */
+/** Measures the workerd processes of a process group, which outlive the work. */
 export function measureWorkerd(group: number, work: () => Promise<void>): Promise<Usage> {
-	return measure(() => workerdsOf(group), work);
+	return measure(() => workerdsIn(group), work);
 }
 
 /**
- * Measures what some processes do during the work. Those that end before it does are looked at now
- * and then, which takes a little time itself.
+ * Measures processes during the work. Pass an interval if processes may exit before the work ends:
+ * they are then sampled while they run, which itself takes a little time.
  */
 async function measure(
-	find: () => Process[],
+	findProcesses: () => Process[],
 	work: () => Promise<void>,
 	intervalMs?: number,
 ): Promise<Usage> {
-	const before = new Map(find().map((one) => [one.pid, one]));
+	const before = new Map(findProcesses().map((one) => [one.pid, one]));
 	const resting = [...before.values()].map(({ pid, program }) => {
 		resetPeak(pid);
-		return { program, value: memoryOf(pid, 'VmRSS') };
+		return { program, megabytes: memoryOf(pid, 'VmRSS') };
 	});
 	const seen = new Map<number, { program: string; cpuSeconds: number; megabytes: number }>();
-	const look = () => {
-		for (const { pid, program, cpuSeconds } of find()) {
+	const sample = () => {
+		for (const { pid, program, cpuSeconds } of findProcesses()) {
 			const megabytes = memoryOf(pid, 'VmHWM');
-			const since = cpuSeconds - (before.get(pid)?.cpuSeconds ?? 0);
-			if (megabytes > 0) seen.set(pid, { program, cpuSeconds: since, megabytes });
+			const used = cpuSeconds - (before.get(pid)?.cpuSeconds ?? 0);
+			if (megabytes > 0) seen.set(pid, { program, cpuSeconds: used, megabytes });
 		}
 	};
-	const timer = intervalMs === undefined ? undefined : setInterval(look, intervalMs);
+	const timer = intervalMs === undefined ? undefined : setInterval(sample, intervalMs);
 	const started = performance.now();
 	try {
 		await work();
@@ -91,23 +92,26 @@ async function measure(
 		clearInterval(timer);
 	}
 	const seconds = (performance.now() - started) / 1000;
-	look();
+	sample();
 	const found = [...seen.values()];
 	return {
 		seconds,
-		cpuSeconds: sums(found.map(({ program, cpuSeconds }) => ({ program, value: cpuSeconds }))),
-		restingMegabytes: sums(resting),
-		peakMegabytes: sums(found.map(({ program, megabytes }) => ({ program, value: megabytes }))),
+		cpuSeconds: sumByProgram(found, ({ cpuSeconds }) => cpuSeconds),
+		restingMegabytes: sumByProgram(resting, ({ megabytes }) => megabytes),
+		peakMegabytes: sumByProgram(found, ({ megabytes }) => megabytes),
 	};
 }
 
-function sums(values: { program: string; value: number }[]): Record<string, number> {
-	const total: Record<string, number> = {};
-	for (const { program, value } of values) total[program] = (total[program] ?? 0) + value;
-	return total;
+function sumByProgram<T extends { program: string }>(
+	entries: T[],
+	valueOf: (entry: T) => number,
+): ByProgram {
+	const sums: ByProgram = {};
+	for (const entry of entries) sums[entry.program] = (sums[entry.program] ?? 0) + valueOf(entry);
+	return sums;
 }
 
-function workerdsOf(group: number): Process[] {
+function workerdsIn(group: number): Process[] {
 	return processes().filter((one) => one.program === 'workerd' && one.group === group);
 }
 
@@ -118,12 +122,12 @@ function descendantsOf(root: number): Process[] {
 	return found;
 }
 
-/** Sets the peak of the resident memory back to what it is now. */
+/** Resets the peak of a process's resident memory to its current size. */
 function resetPeak(pid: number): void {
 	writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
-/** Resident memory of a process now or at its peak; 0 when it is gone. */
+/** Resident memory of a process, current or peak, in millions of bytes. 0 if it has exited. */
 function memoryOf(pid: number, field: 'VmRSS' | 'VmHWM'): number {
 	const status = readProcess(pid, 'status');
 	const kibibytes = Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1] ?? 0);
@@ -136,19 +140,19 @@ function processes(): Process[] {
 		const pid = Number(name);
 		const [, command, rest] = /\((.*)\) \S (.*)/s.exec(readProcess(pid, 'stat')) ?? [];
 		if (command === undefined || rest === undefined) return [];
-		const fields = rest.split(' ').map(Number); // from the fourth on, the parent
+		const fields = rest.split(' ').map(Number); // from the fourth field on, which is the parent
 		const [parent = 0, group = 0] = fields;
-		const cpuSeconds = ((fields[10] ?? 0) + (fields[11] ?? 0)) / TICKS;
+		const cpuSeconds = ((fields[10] ?? 0) + (fields[11] ?? 0)) / TICKS_PER_SECOND;
 		return [{ pid, program: programOf(command), parent, group, cpuSeconds }];
 	});
 }
 
-/** Node names its processes by their threads, or as a script asks it to. */
+/** Every other process is Node. Its name varies: it can be that of a thread, or set by a script. */
 function programOf(command: string): string {
 	return ['workerd', 'esbuild', 'sqlite3'].includes(command) ? command : 'node';
 }
 
-/** Empty when the process has ended. */
+/** Empty if the process has exited. */
 function readProcess(pid: number, file: 'stat' | 'status'): string {
 	try {
 		return readFileSync(`/proc/${pid}/${file}`, 'utf8');

@@ -5,18 +5,17 @@ import type { Machine } from './machine.ts';
 import { fixed, formatColumns } from './table.ts';
 
 const FOLDER = new URL('results/', import.meta.url);
-/** Milliseconds and megabytes below this are not worth a word. */
+/** Milliseconds and megabytes below this are not listed: they would round to 0. */
 const NEGLIGIBLE = 0.5;
 
-/** Why there are two kinds of dumps. */
+/** Printed above a group's tables. */
 const NOTES: Record<string, string> = {
-	'end to end': `The embedded bucket reads what is stored in pieces of 4 KiB in JavaScript: some 13 ms of the
-processor for each MB, about as much as a dump itself, and the same for all. The real R2 runs
-elsewhere. So the figures to compare are those of the dump alone, where the bytes are counted
-and dropped.`,
+	'end to end': `The embedded bucket reads uploads in JavaScript, 4 KiB at a time. That takes about 13 ms of CPU time
+per MB, half as much as a plain dump. The real R2 runs elsewhere and adds none of it. To compare the
+dumps themselves, use the figures of DUMP ALONE, whose bucket counts bytes and drops them.`,
 };
 
-/** Tables for people, by group: speed, what it costs, and how both change with the size. */
+/** Tables of speed, cost and scaling for each group. */
 export function formatResults(results: Result[]): string {
 	const groups = [...Map.groupBy(results, ({ group }) => group)];
 	return groups.map(([group, members]) => formatGroup(group, members)).join('\n\n\n');
@@ -40,8 +39,8 @@ function formatGroup(group: string, results: Result[]): string {
 	return parts.filter((text) => text !== '').join('\n\n');
 }
 
-/** All figures, as JSON. */
-export function printResults(results: Result[], machine: Machine, date: Date): string {
+/** All runs and figures as JSON, with numbers rounded to four decimal places. */
+export function resultsAsJson(results: Result[], machine: Machine, date: Date): string {
 	const figures = {
 		date: date.toISOString().slice(0, 10),
 		machine,
@@ -52,7 +51,7 @@ export function printResults(results: Result[], machine: Machine, date: Date): s
 	return `${JSON.stringify(figures, rounded, '\t')}\n`;
 }
 
-/** Writes a file into results/. */
+/** Writes a file to bench/results/. */
 export function save(name: string, content: string): void {
 	mkdirSync(FOLDER, { recursive: true });
 	writeFileSync(new URL(name, FOLDER), content);
@@ -61,14 +60,13 @@ export function save(name: string, content: string): void {
 function formatSpeed(entries: [Result, Figures | null][]): string {
 	const baselines = entries.flatMap(([{ baseline }]) => baseline ?? []);
 	const names = [...new Set(baselines)];
-	const times = names.map((name) => `x ${name}`);
 	const heads = [
 		'MB',
 		'',
 		's',
 		'MB/s',
 		'CPU s',
-		...times,
+		...names.map((name) => `x ${name}`),
 		'MB stored',
 		'volumes',
 		'queries',
@@ -89,8 +87,8 @@ function formatSpeed(entries: [Result, Figures | null][]): string {
 }
 
 function formatCost(entries: [Result, Figures | null][]): string {
-	const heads = ['MB', '', 'CPU ms/MB', 'Worker', "of tutorial's", 'else in workerd'];
-	heads.push('RSS at rest, MB', 'RSS peak, MB', 'grows', 'heap peak');
+	const heads = ['MB', '', 'CPU ms/MB', 'Worker', 'vs tutorial', 'rest of workerd'];
+	heads.push('RSS at rest, MB', 'RSS peak, MB', 'growth', 'heap peak, MB');
 	const rows = entries.map(([result, figures]) => {
 		if (figures === null) return [...title(result), '-'];
 		const { restingMegabytes: rest, peakMegabytes: peak, workerMsShareOf } = figures;
@@ -109,15 +107,9 @@ function formatCost(entries: [Result, Figures | null][]): string {
 	return formatColumns(heads, rows);
 }
 
-/** What a contender takes for more data: the same from size to size where time is linear. */
+/** Cost of each added MB, from size to size. It stays the same if time is linear in the size. */
 function formatScaling(entries: [Result, Figures | null][]): string {
-	const heads = [
-		'',
-		'sizes, MB',
-		'ms for each MB more',
-		'RSS peak grows, MB',
-		'heap peak grows, MB',
-	];
+	const heads = ['', 'sizes, MB', 'ms per added MB', 'RSS peak growth, MB', 'heap peak growth, MB'];
 	const groups = Map.groupBy(entries, ([{ contender }]) => contender);
 	const rows = [...groups].flatMap(([name, group]) => {
 		const points = group.flatMap(([{ megabytes }, figures]) =>
@@ -126,8 +118,8 @@ function formatScaling(entries: [Result, Figures | null][]): string {
 		const [first, last] = [points[0], points.at(-1)];
 		if (!first || !last || first === last) return [];
 		const slopes = points.slice(1).map(({ megabytes, seconds }, index) => {
-			const before = points[index] ?? first;
-			return (1000 * (seconds - before.seconds)) / (megabytes - before.megabytes);
+			const previous = points[index] ?? first;
+			return (1000 * (seconds - previous.seconds)) / (megabytes - previous.megabytes);
 		});
 		const heap = (last.peakHeapMegabytes ?? Number.NaN) - (first.peakHeapMegabytes ?? Number.NaN);
 		return [

@@ -7,15 +7,16 @@ const START_TIMEOUT_MS = 60_000;
 
 export interface Server extends AsyncDisposable {
 	url: string;
-	/** Where the inspector of its Worker listens. */
+	/** The port on which its Worker's inspector listens. */
 	inspectorPort: number;
-	/** Its process group. */
+	/** The process group of wrangler and workerd. */
 	group: number;
 }
 
 /**
- * Starts a Pages app under `wrangler pages dev` in the project's folder, whose wrangler.toml and
- * embedded database it takes, and waits until it answers. Throws with what wrangler says otherwise.
+ * Starts a Pages app with `wrangler pages dev`, which uses the wrangler.toml and the embedded
+ * database in the project's folder, and waits until it responds. Throws with wrangler's output if it
+ * does not.
  */
 export async function serve(
 	project: string,
@@ -30,16 +31,16 @@ export async function serve(
 	for (const [name, value] of Object.entries(vars)) args.push('--binding', `${name}=${value}`);
 	const child = spawn('wrangler', args, {
 		cwd: project,
-		detached: true, // a process group of its own
+		detached: true, // gives it a process group of its own
 		stdio: ['ignore', 'pipe', 'pipe'],
 	});
 	let output = '';
 	for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data));
 	const kill = () => killGroup(child);
-	process.prependOnceListener('exit', kill); // before the folder is removed
+	process.prependOnceListener('exit', kill); // runs before the folder is removed
 	const closed = once(child, 'close');
 	const deadline = Date.now() + START_TIMEOUT_MS;
-	while (!(await answers(url))) {
+	while (!(await responds(url))) {
 		if (child.exitCode === null && Date.now() < deadline) continue;
 		kill();
 		throw new Error(`The server did not start.\n${output}`);
@@ -55,7 +56,7 @@ export async function serve(
 	};
 }
 
-async function answers(url: string): Promise<boolean> {
+async function responds(url: string): Promise<boolean> {
 	try {
 		await fetch(url, { redirect: 'manual' });
 		return true;

@@ -1,4 +1,4 @@
-/** Texts below each other; numbers stand on the right. A column that is empty everywhere is left out. */
+/** Rows of text under their heads, numbers aligned right. A column with no values is left out. */
 export function formatColumns(heads: string[], rows: string[][]): string {
 	const used = heads.flatMap((_, at) => (rows.some((row) => row[at]) ? [at] : []));
 	const cells = [heads, ...rows].map((row) => used.map((at) => row[at] ?? ''));
@@ -15,7 +15,7 @@ export function formatColumns(heads: string[], rows: string[][]): string {
 	return lines.map((line) => line.join('  ').trimEnd()).join('\n');
 }
 
-/** A number with so many digits behind the point; nothing for what is not known. */
+/** A number with this many decimal places. Empty if the number is unknown. */
 export function fixed(value: number | null | undefined, digits = 0): string {
 	return value === undefined || value === null || Number.isNaN(value) ? '' : value.toFixed(digits);
 }

@@ -1,16 +1,16 @@
-/** Words of the vocabulary. */
+/** Size of the vocabulary. */
 const WORDS = 5_000;
 const SYLLABLES =
 	'an ba cor de el fi gro hum in jo ka lo mer na or pla qui ras sté tu ul ver wo yü zen'.split(' ');
 const HEX = '0123456789abcdef';
 const UUID = [8, 4, 4, 4, 12];
 
-/** Values as applications store them, the same in every run. */
+/** Pseudorandom values like those that apps store. Every instance returns the same sequence. */
 export class Random {
 	#state = 1;
 	readonly #words = Array.from({ length: WORDS }, () => this.#word());
 
-	/** A number from 0 to below 1, by the generator mulberry32. */
+	/** A number from 0 up to, but not including, 1. The algorithm is mulberry32. */
 	number(): number {
 		this.#state = (this.#state + 0x6d2b79f5) | 0;
 		let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
@@ -18,7 +18,7 @@ export class Random {
 		return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
 	}
 
-	/** A whole number from 0 to below the limit. */
+	/** An integer from 0 up to, but not including, the limit. */
 	below(limit: number): number {
 		return Math.floor(this.number() * limit);
 	}
@@ -27,12 +27,12 @@ export class Random {
 		return values[this.below(values.length)] ?? values[0];
 	}
 
-	/** The value in so many of a hundred cases, and otherwise NULL. */
+	/** The value with this probability in percent, otherwise NULL. */
 	maybe<T>(percent: number, value: T): T | null {
 		return this.below(100) < percent ? value : null;
 	}
 
-	/** Some are frequent and most are rare, as in any language. */
+	/** Words from the vocabulary: a few are frequent and most are rare, as in any language. */
 	words(count: number): string {
 		let text = '';
 		for (let left = count; left > 0; left--) {

@@ -1,19 +1,19 @@
 import { Random } from './random.ts';
 
 /*
- * The database of a site with members, posts, comments, a log of events and prices, as many apps on
- * D1 are: the tables of Auth.js and five of its own with 8 to 12 columns and rows of 100 to 600
- * bytes. Most of it is text in sentences, with what stands in real rows between it: integers, reals
- * that are short (prices) and long (scores), dates as ISO text and as numbers, JSON, random keys
- * and tokens, which no compression makes smaller, a few small blobs, and many NULLs. Neither a value
- * nor a row is so long that it would need special treatment by anybody.
+ * The database of a typical app on D1: a site with members, posts, comments, an event log and
+ * prices. It has the tables of Auth.js and four more with 9 to 12 columns and rows of 100 to 600
+ * bytes. Most of the text is sentences; the rest is what real rows hold: integers, short reals
+ * (prices) and long ones (scores), dates as ISO text and as numbers, JSON, random keys and tokens
+ * that do not compress, a few small blobs, and many NULLs. No value or row is long enough to need
+ * special treatment from any contender.
  */
 
 export type Value = string | number | null | Uint8Array;
-/** A row and the table that it belongs to. */
+/** A row and its table. */
 export type Row = [table: string, values: Value[]];
 
-/** Beside those of the app's migrations. */
+/** Tables that come on top of those from the app's migrations. */
 export const TABLES = [
 	`CREATE TABLE posts (
 		id INTEGER PRIMARY KEY,
@@ -78,8 +78,8 @@ const PRICES_PER_POST = 4;
 const START = Date.UTC(2024, 0, 1);
 const MS_PER_POST = 60_000;
 
-/** What happens on the site, in order and without an end: the rows come as a real app writes them. */
-export function* rowsOfSite(): Generator<Row> {
+/** An endless history of the site: rows in the order in which a real app would insert them. */
+export function* siteRows(): Generator<Row> {
 	const random = new Random();
 	const members: [string, ...string[]] = [random.uuid()];
 	const ids = { comment: 0, event: 0, price: 0 };
@@ -113,7 +113,7 @@ function user(random: Random, id: string, now: number): Value[] {
 	return [id, name, email, random.maybe(30, iso(now)), image];
 }
 
-/** What Auth.js keeps of a sign-in with GitHub. */
+/** What Auth.js stores about a sign-in with GitHub. */
 function account(random: Random, userId: string): Value[] {
 	const token = `gho_${random.hex(36)}`;
 	const id = String(random.below(2 ** 48)); // unique
@@ -155,7 +155,7 @@ function comment(random: Random, id: number, postId: number, author: string, now
 	];
 }
 
-/** What one member or guest does at one time: a few events, by the same browser. */
+/** A visit by a member or a guest: a few events from the same browser. */
 function visit(random: Random, ids: { event: number }, userId: string | null, now: number): Row[] {
 	const client = {
 		browser: random.pick(['Chrome 142', 'Firefox 145', 'Safari 26', 'Edge 142']),

@@ -1,6 +1,6 @@
 /**
- * A bucket that takes everything and keeps nothing: writing into it costs no more than handing the
- * bytes over. It does what one backup at a time asks of a bucket.
+ * An R2 bucket that accepts every write and stores nothing, so that a dump is measured without the
+ * cost of storage. It has only the methods that a single backup calls.
  * @returns {import('@cloudflare/workers-types').R2Bucket}
  */
 export function countingBucket() {
@@ -22,14 +22,14 @@ export function countingBucket() {
 			abort: async () => {},
 		}),
 	};
-	// The rest of the interface is not asked for.
+	// The rest of the interface is never called.
 	return /** @type {import('@cloudflare/workers-types').R2Bucket} */ (
 		/** @type {unknown} */ (bucket)
 	);
 }
 
 /**
- * A text becomes UTF-8, as on its way into R2.
+ * Encodes text as UTF-8, which R2's binding does too.
  * @param {string | Uint8Array} value
  */
 function bytesOf(value) {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BackupApi } from '../../src/cli/client/api.ts';
 import { type Manifest, parseManifest } from '../../src/lib/server/backup/format/manifest.ts';
-import type { Contender } from '../contenders.ts';
+import type { Contender, Run } from '../contenders.ts';
 import { profileWorker } from '../inspector.ts';
 import { type DumpJob, emptyBucket } from '../jobs.ts';
 import { measureWorkerd } from '../processes.ts';
@@ -11,19 +11,19 @@ import { serve, type Server } from '../server.ts';
 const APP = resolve('.svelte-kit/cloudflare');
 const ALONE = fileURLToPath(new URL('alone', import.meta.url));
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
-/** Nobody has kept the key that opens what is encrypted for it. */
+/** The private key was discarded: nothing here is ever decrypted. */
 const RECIPIENT = 'age128zuee6wrt6e6nqdcnlaqt7372vlf95cmxey5arp80j7vr7nf4uqvmcu5a';
-/** By how much the SQL may differ from the size that was asked for. */
+/** Relative difference allowed between the size asked for and that of the SQL. */
 const TOLERANCE = 0.02;
 
-/** The settings of the app that change what a backup costs. */
+/** The app's settings that affect the cost of a backup. */
 interface Settings {
 	encodings: ('gzip' | 'age')[];
-	/** Whose budget a call has: a backup that needs more is made in steps. */
+	/** The plan sets the budget of one call. A backup that needs more runs in steps. */
 	plan: 'free' | 'paid';
 }
 
-/** The engine in a Worker of its own, with a bucket that costs nothing, in one call. */
+/** The engine in a Worker of its own: one call, into the counting bucket. */
 export function lifeboatAlone(
 	name: string,
 	encodings: Settings['encodings'],
@@ -31,14 +31,18 @@ export function lifeboatAlone(
 ): Contender<DumpJob> {
 	const settings = { encodings, plan: 'paid' } as const;
 	return {
-		...{ name, group: 'dump alone', baseline },
+		name,
+		group: 'dump alone',
+		baseline,
 		async run(job) {
 			await using server = await serve(job.project, ALONE, varsOf(settings));
 			let text = '';
 			const usage = await measureWorkerd(server.group, async () => {
 				text = await postForText(server);
 			});
-			return { ...usage, ...costOf(manifestIn(text), job, settings) };
+			const manifest = manifestIn(text);
+			verify(manifest, job, settings);
+			return { ...usage, ...costOf(manifest) };
 		},
 		async profile({ project }) {
 			await using server = await serve(project, ALONE, varsOf(settings));
@@ -47,25 +51,28 @@ export function lifeboatAlone(
 	};
 }
 
-/** A backup as the built app makes it, over HTTP, into the embedded bucket. */
+/** The built app, called over HTTP, with the embedded bucket. */
 export function lifeboatApp(
 	name: string,
 	settings: Settings,
 	baseline?: string,
 ): Contender<DumpJob> {
 	return {
-		...{ name, group: 'end to end', baseline },
+		name,
+		group: 'end to end',
+		baseline,
 		async run(job) {
 			await using server = await serve(job.project, APP, varsOf(settings));
 			const api = new BackupApi(server.url, { TOTP_SECRET: SECRET }, new AbortController().signal);
-			await api.list(); // so that everything is loaded
-			let name = '';
+			await api.list(); // loads the app before the clock starts
+			let backup = '';
 			const usage = await measureWorkerd(server.group, async () => {
-				name = (await api.create()).name;
+				backup = (await api.create()).name;
 			});
-			const manifest = parseManifest(await api.manifest(name));
+			const manifest = parseManifest(await api.manifest(backup));
 			emptyBucket(job);
-			return { ...usage, ...costOf(manifest, job, settings) };
+			verify(manifest, job, settings);
+			return { ...usage, ...costOf(manifest) };
 		},
 	};
 }
@@ -90,24 +97,29 @@ function manifestIn(text: string): Manifest {
 	return parseManifest(JSON.stringify(manifest));
 }
 
-/** What a backup has cost. Throws where it is not what was asked for. */
-function costOf(manifest: Manifest, job: DumpJob, { encodings }: Settings) {
-	const { tables, volumes } = manifest;
-	const { queries, rowsRead } = manifest.cost;
+function costOf({ cost, volumes }: Manifest): Partial<Run> {
+	return {
+		storedBytes: sum(volumes.map(({ bytes }) => bytes)),
+		volumes: volumes.length,
+		queries: cost.queries,
+		rowsRead: cost.rowsRead,
+	};
+}
+
+/** Throws unless the backup has the rows, the encodings and the size asked for. */
+function verify({ tables, volumes }: Manifest, job: DumpJob, { encodings }: Settings): void {
 	for (const [name, rows] of Object.entries(job.counts)) {
 		const found = tables.find((table) => table.name === name)?.rows;
 		if (found !== rows) throw new Error(`Table ${name} has ${found} rows, not ${rows}.`);
 	}
 	for (const volume of volumes) {
 		if (String(volume.encodings) === String(encodings)) continue;
-		throw new Error(`It is stored as ${['sql', ...volume.encodings].join('.')}.`);
+		throw new Error(`The backup is stored as ${['sql', ...volume.encodings].join('.')}.`);
 	}
 	const megabytes = sum(volumes.map(({ sqlBytes }) => sqlBytes)) / 1e6;
 	if (Math.abs(megabytes / job.megabytes - 1) > TOLERANCE) {
-		throw new Error(`It has ${megabytes} MB of SQL.`);
+		throw new Error(`The backup has ${megabytes} MB of SQL, not ${job.megabytes} MB.`);
 	}
-	const storedBytes = sum(volumes.map(({ bytes }) => bytes));
-	return { storedBytes, volumes: volumes.length, queries, rowsRead };
 }
 
 function sum(numbers: number[]): number {

@@ -4,7 +4,7 @@ import type { Contender } from '../contenders.ts';
 import type { DumpJob } from '../jobs.ts';
 import { measureCommand } from '../processes.ts';
 
-/** The floor: SQLite's own shell, with the file at hand and nothing in between. */
+/** The floor: SQLite's own shell, which reads the database file directly. */
 export const sqlite3: Contender<DumpJob> = {
 	name: 'sqlite3 .dump',
 	group: 'dump alone',

@@ -9,14 +9,18 @@ const APP = fileURLToPath(new URL('tutorial', import.meta.url));
 const NAME = 'tutorial: SELECT *, one string, one put';
 const LIMIT = {
 	megabytes: 300,
-	reason: 'it needs some 13 MB of memory for each, and no string has more than 536 MB.',
+	reason: 'needs about 13 MB of memory per MB of SQL, and a string holds at most 536 MB',
 };
 
-type Answer = Pick<Run, 'storedBytes' | 'queries' | 'rowsRead'>;
+/** What the Worker responds with. */
+type Cost = Pick<Run, 'storedBytes' | 'queries' | 'rowsRead'>;
 
-/** What tutorials for D1 and R2 teach, with a bucket that costs nothing. */
+/** The backup that tutorials for D1 and R2 teach, into the counting bucket. */
 export const tutorialAlone: Contender<DumpJob> = {
-	...{ name: NAME, group: 'dump alone', baseline: 'tutorial', limit: LIMIT },
+	name: NAME,
+	group: 'dump alone',
+	baseline: 'tutorial',
+	limit: LIMIT,
 	run: (job) => run(job, { BUCKET: 'counting' }),
 	async profile({ project }) {
 		await using server = await serve(project, APP, { BUCKET: 'counting' });
@@ -24,9 +28,12 @@ export const tutorialAlone: Contender<DumpJob> = {
 	},
 };
 
-/** The same into the embedded bucket. */
+/** The same backup into the embedded bucket. */
 export const tutorialApp: Contender<DumpJob> = {
-	...{ name: NAME, group: 'end to end', baseline: 'tutorial', limit: LIMIT },
+	name: NAME,
+	group: 'end to end',
+	baseline: 'tutorial',
+	limit: LIMIT,
 	async run(job) {
 		const result = await run(job, {});
 		emptyBucket(job);
@@ -36,15 +43,15 @@ export const tutorialApp: Contender<DumpJob> = {
 
 async function run({ project }: DumpJob, vars: Record<string, string>): Promise<Run> {
 	await using server = await serve(project, APP, vars);
-	let answer: Answer = {};
+	let cost: Cost = {};
 	const usage = await measureWorkerd(server.group, async () => {
-		answer = await backUp(server);
+		cost = await backUp(server);
 	});
-	return { ...usage, ...answer, volumes: 1 };
+	return { ...usage, ...cost, volumes: 1 };
 }
 
-async function backUp({ url }: Server): Promise<Answer> {
+async function backUp({ url }: Server): Promise<Cost> {
 	const response = await fetch(url, { method: 'POST' });
 	if (!response.ok) throw new Error(await response.text());
-	return (await response.json()) as Answer;
+	return (await response.json()) as Cost;
 }

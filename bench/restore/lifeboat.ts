@@ -3,7 +3,7 @@ import type { Contender } from '../contenders.ts';
 import { measureCommand } from '../processes.ts';
 import type { RestoreJob } from '../jobs.ts';
 
-/** The command that `npm run restore` stands for; npm itself takes time, as npx does for wrangler. */
+/** `npm run restore` without npm, just as wrangler runs without npx: both only add time to start. */
 export const lifeboat: Contender<RestoreJob> = {
 	name: 'Lifeboat, npm run restore',
 	group: 'restore',

@@ -2,7 +2,7 @@ import { startBackup } from '../../../src/lib/server/backup/index.ts';
 import { backupEncoding, backupKeys } from '../../../src/lib/server/backup/settings.ts';
 import { countingBucket } from '../counting-bucket.js';
 
-/** The app's engine and settings, and a bucket that costs nothing. Answers with the manifest. */
+/** Runs the app's engine with the app's settings and the counting bucket. Responds with the manifest. */
 export default {
 	/**
 	 * @param {Request} request

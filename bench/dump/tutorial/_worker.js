@@ -1,8 +1,9 @@
 import { countingBucket } from '../counting-bucket.js';
 
 /**
- * The baseline: a backup as tutorials for D1 and R2 make it. Every value becomes a text, the whole
- * database one string, which one put stores; with BUCKET=counting nowhere. Answers with what it took.
+ * The baseline: a backup as tutorials for D1 and R2 write it. Every value becomes text, and one put
+ * stores the whole database as one string, or drops it if BUCKET is `counting`. Responds with the
+ * cost.
  */
 export default {
 	/**
