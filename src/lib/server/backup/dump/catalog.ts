@@ -1,12 +1,20 @@
 import { createHash } from 'node:crypto';
 import { LifeboatError } from '../../errors.ts';
-import { RESTORE_MARKER, type Row, type StatementResult, TABLES_MARKER } from '../database.ts';
-import { quoteName } from './literals.ts';
+import { type Row, type StatementResult } from '../database.ts';
+import {
+	RESTORE_MARKER,
+	SEQUENCE,
+	TABLES_MARKER,
+	isOfSqlite,
+	notOfD1,
+	notOfSqlite,
+	quoteName,
+} from '../sql.ts';
 import {
 	type Catalog,
 	type ForeignKey,
 	type SchemaObject,
-	SEQUENCE,
+	SEQUENCE_TABLE,
 	type Table,
 } from './schema.ts';
 import { type ColumnRow, groupByTable, ordinaryTable, tableFacts } from './tables.ts';
@@ -15,9 +23,9 @@ import { textWarnings, virtualTable } from './ddl.ts';
 /** While an object of such a name is there, a restore has not ended. */
 const UNFINISHED = [RESTORE_MARKER, TABLES_MARKER];
 
-const NOT_OF_D1 = String.raw`m.name NOT LIKE '\_cf\_%' ESCAPE '\' AND m.tbl_name NOT LIKE '\_cf\_%' ESCAPE '\'`;
+const NOT_OF_D1 = `${notOfD1('m.name')} AND ${notOfD1('m.tbl_name')}`;
 /** Joins with pragma functions keep the number of queries apart from that of the tables. */
-const OF_TABLES = String.raw`WHERE m.type = 'table' AND ${NOT_OF_D1} AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\'`;
+const OF_TABLES = `WHERE m.type = 'table' AND ${NOT_OF_D1} AND ${notOfSqlite('m.name')}`;
 
 /** All of the schema but D1's own part, in its order, and where each table and index begins. */
 export const SCHEMA_QUERY = `SELECT m.rowid AS place, m.rootpage, m.type, hex(m.name) AS name, hex(m.tbl_name) AS tbl, hex(m.sql) AS sql, m.sql IS NULL AS automatic, total_changes() AS changes FROM sqlite_schema m WHERE ${NOT_OF_D1} ORDER BY m.rowid`;
@@ -47,7 +55,7 @@ export async function readCatalog(run: RunBatch): Promise<Catalog> {
 		await run(CATALOG_QUERIES)
 	).map(({ results }) => results);
 	const all = schema.filter((row) => row['automatic'] === 0).map(schemaObject);
-	const objects = all.filter((object) => !isSqlites(object) && !isMarker(object));
+	const objects = all.filter((object) => !isOfSqlite(object.name) && !isMarker(object));
 	const facts = tableFacts(list, columns, keys, indexes);
 	const catalog: Catalog = {
 		// The shadow tables of a virtual table come and go with it.
@@ -77,13 +85,9 @@ export async function readCatalog(run: RunBatch): Promise<Catalog> {
 		}
 	}
 	catalog.tables.push(...virtualTables);
-	if (all.some(({ name }) => name === SEQUENCE.name)) catalog.tables.push(SEQUENCE);
+	if (all.some(({ name }) => name === SEQUENCE)) catalog.tables.push(SEQUENCE_TABLE);
 	catalog.sha256 = schemaDigest(catalog.objects);
 	return catalog;
-}
-
-function isSqlites({ name }: SchemaObject): boolean {
-	return /^sqlite_/i.test(name);
 }
 
 function isMarker({ type, name }: SchemaObject): boolean {

@@ -1,5 +1,5 @@
 import type { SchemaObject } from './schema.ts';
-import { quoteName } from './literals.ts';
+import { quoteName, unquote } from '../sql.ts';
 
 /*
  * The text of definitions. It is kept to the letter, so what a tool makes of it on a restore can
@@ -59,11 +59,4 @@ export function virtualTable(sql: string): { module: string; options: Map<string
 		if (name !== undefined && value !== undefined) options.set(name.toLowerCase(), unquote(value));
 	}
 	return { module: unquote(module).toLowerCase(), options };
-}
-
-function unquote(text: string): string {
-	const open = text[0];
-	if (open === '[') return text.slice(1, -1);
-	if (open !== '"' && open !== "'" && open !== '`') return text;
-	return text.slice(1, -1).replaceAll(open + open, open);
 }

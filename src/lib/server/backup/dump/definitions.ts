@@ -1,6 +1,7 @@
 import type { Row, StatementResult } from '../database.ts';
-import { type Catalog, type ForeignKey, type SchemaObject, SEQUENCE } from './schema.ts';
-import { literal, quoteName, quoteText } from './literals.ts';
+import { type Catalog, type ForeignKey, type SchemaObject, SEQUENCE_TABLE } from './schema.ts';
+import { literal } from './literals.ts';
+import { quoteName, quoteText } from '../sql.ts';
 import { statement } from './ddl.ts';
 
 /*
@@ -68,7 +69,7 @@ function ignoringChecks({ objects }: Catalog, value: 'ON' | 'OFF'): string[] {
 
 /** SQLite makes `sqlite_sequence` with the first AUTOINCREMENT table, and keeps it when that goes. */
 function sequenceTable({ tables }: Catalog, scratch: string): string[] {
-	if (!tables.includes(SEQUENCE)) return [];
+	if (!tables.includes(SEQUENCE_TABLE)) return [];
 	const name = quoteName(scratch);
 	return [
 		`CREATE TABLE ${name} (id INTEGER PRIMARY KEY AUTOINCREMENT);\n`,

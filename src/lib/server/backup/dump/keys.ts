@@ -1,5 +1,6 @@
 import type { Key, KeyPart, Table } from './schema.ts';
-import { hexLiteral, octets, quoteName, sum } from './literals.ts';
+import { hexLiteral, octets, sum } from './literals.ts';
+import { quoteName, unquote } from '../sql.ts';
 
 /*
  * A row's key as text: the literals of its parts, joined with commas. Text is in hexadecimal, so
@@ -94,7 +95,7 @@ function column({ column: name, collation }: KeyPart): string {
 
 function toHex(literal: string): string {
 	if (!literal.startsWith("'")) return literal;
-	const bytes = new TextEncoder().encode(literal.slice(1, -1).replaceAll("''", "'"));
+	const bytes = new TextEncoder().encode(unquote(literal));
 	const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 	return `CAST(X'${hex}' AS TEXT)`;
 }

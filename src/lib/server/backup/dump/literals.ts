@@ -1,4 +1,6 @@
-/**
+import { MAX_FUNCTION_ARGUMENTS } from '../limits.ts';
+
+/*
  * SQL expressions that make SQLite print a value as a literal that every SQLite reads back as the
  * very same value. A wrong character here loses data.
  *
@@ -16,18 +18,8 @@ const SHORT_DECIMALS = 4;
 const LARGEST_WITH_DECIMALS = '1e11';
 const LARGEST_WHOLE = '1e15';
 
-/** Arguments per SQL function (D1 > Platform > Limits: 32), less the separator. */
-const MAX_JOINED = 31;
-
-/** `"name"`, with quotes inside doubled (SQLite: Keywords). */
-export function quoteName(name: string): string {
-	return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** `'text'`, for text that the engine itself makes: names, never values. */
-export function quoteText(text: string): string {
-	return `'${text.replaceAll("'", "''")}'`;
-}
+/** Expressions that one `concat_ws` joins: its first argument is the separator. */
+const MAX_JOINED = MAX_FUNCTION_ARGUMENTS - 1;
 
 /**
  * An expression that prints the value of `column` (an SQL expression, short: it is repeated) as a

@@ -2,7 +2,8 @@ import type { Row } from '../database.ts';
 import { ROW_SEPARATOR } from '../format/digest.ts';
 import type { Table } from './schema.ts';
 import { keyOfRow, only, type Position } from './keys.ts';
-import { hexLiteral, isRewritten, octets, quoteName } from './literals.ts';
+import { hexLiteral, isRewritten, octets } from './literals.ts';
+import { quoteName } from '../sql.ts';
 import { type Form, joinedPage, type PageRequest, separatePage, unpivoted } from './queries.ts';
 import { type Reader, ResultTooLarge } from './reader.ts';
 

@@ -8,9 +8,9 @@ import {
 	octets,
 	quickLiteral,
 	quickText,
-	quoteName,
 	sum,
 } from './literals.ts';
+import { quoteName } from '../sql.ts';
 
 /* The queries of pages. */
 

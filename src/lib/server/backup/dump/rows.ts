@@ -1,22 +1,9 @@
 import { LifeboatError } from '../../errors.ts';
 import { ROW_SEPARATOR, type RowDigest } from '../format/digest.ts';
+import { MAX_COLUMNS, MAX_STATEMENT_VALUES, MAX_WRITTEN_STATEMENT_BYTES } from '../limits.ts';
 import type { Table } from './schema.ts';
-import { quoteName } from './literals.ts';
+import { quoteName } from '../sql.ts';
 import type { LongRowValue, Rows } from './pages.ts';
-
-/** D1 takes statements of up to 100,000 bytes (Platform > Limits); the rest is a margin. */
-const MAX_STATEMENT_BYTES = 90_000;
-/**
- * Rows times columns of one INSERT. SQLite 3.47 in D1 stops at 25,000 opcodes a statement (workerd,
- * sqlite.c++): one a value, one a row, and a few more for those that are no plain literal.
- */
-const MAX_STATEMENT_VALUES = 10_000;
-
-/**
- * D1's limit of columns (Platform > Limits) is also one of a list of several rows of values; with
- * the rowid beside them, 100 columns are one too many for that, but not for a single row.
- */
-const MAX_RESULT_COLUMNS = 100;
 
 /** The table that holds the pieces of long values while a file is being restored. */
 export interface Scratch {
@@ -98,7 +85,7 @@ export class Statements {
 	#takes(bytes: number, rows: number): boolean {
 		if (this.#rows === 0 && rows === 1) return true;
 		const total = this.#start.length + this.#bytes + bytes + ROW_SEPARATOR.length + END.length;
-		return total <= MAX_STATEMENT_BYTES && this.#rows + rows <= this.#maxRows;
+		return total <= MAX_WRITTEN_STATEMENT_BYTES && this.#rows + rows <= this.#maxRows;
 	}
 }
 
@@ -147,7 +134,7 @@ export async function* writeLongRow(
 	const statement = encode(
 		`INSERT INTO ${target(table)} VALUES (${expressions.join(',')});\nDELETE FROM ${pieces};\n`,
 	);
-	if (length === 0 || statement.length > MAX_STATEMENT_BYTES) throw tooLong(table);
+	if (length === 0 || statement.length > MAX_WRITTEN_STATEMENT_BYTES) throw tooLong(table);
 	yield statement;
 }
 
@@ -161,12 +148,14 @@ function tooLong(table: Table): LifeboatError {
 
 function maxRows(table: Table): number {
 	const columns = table.columns.length + (table.rowid ? 1 : 0);
-	return columns > MAX_RESULT_COLUMNS ? 1 : Math.floor(MAX_STATEMENT_VALUES / (columns + 1));
+	return columns > MAX_COLUMNS ? 1 : Math.floor(MAX_STATEMENT_VALUES / (columns + 1));
 }
 
 /** Bytes of a row's literals up to which one INSERT can hold it. */
 export function maxRowBytes(table: Table): number {
-	return MAX_STATEMENT_BYTES - encode(insertStart(table)).length - END.length - SEPARATOR.length;
+	return (
+		MAX_WRITTEN_STATEMENT_BYTES - encode(insertStart(table)).length - END.length - SEPARATOR.length
+	);
 }
 
 function insertStart(table: Table): string {

@@ -1,3 +1,4 @@
+import { SEQUENCE } from '../sql.ts';
 // What a database's schema says, as far as a dump needs it.
 
 /** A row of `sqlite_schema` that a backup carries. */
@@ -76,8 +77,8 @@ export interface ForeignKey {
 }
 
 /** SQLite's own table of AUTOINCREMENT counters: rows to be kept like any other. */
-export const SEQUENCE: Table = {
-	name: 'sqlite_sequence',
+export const SEQUENCE_TABLE: Table = {
+	name: SEQUENCE,
 	columns: ['name', 'seq'],
 	textColumns: new Set(),
 	rowid: null,

@@ -3,11 +3,11 @@ import { LifeboatError } from '../../errors.ts';
 import { RowDigest, type TableDigest } from '../format/digest.ts';
 import { readCatalog } from './catalog.ts';
 import { definitions, endings, preamble } from './definitions.ts';
-import { quoteName } from './literals.ts';
+import { SEQUENCE, quoteName } from '../sql.ts';
 import { type Page, readLongRow, readRows, START } from './pages.ts';
 import { type Reader, SnapshotChanged } from './reader.ts';
 import { maxRowBytes, type Scratch, Statements, writeLongRow } from './rows.ts';
-import { type Catalog, SEQUENCE, type Table } from './schema.ts';
+import { type Catalog, SEQUENCE_TABLE, type Table } from './schema.ts';
 import { readStart, type Start } from './start.ts';
 import { queriesToEnd, requireUnchanged } from './unchanged.ts';
 
@@ -222,7 +222,7 @@ async function* writeTable(
 	parts: ReturnType<typeof readRows>,
 	{ started, scratch, onProgress }: Work,
 ): AsyncGenerator<Uint8Array, TableSummary | StartedTable, void> {
-	if (table === SEQUENCE && started === null) yield encode('DELETE FROM sqlite_sequence;\n');
+	if (table === SEQUENCE_TABLE && started === null) yield encode(`DELETE FROM ${SEQUENCE};\n`);
 	const statements = new Statements(table, started?.open);
 	const digest = started ? RowDigest.from(started.digest) : new RowDigest();
 	let part = await parts.next();

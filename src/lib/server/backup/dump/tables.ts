@@ -1,5 +1,5 @@
 import type { Row } from '../database.ts';
-import { quoteName } from './literals.ts';
+import { quoteName } from '../sql.ts';
 import type { KeyPart, SchemaObject, Table } from './schema.ts';
 
 // From what SQLite says of a table to how it is read.

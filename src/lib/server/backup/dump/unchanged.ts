@@ -1,7 +1,8 @@
 import type { StatementResult } from '../database.ts';
 import type { TableDigest } from '../format/digest.ts';
 import { identityOf, SCHEMA_QUERY } from './catalog.ts';
-import { quoteName, sum } from './literals.ts';
+import { sum } from './literals.ts';
+import { quoteName } from '../sql.ts';
 import { type Reader, SnapshotChanged } from './reader.ts';
 import type { Catalog } from './schema.ts';
 

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import { SEQUENCE } from '../sql.ts';
 
 /** What stands between two rows of a file, and so of what is digested. */
 export const ROW_SEPARATOR = ',\n';
@@ -132,6 +133,6 @@ function compareTable(
 }
 
 function byName(tables: TableDigest[]): Map<string, TableDigest> {
-	const counted = tables.filter(({ name, rows }) => name !== 'sqlite_sequence' || rows > 0);
+	const counted = tables.filter(({ name, rows }) => name !== SEQUENCE || rows > 0);
 	return new Map(counted.map((table) => [table.name, table]));
 }

@@ -1,9 +1,10 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
+import { MAX_METADATA_BYTES } from '../limits.ts';
 import { ENCODING_NAMES, KINDS, volumeKey } from './names.ts';
 
-/** Characters of a summary: R2 takes 8,192 bytes of metadata, names included (R2 > Platform > Limits). */
-const MAX_SUMMARY_LENGTH = 7_000;
+/** Characters of a summary: the rest is for the names and the other entries of the metadata. */
+const MAX_SUMMARY_LENGTH = MAX_METADATA_BYTES - 1_192;
 /** Volumes of a backup that a list names without a look at the manifest. */
 const MAX_VOLUMES = 100_000;
 

@@ -15,7 +15,7 @@ import { maxRowBytes, writeLongRow } from '../dump/rows.ts';
 import type { Table } from '../dump/schema.ts';
 import { writeScript } from '../dump/script.ts';
 import { shorten } from '../format/proof.ts';
-import { foldCase } from '../restore/names.ts';
+import { foldCase } from '../sql.ts';
 
 type OnProgress = (bytes: number) => void;
 

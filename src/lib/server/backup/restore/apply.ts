@@ -3,7 +3,7 @@ import { type Sleep } from '../../retry.ts';
 import { Claim, type Existing, noteLeftover } from './claim.ts';
 import { readReferences } from './contents.ts';
 import { type Head, readHead } from './parse.ts';
-import { foldCase } from './names.ts';
+import { foldCase, isOfD1, isStatistics } from '../sql.ts';
 import { forTarget } from './rewrite.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, planStaging, putBack, Staging, type StagingPlan } from './staging.ts';
@@ -127,10 +127,10 @@ export async function whileClaimed<T>(
 const RENEW_AFTER_MS = 20_000;
 
 /** What a restore has no use for: transactions and settings, and tables that D1 and SQLite keep. */
-export function isPassedOver(head: Head, sql: string): boolean {
+function isPassedOver(head: Head, sql: string): boolean {
 	if (head.kind === 'transaction' || head.kind === 'pragma') return true;
 	if (head.kind === 'create' || head.kind === 'rows') {
-		return /^(_cf_|sqlite_stat)/i.test(head.table);
+		return isOfD1(head.table) || isStatistics(head.table);
 	}
 	return head.kind === 'other' && /^ANALYZE\b/i.test(sql);
 }

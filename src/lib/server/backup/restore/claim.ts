@@ -1,11 +1,6 @@
 import { LifeboatError } from '../../errors.ts';
-import {
-	messageOf,
-	RESTORE_MARKER,
-	retrying,
-	type SqlDatabase,
-	type SqlStatement,
-} from '../database.ts';
+import { messageOf, retrying, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { RESTORE_MARKER, foldCase, quoteName, quoteText } from '../sql.ts';
 import { type Sleep } from '../../retry.ts';
 import {
 	clearDatabase,
@@ -15,7 +10,6 @@ import {
 	readContents,
 	SCHEMA,
 } from './contents.ts';
-import { foldCase, quoteName } from './names.ts';
 
 /**
  * What a restore does with what it finds in the database. `refuse`: it needs an empty one. `replace`:
@@ -88,7 +82,7 @@ export class Claim {
 	/** Whether the transaction with that number was done. */
 	async isAt(number: number): Promise<boolean> {
 		const { results } = await this.#database.batch([
-			`SELECT count(*) AS n FROM ${RESTORE_MARKER} WHERE restore = '${this.#id}' AND step = ${number}`,
+			`SELECT count(*) AS n FROM ${RESTORE_MARKER} WHERE restore = ${quoteText(this.#id)} AND step = ${number}`,
 		]);
 		return results[0]?.results[0]?.['n'] === 1;
 	}
@@ -149,7 +143,7 @@ export class Claim {
 
 	/** Fails unless the marker is this one's: a NULL in `step` is refused, with the marker's name. */
 	#renewal(step: string): string {
-		return `UPDATE ${RESTORE_MARKER} SET step = iif(restore = '${this.#id}', ${step}, NULL), at = unixepoch()`;
+		return `UPDATE ${RESTORE_MARKER} SET step = iif(restore = ${quoteText(this.#id)}, ${step}, NULL), at = unixepoch()`;
 	}
 
 	async #take({ marker, objects }: Contents): Promise<void> {
@@ -171,7 +165,7 @@ export class Claim {
 		const step = beside ? '0' : `iif(${SCHEMA} = '', 0, NULL)`;
 		return [
 			MARKER_DEFINITION,
-			`INSERT INTO ${RESTORE_MARKER} VALUES ('${this.#id}', ${step}, unixepoch(), '')`,
+			`INSERT INTO ${RESTORE_MARKER} VALUES (${quoteText(this.#id)}, ${step}, unixepoch(), '')`,
 		];
 	}
 
@@ -183,9 +177,9 @@ export class Claim {
 			replace: 'TRUE',
 			stay: 'TRUE',
 		};
-		const step = `iif(restore = '${id}' AND ${conditions[this.#existing]}, 0, NULL)`;
+		const step = `iif(restore = ${quoteText(id)} AND ${conditions[this.#existing]}, 0, NULL)`;
 		return [
-			`UPDATE ${RESTORE_MARKER} SET step = ${step}, restore = '${this.#id}', at = unixepoch(), schema = ''`,
+			`UPDATE ${RESTORE_MARKER} SET step = ${step}, restore = ${quoteText(this.#id)}, at = unixepoch(), schema = ''`,
 			...drops(objects, id),
 		];
 	}

@@ -1,13 +1,6 @@
-import {
-	messageOf,
-	RESTORE_MARKER,
-	retrying,
-	type Row,
-	type SqlDatabase,
-	type SqlStatement,
-} from '../database.ts';
+import { messageOf, retrying, type Row, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { RESTORE_MARKER, foldCase, notOfD1, notOfSqlite, quoteName, quoteText } from '../sql.ts';
 import { type Sleep } from '../../retry.ts';
-import { foldCase, quoteName, quoteText } from './names.ts';
 
 /** What is in a database, other than D1's and SQLite's own tables. */
 export interface Contents {
@@ -34,9 +27,9 @@ export interface Marker {
  */
 export const MARKER_DEFINITION = `CREATE TABLE ${RESTORE_MARKER} (restore TEXT NOT NULL, step INTEGER NOT NULL, at INTEGER NOT NULL, schema TEXT NOT NULL)`;
 
-const IS_MARKER = `type = 'table' AND name = '${RESTORE_MARKER}' AND sql = ${quoteText(MARKER_DEFINITION)}`;
+const IS_MARKER = `type = 'table' AND name = ${quoteText(RESTORE_MARKER)} AND sql = ${quoteText(MARKER_DEFINITION)}`;
 
-const NOT_SYSTEM = String.raw`sql IS NOT NULL AND name NOT LIKE '\_cf\_%' ESCAPE '\' AND tbl_name NOT LIKE '\_cf\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`;
+const NOT_SYSTEM = `sql IS NOT NULL AND ${notOfD1('name')} AND ${notOfD1('tbl_name')} AND ${notOfSqlite('name')}`;
 
 /** An SQL expression: types and names of all objects but the marker, as one text; '' where there are none. */
 export const SCHEMA = `(SELECT ifnull(group_concat(type || ' ' || name, char(10)), '') FROM (SELECT type, name FROM sqlite_schema WHERE ${NOT_SYSTEM} AND NOT (${IS_MARKER}) ORDER BY type, name))`;
@@ -46,9 +39,9 @@ const OBJECTS = `SELECT type, name, ${IS_MARKER} AS marker FROM sqlite_schema
 	WHERE ${NOT_SYSTEM} AND name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')
 	ORDER BY rowid`;
 
-const REFERENCES = String.raw`SELECT m.name AS child, f.id, f."table" AS parent, f."to" AS key
+const REFERENCES = `SELECT m.name AS child, f.id, f."table" AS parent, f."to" AS key
 	FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f
-	WHERE m.type = 'table' AND m.name NOT LIKE '\_cf\_%' ESCAPE '\' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\'
+	WHERE m.type = 'table' AND ${notOfD1('m.name')} AND ${notOfSqlite('m.name')}
 	ORDER BY m.rowid, f.id, f.seq`;
 
 /** A foreign key: rows of a table point at rows of another, or of its own. */

@@ -1,3 +1,5 @@
+import { unquote } from '../sql.ts';
+
 /** What a statement does, as far as a restore has to know. Names are as the schema has them. */
 export type Head =
 	| { kind: 'transaction'; verb: string }
@@ -133,11 +135,4 @@ class Words {
 		}
 		return '';
 	}
-}
-
-function unquote(token: string): string {
-	const [open = ''] = token;
-	if (open === '[') return token.slice(1, -1);
-	if (!`"'\``.includes(open) || open === '') return token;
-	return token.slice(1, -1).replaceAll(open + open, open);
 }

@@ -1,13 +1,13 @@
 import type { SqlStatement } from '../database.ts';
-import { MAX_STATEMENT_BYTES, type Survey } from './survey.ts';
+import { MAX_PARAMETERS, MAX_STATEMENT_BYTES } from '../limits.ts';
+import { quoteText, unquote } from '../sql.ts';
+import type { Survey } from './survey.ts';
 
-/** Parameters of one statement (D1 > Platform > Limits). */
-const MAX_PARAMETERS = 100;
 /** A literal of a statement that is too long becomes a parameter when it has this many characters. */
 const LONG_LITERAL = 500;
 
 const LITERAL = /(?<![\w$])([xX])?'((?:[^']|'')*)'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\//g;
-const UNISTR = /(?<![\w$])unistr\('((?:[^']|'')*)'\)|'(?:[^']|'')*'|"(?:[^"]|"")*"/gi;
+const UNISTR = /(?<![\w$])unistr\(('(?:[^']|'')*')\)|'(?:[^']|'')*'|"(?:[^"]|"")*"/gi;
 
 /**
  * A statement in a form that D1 takes. Lifeboat's own are; in those of other tools `unistr()`, which
@@ -33,7 +33,7 @@ function withParameters(sql: string): SqlStatement {
 		(literal: string, x: string | undefined, inner: string | undefined) => {
 			if (inner === undefined || literal.length < LONG_LITERAL) return literal;
 			if (parameters.length === MAX_PARAMETERS) return literal;
-			parameters.push(x ? bytesOf(inner) : inner.replaceAll("''", "'"));
+			parameters.push(x ? bytesOf(inner) : unquote(literal));
 			return `?${parameters.length}`;
 		},
 	);
@@ -50,14 +50,14 @@ function bytesOf(hex: string): Uint8Array {
 
 /** SQLite: Built-In Scalar Functions, unistr(X): `\XXXX`, `\+XXXXXX`, `\uXXXX`, `\UXXXXXXXX`, `\\`. */
 function withoutUnistr(sql: string): string {
-	return sql.replace(UNISTR, (all: string, inner: string | undefined) => {
-		if (inner === undefined) return all;
-		const text = inner.replace(
+	return sql.replace(UNISTR, (all: string, argument: string | undefined) => {
+		if (argument === undefined) return all;
+		const text = unquote(argument).replace(
 			/\\(?:(\\)|([0-9a-f]{4})|\+([0-9a-f]{6})|u([0-9a-f]{4})|U([0-9a-f]{8}))/gi,
 			(_, backslash?: string, ...codes: (string | undefined)[]) =>
 				backslash ?? String.fromCodePoint(Number.parseInt(codes.find(isText) ?? '', 16)),
 		);
-		return `'${text}'`;
+		return quoteText(text);
 	});
 }
 

@@ -1,16 +1,14 @@
 import type { SqlDatabase } from '../database.ts';
+import { MAX_COLUMNS } from '../limits.ts';
 import type { Reference } from './contents.ts';
 import type { Head } from './parse.ts';
-import { foldCase, quoteName, quoteText } from './names.ts';
+import { foldCase, quoteName, quoteText } from '../sql.ts';
 import { forTarget } from './rewrite.ts';
 import type { Statement } from './statements.ts';
 import type { Step } from './transactions.ts';
 import type { Survey } from './survey.ts';
 
 type Rows = Head & { kind: 'rows' };
-
-/** Columns of a table (D1 > Platform > Limits), of which the rowid can be one too many. */
-const MAX_COLUMNS = 100;
 
 /** Rows of one table, put aside in a table without types and constraints, and so to the letter. */
 export interface Stage {

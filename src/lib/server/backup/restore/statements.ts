@@ -1,4 +1,5 @@
 import { LifeboatError } from '../../errors.ts';
+import { MAX_READ_STATEMENT_BYTES } from '../limits.ts';
 import type { SqlSource } from './source.ts';
 
 /** A statement of a file, with its semicolon and without what stands around it. */
@@ -11,8 +12,6 @@ export interface Statement {
 	end: number;
 }
 
-/** Bytes of a statement that are kept in memory at most: a blob of 30 MB in `sqlite3 .dump`. */
-const MAX_STATEMENT_BYTES = 64 * 1024 * 1024;
 const FIRST_BUFFER_BYTES = 256 * 1024;
 
 /**
@@ -120,7 +119,7 @@ export class StatementReader {
 		this.#at -= kept;
 		this.#commentStart -= kept;
 		if (this.#start !== -1) this.#start -= kept;
-		if (this.#length > MAX_STATEMENT_BYTES) throw tooLong(this.#offset, this.#count + 1);
+		if (this.#length > MAX_READ_STATEMENT_BYTES) throw tooLong(this.#offset, this.#count + 1);
 		if (this.#length + bytes <= this.#buffer.length / 2) return;
 		const larger = Buffer.allocUnsafe(2 * Math.max(this.#length + bytes, this.#buffer.length));
 		this.#buffer.copy(larger, 0, 0, this.#length);

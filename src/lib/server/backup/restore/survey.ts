@@ -1,14 +1,11 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
-import { RESTORE_MARKER } from '../database.ts';
+import { RESTORE_MARKER, foldCase } from '../sql.ts';
+import { MAX_STATEMENT_BYTES } from '../limits.ts';
 import { type Core, ROW_SEPARATOR, RowDigest, type TableDigest } from '../format/digest.ts';
 import { type Head, readHead } from './parse.ts';
-import { foldCase } from './names.ts';
 import type { SqlSource } from './source.ts';
 import { readStatements, type Statement, StatementReader } from './statements.ts';
-
-/** D1 takes statements of up to 100,000 bytes (Platform > Limits). */
-export const MAX_STATEMENT_BYTES = 100_000;
 
 /** What a file holds, known before any database is touched. */
 export interface Survey {

@@ -7,7 +7,7 @@ import { type Head, readHead } from './parse.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, putBack, type Stage, Staging } from './staging.ts';
 import { isFullTextCommand } from './survey.ts';
-import { foldCase, quoteName, quoteText } from './names.ts';
+import { SEQUENCE, foldCase, notOfD1, quoteName, quoteText } from '../sql.ts';
 import { readStatements, type Statement } from './statements.ts';
 import { type Step, Steps } from './transactions.ts';
 
@@ -17,15 +17,13 @@ const OF_PIECES = /^((?:CREATE|DROP) TABLE |INSERT INTO |DELETE FROM )"(lifeboat
 const JOINED =
 	/(\(SELECT CAST\(group_concat\(value,''\) AS (?:TEXT|BLOB)\) FROM )"lifeboat_scratch_*"( WHERE id BETWEEN )/g;
 
-const SEQUENCE = 'sqlite_sequence';
-
 /** The full-text tables with no rows of their own (SQLite: FTS5, "External Content", "Contentless"). */
 const NO_OWN_CONTENT = /[(,]\s*content\s*=/i;
 /** Those of them that take their contents from elsewhere. */
 const EXTERNAL_CONTENT = /[(,]\s*content\s*=\s*(?!''|""|``|\[\])[^\s,)]/i;
 
-const SCHEMA = String.raw`SELECT type, name, sql FROM sqlite_schema
-	WHERE sql IS NOT NULL AND tbl_name NOT LIKE '\_cf\_%' ESCAPE '\' ORDER BY rowid`;
+const SCHEMA = `SELECT type, name, sql FROM sqlite_schema
+	WHERE sql IS NOT NULL AND ${notOfD1('tbl_name')} ORDER BY rowid`;
 
 /** What a restore of some tables is told beside. */
 export interface TablesOptions extends RestoreOptions {
@@ -202,11 +200,11 @@ class TablesRestore {
 		return {
 			before: [
 				`DELETE FROM ${counters} WHERE name NOT IN (${names})`,
-				`UPDATE ${counters} SET seq=max(seq,ifnull((SELECT q.seq FROM sqlite_sequence q WHERE q.name=${counters}.name),seq))`,
+				`UPDATE ${counters} SET seq=max(seq,ifnull((SELECT q.seq FROM ${SEQUENCE} q WHERE q.name=${counters}.name),seq))`,
 			],
 			after: [
-				`DELETE FROM sqlite_sequence WHERE name IN (SELECT name FROM ${counters})`,
-				`INSERT INTO sqlite_sequence (name,seq) SELECT name,seq FROM ${counters}`,
+				`DELETE FROM ${SEQUENCE} WHERE name IN (SELECT name FROM ${counters})`,
+				`INSERT INTO ${SEQUENCE} (name,seq) SELECT name,seq FROM ${counters}`,
 			],
 		};
 	}

@@ -7,6 +7,7 @@ import {
 	type SqlStatement,
 } from '../database.ts';
 import { type Sleep } from '../../retry.ts';
+import { MAX_QUERIES_PER_CALL } from '../limits.ts';
 import type { Claim } from './claim.ts';
 
 /**
@@ -14,8 +15,8 @@ import type { Claim } from './claim.ts';
  * text is in it a few times over.
  */
 export const TRANSACTION_BYTES = 4_000_000;
-/** Statements of one transaction: D1 takes 1,000 queries of one call of a Worker (Platform > Limits). */
-export const TRANSACTION_STATEMENTS = 900;
+/** Statements of one transaction: the rest is for what the restore itself adds and reads. */
+export const TRANSACTION_STATEMENTS = MAX_QUERIES_PER_CALL - 100;
 
 /** A statement to run, and where in the file it stands. */
 export interface Step {
