@@ -9,11 +9,12 @@ import {
 	type TableDigest,
 } from '../format/digest.ts';
 import { readCatalog } from '../dump/catalog.ts';
-import { readLongRow, readRows, START } from '../dump/pages.ts';
+import { maxRowBytes } from '../dump/inserts.ts';
+import { readLongRow, writeLongRow } from '../dump/long-rows.ts';
 import { Reader, SnapshotChanged } from '../dump/reader.ts';
-import { maxRowBytes, writeLongRow } from '../dump/rows.ts';
 import type { Table } from '../dump/schema.ts';
 import { writeScript } from '../dump/script.ts';
+import { readRows, START } from '../dump/walk.ts';
 import { shorten } from '../format/proof.ts';
 import { foldCase } from '../sql.ts';
 
@@ -99,7 +100,8 @@ async function digestRows(
 ): Promise<RowDigest> {
 	const digest = new RowDigest();
 	const rows = readRows(reader, table, {
-		...{ maxRowBytes: maxRowBytes(table), from: START, first: undefined },
+		maxRowBytes: maxRowBytes(table),
+		from: START,
 		mustPause: () => false,
 	});
 	for await (const part of rows) {

@@ -4,7 +4,7 @@ import { databaseError, retrying, type SqlDatabase } from '../database.ts';
 import { type Sleep } from '../../retry.ts';
 import { compareCores, type Core } from '../format/digest.ts';
 import { rehearse } from '../restore/apply.ts';
-import { requireClaimable } from '../restore/claim.ts';
+import { requireClaimable } from '../restore/claimable.ts';
 import type { SqlSource } from '../restore/source.ts';
 import { type Survey, survey } from '../restore/survey.ts';
 import {

@@ -1,6 +1,7 @@
 import { databaseError, type SqlDatabase } from '../database.ts';
 import { type Sleep } from '../../retry.ts';
-import { Claim, type Existing, noteLeftover } from './claim.ts';
+import { Claim, noteLeftover } from './claim.ts';
+import { type Existing } from './claimable.ts';
 import { readReferences } from './contents.ts';
 import { type Head, readHead } from './parse.ts';
 import { foldCase, isOfD1, isStatistics } from '../sql.ts';
