@@ -28,7 +28,7 @@ export interface LongRow {
 
 /** A short value's literal, or the bytes of a long value in hexadecimal pieces. */
 export type LongRowValue =
-	string | { type: 'text' | 'blob'; pieces(): AsyncGenerator<string, void, void> };
+	string | { type: 'TEXT' | 'BLOB'; pieces(): AsyncGenerator<string, void, void> };
 
 /** The table that holds the pieces of long values while a file is being restored. */
 export interface Scratch {
@@ -53,7 +53,7 @@ export async function readLongRow(
 		if (type === undefined) return text;
 		const column = quoteName(names[index] ?? '');
 		return {
-			type: type as 'text' | 'blob',
+			type: type === 'text' ? 'TEXT' : 'BLOB',
 			pieces: () => readPieces(reader, table, address, column, Number(octetCount)),
 		};
 	});
@@ -107,12 +107,12 @@ export async function* writeLongRow(
 			continue;
 		}
 		const first = id + 1;
-		digest.append(value.type === 'text' ? "CAST(X'" : "X'");
+		digest.append(value.type === 'TEXT' ? "CAST(X'" : "X'");
 		for await (const piece of value.pieces()) {
 			yield encode(`INSERT INTO ${pieces} VALUES (${++id},X'${piece}');\n`);
 			digest.append(piece);
 		}
-		digest.append(value.type === 'text' ? "' AS TEXT)" : "'");
+		digest.append(value.type === 'TEXT' ? "' AS TEXT)" : "'");
 		expressions.push(joinedPieces(pieces, value.type, first, id));
 	}
 	digest.append(')');

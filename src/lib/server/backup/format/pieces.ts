@@ -16,9 +16,9 @@ export const JOINED_PIECES =
 /** The expression that joins the pieces from `first` to `last`; `table` is a quoted name. */
 export function joinedPieces(
 	table: string,
-	type: 'text' | 'blob',
-	first: number,
-	last: number,
+	type: 'TEXT' | 'BLOB',
+	first: number | string,
+	last: number | string,
 ): string {
-	return `(SELECT CAST(group_concat(value,'') AS ${type.toUpperCase()}) FROM ${table} WHERE id BETWEEN ${first} AND ${last})`;
+	return `(SELECT CAST(group_concat(value,'') AS ${type}) FROM ${table} WHERE id BETWEEN ${first} AND ${last})`;
 }

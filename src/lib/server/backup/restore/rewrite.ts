@@ -3,16 +3,16 @@ import { MAX_PARAMETERS, MAX_STATEMENT_BYTES } from '../limits.ts';
 import { quoteText, unquote } from '../sql.ts';
 import type { Survey } from './survey.ts';
 
-/** A literal of a statement that is too long becomes a parameter when it has this many characters. */
+/** Characters from which on a literal of a statement that is too long becomes a parameter. */
 const LONG_LITERAL = 500;
 
 const LITERAL = /(?<![\w$])([xX])?'((?:[^']|'')*)'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\//g;
 const UNISTR = /(?<![\w$])unistr\(('(?:[^']|'')*')\)|'(?:[^']|'')*'|"(?:[^"]|"")*"/gi;
 
 /**
- * A statement in a form that D1 takes. Lifeboat's own are; in those of other tools `unistr()`, which
- * `sqlite3 .dump` writes since 3.50 and D1 does not know, becomes the text that it means, and long
- * literals of a statement beyond D1's limit become parameters.
+ * A statement in a form that D1 accepts. Those of Lifeboat are returned as they are. In those of other
+ * tools, `unistr()`, which `sqlite3 .dump` writes since 3.50 and D1 does not know, is replaced by its
+ * text, and the long literals of a statement beyond D1's limit become parameters.
  */
 export function forTarget(sql: string, { lifeboat }: Survey): SqlStatement {
 	if (lifeboat) return sql;
@@ -21,7 +21,7 @@ export function forTarget(sql: string, { lifeboat }: Survey): SqlStatement {
 }
 
 function isTooLong(sql: string): boolean {
-	// A character takes up to three bytes of UTF-8 for each of its one or two units.
+	// A UTF-16 code unit takes at most three bytes of UTF-8.
 	if (sql.length * 3 <= MAX_STATEMENT_BYTES) return false;
 	return new TextEncoder().encode(sql).length > MAX_STATEMENT_BYTES;
 }
