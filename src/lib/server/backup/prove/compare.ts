@@ -20,7 +20,7 @@ import { foldCase } from '../sql.ts';
 
 type OnProgress = (bytes: number) => void;
 
-/** What a backup of this database would say of it, with `onProgress` told the bytes of SQL so far. */
+/** What a backup of this database would say about it. `onProgress` gets the bytes of SQL so far. */
 export async function readCore(
 	database: SqlDatabase,
 	sleep: Sleep,
@@ -38,8 +38,8 @@ export async function readCore(
 }
 
 /**
- * Compares all of a restored database with what its backup says. Throws `restore_differs` (422) with
- * what differs, also where somebody wrote to it meanwhile.
+ * Compares a whole restored database with what its backup says. Throws `restore_differs` (422) with
+ * the differences, also if the database was written to meanwhile.
  */
 export async function requireSame(
 	database: SqlDatabase,
@@ -51,23 +51,23 @@ export async function requireSame(
 		requireNone(compareCores(expected, await readCore(database, sleep, onProgress)));
 	} catch (error) {
 		if (!(error instanceof SnapshotChanged)) throw error;
-		throw differs(['Somebody wrote to the database while it was compared.']);
+		throw differs(['The database was written to while it was compared.']);
 	}
 }
 
-/** Rows of a table of a backup, and where in a database they are. */
+/** A table of a backup, and where its rows are in a database. */
 export interface RestoredRows {
-	/** The table by its name in the backup. */
+	/** The table's name in the backup. */
 	table: string;
 	/** The table that holds the rows. */
 	name: string;
-	/** The columns that the backup has, in its order; the rowid may be the first. Left out: all. */
+	/** The columns in the backup, in its order; the rowid may be the first. Left out: all. */
 	columns?: string[] | undefined;
 }
 
 /**
- * Compares restored rows with what the backup says of them. Other tables may be written to meanwhile.
- * Throws `restore_differs` (422) with what differs.
+ * Compares restored rows with what the backup says about them. Other tables may be written to
+ * meanwhile. Throws `restore_differs` (422) with the differences.
  */
 export async function requireSameRows(
 	database: SqlDatabase,
@@ -92,7 +92,7 @@ export async function requireSameRows(
 	requireNone(compareTables(expected, actual));
 }
 
-/** The digest of a table's rows, as a backup would have it. */
+/** The digest of a table's rows, as in a backup. */
 async function digestRows(
 	reader: Reader,
 	table: Table,
@@ -110,14 +110,14 @@ async function digestRows(
 		} else {
 			const values = await readLongRow(reader, table, part);
 			const statements = writeLongRow(table, values, digest, { name: '', created: true });
-			while (!(await statements.next()).done); // it digests what it writes
+			while (!(await statements.next()).done); // writing a row adds it to the digest
 		}
 		onProgress(digest.bytes);
 	}
 	return digest;
 }
 
-/** The table as if it had these columns alone. */
+/** The table as if it had only these columns. */
 function withColumns(table: Table, columns: string[] | undefined): Table {
 	if (columns === undefined) return table;
 	const [first, ...others] = columns;
@@ -125,16 +125,16 @@ function withColumns(table: Table, columns: string[] | undefined): Table {
 	return { ...table, rowid: null, columns };
 }
 
-/** Without what tells a reader of writes to other tables. */
+/** Hides the number of changes from a reader, so that it does not detect writes to other tables. */
 function unfenced(database: SqlDatabase): SqlDatabase {
 	return {
 		async batch(statements): Promise<BatchResult> {
 			const { results, ...more } = await database.batch(statements);
-			const deaf = results.map(({ results: rows, meta }) => ({
+			const unnumbered = results.map(({ results: rows, meta }) => ({
 				meta,
 				results: rows.map((row) => ({ ...row, changes: null })),
 			}));
-			return { results: deaf, ...more };
+			return { results: unnumbered, ...more };
 		},
 	};
 }
@@ -145,11 +145,11 @@ function requireNone(differences: string[]): void {
 
 function differs(differences: string[]): LifeboatError {
 	return new LifeboatError(
-		`What was restored is not what the backup says: ${shorten(differences).join(' ')}`,
+		`The restored contents differ from the backup: ${shorten(differences).join(' ')}`,
 		{
 			code: 'restore_differs',
 			status: 422,
-			hint: 'Restore again when nobody writes to the database, or into another one.',
+			hint: 'Restore again while nothing writes to the database, or into another database.',
 		},
 	);
 }

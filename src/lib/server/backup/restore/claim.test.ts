@@ -6,7 +6,7 @@ import { backupOf, sleep, sourceOf } from '../../../../../tests/memory.ts';
 import { counting } from '../../../../../tests/databases/values.ts';
 import { d1, type SqlDatabase } from '../database.ts';
 import { RESTORE_MARKER } from '../sql.ts';
-import { sqlOf } from '../prove/verify.ts';
+import { sqlOf } from '../prove/files.ts';
 import { rehearse, restoreInto } from './apply.ts';
 import { MARKER_DEFINITION, readContents } from './contents.ts';
 import type { SqlSource } from './source.ts';
