@@ -1,4 +1,4 @@
-// Only Web Crypto and no imports, so that Node 20, browsers and workerd can all run this file as it is.
+// Only Web Crypto and no imports, so that Node 20, browsers and workerd can run this file as it is.
 
 /** @typedef {'SHA-1' | 'SHA-256' | 'SHA-512'} Algorithm */
 
@@ -14,8 +14,8 @@ const ALGORITHMS = ['SHA-1', 'SHA-256', 'SHA-512'];
 const REMEDY = 'Clear TOTP_SECRET in .env and run `npm run setup` to generate a valid one.';
 
 /**
- * A secret that {@link TOTP} refuses. The message is one line: the mistake, and the command that fixes
- * it, but no part of the secret. `code` is for programs and will not be renamed.
+ * A secret that {@link TOTP} refuses. The message is one line: the mistake, and the command that
+ * fixes it, but no part of the secret. `code` is for programs and will not be renamed.
  */
 export class TotpError extends Error {
 	/**
@@ -97,9 +97,10 @@ export class TOTP {
 	}
 
 	/**
-	 * Returns the step since 1970 that a code belongs to, if it is valid at a point in time, or was or
-	 * will be one step away, which allows for network delay and clock drift (RFC 6238, section 5.2).
-	 * Otherwise returns `null`, without computing anything if the text does not have the form of a code.
+	 * Returns the step since 1970 that a code belongs to, if it is valid at a point in time, or was
+	 * or will be one step away, which allows for network delay and clock drift (RFC 6238, section
+	 * 5.2). Otherwise returns `null`, without computing anything if the text does not have the form
+	 * of a code.
 	 *
 	 * @param {string} token
 	 * @param {number} milliseconds Unix time, as `Date.now()` gives it
@@ -127,9 +128,10 @@ export class TOTP {
 	}
 
 	/**
-	 * Decodes base32 (RFC 4648, section 6). Accepts either case, white space and hyphens, because people
-	 * copy secrets from a screen, and padding may be omitted. As in oathtool, the unused bits of the last
-	 * character may have any value (section 3.5 leaves that open), because phones ignore them too.
+	 * Decodes base32 (RFC 4648, section 6). Accepts either case, white space and hyphens, because
+	 * people copy secrets from a screen, and padding may be omitted. As in oathtool, the unused bits
+	 * of the last character may have any value (section 3.5 leaves that open), because phones ignore
+	 * them too.
 	 *
 	 * A hexadecimal text without 0, 1, 8 and 9 is also valid base32, and is read as base32.
 	 *
@@ -200,8 +202,8 @@ function refuseForeignCharacters(symbols) {
 }
 
 /**
- * RFC 4648, section 6: the last group of 8 characters has 2, 4, 5, 7 or 8 characters and is filled up
- * with padding.
+ * RFC 4648, section 6: the last group of 8 characters has 2, 4, 5, 7 or 8 characters and is filled
+ * up with padding.
  *
  * @param {number} symbols characters without padding
  * @param {number} padded characters with padding

@@ -12,17 +12,17 @@ export const MAX_STATEMENT_BYTES = 100_000;
 /** Bytes of a statement that a backup contains: a tenth less than the limit, as a margin. */
 export const MAX_WRITTEN_STATEMENT_BYTES = 90_000;
 /**
- * Bytes of a statement that a restore can read, which need not fit D1: a row of the `sqlite3` program's
- * `.dump` with a blob of 30 MB. It is held in memory, of which a Worker has 128 MB.
+ * Bytes of a statement that a restore can read. It may be longer than D1 allows: `sqlite3 .dump`
+ * writes a blob of 30 MB as one literal. It is held in memory, of which a Worker has 128 MB.
  */
 export const MAX_READ_STATEMENT_BYTES = 64 * 1024 * 1024;
 /**
  * Rows times columns of one INSERT with literals. SQLite in D1 stops at 25,000 opcodes (workerd,
- * util/sqlite.c++, SQLITE_LIMIT_VDBE_OP); each value and each row takes one, and a value that is not
- * a plain literal a few more.
+ * util/sqlite.c++, SQLITE_LIMIT_VDBE_OP); each value and each row takes one, and a value that is
+ * not a plain literal a few more.
  */
 export const MAX_STATEMENT_VALUES = 10_000;
-/** Columns of a table. The rows of an INSERT may have no more values either, once there are two rows. */
+/** Columns of a table, and values of each row of an INSERT with several rows. */
 export const MAX_COLUMNS = 100;
 /** Bound parameters of a statement. */
 export const MAX_PARAMETERS = 100;

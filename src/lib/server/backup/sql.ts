@@ -6,7 +6,9 @@
 /** SQLite's own table of AUTOINCREMENT counters, whose rows are backed up like any other. */
 export const SEQUENCE = 'sqlite_sequence';
 
-/** The table that a restore creates first and drops last (restore/claim.ts). No backup contains it. */
+/**
+ * The table that a restore creates first and drops last (restore/claim.ts). No backup contains it.
+ */
 export const RESTORE_MARKER = 'lifeboat_restore';
 
 /** What older versions put in its place when they restored single tables. */
@@ -17,7 +19,10 @@ export function quoteName(name: string): string {
 	return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** `'text'`, with the quotes inside doubled. For text that the engine itself makes, never for values. */
+/**
+ * `'text'`, with the quotes inside doubled. For text that the engine itself makes, never for
+ * values.
+ */
 export function quoteText(text: string): string {
 	return `'${text.replaceAll("'", "''")}'`;
 }

@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
 import { LifeboatError } from '../../errors.ts';
-import { type Row, type StatementResult } from '../database.ts';
+import type { Row, StatementResult } from '../database.ts';
 import {
-	RESTORE_MARKER,
-	SEQUENCE,
-	TABLES_MARKER,
 	foldCase,
 	isOfSqlite,
 	notOfD1,
 	notOfSqlite,
 	quoteName,
+	RESTORE_MARKER,
+	SEQUENCE,
+	TABLES_MARKER,
 } from '../sql.ts';
+import { textWarnings, virtualTable } from './ddl.ts';
 import {
 	type Catalog,
 	type ForeignKey,
@@ -19,16 +20,17 @@ import {
 	type Table,
 } from './schema.ts';
 import { type ColumnRow, groupByTable, ordinaryTable, tableFacts } from './tables.ts';
-import { textWarnings, virtualTable } from './ddl.ts';
 
 /** An object of one of these names means that a restore has not finished. */
 const MARKERS = [RESTORE_MARKER, TABLES_MARKER];
 
 const NOT_OF_D1 = `${notOfD1('m.name')} AND ${notOfD1('m.tbl_name')}`;
-/** Pragma functions are joined, so that the number of queries does not grow with that of the tables. */
+/**
+ * Pragma functions are joined, so that the number of queries does not grow with that of the tables.
+ */
 const OF_TABLES = `WHERE m.type = 'table' AND ${NOT_OF_D1} AND ${notOfSqlite('m.name')}`;
 
-/** The schema without D1's own tables, in its order, with the place of each table and index in the file. */
+/** The schema in its own order, without D1's tables, and the place of each object in the file. */
 export const SCHEMA_QUERY = `SELECT m.rowid AS place, m.rootpage, m.type, hex(m.name) AS name, hex(m.tbl_name) AS tbl, hex(m.sql) AS sql, m.sql IS NULL AS automatic, total_changes() AS changes FROM sqlite_schema m WHERE ${NOT_OF_D1} ORDER BY m.rowid`;
 
 /** The queries of {@link readCatalog}, run in one batch so that they see the same state. */
@@ -46,8 +48,8 @@ const CATALOG_QUERIES = [
 export type RunBatch = (statements: string[]) => Promise<StatementResult[]>;
 
 /**
- * Reads which objects exist and how to walk each table. The number of queries does not depend on the
- * size of the schema.
+ * Reads which objects exist and how to walk each table. The number of queries does not depend on
+ * the size of the schema.
  *
  * Throws `schema_not_text` (500) if a name or definition is not valid UTF-8.
  */
@@ -105,8 +107,8 @@ export function identityOf(rows: Row[]): string {
 }
 
 /**
- * SHA-256, in hexadecimal, over every object's type, name, table and definition. Space at the end is
- * ignored: a comment at the end of a definition is written with a line end, which SQLite keeps.
+ * SHA-256, in hexadecimal, over every object's type, name, table and definition. Space at the end
+ * is ignored: a comment at the end of a definition is written with a line end, which SQLite keeps.
  */
 function schemaDigest(objects: SchemaObject[]): string {
 	const lines = objects.map(({ type, name, table, sql }) =>

@@ -1,9 +1,9 @@
-import type { SchemaObject } from './schema.ts';
 import { quoteName, unquote } from '../sql.ts';
+import type { SchemaObject } from './schema.ts';
 
 /*
- * The text of definitions. A backup repeats it exactly, so what a tool changes on a restore can only
- * be reported, not prevented.
+ * The text of definitions. A backup repeats it exactly, so what a tool changes on a restore can
+ * only be reported, not prevented.
  */
 
 /** Quoted names and texts (SQLite: Keywords). */

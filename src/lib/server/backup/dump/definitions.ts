@@ -1,15 +1,15 @@
 import type { Row, StatementResult } from '../database.ts';
-import { type Catalog, type ForeignKey, type SchemaObject, SEQUENCE_TABLE } from './schema.ts';
-import { literal } from './literals.ts';
 import { foldCase, quoteName, quoteText } from '../sql.ts';
 import { statement } from './ddl.ts';
+import { literal } from './literals.ts';
+import { type Catalog, type ForeignKey, type SchemaObject, SEQUENCE_TABLE } from './schema.ts';
 
 /*
  * The statements that rebuild the schema, in their order. `scratch` is the name of a table that the
  * file creates for its own use and drops again.
  */
 
-/** Settings, and what drops an older copy of the same objects. */
+/** Settings, and statements that drop an older copy of the same objects. */
 export function preamble(catalog: Catalog, title: string[], scratch: string): string {
 	const drop = (type: string, name: string) => `DROP ${type} IF EXISTS ${quoteName(name)};\n`;
 	const named = (type: SchemaObject['type']) =>
@@ -26,7 +26,10 @@ export function preamble(catalog: Catalog, title: string[], scratch: string): st
 	].join('');
 }
 
-/** What comes before the rows: all tables, virtual ones last, and the indexes that foreign keys need. */
+/**
+ * What comes before the rows: all tables, virtual ones last, and the indexes that foreign keys
+ * need.
+ */
 export function definitions(catalog: Catalog, fullTextOptions: string[], scratch: string): string {
 	const tables = catalog.objects.filter((object) => object.type === 'table');
 	return [
@@ -58,9 +61,9 @@ export function endings(catalog: Catalog): string {
 }
 
 /**
- * Restores rows even if they break a constraint: they may have done so in the database already, or
- * do so only in another version, as SQLite 3.40 takes `json_valid(NULL)` for false. Written only if
- * there is a CHECK, because D1 keeps this setting until it is changed.
+ * Lets rows be restored that break a constraint: they may have done so in the database already, or
+ * break it only in another version, as SQLite 3.40 considers `json_valid(NULL)` false. Written only
+ * if there is a CHECK, because D1 keeps this setting until it is changed.
  */
 function ignoringChecks({ objects }: Catalog, value: 'ON' | 'OFF'): string[] {
 	const checks = objects.some(({ type, sql }) => type === 'table' && /\bCHECK\b/i.test(sql));
@@ -90,7 +93,8 @@ function isParentIndex({ type, table, sql }: SchemaObject, { references }: Catal
 
 /**
  * Stand-ins for tables that foreign keys name but that were dropped. D1 accepts the rows of such a
- * child, whose keys are NULL, only while the parent exists, so the file creates it until the end.
+ * child, whose keys are NULL, only while the parent exists, so the file creates it and drops it
+ * after the rows.
  */
 function missingParents({ objects, references }: Catalog): { name: string; sql: string }[] {
 	const existing = new Set(objects.map((object) => foldCase(object.name)));
@@ -131,8 +135,8 @@ function childrenFirst(names: string[], references: Map<string, ForeignKey[]>): 
 }
 
 /**
- * One query for each full-text table: its options, such as `rank`, which FTS5 keeps in a shadow table
- * (SQLite: FTS5, "Special INSERT Commands").
+ * One query for each full-text table: its options, such as `rank`, which FTS5 keeps in a shadow
+ * table (SQLite: FTS5, "Special INSERT Commands").
  */
 export function fullTextQueries({ fullText }: Catalog): string[] {
 	return fullText.map(

@@ -112,7 +112,9 @@ export function encode(text: string): Uint8Array {
 	return new TextEncoder().encode(text);
 }
 
-/** With its rowid, a table of {@link MAX_COLUMNS} has one value too many for a list of several rows. */
+/**
+ * With its rowid, a table of {@link MAX_COLUMNS} has one value too many for a list of several rows.
+ */
 function maxRows(table: Table): number {
 	const columns = table.columns.length + (table.rowid ? 1 : 0);
 	return columns > MAX_COLUMNS ? 1 : Math.floor(MAX_STATEMENT_VALUES / (columns + 1));

@@ -1,6 +1,6 @@
-import type { Key, KeyPart, Table } from './schema.ts';
-import { hexLiteral, octets, sum } from './literals.ts';
 import { quoteName, unquote } from '../sql.ts';
+import { hexLiteral, octets, sum } from './literals.ts';
+import type { Key, KeyPart, Table } from './schema.ts';
 
 /*
  * A row's key as text: the literals of its parts, joined with commas. Text is in hexadecimal, so
@@ -22,7 +22,9 @@ export interface Position {
 	offset: number;
 }
 
-/** An expression that prints the key of a page's row, from {@link keyColumns}; '' if it is too long. */
+/**
+ * An expression that prints the key of a page's row, from {@link keyColumns}; '' if it is too long.
+ */
 export function keySql(key: Key): string {
 	if (key.kind === 'rowid') return 'quote(k)';
 	if (key.kind === 'position') return `''`;
@@ -31,14 +33,18 @@ export function keySql(key: Key): string {
 	return `iif(${sum(columns.map(octets))}<=${MAX_KEY_OCTETS},${literals},'')`;
 }
 
-/** What {@link keySql} needs from a table: the rowid as `k`, or the columns of the key as `c0`, ... */
+/**
+ * What {@link keySql} needs from a table: the rowid as `k`, or the columns of the key as `c0`, ...
+ */
 export function keyColumns({ key }: Table): string[] {
 	if (key.kind === 'rowid') return [`s.${key.name} AS k`];
 	if (key.kind === 'position') return [];
 	return key.parts.map((part) => `s.${quoteName(part.column)} AS c${part.index}`);
 }
 
-/** The key of a row of a WITHOUT ROWID table, taken from the row's literals; null if it is too long. */
+/**
+ * The key of a row of a WITHOUT ROWID table, taken from the row's literals; null if it is too long.
+ */
 export function keyOfRow(table: Table, literals: string[]): string | null {
 	if (table.key.kind !== 'columns') return null;
 	const parts = table.key.parts.map((part) => toHex(literals[part.index] ?? 'NULL'));
@@ -101,9 +107,9 @@ function toHex(literal: string): string {
 }
 
 /**
- * CAST gives its result an affinity, which a comparison applies to the other side too: a number in a
- * column without affinity would be compared as text (SQLite: Datatypes, "Type Conversions Prior To
- * Comparison"). The result of `||` has no affinity.
+ * CAST gives its result an affinity, which a comparison applies to the other side too: a number in
+ * a column without affinity would be compared as text (SQLite: Datatypes, "Type Conversions Prior
+ * To Comparison"). The result of `||` has no affinity.
  */
 function withoutAffinity(literal: string): string {
 	return literal.startsWith('CAST') ? `(${literal}||'')` : literal;

@@ -10,8 +10,8 @@ import { MAX_FUNCTION_ARGUMENTS } from '../limits.ts';
 
 /**
  * Doubles with at most this many decimals, and so at most 15 digits, are printed in decimal.
- * SQLite 3.40 reads decimals by dividing the digits by a power of ten with a mantissa of 64 bits,
- * and then rounds the quotient to 53 bits. This double rounding gives the wrong neighbour for a
+ * SQLite 3.40 reads decimals by dividing the digits by a power of ten with a mantissa of 64 bits
+ * and then rounding the quotient to 53 bits. This double rounding gives the wrong neighbour for a
  * number that lies almost halfway between two doubles. A quotient s / 10^e is never that close to
  * halfway as long as 5^e < 2^10.
  */
@@ -23,9 +23,9 @@ const LARGEST_WHOLE = '1e15';
 const MAX_JOINED = MAX_FUNCTION_ARGUMENTS - 1;
 
 /**
- * An expression that prints the value of `column` as a literal. `column` is an SQL expression, which
- * should be short because it is repeated. Text is readable unless a tool would rewrite it on a
- * restore.
+ * An expression that prints the value of `column` as a literal. `column` is an SQL expression,
+ * which should be short because it is repeated. Text is readable unless a tool would rewrite it on
+ * a restore.
  */
 export function literal(column: string): string {
 	return `CASE typeof(${column}) WHEN 'text' THEN iif(${rewritten(column)},${hexText(column)},quote(${column})) WHEN 'real' THEN ${real(column)} ELSE quote(${column}) END`;
@@ -49,7 +49,9 @@ export function quickText(column: string): string {
 	return `iif(${hasNul(column)} AND typeof(${column})='text',${hexText(column)},quote(${column}))`;
 }
 
-/** Whether {@link literal} would print some of this text in hexadecimal for a reason other than NUL. */
+/**
+ * Whether {@link literal} would print some of this text in hexadecimal for a reason other than NUL.
+ */
 export function isRewritten(sql: string): boolean {
 	return sql.includes('\r') || sql.includes(BEGIN);
 }
@@ -117,9 +119,9 @@ function real(column: string): string {
 /**
  * The double as an integer times or divided by powers of two, which every version of SQLite reads
  * exactly. They do not read decimal text exactly: 3.47 misreads many doubles below 1e-80 and above
- * 1e110, 3.40 a few of any size, and versions also print doubles differently. With
- * n = 53 - floor(log2|x|), x * 2^n is an integer of at most 55 bits. Scaling by a power of two never
- * rounds, not even to a subnormal number.
+ * 1e110, 3.40 a few of any size, and versions also print doubles differently. With n = 53 -
+ * floor(log2|x|), x * 2^n is an integer of at most 55 bits. Scaling by a power of two never rounds,
+ * not even to a subnormal number.
  */
 function powersOfTwo(column: string): string {
 	const operator = `iif(n>0,'/','*')`;

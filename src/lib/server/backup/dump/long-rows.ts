@@ -10,11 +10,15 @@ import { unpivoted } from './queries.ts';
 import type { Reader } from './reader.ts';
 import type { Table } from './schema.ts';
 
-/** Values of a long row up to this many bytes stay in its INSERT; longer ones are cut into pieces. */
+/**
+ * Values of a long row up to this many bytes stay in its INSERT; longer ones are cut into pieces.
+ */
 const MAX_INLINE_OCTETS = 256;
 /** Bytes of one piece of a value: in hexadecimal twice as many, which fits one statement. */
 const PIECE_OCTETS = 40_000;
-/** Bytes of a value that one query reads, a whole number of pieces: twice as many in hexadecimal. */
+/**
+ * Bytes of a value that one query reads, a whole number of pieces: twice as many in hexadecimal.
+ */
 const SLICE_OCTETS = 20 * PIECE_OCTETS;
 
 /** A row that is too long for one statement, to be read with {@link readLongRow}. */
@@ -36,7 +40,9 @@ export interface Scratch {
 	created: boolean;
 }
 
-/** Reads a row that is too long for one statement. Its long values are read later, slice by slice. */
+/**
+ * Reads a row that is too long for one statement. Its long values are read later, slice by slice.
+ */
 export async function readLongRow(
 	reader: Reader,
 	table: Table,

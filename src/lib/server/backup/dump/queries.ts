@@ -1,6 +1,6 @@
 import { ROW_SEPARATOR } from '../format/digest.ts';
 import { MAX_VALUE_BYTES } from '../limits.ts';
-import type { Table } from './schema.ts';
+import { quoteName } from '../sql.ts';
 import { after, keyColumns, keySql, type Position } from './keys.ts';
 import {
 	hexLiteral,
@@ -11,7 +11,7 @@ import {
 	quickText,
 	sum,
 } from './literals.ts';
-import { quoteName } from '../sql.ts';
+import type { Table } from './schema.ts';
 
 /* The queries that read a page of a table. */
 
@@ -38,9 +38,9 @@ export interface PageRequest {
 }
 
 /**
- * How a page is printed. The quick form leaves it to the reader to find text that must be written in
- * hexadecimal, and D1 refuses it if a row is longer than one value may be. If either happens, the
- * page is read again in the exact form. A row's text is the same in both.
+ * How a page is printed. The quick form leaves it to the reader to find text that must be written
+ * in hexadecimal, and D1 refuses it if a row is longer than one value may be. If either happens,
+ * the page is read again in the exact form. A row's text is the same in both.
  */
 export type Form = 'quick' | 'exact';
 

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
+import type { Sleep } from '../../retry.ts';
 import {
 	type BatchResult,
 	databaseError,
@@ -10,9 +11,8 @@ import {
 	type SqlDatabase,
 	type StatementResult,
 } from '../database.ts';
-import { type Sleep } from '../../retry.ts';
 
-/** The database was written to while it was being read: what was read is not one state of it. */
+/** The database was written to while it was being read, so what was read is not one state of it. */
 export class SnapshotChanged extends Error {}
 
 /** `result_too_large` (500): more than D1 returns at once. A smaller page may succeed. */
@@ -35,7 +35,7 @@ export const FenceSchema = v.object({
 	bookmark: v.nullable(v.string()),
 	/** Whether each answer must have this bookmark; if not, the number of changes is enough. */
 	needsBookmark: v.boolean(),
-	/** Bytes of the database's file; null if they also change without writes. */
+	/** Bytes of the database's file; null if its size also changes without writes. */
 	databaseBytes: v.nullable(v.number()),
 });
 export type Fence = v.InferOutput<typeof FenceSchema>;
@@ -56,13 +56,14 @@ export interface ReaderOptions {
 /**
  * Reads a database and never writes to it. Retries transient errors, and detects writes by others:
  *
- * - Every query that returns `total_changes() AS changes` must return the same number. It counts the
- *   changes of one connection, that of the primary. DDL does not change it, so the schema is compared
- *   separately.
+ * - Every query that returns `total_changes() AS changes` must return the same number. It counts
+ *   the changes of one connection, that of the primary. DDL does not change it, so the schema is
+ *   compared separately.
  * - The size of the database's file must stay the same.
- * - The number starts again when the database's object restarts. So the bookmark must stay the same
- *   too once a call has failed, once D1 has repeated a call, or if an earlier reader's fence says so.
- *   docs/format.md, "Consistency", explains why not every answer has to have the same bookmark.
+ * - The number starts again at zero when the database's object restarts. So the bookmark must stay
+ *   the same too once a call has failed, once D1 has repeated a call, or if an earlier reader's
+ *   fence says so. docs/format.md, "Consistency", explains why not every answer needs the same
+ *   bookmark.
  */
 export class Reader {
 	readonly cost: ReadingCost = { queries: 0, rowsRead: 0 };
@@ -94,7 +95,9 @@ export class Reader {
 		return this.#bookmark;
 	}
 
-	/** What another reader needs to continue in the same state. Valid after a query with `changes`. */
+	/**
+	 * What another reader needs to continue in the same state. Valid after a query with `changes`.
+	 */
 	get fence(): Fence {
 		const local = isLocal(this.#bookmark);
 		return {
@@ -122,8 +125,8 @@ export class Reader {
 	/**
 	 * Runs the statements as one batch, which is one transaction, and returns their results.
 	 *
-	 * Throws {@link SnapshotChanged}, {@link ResultTooLarge}, `database_quota` (429), `database_error`
-	 * (500) or `database_unavailable` (503).
+	 * Throws {@link SnapshotChanged}, {@link ResultTooLarge}, `database_quota` (429),
+	 * `database_error` (500) or `database_unavailable` (503).
 	 */
 	batch = async (statements: string[]): Promise<StatementResult[]> => {
 		const { results, bookmark } = await this.#send(statements);
@@ -164,8 +167,8 @@ export class Reader {
 	}
 
 	#requireBookmark(bookmark: string | null): void {
-		const stands = bookmark !== null && bookmark === this.#lastBookmark;
-		if (stands && this.#watchBookmark) this.#needsBookmark = true;
+		const isSame = bookmark !== null && bookmark === this.#lastBookmark;
+		if (isSame && this.#watchBookmark) this.#needsBookmark = true;
 		this.#lastBookmark = bookmark;
 		this.#bookmark ??= bookmark;
 		if (this.#needsBookmark && bookmark !== this.#bookmark) throw new SnapshotChanged();
@@ -186,8 +189,8 @@ export class Reader {
 
 /**
  * In local development each call that asks for a bookmark increments a counter in a table of the
- * database, which also increments `total_changes()` and may make the file grow. These bookmarks have
- * zeros where production has a hash (workerd, actor-sqlite.c++, getCurrentBookmark).
+ * database, which also increments `total_changes()` and may make the file grow. These bookmarks
+ * have zeros where production has a hash (workerd, actor-sqlite.c++, getCurrentBookmark).
  */
 const LOCAL_BOOKMARK = /^([0-9a-f]{8})-([0-9a-f]{8})-0{8}-0{32}$/;
 
@@ -196,7 +199,9 @@ export function isLocal(bookmark: string | null): boolean {
 	return LOCAL_BOOKMARK.test(bookmark ?? '');
 }
 
-/** The share of `total_changes()` that comes from asking for bookmarks locally, up to a constant. */
+/**
+ * The share of `total_changes()` that comes from asking for bookmarks locally, up to a constant.
+ */
 export function writesOfLocalBookmarks(bookmark: string | null): number {
 	const [, high, low] = LOCAL_BOOKMARK.exec(bookmark ?? '') ?? [];
 	if (high === undefined || low === undefined) return 0;

@@ -49,7 +49,9 @@ export interface ExternalFullText {
 /** The whole schema, in the order of `sqlite_schema`. */
 export interface Catalog {
 	objects: SchemaObject[];
-	/** Tables with rows of their own: ordinary ones, virtual ones, and `sqlite_sequence` if it exists. */
+	/**
+	 * Tables with rows of their own: ordinary ones, virtual ones, and `sqlite_sequence` if it exists.
+	 */
 	tables: Table[];
 	/** FTS5 tables that a rebuild fills. */
 	externalFullText: ExternalFullText[];

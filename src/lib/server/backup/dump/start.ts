@@ -55,7 +55,9 @@ export async function readStart(
 	};
 }
 
-/** Reads everything in one transaction, the schema again too, so that no earlier one matters. */
+/**
+ * Reads everything in one transaction, also the schema again, so that nothing read before counts.
+ */
 async function readAtOnce(reader: Reader, catalog: Catalog): Promise<Start> {
 	const options = fullTextQueries(catalog);
 	const requests = catalog.tables.map((table) => firstPageOf(table, maxRowBytes(table)));

@@ -92,20 +92,25 @@ export function ordinaryTable({ name, sql }: SchemaObject, facts: TableFacts): T
 	return { ...table, rowid, key: rowid ? { kind: 'rowid', name: rowid } : { kind: 'position' } };
 }
 
-/** TEXT affinity turns numbers into text (SQLite: Datatypes, "Determination Of Column Affinity"). */
+/**
+ * TEXT affinity turns numbers into text (SQLite: Datatypes, "Determination Of Column Affinity").
+ */
 function hasTextAffinity({ type }: ColumnRow): boolean {
 	return !/INT/i.test(type) && /CHAR|CLOB|TEXT/i.test(type);
 }
 
-/** The name of the rowid that no ordinary column has taken (SQLite: Rowid Tables); null if none is left. */
+/**
+ * The name of the rowid that no ordinary column has taken (SQLite: Rowid Tables); null if none is
+ * left.
+ */
 function rowidName(columns: ColumnRow[]): string | null {
 	const taken = new Set(columns.map((column) => foldCase(column.name)));
 	return ['rowid', '_rowid_', 'oid'].find((name) => !taken.has(name)) ?? null;
 }
 
 /**
- * A single primary key column of type INTEGER is the rowid, unless the column's definition says DESC:
- * then it has an index of its own (SQLite: CREATE TABLE, "INTEGER PRIMARY KEY DESC").
+ * A single primary key column of type INTEGER is the rowid, unless the column's definition says
+ * DESC: then it has an index of its own (SQLite: CREATE TABLE, "INTEGER PRIMARY KEY DESC").
  */
 function hasRowidAlias({ columns, hasKeyIndex }: TableFacts): boolean {
 	const keys = columns.filter((column) => column.pk > 0);

@@ -17,8 +17,8 @@ export function queriesToEnd({ tables }: Catalog): number {
 /**
  * Checks that the schema is still the same and that each table with rows still has some. The second
  * check finds a table that was dropped and created again: that may leave no trace in the schema and
- * does not count as a change (SQLite: total_changes()), but leaves the table empty, and each new row
- * would count.
+ * does not count as a change (SQLite: total_changes()), but leaves the table empty, and each new
+ * row would count.
  *
  * Throws {@link SnapshotChanged}, and what {@link Reader.batch} throws.
  */

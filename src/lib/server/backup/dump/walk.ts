@@ -1,13 +1,15 @@
 import { MAX_VALUE_BYTES } from '../limits.ts';
-import type { LongRow } from './long-rows.ts';
-import type { Position } from './keys.ts';
 import type { Rows } from './inserts.ts';
+import type { Position } from './keys.ts';
+import type { LongRow } from './long-rows.ts';
 import { type Page, readPage } from './pages.ts';
 import type { Form, PageRequest } from './queries.ts';
 import { type Reader, ResultTooLarge } from './reader.ts';
 import type { Table } from './schema.ts';
 
-/** Bytes of SQL that a page aims at: its rows may be a third longer than those of the page before. */
+/**
+ * Bytes of SQL that a page aims at: its rows may be a third longer than those of the page before.
+ */
 const PAGE_BYTES = 0.75 * MAX_VALUE_BYTES;
 /** Rows of a table's first page, when the width of a row is not known yet. */
 const FIRST_PAGE_ROWS = 256;

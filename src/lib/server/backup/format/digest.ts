@@ -33,8 +33,8 @@ export interface DigestState {
 
 /**
  * SHA-256 over the rows' literals, joined as in the file, as a chain: the digest of each block of
- * 64 KiB is put in front of the next block. So a digest can be saved in the middle of a table, which
- * no runtime allows for a running SHA-256. Up to 64 KiB it is the plain SHA-256.
+ * 64 KiB is put in front of the next block. So a digest can be saved in the middle of a table,
+ * which no runtime allows for a running SHA-256. Up to 64 KiB it is the plain SHA-256.
  */
 export class RowDigest {
 	rows = 0;
@@ -95,8 +95,8 @@ export class RowDigest {
 }
 
 /**
- * The differences between what a backup says about a database and what it is, as sentences. An empty
- * `sqlite_sequence` is ignored, because SQLite never drops that table.
+ * The differences between what a backup says about a database and what it is, as sentences. An
+ * empty `sqlite_sequence` is ignored, because SQLite never drops that table.
  */
 export function compareCores(expected: Core, actual: Core): string[] {
 	const differences = compareTables(expected.tables, actual.tables);
@@ -127,8 +127,9 @@ function compareTable(
 	const table = JSON.stringify(name);
 	if (!is) return [`The table ${table} is missing.`];
 	if (!was) return [`The table ${table} should not be there.`];
-	if (was.rows !== is.rows)
+	if (was.rows !== is.rows) {
 		return [`The table ${table} has ${is.rows} rows instead of ${was.rows}.`];
+	}
 	return was.sha256 === is.sha256 ? [] : [`The table ${table} has other rows.`];
 }
 

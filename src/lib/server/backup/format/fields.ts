@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 
-// Fields that several of the stored objects have.
+// Fields that the stored objects have in common.
 
 /** A number of things or bytes. */
 export const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));

@@ -97,8 +97,8 @@ export interface LastProof {
 }
 
 /**
- * What a proof is about: the `contents` of the backup, or only the bytes as `stored` if an encrypted
- * backup could not be opened.
+ * What a proof is about: the `contents` of the backup, or only the bytes as `stored` if an
+ * encrypted backup could not be opened.
  */
 export type Scope = 'contents' | 'stored';
 
@@ -147,9 +147,9 @@ export function summarize(manifest: Manifest): BackupSummary {
 }
 
 /**
- * The summary as text for the manifest's custom metadata. It has the numbers of the volumes instead of
- * their names, because the metadata has a limit and a backup may have any number of volumes. Null if
- * it does not fit; then the list has to read the manifest.
+ * The summary as text for the manifest's custom metadata. It has the numbers of the volumes instead
+ * of their names, because the metadata has a limit and a backup may have any number of volumes.
+ * Null if it does not fit; then the list has to read the manifest.
  */
 export function printSummary(manifest: Manifest): string | null {
 	const { files, ...summary } = summarize(manifest);

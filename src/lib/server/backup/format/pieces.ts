@@ -3,7 +3,7 @@
  * file puts in a table of its own and joins again (docs/format.md, "Digests").
  */
 
-/** The name of that table. Underscores follow if the database has a table of this name. */
+/** The name of that table. Underscores are appended if the database has an object of this name. */
 export const SCRATCH = 'lifeboat_scratch';
 
 /** The beginning of every joined value. */

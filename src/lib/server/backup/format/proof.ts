@@ -7,7 +7,7 @@ import { ENGINE_VERSION, type LastProof, type Scope } from './manifest.ts';
 const MAX_DIFFERENCES = 20;
 const MAX_DIFFERENCE_LENGTH = 300;
 const MAX_BY_LENGTH = 100;
-/** Where the proofs of the app itself were made, as they say. */
+/** The `by` of proofs that the app itself made. */
 export const WORKER = 'worker';
 
 /** A time as `toISOString` prints it, because it is part of a file name and sorts by time. */

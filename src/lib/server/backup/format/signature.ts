@@ -61,8 +61,9 @@ export function openManifest(
 }
 
 /**
- * Replaces each digest by an HMAC-SHA256 over the table's name and the digest, so that without the key
- * it reveals nothing, not even which tables have the same rows. Names and counts stay readable.
+ * Replaces each digest with an HMAC-SHA256 over the digest and the name of what it is for. Without
+ * the key that reveals nothing, not even which tables have the same rows. Names and counts stay
+ * readable.
  */
 export function hideDigests<T extends Core>(core: T, { digest }: BackupKey): T {
 	const hidden = <D extends { sha256: string }>(what: string, described: D): D => ({

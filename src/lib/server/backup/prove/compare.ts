@@ -1,13 +1,6 @@
 import { LifeboatError } from '../../errors.ts';
-import type { BatchResult, SqlDatabase } from '../database.ts';
 import type { Sleep } from '../../retry.ts';
-import {
-	compareCores,
-	compareTables,
-	type Core,
-	RowDigest,
-	type TableDigest,
-} from '../format/digest.ts';
+import type { BatchResult, SqlDatabase } from '../database.ts';
 import { readCatalog } from '../dump/catalog.ts';
 import { maxRowBytes } from '../dump/inserts.ts';
 import { readLongRow, writeLongRow } from '../dump/long-rows.ts';
@@ -15,6 +8,13 @@ import { Reader, SnapshotChanged } from '../dump/reader.ts';
 import type { Table } from '../dump/schema.ts';
 import { writeScript } from '../dump/script.ts';
 import { readRows, START } from '../dump/walk.ts';
+import {
+	compareCores,
+	compareTables,
+	type Core,
+	RowDigest,
+	type TableDigest,
+} from '../format/digest.ts';
 import { shorten } from '../format/proof.ts';
 import { foldCase } from '../sql.ts';
 

@@ -1,14 +1,14 @@
 import { LifeboatError } from '../../errors.ts';
-import { readCore } from './compare.ts';
+import type { Sleep } from '../../retry.ts';
 import { databaseError, retrying, type SqlDatabase } from '../database.ts';
-import { type Sleep } from '../../retry.ts';
 import { compareCores, type Core } from '../format/digest.ts';
 import { rehearse } from '../restore/apply.ts';
 import { requireClaimable } from '../restore/claimable.ts';
 import type { SqlSource } from '../restore/source.ts';
 import { type Survey, survey } from '../restore/survey.ts';
+import { readCore } from './compare.ts';
+import { type BackupFiles, isDamage, requireLegible, sqlOf } from './files.ts';
 import { type Finding, verifyFiles } from './verify.ts';
-import { type BackupFiles, sqlOf, isDamage, requireLegible } from './files.ts';
 
 /** How far a drill has come. */
 export interface DrillProgress {
@@ -24,12 +24,12 @@ export interface DrillOptions {
 
 /**
  * Proves a backup: verifies its files, restores them into an empty database, has SQLite check it,
- * compares schema and contents with the manifest, and empties the database again. What differs is in
- * the finding. Removes first what a killed drill has left.
+ * compares schema and contents with the manifest, and empties the database again. What differs is
+ * in the finding. Removes first what a killed drill has left.
  *
  * Throws LifeboatError if the drill cannot be done: `target_not_empty`, `restore_running` and
- * `restore_disturbed` (409), `database_error` (500), `database_unavailable` (503), `backup_encrypted`
- * (409) without an identity, and what reading the files throws.
+ * `restore_disturbed` (409), `database_error` (500), `database_unavailable` (503),
+ * `backup_encrypted` (409) without an identity, and what reading the files throws.
  */
 export async function drillFiles(
 	database: SqlDatabase,
@@ -113,8 +113,8 @@ async function requireEmptyFirst(database: SqlDatabase, sleep: Sleep): Promise<v
 }
 
 /**
- * What SQLite finds wrong with a database, as sentences. Values are left to the digests, because a row
- * may have broken a constraint before it was backed up.
+ * What SQLite finds wrong with a database, as sentences. Values are left to the digests, because a
+ * row may have broken a constraint before it was backed up.
  */
 export async function checkDatabase(database: SqlDatabase, sleep: Sleep): Promise<string[]> {
 	const { results } = await retrying(

@@ -27,12 +27,12 @@ export function isDamage(error: unknown): error is LifeboatError {
 
 /**
  * The SQL of a backup, to be run. Each reading compares the stored bytes of all volumes with the
- * manifest before it decodes the first of them, and again while it decodes them, because they may be
- * replaced at any time.
+ * manifest before it decodes the first of them, and again while it decodes them, because they may
+ * be replaced at any time.
  *
  * Reading throws `backup_damaged` (422) at the first difference, `backup_encrypted` (409) and
- * `identity_wrong` (422) if the backup cannot be opened, and an error if the reader stops before the
- * end.
+ * `identity_wrong` (422) if the backup cannot be opened, and an error if the reader stops before
+ * the end.
  */
 export function sqlOf(files: BackupFiles): SqlSource {
 	return {
@@ -44,7 +44,10 @@ export function sqlOf(files: BackupFiles): SqlSource {
 	};
 }
 
-/** The SQL of a backup, its stored bytes compared while it is read. Throws what {@link sqlOf} throws. */
+/**
+ * The SQL of a backup, its stored bytes compared while it is read. Throws what {@link sqlOf}
+ * throws.
+ */
 export function sqlOnce(files: BackupFiles): SqlSource {
 	return { open: () => toTheEnd(() => decodedVolumes(files)) };
 }
@@ -82,7 +85,10 @@ async function* decodedVolumes(files: BackupFiles): AsyncGenerator<Uint8Array, v
 	}
 }
 
-/** Only at the end is it known that all bytes are right, so a reader that stops earlier gets an error. */
+/**
+ * Only at the end is it known that all bytes are right, so a reader that stops earlier gets an
+ * error.
+ */
 function toTheEnd(open: () => AsyncGenerator<Uint8Array, void, void>): AsyncIterable<Uint8Array> {
 	const reading = open();
 	return {

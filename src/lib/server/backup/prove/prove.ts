@@ -1,14 +1,14 @@
 import type { D1Database } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
 import { d1, type SqlDatabase } from '../database.ts';
-import { drillFiles, type DrillProgress } from './drill.ts';
 import type { Engine } from '../engine.ts';
 import { summarize } from '../format/manifest.ts';
 import { type OutsideProof, type Proof, shorten, toProof, WORKER } from '../format/proof.ts';
 import { readManifest, readVolume, storeProof } from '../storage/bucket.ts';
 import { acquireLock, type Lock } from '../storage/lock.ts';
-import { type Finding, verifyFiles } from './verify.ts';
+import { drillFiles, type DrillProgress } from './drill.ts';
 import { type BackupFiles, requireLegible } from './files.ts';
+import { type Finding, verifyFiles } from './verify.ts';
 
 /** Milliseconds that the clock of another machine may be ahead. */
 const MAX_CLOCK_DRIFT_MS = 5 * 60_000;
@@ -73,8 +73,8 @@ export async function drillBackup(
 }
 
 /**
- * Stores the result of a verification or drill that ran elsewhere, as a proof of the backup that has
- * a file of this name, and returns the proof.
+ * Stores the result of a verification or drill that ran elsewhere, as a proof of the backup that
+ * has a file of this name, and returns the proof.
  *
  * Throws LifeboatError: `backup_not_found` (404), `proof_from_future` (400), `proof_exists` (409),
  * `manifest_unsigned` or `manifest_forged` (422).

@@ -16,10 +16,11 @@ export interface Finding {
 }
 
 /**
- * Verifies a backup as far as possible without restoring it: the stored bytes against the manifest's
- * SHA-256, the length of each statement against D1's limit, the rows in the file against the digests.
- * If a backup is encrypted and there is no identity, only the stored bytes are compared, and the
- * finding's scope says so. Damage is a difference, not an error. Throws if the files cannot be read.
+ * Verifies a backup as far as possible without restoring it: the stored bytes against the
+ * manifest's SHA-256, the length of each statement against D1's limit, the rows in the file against
+ * the digests. If a backup is encrypted and there is no identity, only the stored bytes are
+ * compared, and the finding's scope says so. Damage is a difference, not an error. Throws if the
+ * files cannot be read.
  */
 export async function verifyFiles(
 	files: BackupFiles,
@@ -40,8 +41,8 @@ export async function verifyFiles(
 }
 
 /**
- * The damage that caused an error. Damaged bytes may look like a wrong identity, or like SQL that D1
- * does not support. Throws the error again if there is no damage.
+ * The damage that caused an error. Damaged bytes may look like a wrong identity, or like SQL that
+ * D1 does not support. Throws the error again if there is no damage.
  */
 async function damagesBehind(files: BackupFiles, error: unknown): Promise<string[]> {
 	if (isDamage(error)) return [error.message];
@@ -97,8 +98,8 @@ function differencesOf(files: BackupFiles, found: Survey): string[] {
 }
 
 /**
- * The digests in manifests of encrypted backups are hidden, so without the key only names and counts
- * can be compared.
+ * The digests in manifests of encrypted backups are hidden, so without the key only names and
+ * counts can be compared.
  */
 function compareWithManifest({ manifest, key }: BackupFiles, core: Core): string[] {
 	if (!manifest.encryption) return compareCores(manifest, core);

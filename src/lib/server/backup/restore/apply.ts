@@ -1,16 +1,16 @@
+import type { Sleep } from '../../retry.ts';
 import { databaseError, type SqlDatabase } from '../database.ts';
-import { type Sleep } from '../../retry.ts';
-import { Claim, noteLeftover } from './claim.ts';
-import { type Existing } from './claimable.ts';
-import { readReferences } from './references.ts';
-import { type Head, parseHead } from './parse.ts';
 import { foldCase, isOfD1, isStatistics } from '../sql.ts';
+import { Claim, noteLeftover } from './claim.ts';
+import type { Existing } from './claimable.ts';
+import { type Head, parseHead } from './parse.ts';
+import { readReferences } from './references.ts';
 import { forTarget } from './rewrite.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, planStaging, putBack, Staging, type StagingPlan } from './staging.ts';
 import { readStatements, type Statement } from './statements.ts';
-import { Transactions, TRANSACTION_BYTES, TRANSACTION_STATEMENTS } from './transactions.ts';
 import { refuseReservedNames, type Survey } from './survey.ts';
+import { TRANSACTION_BYTES, TRANSACTION_STATEMENTS, Transactions } from './transactions.ts';
 
 /** How far a restore has come. */
 export interface RestoreProgress {
@@ -38,13 +38,14 @@ export interface RestoreSummary {
 }
 
 /**
- * Restores a file into an empty database, or with `replace` in place of its contents. If the restore
- * fails, the database is empty afterwards; if it is killed, a part of the file and the marker of its
- * claim remain.
+ * Restores a file into an empty database, or with `replace` in place of its contents. If the
+ * restore fails, the database is empty afterwards; if it is killed, a part of the file and the
+ * marker of its claim remain.
  *
  * Throws LifeboatError: `restore_running`, `target_not_empty` and `name_taken` (409), in which case
- * nothing was changed; `restore_refused` (422) with the place in the file, `restore_disturbed` (409),
- * `database_error` (500), `database_unavailable` (503), and what {@link readStatements} throws.
+ * nothing was changed; `restore_refused` (422) with the place in the file, `restore_disturbed`
+ * (409), `database_error` (500), `database_unavailable` (503), and what {@link readStatements}
+ * throws.
  */
 export async function restoreInto(
 	database: SqlDatabase,
@@ -61,9 +62,9 @@ export async function restoreInto(
 
 /**
  * Restores a file into an empty database, calls `inspect`, and empties the database again. Removes
- * first what a killed restore has left, if nothing else is there. Throws what {@link restoreInto} and
- * `inspect` throw, and `restore_disturbed` (409) if the database has other contents afterwards, which
- * then stay.
+ * first what a killed restore has left, if nothing else is there. Throws what {@link restoreInto}
+ * and `inspect` throw, and `restore_disturbed` (409) if the database has other contents afterwards,
+ * which then stay.
  */
 export async function rehearse(
 	database: SqlDatabase,
@@ -209,7 +210,9 @@ class Loader {
 		return this.#plan.tables.has(foldCase(head.table));
 	}
 
-	/** Moves all staged rows in one transaction, because they may refer to each other in any order. */
+	/**
+	 * Moves all staged rows in one transaction, because they may refer to each other in any order.
+	 */
 	async #move(statement: Statement): Promise<void> {
 		await this.#transactions.flush();
 		const moves = this.#staging.all.flatMap((stage) =>

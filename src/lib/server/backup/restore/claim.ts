@@ -1,13 +1,13 @@
 import { LifeboatError } from '../../errors.ts';
-import { messageOf, retrying, type SqlDatabase, type SqlStatement } from '../database.ts';
 import type { Sleep } from '../../retry.ts';
+import { messageOf, retrying, type SqlDatabase, type SqlStatement } from '../database.ts';
 import { quoteName, quoteText, RESTORE_MARKER } from '../sql.ts';
 import { type Existing, requireFree, restoreRunning } from './claimable.ts';
 import {
 	clearDatabase,
 	type Contents,
-	MARKER_DEFINITION,
 	type Marker,
+	MARKER_DEFINITION,
 	readContents,
 	SCHEMA,
 } from './contents.ts';
@@ -34,8 +34,8 @@ export class Claim {
 	 * Claims a database, and removes from it what has to be removed. If several restores try at once,
 	 * one of them succeeds.
 	 *
-	 * Throws what {@link requireFree} throws, in which case nothing was changed, and what the database
-	 * throws.
+	 * Throws what {@link requireFree} throws, in which case nothing was changed, and what the
+	 * database throws.
 	 */
 	static async take(database: SqlDatabase, sleep: Sleep, existing: Existing): Promise<Claim> {
 		const claim = new Claim(database, sleep, existing);
@@ -103,7 +103,10 @@ export class Claim {
 		);
 	}
 
-	/** Removes everything that the restore has created. Throws `restore_disturbed` (409); then all stays. */
+	/**
+	 * Removes everything that the restore has created. Throws `restore_disturbed` (409); then all
+	 * stays.
+	 */
 	async clear(): Promise<void> {
 		if (this.#existing === 'stay') return this.leave();
 		const edges = { before: [this.advance(0)], after: [this.end()] };
@@ -131,7 +134,10 @@ export class Claim {
 		}
 	}
 
-	/** Fails unless the marker is this restore's: SQLite refuses a NULL in `step`, and names the marker. */
+	/**
+	 * Fails unless the marker is this restore's: SQLite refuses a NULL in `step`, and names the
+	 * marker.
+	 */
 	#renewal(step: string): string {
 		return `UPDATE ${RESTORE_MARKER} SET step = iif(restore = ${quoteText(this.#id)}, ${step}, NULL), at = unixepoch()`;
 	}
@@ -191,7 +197,9 @@ function drops(objects: Contents['objects'], id: string): SqlStatement[] {
 		.map(({ name }) => `DROP TABLE ${quoteName(name)}`);
 }
 
-/** No file may write to a table of this name, so an error that mentions it comes from the marker. */
+/**
+ * No file may write to a table of this name, so an error that mentions it comes from the marker.
+ */
 function isOfMarker(error: unknown): boolean {
 	return messageOf(error).includes(RESTORE_MARKER);
 }

@@ -1,5 +1,5 @@
-import type { Sleep } from '../../retry.ts';
 import { LifeboatError } from '../../errors.ts';
+import type { Sleep } from '../../retry.ts';
 import type { SqlDatabase } from '../database.ts';
 import { MAX_QUERY_SECONDS } from '../limits.ts';
 import { foldCase, RESTORE_MARKER } from '../sql.ts';
@@ -49,7 +49,9 @@ export function requireFree(contents: Contents, existing: Existing): void {
 	if (objects.length > 0 && !isLeftover) throw notEmpty();
 }
 
-/** Throws `restore_running` (409) if the contents have the marker of a restore that is still alive. */
+/**
+ * Throws `restore_running` (409) if the contents have the marker of a restore that is still alive.
+ */
 export function requireNotRunning({ marker }: Contents): void {
 	if (marker && Math.abs(marker.age) < LEASE_SECONDS) throw restoreRunning();
 }

@@ -1,7 +1,7 @@
+import type { Sleep } from '../../retry.ts';
 import { messageOf, retrying, type Row, type SqlDatabase, type SqlStatement } from '../database.ts';
-import { RESTORE_MARKER, foldCase, notOfD1, notOfSqlite, quoteName, quoteText } from '../sql.ts';
+import { foldCase, notOfD1, notOfSqlite, quoteName, quoteText, RESTORE_MARKER } from '../sql.ts';
 import { guardTriggers, parentStandIns, readReferences } from './references.ts';
-import { type Sleep } from '../../retry.ts';
 
 /** What is in a database, apart from D1's and SQLite's own tables. */
 export interface Contents {
@@ -22,9 +22,9 @@ export interface Marker {
 }
 
 /**
- * The marker's exact definition: a table of the same name with another one is not a marker. Its only
- * row has the restore's id, the number of its last transaction, the time of that in seconds since
- * 1970, and the schema after it ({@link SCHEMA}).
+ * The marker's exact definition: a table of the same name with another one is not a marker. Its
+ * only row has the restore's id, the number of its last transaction, the time of that in seconds
+ * since 1970, and the schema after it ({@link SCHEMA}).
  */
 export const MARKER_DEFINITION = `CREATE TABLE ${RESTORE_MARKER} (restore TEXT NOT NULL, step INTEGER NOT NULL, at INTEGER NOT NULL, schema TEXT NOT NULL)`;
 
@@ -32,7 +32,10 @@ const IS_MARKER = `type = 'table' AND name = ${quoteText(RESTORE_MARKER)} AND sq
 
 const NOT_SYSTEM = `sql IS NOT NULL AND ${notOfD1('name')} AND ${notOfD1('tbl_name')} AND ${notOfSqlite('name')}`;
 
-/** An SQL expression: types and names of all objects except the marker, as one text; '' if there are none. */
+/**
+ * An SQL expression: types and names of all objects except the marker, as one text; '' if there are
+ * none.
+ */
 export const SCHEMA = `(SELECT ifnull(group_concat(type || ' ' || name, char(10)), '') FROM (SELECT type, name FROM sqlite_schema WHERE ${NOT_SYSTEM} AND NOT (${IS_MARKER}) ORDER BY type, name))`;
 
 /** Without shadow tables, which are created and dropped with their virtual table. */
@@ -75,8 +78,8 @@ function isRestoreId(value: unknown): value is string {
 }
 
 /**
- * Removes all objects that {@link readContents} returns, in one transaction, which begins and ends with
- * the given statements. Throws what the database throws.
+ * Removes all objects that {@link readContents} returns, in one transaction, which begins and ends
+ * with the given statements. Throws what the database throws.
  */
 export async function clearDatabase(
 	database: SqlDatabase,

@@ -13,7 +13,9 @@ export type Head =
 			unique: boolean;
 	  }
 	| { kind: 'drop'; type: string; name: string }
-	/** An INSERT with VALUES. `columns` is null if it names none; `values` is the index after VALUES. */
+	/**
+	 * An INSERT with VALUES. `columns` is null if it names none; `values` is the index after VALUES.
+	 */
 	| { kind: 'rows'; table: string; columns: string[] | null; values: number }
 	| { kind: 'other' };
 

@@ -1,5 +1,5 @@
-import { retrying, type SqlDatabase } from '../database.ts';
 import type { Sleep } from '../../retry.ts';
+import { retrying, type SqlDatabase } from '../database.ts';
 import { foldCase, notOfD1, notOfSqlite, quoteName } from '../sql.ts';
 
 const REFERENCES = `SELECT m.name AS child, f.id, f."table" AS parent, f."to" AS key
@@ -50,8 +50,8 @@ function standIn(name: string, references: Reference[]): string {
 }
 
 /**
- * Triggers that keep ON DELETE actions from changing rows of the `tables`, and from deleting rows of
- * the `deletes`: such actions run as statements that fire triggers (SQLite: Foreign Key Actions;
+ * Triggers that keep ON DELETE actions from changing rows of the `tables`, and from deleting rows
+ * of the `deletes`: such actions run as statements that fire triggers (SQLite: Foreign Key Actions;
  * RAISE(IGNORE)). The foreign keys themselves are still checked at the end of the transaction.
  */
 export function guardTriggers(

@@ -10,9 +10,9 @@ const LITERAL = /(?<![\w$])([xX])?'((?:[^']|'')*)'|"(?:[^"]|"")*"|--[^\n]*|\/\*[
 const UNISTR = /(?<![\w$])unistr\(('(?:[^']|'')*')\)|'(?:[^']|'')*'|"(?:[^"]|"")*"/gi;
 
 /**
- * A statement in a form that D1 accepts. Those of Lifeboat are returned as they are. In those of other
- * tools, `unistr()`, which `sqlite3 .dump` writes since 3.50 and D1 does not know, is replaced by its
- * text, and the long literals of a statement beyond D1's limit become parameters.
+ * A statement in a form that D1 accepts. Those of Lifeboat are returned as they are. In those of
+ * other tools, `unistr()`, which `sqlite3 .dump` writes since 3.50 and D1 does not know, is
+ * replaced by its text, and the long literals of a statement beyond D1's limit become parameters.
  */
 export function forTarget(sql: string, { lifeboat }: Survey): SqlStatement {
 	if (lifeboat) return sql;
@@ -48,7 +48,9 @@ function bytesOf(hex: string): Uint8Array {
 	return bytes;
 }
 
-/** SQLite: Built-In Scalar Functions, unistr(X): `\XXXX`, `\+XXXXXX`, `\uXXXX`, `\UXXXXXXXX`, `\\`. */
+/**
+ * SQLite: Built-In Scalar Functions, unistr(X): `\XXXX`, `\+XXXXXX`, `\uXXXX`, `\UXXXXXXXX`, `\\`.
+ */
 function withoutUnistr(sql: string): string {
 	return sql.replace(UNISTR, (all: string, argument: string | undefined) => {
 		if (argument === undefined) return all;

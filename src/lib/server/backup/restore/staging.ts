@@ -1,12 +1,12 @@
 import type { SqlDatabase } from '../database.ts';
 import { MAX_COLUMNS } from '../limits.ts';
-import type { Reference } from './references.ts';
-import type { Head } from './parse.ts';
 import { foldCase, quoteName, quoteText } from '../sql.ts';
+import type { Head } from './parse.ts';
+import type { Reference } from './references.ts';
 import { forTarget } from './rewrite.ts';
 import type { Statement } from './statements.ts';
-import type { PlacedStatement } from './transactions.ts';
 import type { Survey } from './survey.ts';
+import type { PlacedStatement } from './transactions.ts';
 
 type Rows = Head & { kind: 'rows' };
 
@@ -23,14 +23,16 @@ export interface Stage {
 export interface StagingPlan {
 	/** Names of tables, folded. */
 	tables: Set<string>;
-	/** The number of the last statement with rows of these tables, or with rows that they refer to. */
+	/**
+	 * The number of the last statement with rows of these tables, or with rows that they refer to.
+	 */
 	moveAfter: number;
 }
 
 /**
- * Finds the tables whose rows cannot be committed part by part in the order of the file, because they
- * refer to rows of their own table, to rows that come later, or to rows that are staged themselves:
- * D1 checks foreign keys at the end of each transaction.
+ * Finds the tables whose rows cannot be committed part by part in the order of the file, because
+ * they refer to rows of their own table, to rows that come later, or to rows that are staged
+ * themselves: D1 checks foreign keys at the end of each transaction.
  */
 export function planStaging(
 	references: Reference[],
@@ -58,7 +60,7 @@ export class Staging {
 	readonly #prefix: string;
 	readonly #stages = new Map<string, Stage>();
 
-	/** `prefix` begins the name of every stage. */
+	/** The names of all stages begin with `prefix`. */
 	constructor(database: SqlDatabase, survey: Survey, prefix: string) {
 		this.#database = database;
 		this.#survey = survey;

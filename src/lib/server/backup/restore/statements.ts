@@ -51,7 +51,10 @@ export class StatementReader {
 	#commentStart = 0;
 	#count = 0;
 
-	/** Returns the statements that end in this chunk. Throws `sql_not_text`, `statement_too_long` (422). */
+	/**
+	 * Returns the statements that end in this chunk. Throws `sql_not_text`, `statement_too_long`
+	 * (422).
+	 */
 	push(chunk: Uint8Array): Statement[] {
 		this.#append(chunk);
 		const found: Statement[] = [];
@@ -213,8 +216,8 @@ export class StatementReader {
 }
 
 /**
- * Reads the statements of a file, chunk by chunk. Afterwards `reader` has its comments and its size.
- * Throws `sql_not_text`, `statement_too_long` and `sql_incomplete` (422).
+ * Reads the statements of a file, chunk by chunk. Afterwards `reader` has its comments and its
+ * size. Throws `sql_not_text`, `statement_too_long` and `sql_incomplete` (422).
  */
 export async function* readStatements(
 	source: SqlSource,

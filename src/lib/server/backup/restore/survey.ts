@@ -1,14 +1,14 @@
 import { LifeboatError } from '../../errors.ts';
-import { RESTORE_MARKER, foldCase } from '../sql.ts';
-import { MAX_STATEMENT_BYTES } from '../limits.ts';
 import { type Core, ROW_SEPARATOR, RowDigest, type TableDigest } from '../format/digest.ts';
 import { JOINED_PIECES, JOINED_START } from '../format/pieces.ts';
 import { parseTrailer } from '../format/trailer.ts';
+import { MAX_STATEMENT_BYTES } from '../limits.ts';
+import { foldCase, RESTORE_MARKER } from '../sql.ts';
 import { type Head, parseHead } from './parse.ts';
 import type { SqlSource } from './source.ts';
 import { readStatements, type Statement, StatementReader } from './statements.ts';
 
-/** What a file holds, known before any database is touched. */
+/** What is in a file, known before any database is touched. */
 export interface Survey {
 	bytes: number;
 	statements: number;
@@ -22,14 +22,16 @@ export interface Survey {
 	tables: TableDigest[];
 	/** Numbers of the statements that are too long for D1. */
 	tooLong: number[];
-	/** For each table, by its folded name: the numbers of the first and last statement with its rows. */
+	/**
+	 * For each table, by its folded name: the numbers of the first and last statement with its rows.
+	 */
 	rowStatements: Map<string, { first: number; last: number }>;
 	/** Names of all tables that the file creates and does not drop, as it spells them. */
 	tableNames: string[];
 	/**
 	 * Definitions that come after some rows in the file and have to be run before them: other tools
-	 * write each table followed by its rows, and D1 refuses a row whose foreign key names a table that
-	 * does not exist yet.
+	 * write each table followed by its rows, and D1 refuses a row whose foreign key names a table
+	 * that does not exist yet.
 	 */
 	hoisted: Statement[];
 	/** Numbers of the statements about objects with a name that restores need. */
@@ -59,8 +61,8 @@ export async function survey(
 }
 
 /**
- * Refuses a file with an object, or rows of a table, whose name restores need for themselves. Throws
- * `restore_refused` (422).
+ * Refuses a file with an object, or rows of a table, whose name restores need for themselves.
+ * Throws `restore_refused` (422).
  */
 export function refuseReservedNames({ reserved: [first] }: Survey): void {
 	if (first === undefined) return;
@@ -194,7 +196,10 @@ function isNeededByRows({ type, unique }: Head & { kind: 'create' }): boolean {
 	return type === 'table' || type === 'virtual table' || (type === 'index' && unique);
 }
 
-/** Whether an INSERT of Lifeboat sets or rebuilds a full-text table: its rows begin on a line of their own. */
+/**
+ * Whether an INSERT of Lifeboat is a command to a full-text table: rows start on a line of their
+ * own.
+ */
 export function isFullTextCommand(body: string): boolean {
 	return body.startsWith(' (') && !body.includes(JOINED_START);
 }

@@ -1,20 +1,20 @@
 import { LifeboatError } from '../../errors.ts';
+import type { Row, SqlDatabase, SqlStatement } from '../database.ts';
 import { JOINED_PIECES, joinedPieces, SCRATCH } from '../format/pieces.ts';
 import { MAX_COLUMNS } from '../limits.ts';
-import type { Row, SqlDatabase, SqlStatement } from '../database.ts';
+import { foldCase, notOfD1, quoteName, quoteText, SEQUENCE } from '../sql.ts';
 import { type RestoreOptions, type RestoreSummary, whileClaimed } from './apply.ts';
 import type { Claim } from './claim.ts';
 import { readContents } from './contents.ts';
-import { readReferences, guardTriggers } from './references.ts';
 import { type Head, parseHead } from './parse.ts';
+import { guardTriggers, readReferences } from './references.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, putBack, type Stage, Staging } from './staging.ts';
-import { isFullTextCommand } from './survey.ts';
-import { SEQUENCE, foldCase, notOfD1, quoteName, quoteText } from '../sql.ts';
 import { readStatements, type Statement } from './statements.ts';
+import { isFullTextCommand } from './survey.ts';
 import { type PlacedStatement, Transactions } from './transactions.ts';
 
-/** A statement of Lifeboat about the table that holds the pieces of long values. */
+/** A statement written by Lifeboat about the table for the pieces of long values. */
 const OF_PIECES = new RegExp(
 	`^((?:CREATE|DROP) TABLE |INSERT INTO |DELETE FROM )"(${SCRATCH}_*)"(.*)$`,
 	's',
@@ -34,14 +34,15 @@ export interface TablesOptions extends RestoreOptions {
 }
 
 /**
- * Restores the rows of some tables from a file, in a database that is in use. All other rows stay as
- * they are: no trigger fires, and no foreign key deletes or changes a row. Tables that no longer exist
- * are created again, with their indexes and triggers. The rows are replaced in one transaction at the
- * end; if anything fails before, they have not changed.
+ * Restores the rows of some tables from a file, in a database that is in use. All other rows stay
+ * as they are: no trigger fires, and no foreign key deletes or changes a row. Tables that no longer
+ * exist are created again, with their indexes and triggers. The rows are replaced in one
+ * transaction at the end; if anything fails before, they have not changed.
  *
  * Throws LifeboatError: `table_unknown` (400) for a name that is not in the file, `restore_running`
- * and `name_taken` (409), `restore_refused` (422), also if rows of other tables refer to rows that the
- * file does not have, `table_too_wide` (422), and what {@link readStatements} and `inspect` throw.
+ * and `name_taken` (409), `restore_refused` (422), also if rows of other tables refer to rows that
+ * the file does not have, `table_too_wide` (422), and what {@link readStatements} and `inspect`
+ * throw.
  */
 export async function restoreTables(
 	database: SqlDatabase,
@@ -161,7 +162,8 @@ class TablesRestore {
 		const { lifeboat } = this.#options.survey;
 		const wanted = this.#tables.has(foldCase(head.table)) || head.table === SEQUENCE;
 		if (!wanted || (lifeboat && isFullTextCommand(statement.sql.slice(head.values)))) return;
-		if (head.columns === null) await this.#transactions.flush(); // the columns are read from the table, which has to exist
+		// The columns are then read from the table, which has to exist.
+		if (head.columns === null) await this.#transactions.flush();
 		if (!fitsStage(head)) throw tooWide(head.table);
 		const sql = lifeboat ? this.#withOurPieces(statement.sql) : statement.sql;
 		const staged = await this.#staging.stage({ ...statement, sql }, head);
@@ -184,7 +186,9 @@ class TablesRestore {
 		return `${start}${this.#pieces}${rest}`;
 	}
 
-	/** Keeps the rows of all other tables as they are while the rows that they refer to are replaced. */
+	/**
+	 * Keeps the rows of all other tables as they are while the rows that they refer to are replaced.
+	 */
 	async #guards(): Promise<ReturnType<typeof guardTriggers>> {
 		const references = await readReferences(this.#database, this.#options.sleep);
 		const children = references
@@ -227,8 +231,8 @@ function isExternalFullText(row: Row): boolean {
 
 /**
  * Whether to empty the table. A full-text table without rows of its own is not emptied: an index of
- * another table is rebuilt, and a contentless one is not in the backup, so it stays as it is; D1 could
- * not even empty every kind of it.
+ * another table is rebuilt, and a contentless one is not in the backup, so it stays as it is; D1
+ * could not even empty every kind of it.
  */
 function hasRows(schema: Row[], table: string): boolean {
 	return !schema.some(

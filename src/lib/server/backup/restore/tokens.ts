@@ -41,7 +41,10 @@ export const HYPHEN = 0x2d;
 export const SLASH = 0x2f;
 export const SEMICOLON = 0x3b;
 
-/** What closes each kind of quote. A doubled quote closes and opens again, which amounts to the same. */
+/**
+ * What closes each kind of quote. A doubled quote closes and opens again, which amounts to the
+ * same.
+ */
 export const CLOSING = new Map([
 	[SINGLE_QUOTE, SINGLE_QUOTE], // 'text'
 	[0x22, 0x22], // "name"

@@ -1,4 +1,5 @@
 import { LifeboatError } from '../../errors.ts';
+import type { Sleep } from '../../retry.ts';
 import {
 	isTooMuch,
 	messageOf,
@@ -6,7 +7,6 @@ import {
 	type SqlDatabase,
 	type SqlStatement,
 } from '../database.ts';
-import type { Sleep } from '../../retry.ts';
 import { MAX_QUERIES_PER_CALL } from '../limits.ts';
 import type { Claim } from './claim.ts';
 
@@ -41,8 +41,8 @@ const OVERFLOW = 'SELECT abs(-9223372036854775807 - 1)';
 const OVERFLOW_MESSAGE = 'integer overflow';
 
 /**
- * Runs a restore in several transactions, each exactly once. The answer to one that was committed may
- * be lost, so each writes its number into the marker of the restore's claim.
+ * Runs a restore in several transactions, each exactly once. The answer to one that was committed
+ * may be lost, so each writes its number into the marker of the restore's claim.
  */
 export class Transactions {
 	readonly #database: SqlDatabase;
