@@ -1,5 +1,6 @@
 import type { D1Database } from '@cloudflare/workers-types';
-import { RESTORE_MARKER, type SqlDatabase } from '../src/lib/server/backup/database.ts';
+import { type SqlDatabase } from '../src/lib/server/backup/database.ts';
+import { RESTORE_MARKER } from '../src/lib/server/backup/sql.ts';
 
 // Restores that are killed, and what they leave.
 

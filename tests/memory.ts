@@ -4,7 +4,7 @@ import { reset } from 'cloudflare:test';
 import type { Budget } from '../src/lib/server/backup/engine.ts';
 import { UNLIMITED } from '../src/lib/server/backup/make/budget.ts';
 import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';
-import type { BackupFiles } from '../src/lib/server/backup/prove/verify.ts';
+import type { BackupFiles } from '../src/lib/server/backup/prove/files.ts';
 import { createBackup } from './backups.ts';
 import { apply, type Sql } from './databases/sql.ts';
 import { ENCODINGS, type EncodingTitle, identity, key } from './encodings.ts';

@@ -1,4 +1,4 @@
-// Web Crypto only and no imports: plain Node 20, browsers and workerd all run this file as it is.
+// Only Web Crypto and no imports, so that Node 20, browsers and workerd can run this file as it is.
 
 /** @typedef {'SHA-1' | 'SHA-256' | 'SHA-512'} Algorithm */
 
@@ -11,11 +11,11 @@ const MIN_SECRET_BYTES = 16;
 /** The hash functions of RFC 6238, section 1.2. */
 const ALGORITHMS = ['SHA-1', 'SHA-256', 'SHA-512'];
 
-const REMEDY = 'Empty TOTP_SECRET in .env and run `npm run setup` to make a good one.';
+const REMEDY = 'Clear TOTP_SECRET in .env and run `npm run setup` to generate a valid one.';
 
 /**
- * A secret that {@link TOTP} refuses. The message is one line, names the mistake and the command
- * that mends it, and holds no part of the secret. `code` is for programs and never renamed.
+ * A secret that {@link TOTP} refuses. The message is one line: the mistake, and the command that
+ * fixes it, but no part of the secret. `code` is for programs and will not be renamed.
  */
 export class TotpError extends Error {
 	/**
@@ -31,8 +31,8 @@ export class TotpError extends Error {
 }
 
 /**
- * Time-based one-time passwords (RFC 6238 on top of RFC 4226), from a base32 secret (RFC 4648).
- * It has no memory: that a code is accepted only once (RFC 6238, section 5.2) is the caller's part.
+ * Time-based one-time passwords (RFC 6238, based on RFC 4226) from a base32 secret (RFC 4648). It
+ * keeps no state: the caller has to accept each code only once (RFC 6238, section 5.2).
  */
 export class TOTP {
 	#digits;
@@ -42,10 +42,10 @@ export class TOTP {
 	/**
 	 * @param {string} secret base32 as {@link TOTP.base32ToUint8Array} reads it, at least 128 bits
 	 * @param {number} digits length of a code, 6 to 8 (RFC 4226, section 4, R4 and section 5.3)
-	 * @param {number} step seconds that a code stands for (RFC 6238, section 4.1)
+	 * @param {number} step seconds for which a code is valid (RFC 6238, section 4.1)
 	 * @param {{ algorithm?: Algorithm }} options the hash function of the HMAC
-	 * @throws {TotpError} when the secret is missing, malformed or too short
-	 * @throws {RangeError} when another argument is out of range
+	 * @throws {TotpError} if the secret is missing, malformed or too short
+	 * @throws {RangeError} if another argument is out of range
 	 */
 	constructor(secret, digits = 6, step = 30, { algorithm = 'SHA-1' } = {}) {
 		if (!Number.isInteger(digits) || digits < 6 || digits > 8) {
@@ -74,37 +74,38 @@ export class TOTP {
 	}
 
 	/**
-	 * The code of a moment.
+	 * Returns the code for a point in time.
 	 *
 	 * @param {number} seconds Unix time; fractions are fine
 	 * @returns {Promise<string>} decimal digits with leading zeros
-	 * @throws {RangeError} when the time is negative or no finite number
+	 * @throws {RangeError} if the time is negative or not a finite number
 	 */
 	async generateTOTP(seconds) {
 		return this.#code(this.#counter(seconds));
 	}
 
 	/**
-	 * Whether a code is right for a moment: {@link TOTP.match} finds a step.
+	 * Whether a code is valid at a point in time: {@link TOTP.match} finds a step.
 	 *
 	 * @param {string} token
 	 * @param {number} milliseconds Unix time, as `Date.now()` gives it
 	 * @returns {Promise<boolean>}
-	 * @throws {RangeError} when the time is negative or no finite number
+	 * @throws {RangeError} if the time is negative or not a finite number
 	 */
 	async verify(token, milliseconds) {
 		return (await this.match(token, milliseconds)) !== null;
 	}
 
 	/**
-	 * The step since 1970 that a code stands for, if it is right for a moment, give or take one step
-	 * for the network and the clocks (RFC 6238, section 5.2). Whatever is not exactly as many ASCII
-	 * digits as expected is no code: the answer is `null`, and nothing is computed.
+	 * Returns the step since 1970 that a code belongs to, if it is valid at a point in time, or was
+	 * or will be one step away, which allows for network delay and clock drift (RFC 6238, section
+	 * 5.2). Otherwise returns `null`, without computing anything if the text does not have the form
+	 * of a code.
 	 *
 	 * @param {string} token
 	 * @param {number} milliseconds Unix time, as `Date.now()` gives it
 	 * @returns {Promise<number | null>}
-	 * @throws {RangeError} when the time is negative or no finite number
+	 * @throws {RangeError} if the time is negative or not a finite number
 	 */
 	async match(token, milliseconds) {
 		const now = this.#counter(milliseconds / 1000);
@@ -112,7 +113,7 @@ export class TOTP {
 
 		const counters = [now - 1, now, now + 1].filter((counter) => counter >= 0);
 		const codes = await Promise.all(counters.map((counter) => this.#code(counter)));
-		// No early exit, so that the time taken does not tell which code or digit was right.
+		// No early exit, so that the time taken does not reveal which code or digit was right.
 		const matches = codes.map((code) => sameText(code, token));
 		return counters[matches.indexOf(1)] ?? null;
 	}
@@ -127,16 +128,16 @@ export class TOTP {
 	}
 
 	/**
-	 * Decodes base32 (RFC 4648, section 6). For the sake of people who copy it from a screen, either
-	 * case, white space and hyphens are accepted, and padding may be left out. As in oathtool, the
-	 * unused bits of the last character may have any value (section 3.5 leaves that open): the phone
-	 * ignores them too.
+	 * Decodes base32 (RFC 4648, section 6). Accepts either case, white space and hyphens, because
+	 * people copy secrets from a screen, and padding may be omitted. As in oathtool, the unused bits
+	 * of the last character may have any value (section 3.5 leaves that open), because phones ignore
+	 * them too.
 	 *
-	 * A hexadecimal text with none of 0, 1, 8 and 9 in it is also good base32, and is read as such.
+	 * A hexadecimal text without 0, 1, 8 and 9 is also valid base32, and is read as base32.
 	 *
 	 * @param {string} text
 	 * @returns {Uint8Array<ArrayBuffer>}
-	 * @throws {TotpError} for other characters, and for lengths or padding that base32 cannot have
+	 * @throws {TotpError} for other characters, and for a length or padding that base32 cannot have
 	 */
 	base32ToUint8Array(text) {
 		const compact = text.replace(/[\s-]/g, '');
@@ -191,18 +192,18 @@ function refuseForeignCharacters(symbols) {
 	if (/^[0-9A-Fa-f]+$/.test(symbols)) {
 		throw new TotpError(
 			'totp_secret_looks_hex',
-			'The TOTP secret looks like hexadecimal, but it has to be base32 (A-Z, 2-7).',
+			'The TOTP secret looks like hexadecimal, but it must be base32 (A-Z, 2-7).',
 		);
 	}
 	throw new TotpError(
 		'totp_secret_not_base32',
-		'The TOTP secret holds a character that base32 does not have: only A-Z and 2-7 are allowed.',
+		'The TOTP secret contains a character that base32 does not have: only A-Z and 2-7 are allowed.',
 	);
 }
 
 /**
- * RFC 4648, section 6: the last group of 8 characters holds 2, 4, 5, 7 or 8 that count, and padding
- * fills it up.
+ * RFC 4648, section 6: the last group of 8 characters has 2, 4, 5, 7 or 8 characters and is filled
+ * up with padding.
  *
  * @param {number} symbols characters without padding
  * @param {number} padded characters with padding
@@ -213,12 +214,12 @@ function refuseImpossibleLength(symbols, padded) {
 	if (possible && complete) return;
 	throw new TotpError(
 		'totp_secret_bad_length',
-		'The TOTP secret has a length that base32 cannot have: a part of it or of its padding is missing.',
+		'The TOTP secret has a length that base32 cannot have: a part of it, or of its padding, is missing.',
 	);
 }
 
 /**
- * 1 when two texts of the same length are equal, else 0, in a time that depends on the length only.
+ * 1 if two texts of the same length are equal, else 0, in a time that depends only on the length.
  *
  * @param {string} a
  * @param {string} b

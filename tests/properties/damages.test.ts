@@ -15,12 +15,8 @@ import { restoreInto } from '../../src/lib/server/backup/restore/apply.ts';
 import { clearDatabase, readContents } from '../../src/lib/server/backup/restore/contents.ts';
 import { restoreTables } from '../../src/lib/server/backup/restore/tables.ts';
 import { openManifest } from '../../src/lib/server/backup/format/signature.ts';
-import {
-	type BackupFiles,
-	isDamage,
-	sqlOf,
-	verifyFiles,
-} from '../../src/lib/server/backup/prove/verify.ts';
+import { verifyFiles } from '../../src/lib/server/backup/prove/verify.ts';
+import { type BackupFiles, sqlOf, isDamage } from '../../src/lib/server/backup/prove/files.ts';
 
 // Whatever becomes of the stored bytes of a backup: each way to prove or to restore it finds that.
 

@@ -16,7 +16,7 @@ import { UNLIMITED } from '../../src/lib/server/backup/make/budget.ts';
 import { d1 as d1Database } from '../../src/lib/server/backup/database.ts';
 import { restoreInto } from '../../src/lib/server/backup/restore/apply.ts';
 import { survey } from '../../src/lib/server/backup/restore/survey.ts';
-import { sqlOf } from '../../src/lib/server/backup/prove/verify.ts';
+import { sqlOf } from '../../src/lib/server/backup/prove/files.ts';
 
 // The law that Lifeboat exists for: what comes back is what was there, on D1 and in any SQLite.
 

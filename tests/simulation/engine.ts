@@ -4,6 +4,7 @@ import type { Engine } from '../../src/lib/server/backup/engine.ts';
 /** The code that a simulation runs: that of this tree, or of a copy with a fault. */
 export interface Code {
 	backups: typeof import('../../src/lib/server/backup/index.ts');
+	files: typeof import('../../src/lib/server/backup/prove/files.ts');
 	verification: typeof import('../../src/lib/server/backup/prove/verify.ts');
 	manifests: typeof import('../../src/lib/server/backup/storage/bucket.ts');
 	locks: typeof import('../../src/lib/server/backup/storage/lock.ts');
@@ -15,12 +16,13 @@ export type { Engine };
 /** Loads the engine from a folder of the form of `src/lib/server/backup`, by its absolute path. */
 export async function loadCode(folder: string): Promise<Code> {
 	const load = (file: string) => import(pathToFileURL(`${folder}/${file}`).href);
-	const [backups, verification, manifests, locks, signature] = await Promise.all([
+	const [backups, files, verification, manifests, locks, signature] = await Promise.all([
 		load('index.ts'),
+		load('prove/files.ts'),
 		load('prove/verify.ts'),
 		load('storage/bucket.ts'),
 		load('storage/lock.ts'),
 		load('format/signature.ts'),
 	]);
-	return { backups, verification, manifests, locks, signature } as Code;
+	return { backups, files, verification, manifests, locks, signature } as Code;
 }

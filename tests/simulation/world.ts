@@ -158,7 +158,7 @@ export class World {
 			};
 			const { differences } = await this.#code.verification.verifyFiles(files);
 			if (differences.length > 0) throw new Error(differences.join(' '));
-			const chunks = await Array.fromAsync(this.#code.verification.sqlOf(files).open());
+			const chunks = await Array.fromAsync(this.#code.files.sqlOf(files).open());
 			const sql = Buffer.concat(chunks).toString();
 			const state = contentsOf(restored(sql));
 			if (this.apps.some(({ database }) => database.states.has(state))) return [sql];

@@ -6,9 +6,9 @@ import {
 } from '../../lib/server/backup/prove/compare.ts';
 import type { SqlDatabase } from '../../lib/server/backup/database.ts';
 import { type RestoreOptions, restoreInto } from '../../lib/server/backup/restore/apply.ts';
-import { requireNotRunning } from '../../lib/server/backup/restore/claim.ts';
+import { requireNotRunning } from '../../lib/server/backup/restore/claimable.ts';
 import { readContents } from '../../lib/server/backup/restore/contents.ts';
-import { quoteName } from '../../lib/server/backup/restore/names.ts';
+import { quoteName } from '../../lib/server/backup/sql.ts';
 import type { Stage } from '../../lib/server/backup/restore/staging.ts';
 import { restoreTables } from '../../lib/server/backup/restore/tables.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';

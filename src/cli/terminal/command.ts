@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
-import { isDamage } from '../../lib/server/backup/prove/verify.ts';
+import { isDamage } from '../../lib/server/backup/prove/files.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { TotpError } from '../../lib/totp.js';
 import { Progress } from './progress.ts';

@@ -26,15 +26,6 @@ export interface SqlDatabase {
 }
 
 /**
- * The table that a restore makes first and drops last: see restore/claim.ts. No backup carries it,
- * so nothing else may have its name.
- */
-export const RESTORE_MARKER = 'lifeboat_restore';
-
-/** The same of a restore of single tables, in a database that is otherwise in use. */
-export const TABLES_MARKER = 'lifeboat_tables';
-
-/**
  * A D1 binding as an {@link SqlDatabase}. Each batch has a session of its own, whose first query
  * goes to the primary (D1 > Worker API > withSession).
  */

@@ -11,7 +11,7 @@ import {
 	receivedAlerts,
 	receiver,
 } from '../../../../tests/receivers.ts';
-import { RESTORE_MARKER } from '../backup/database.ts';
+import { RESTORE_MARKER } from '../backup/sql.ts';
 import { startBackup } from '../backup/index.ts';
 import { type BackupStep } from '../backup/engine.ts';
 import type { Proof } from '../backup/format/proof.ts';

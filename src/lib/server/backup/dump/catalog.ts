@@ -1,56 +1,67 @@
 import { createHash } from 'node:crypto';
 import { LifeboatError } from '../../errors.ts';
-import { RESTORE_MARKER, type Row, type StatementResult, TABLES_MARKER } from '../database.ts';
-import { quoteName } from './literals.ts';
+import type { Row, StatementResult } from '../database.ts';
+import {
+	foldCase,
+	isOfSqlite,
+	notOfD1,
+	notOfSqlite,
+	quoteName,
+	RESTORE_MARKER,
+	SEQUENCE,
+	TABLES_MARKER,
+} from '../sql.ts';
+import { textWarnings, virtualTable } from './ddl.ts';
 import {
 	type Catalog,
 	type ForeignKey,
 	type SchemaObject,
-	SEQUENCE,
+	SEQUENCE_TABLE,
 	type Table,
 } from './schema.ts';
 import { type ColumnRow, groupByTable, ordinaryTable, tableFacts } from './tables.ts';
-import { textWarnings, virtualTable } from './ddl.ts';
 
-/** While an object of such a name is there, a restore has not ended. */
-const UNFINISHED = [RESTORE_MARKER, TABLES_MARKER];
+/** An object of one of these names means that a restore has not finished. */
+const MARKERS = [RESTORE_MARKER, TABLES_MARKER];
 
-const NOT_OF_D1 = String.raw`m.name NOT LIKE '\_cf\_%' ESCAPE '\' AND m.tbl_name NOT LIKE '\_cf\_%' ESCAPE '\'`;
-/** Joins with pragma functions keep the number of queries apart from that of the tables. */
-const OF_TABLES = String.raw`WHERE m.type = 'table' AND ${NOT_OF_D1} AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\'`;
+const NOT_OF_D1 = `${notOfD1('m.name')} AND ${notOfD1('m.tbl_name')}`;
+/**
+ * Pragma functions are joined, so that the number of queries does not grow with that of the tables.
+ */
+const OF_TABLES = `WHERE m.type = 'table' AND ${NOT_OF_D1} AND ${notOfSqlite('m.name')}`;
 
-/** All of the schema but D1's own part, in its order, and where each table and index begins. */
+/** The schema in its own order, without D1's tables, and the place of each object in the file. */
 export const SCHEMA_QUERY = `SELECT m.rowid AS place, m.rootpage, m.type, hex(m.name) AS name, hex(m.tbl_name) AS tbl, hex(m.sql) AS sql, m.sql IS NULL AS automatic, total_changes() AS changes FROM sqlite_schema m WHERE ${NOT_OF_D1} ORDER BY m.rowid`;
 
-/** What {@link readCatalog} needs the results of, to be run in one batch so that they see one state. */
+/** The queries of {@link readCatalog}, run in one batch so that they see the same state. */
 const CATALOG_QUERIES = [
 	SCHEMA_QUERY,
 	`SELECT name, type, wr, total_changes() AS changes FROM pragma_table_list WHERE schema = 'main'`,
 	`SELECT m.name AS tbl, x.name, x.type, x.pk, x.hidden FROM sqlite_schema m JOIN pragma_table_xinfo(m.name) x ${OF_TABLES} ORDER BY m.rowid, x.cid`,
 	`SELECT m.name AS tbl, f.id, f."table" AS parent, f."to" AS column FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f ${OF_TABLES} ORDER BY m.rowid, f.id, f.seq`,
-	// Of a WITHOUT ROWID table this gives the primary key's parts (SQLite: PRAGMA index_info).
+	// For a WITHOUT ROWID table this lists the parts of the primary key (SQLite: PRAGMA index_info).
 	`SELECT m.name AS tbl, x.name, x."desc", x.coll FROM sqlite_schema m JOIN pragma_index_xinfo(m.name) x ${OF_TABLES} AND x.key = 1 ORDER BY m.rowid, x.seqno`,
 	`SELECT m.name AS tbl FROM sqlite_schema m JOIN pragma_index_list(m.name) i ${OF_TABLES} AND i.origin = 'pk'`,
 ];
 
-/** Runs statements as one batch and gives their results. */
+/** Runs statements as one batch and returns their results. */
 export type RunBatch = (statements: string[]) => Promise<StatementResult[]>;
 
 /**
- * Reads which objects exist and how each table is to be walked, in a number of queries that does not
- * grow with the schema.
+ * Reads which objects exist and how to walk each table. The number of queries does not depend on
+ * the size of the schema.
  *
- * Throws `schema_not_text` (500) when the schema's text is not valid UTF-8.
+ * Throws `schema_not_text` (500) if a name or definition is not valid UTF-8.
  */
 export async function readCatalog(run: RunBatch): Promise<Catalog> {
 	const [schema = [], list = [], columns = [], references = [], keys = [], indexes = []] = (
 		await run(CATALOG_QUERIES)
 	).map(({ results }) => results);
 	const all = schema.filter((row) => row['automatic'] === 0).map(schemaObject);
-	const objects = all.filter((object) => !isSqlites(object) && !isMarker(object));
+	const objects = all.filter((object) => !isOfSqlite(object.name) && !isMarker(object));
 	const facts = tableFacts(list, columns, keys, indexes);
 	const catalog: Catalog = {
-		// The shadow tables of a virtual table come and go with it.
+		// Shadow tables are created and dropped with their virtual table.
 		objects: objects.filter(
 			({ type, name }) => type !== 'table' || facts.get(name)?.kind !== 'shadow',
 		),
@@ -61,9 +72,9 @@ export async function readCatalog(run: RunBatch): Promise<Catalog> {
 		warnings: [],
 		sha256: '',
 		identity: identityOf(schema),
-		unfinished: all.find(({ name }) => UNFINISHED.includes(name))?.name ?? null,
+		unfinished: all.find(({ name }) => MARKERS.includes(name))?.name ?? null,
 	};
-	const names = new Set(objects.map((object) => object.name.toLowerCase()));
+	const names = new Set(objects.map((object) => foldCase(object.name)));
 	const virtualTables: Table[] = [];
 	for (const object of catalog.objects) {
 		catalog.warnings.push(...textWarnings(object));
@@ -77,30 +88,27 @@ export async function readCatalog(run: RunBatch): Promise<Catalog> {
 		}
 	}
 	catalog.tables.push(...virtualTables);
-	if (all.some(({ name }) => name === SEQUENCE.name)) catalog.tables.push(SEQUENCE);
+	if (all.some(({ name }) => name === SEQUENCE)) catalog.tables.push(SEQUENCE_TABLE);
 	catalog.sha256 = schemaDigest(catalog.objects);
 	return catalog;
-}
-
-function isSqlites({ name }: SchemaObject): boolean {
-	return /^sqlite_/i.test(name);
 }
 
 function isMarker({ type, name }: SchemaObject): boolean {
 	return type === 'table' && name === RESTORE_MARKER;
 }
 
-/** The {@link Catalog} field of that name, from the rows of {@link SCHEMA_QUERY}. */
+/** The columns of {@link SCHEMA_QUERY} that tell one schema from another. */
+const IDENTIFYING = ['place', 'rootpage', 'type', 'name', 'tbl', 'sql'];
+
+/** The catalog's `identity`, from the rows of {@link SCHEMA_QUERY}. */
 export function identityOf(rows: Row[]): string {
-	const objects = rows.map(({ place, rootpage, type, name, tbl, sql }) => [
-		...[place, rootpage, type, name, tbl, sql],
-	]);
+	const objects = rows.map((row) => IDENTIFYING.map((column) => row[column]));
 	return createHash('sha256').update(JSON.stringify(objects)).digest('hex');
 }
 
 /**
- * SHA-256, in hexadecimal, over every object's type, name, table and text. SQLite keeps the line
- * end that has to follow a comment at the end of a definition, so that does not count.
+ * SHA-256, in hexadecimal, over every object's type, name, table and definition. Space at the end
+ * is ignored: a comment at the end of a definition is written with a line end, which SQLite keeps.
  */
 function schemaDigest(objects: SchemaObject[]): string {
 	const lines = objects.map(({ type, name, table, sql }) =>
@@ -142,7 +150,7 @@ function foreignKeys(rows: Row[]): Map<string, ForeignKey[]> {
 			key.columns.push(part['column'] === null ? null : String(part['column']));
 			keys.set(part['id'], key);
 		}
-		found.set(table.toLowerCase(), [...keys.values()]);
+		found.set(foldCase(table), [...keys.values()]);
 	}
 	return found;
 }
@@ -166,7 +174,7 @@ function addVirtualTable(
 		virtualTables.push(table);
 		return;
 	}
-	if (module !== 'fts5') return; // fts5vocab: a view of an index, with nothing of its own
+	if (module !== 'fts5') return; // fts5vocab shows another table's index and has no contents
 	catalog.fullText.push(name);
 
 	const content = options.get('content');
@@ -176,15 +184,15 @@ function addVirtualTable(
 	}
 	if (content === '') {
 		catalog.warnings.push(
-			`The full-text table ${quoteName(name)} is contentless: its structure is kept, but its index cannot be read out. Fill it again after a restore.`,
+			`The full-text table ${quoteName(name)} is contentless: the backup has its definition, but not its index, which cannot be read. Fill it again after a restore.`,
 		);
 		return;
 	}
-	if (names.has(content.toLowerCase())) {
+	if (names.has(foldCase(content))) {
 		catalog.externalFullText.push({ name, content });
 		return;
 	}
 	catalog.warnings.push(
-		`The full-text table ${quoteName(name)} takes its contents from ${quoteName(content)}, which does not exist: its index is not kept.`,
+		`The full-text table ${quoteName(name)} takes its contents from ${quoteName(content)}, which does not exist: the backup does not contain its index.`,
 	);
 }

@@ -1,45 +1,45 @@
+import { quoteName, unquote } from '../sql.ts';
 import type { SchemaObject } from './schema.ts';
-import { quoteName } from './literals.ts';
 
 /*
- * The text of definitions. It is kept to the letter, so what a tool makes of it on a restore can
- * only be foreseen, not prevented.
+ * The text of definitions. A backup repeats it exactly, so what a tool changes on a restore can
+ * only be reported, not prevented.
  */
 
 /** Quoted names and texts (SQLite: Keywords). */
 const QUOTED = String.raw`"(?:[^"]|"")*"|'(?:[^']|'')*'|\[[^\]]*\]|` + '`(?:[^`]|``)*`';
-/** The same, and comments that end (SQLite: SQL Comment Syntax). */
+/** The same, and comments that are closed (SQLite: SQL Comment Syntax). */
 const CLOSED = new RegExp(String.raw`${QUOTED}|--[^\n]*\n|/\*[\s\S]*?\*/`, 'g');
 
-/** A definition as `sqlite_schema` keeps it, as a statement: it may end within a comment. */
+/** The statement of a definition. The text in `sqlite_schema` may end within a comment. */
 export function statement({ sql }: Pick<SchemaObject, 'sql'>): string {
 	const [open] = /--|\/\*/.exec(sql.replace(CLOSED, ' ')) ?? [];
 	if (open === '--') return `${sql}\n;\n`;
 	return open === '/*' ? `${sql}*/;\n` : `${sql};\n`;
 }
 
-/** What a restoring tool may change in a definition, as sentences for people. */
+/** What tools may change in a definition on a restore, as sentences for people. */
 export function textWarnings({ type, name, sql }: SchemaObject): string[] {
 	const definition = `The definition of ${type} ${quoteName(name)}`;
 	const rest = sql.replace(CLOSED, ' ');
 	const warnings: string[] = [];
 	if (sql.includes('\r')) {
 		warnings.push(
-			`${definition} holds carriage returns, which sqlite3 and wrangler may turn into plain line ends on a restore.`,
+			`${definition} contains carriage returns, which sqlite3 and wrangler may replace by line feeds on a restore.`,
 		);
 	}
 	if (sql.includes('BEGIN TRANSACTION')) {
 		warnings.push(
-			`${definition} holds the words BEGIN TRANSACTION, which \`wrangler d1 execute --local\` cuts out of a file.`,
+			`${definition} contains the words BEGIN TRANSACTION, which \`wrangler d1 execute --local\` cuts out of a file.`,
 		);
 	}
 	if (/\n[ \t]*(?:\/|go)[ \t]*\n/i.test(rest)) {
 		warnings.push(
-			`${definition} has a line with nothing but "/" or "go", which the sqlite3 shell takes for the end of a statement.`,
+			`${definition} has a line with only "/" or "go", which the sqlite3 shell takes for the end of a statement.`,
 		);
 	}
 	if (/--|\/\*/.exec(rest)?.[0] === '/*') {
-		warnings.push(`${definition} ends in an open comment, which is closed on a restore.`);
+		warnings.push(`${definition} ends in an unclosed comment, which the backup closes.`);
 	}
 	return warnings;
 }
@@ -59,11 +59,4 @@ export function virtualTable(sql: string): { module: string; options: Map<string
 		if (name !== undefined && value !== undefined) options.set(name.toLowerCase(), unquote(value));
 	}
 	return { module: unquote(module).toLowerCase(), options };
-}
-
-function unquote(text: string): string {
-	const open = text[0];
-	if (open === '[') return text.slice(1, -1);
-	if (open !== '"' && open !== "'" && open !== '`') return text;
-	return text.slice(1, -1).replaceAll(open + open, open);
 }

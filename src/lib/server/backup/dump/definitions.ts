@@ -1,14 +1,15 @@
 import type { Row, StatementResult } from '../database.ts';
-import { type Catalog, type ForeignKey, type SchemaObject, SEQUENCE } from './schema.ts';
-import { literal, quoteName, quoteText } from './literals.ts';
+import { foldCase, quoteName, quoteText } from '../sql.ts';
 import { statement } from './ddl.ts';
+import { literal } from './literals.ts';
+import { type Catalog, type ForeignKey, type SchemaObject, SEQUENCE_TABLE } from './schema.ts';
 
 /*
- * The schema's part of the file, in the order that rebuilds it. `scratch` is the name of a table
- * that the file makes for itself and drops again.
+ * The statements that rebuild the schema, in their order. `scratch` is the name of a table that the
+ * file creates for its own use and drops again.
  */
 
-/** What tools need to hear first, and the way clear for a restore over an older copy. */
+/** Settings, and statements that drop an older copy of the same objects. */
 export function preamble(catalog: Catalog, title: string[], scratch: string): string {
 	const drop = (type: string, name: string) => `DROP ${type} IF EXISTS ${quoteName(name)};\n`;
 	const named = (type: SchemaObject['type']) =>
@@ -25,7 +26,10 @@ export function preamble(catalog: Catalog, title: string[], scratch: string): st
 	].join('');
 }
 
-/** What stands before the rows: every table, virtual ones last, and indexes that foreign keys need. */
+/**
+ * What comes before the rows: all tables, virtual ones last, and the indexes that foreign keys
+ * need.
+ */
 export function definitions(catalog: Catalog, fullTextOptions: string[], scratch: string): string {
 	const tables = catalog.objects.filter((object) => object.type === 'table');
 	return [
@@ -38,7 +42,7 @@ export function definitions(catalog: Catalog, fullTextOptions: string[], scratch
 	].join('');
 }
 
-/** What has to wait for the rows: the other indexes, views, rebuilt full text, triggers. */
+/** What comes after the rows: the other indexes, views, rebuilds of full-text tables, triggers. */
 export function endings(catalog: Catalog): string {
 	const ofType = (type: SchemaObject['type']) =>
 		catalog.objects.filter((object) => object.type === type);
@@ -57,18 +61,18 @@ export function endings(catalog: Catalog): string {
 }
 
 /**
- * Rows come back as they were, also where a constraint has been broken before, or is broken for
- * another version only: SQLite 3.40 takes `json_valid(NULL)` for false. Only where there is a
- * constraint, because D1 keeps this setting until it is changed.
+ * Lets rows be restored that break a constraint: they may have done so in the database already, or
+ * break it only in another version, as SQLite 3.40 considers `json_valid(NULL)` false. Written only
+ * if there is a CHECK, because D1 keeps this setting until it is changed.
  */
 function ignoringChecks({ objects }: Catalog, value: 'ON' | 'OFF'): string[] {
 	const checks = objects.some(({ type, sql }) => type === 'table' && /\bCHECK\b/i.test(sql));
 	return checks ? [`PRAGMA ignore_check_constraints=${value};\n`] : [];
 }
 
-/** SQLite makes `sqlite_sequence` with the first AUTOINCREMENT table, and keeps it when that goes. */
+/** SQLite creates `sqlite_sequence` with the first AUTOINCREMENT table, and keeps it afterwards. */
 function sequenceTable({ tables }: Catalog, scratch: string): string[] {
-	if (!tables.includes(SEQUENCE)) return [];
+	if (!tables.includes(SEQUENCE_TABLE)) return [];
 	const name = quoteName(scratch);
 	return [
 		`CREATE TABLE ${name} (id INTEGER PRIMARY KEY AUTOINCREMENT);\n`,
@@ -80,24 +84,25 @@ function isVirtual({ sql }: SchemaObject): boolean {
 	return /^CREATE VIRTUAL TABLE/i.test(sql);
 }
 
-/** SQLite refuses a child's row while its parent's key has no unique index yet. */
+/** SQLite refuses a child's row until its parent's key has a unique index. */
 function isParentIndex({ type, table, sql }: SchemaObject, { references }: Catalog): boolean {
 	if (type !== 'index' || !/^CREATE UNIQUE INDEX/i.test(sql)) return false;
-	const name = table.toLowerCase();
-	return [...references.values()].flat().some((key) => key.parent.toLowerCase() === name);
+	const name = foldCase(table);
+	return [...references.values()].flat().some((key) => foldCase(key.parent) === name);
 }
 
 /**
- * Parents that are gone, while rows that once could point at them are still there: D1 takes such
- * rows, whose key is NULL now, only while a table of that name exists. It stands in for a while.
+ * Stand-ins for tables that foreign keys name but that were dropped. D1 accepts the rows of such a
+ * child, whose keys are NULL, only while the parent exists, so the file creates it and drops it
+ * after the rows.
  */
 function missingParents({ objects, references }: Catalog): { name: string; sql: string }[] {
-	const existing = new Set(objects.map((object) => object.name.toLowerCase()));
+	const existing = new Set(objects.map((object) => foldCase(object.name)));
 	const missing = new Map<string, { name: string; columns: Set<string>; keys: Set<string> }>();
 	for (const { parent, columns } of [...references.values()].flat()) {
-		const id = parent.toLowerCase();
+		const id = foldCase(parent);
 		if (existing.has(id)) continue;
-		const names = columns.map((column, index) => quoteName(column ?? `key${index}`).toLowerCase());
+		const names = columns.map((column, index) => foldCase(quoteName(column ?? `key${index}`)));
 		const kind = columns[0] === null ? 'PRIMARY KEY' : 'UNIQUE';
 		const standIn = missing.get(id) ?? { name: parent, columns: new Set(), keys: new Set() };
 		names.forEach((name) => standIn.columns.add(name));
@@ -110,17 +115,17 @@ function missingParents({ objects, references }: Catalog): { name: string; sql: 
 	}));
 }
 
-/** Children before the parents they point at; tables in a circle in any order. */
+/** Children before their parents; tables in a circle in any order. */
 function childrenFirst(names: string[], references: Map<string, ForeignKey[]>): string[] {
-	const byName = new Map(names.map((name) => [name.toLowerCase(), name]));
+	const byName = new Map(names.map((name) => [foldCase(name), name]));
 	const parentsFirst = new Set<string>();
 	const visiting = new Set<string>();
 	const visit = (name: string) => {
-		const key = name.toLowerCase();
+		const key = foldCase(name);
 		if (visiting.has(key)) return;
 		visiting.add(key);
 		for (const { parent } of references.get(key) ?? []) {
-			const known = byName.get(parent.toLowerCase());
+			const known = byName.get(foldCase(parent));
 			if (known !== undefined) visit(known);
 		}
 		parentsFirst.add(name);
@@ -130,8 +135,8 @@ function childrenFirst(names: string[], references: Map<string, ForeignKey[]>): 
 }
 
 /**
- * Queries for settings such as `rank`, which FTS5 keeps in a shadow table (SQLite: FTS5, "Special
- * INSERT Commands"): one for each full-text table.
+ * One query for each full-text table: its options, such as `rank`, which FTS5 keeps in a shadow
+ * table (SQLite: FTS5, "Special INSERT Commands").
  */
 export function fullTextQueries({ fullText }: Catalog): string[] {
 	return fullText.map(
@@ -140,7 +145,7 @@ export function fullTextQueries({ fullText }: Catalog): string[] {
 	);
 }
 
-/** The statements that set them, from the results of {@link fullTextQueries}. */
+/** The statements that set these options, from the results of {@link fullTextQueries}. */
 export function fullTextOptions({ fullText }: Catalog, results: StatementResult[]): string[] {
 	return fullText.flatMap((name, index) =>
 		(results[index]?.results ?? []).map(

@@ -1,27 +1,30 @@
+import { quoteName, unquote } from '../sql.ts';
+import { hexLiteral, octets, sum } from './literals.ts';
 import type { Key, KeyPart, Table } from './schema.ts';
-import { hexLiteral, octets, quoteName, sum } from './literals.ts';
 
 /*
  * A row's key as text: the literals of its parts, joined with commas. Text is in hexadecimal, so
- * that neither comma nor semicolon can be part of a literal, and integers stay exact.
+ * that no literal contains a comma or a semicolon. Integers stay exact.
  *
- * The table goes by the name `s`: without it, ORDER BY would take a column named like one of a
- * page's own short names for that (SQLite: SELECT, "The ORDER BY clause").
+ * The queries call the table `s`: otherwise ORDER BY would confuse its columns with a page's own
+ * short names (SQLite: SELECT, "The ORDER BY clause").
  */
 
-/** Bytes of text and blobs in a key up to which it becomes part of a statement. */
+/** Bytes of text and blobs in a key that may be part of a statement. */
 const MAX_KEY_OCTETS = 10_000;
 
 /**
- * A place between rows: behind the row with that key, or, where there is no key or it is too long,
- * behind that many rows.
+ * A place between two rows: after the row with this key, or, if there is no key or it is too long,
+ * after so many rows.
  */
 export interface Position {
 	key: string | null;
 	offset: number;
 }
 
-/** An expression that prints the key of a page's row, from {@link keyColumns}; empty when too long. */
+/**
+ * An expression that prints the key of a page's row, from {@link keyColumns}; '' if it is too long.
+ */
 export function keySql(key: Key): string {
 	if (key.kind === 'rowid') return 'quote(k)';
 	if (key.kind === 'position') return `''`;
@@ -30,14 +33,18 @@ export function keySql(key: Key): string {
 	return `iif(${sum(columns.map(octets))}<=${MAX_KEY_OCTETS},${literals},'')`;
 }
 
-/** What {@link keySql} needs from a table: `k` the rowid, or `c0` … the columns of the key. */
+/**
+ * What {@link keySql} needs from a table: the rowid as `k`, or the columns of the key as `c0`, ...
+ */
 export function keyColumns({ key }: Table): string[] {
 	if (key.kind === 'rowid') return [`s.${key.name} AS k`];
 	if (key.kind === 'position') return [];
 	return key.parts.map((part) => `s.${quoteName(part.column)} AS c${part.index}`);
 }
 
-/** The key of a row of a WITHOUT ROWID table, taken from the row's literals; null when too long. */
+/**
+ * The key of a row of a WITHOUT ROWID table, taken from the row's literals; null if it is too long.
+ */
 export function keyOfRow(table: Table, literals: string[]): string | null {
 	if (table.key.kind !== 'columns') return null;
 	const parts = table.key.parts.map((part) => toHex(literals[part.index] ?? 'NULL'));
@@ -45,14 +52,14 @@ export function keyOfRow(table: Table, literals: string[]): string | null {
 	return key.length <= 4 * MAX_KEY_OCTETS ? key : null;
 }
 
-/** The end of a SELECT, from WHERE on, that gives the rows behind a place in the key's order. */
-export function behind(key: Key, { key: text, offset }: Position, limit: number): string {
+/** The end of a SELECT, from WHERE on, that returns the rows after a position in key order. */
+export function after(key: Key, { key: text, offset }: Position, limit: number): string {
 	if (offset === 0) return `${orderBy(key)} LIMIT ${limit}`;
 	if (text === null) return `${orderBy(key)} LIMIT ${limit} OFFSET ${offset}`;
-	return `WHERE ${after(key, text)} ${orderBy(key)} LIMIT ${limit}`;
+	return `WHERE ${isAfter(key, text)} ${orderBy(key)} LIMIT ${limit}`;
 }
 
-/** The end of a SELECT, from WHERE on, that gives the row with that key, or at that place. */
+/** The end of a SELECT, from WHERE on, that returns the row with this key, or at this offset. */
 export function only(key: Key, { key: text, offset }: Position): string {
 	if (text === null || key.kind === 'position') return `${orderBy(key)} LIMIT 1 OFFSET ${offset}`;
 	if (key.kind === 'rowid') return `WHERE s.${key.name}=${text}`;
@@ -60,7 +67,7 @@ export function only(key: Key, { key: text, offset }: Position): string {
 	return `WHERE ${key.parts.map((part, index) => `${column(part)}=${values[index]}`).join(' AND ')}`;
 }
 
-/** The order of the key itself, so that no sorting is needed; that of the table without a key. */
+/** The order in which SQLite stores the rows, so that it need not sort. */
 function orderBy(key: Key): string {
 	if (key.kind === 'position') return 'NOT INDEXED';
 	if (key.kind === 'rowid') return `ORDER BY s.${key.name}`;
@@ -68,7 +75,7 @@ function orderBy(key: Key): string {
 	return `ORDER BY ${parts.join(',')}`;
 }
 
-function after(key: Key, text: string): string {
+function isAfter(key: Key, text: string): string {
 	if (key.kind === 'position') return 'TRUE';
 	if (key.kind === 'rowid') return `s.${key.name}>${text}`;
 	const values = text.split(',').map(withoutAffinity);
@@ -79,7 +86,7 @@ function after(key: Key, text: string): string {
 	return `(${columns})${first?.descending ? '<' : '>'}(${values.join(',')})`;
 }
 
-/** `a >= x AND (a > x OR (…))`: the first condition is what finds the place in the index. */
+/** `a >= x AND (a > x OR (...))`: SQLite finds the position in the index by the first condition. */
 function lexicographic([part, ...parts]: KeyPart[], [value, ...values]: string[]): string {
 	if (!part) return 'FALSE';
 	const beyond = part.descending ? '<' : '>';
@@ -94,15 +101,15 @@ function column({ column: name, collation }: KeyPart): string {
 
 function toHex(literal: string): string {
 	if (!literal.startsWith("'")) return literal;
-	const bytes = new TextEncoder().encode(literal.slice(1, -1).replaceAll("''", "'"));
+	const bytes = new TextEncoder().encode(unquote(literal));
 	const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 	return `CAST(X'${hex}' AS TEXT)`;
 }
 
 /**
- * CAST has an affinity, which a comparison would apply to the other side too: a number in a column
- * without one would be compared as text (SQLite: Datatypes, "Type Conversions Prior To
- * Comparison"). The result of `||` has none.
+ * CAST gives its result an affinity, which a comparison applies to the other side too: a number in
+ * a column without affinity would be compared as text (SQLite: Datatypes, "Type Conversions Prior
+ * To Comparison"). The result of `||` has no affinity.
  */
 function withoutAffinity(literal: string): string {
 	return literal.startsWith('CAST') ? `(${literal}||'')` : literal;

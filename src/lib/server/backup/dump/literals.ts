@@ -1,66 +1,62 @@
-/**
- * SQL expressions that make SQLite print a value as a literal that every SQLite reads back as the
- * very same value. A wrong character here loses data.
+import { MAX_FUNCTION_ARGUMENTS } from '../limits.ts';
+
+/*
+ * SQL expressions that print a value as a literal, which every version of SQLite reads back as
+ * exactly that value. A wrong character here loses data.
  *
- * An expression's text depends on the value alone, never on the SQLite that prints it: digests of
- * two databases can be compared across versions.
+ * What is printed depends on the value alone, not on the version of SQLite that prints it, so that
+ * digests can be compared across versions.
  */
 
 /**
- * Doubles with at most this many decimals are printed as people write them; 15 digits hold them.
- * SQLite 3.40 divides the digits by a power of ten in 64 bits of mantissa and rounds the quotient
- * to 53: rounded twice, a number that is nearly halfway between two doubles ends one off. A
- * quotient s / 10^e is never as near to halfway as that while 5^e < 2^10.
+ * Doubles with at most this many decimals, and so at most 15 digits, are printed in decimal.
+ * SQLite 3.40 reads decimals by dividing the digits by a power of ten with a mantissa of 64 bits
+ * and then rounding the quotient to 53 bits. This double rounding gives the wrong neighbour for a
+ * number that lies almost halfway between two doubles. A quotient s / 10^e is never that close to
+ * halfway as long as 5^e < 2^10.
  */
 const SHORT_DECIMALS = 4;
 const LARGEST_WITH_DECIMALS = '1e11';
 const LARGEST_WHOLE = '1e15';
 
-/** Arguments per SQL function (D1 > Platform > Limits: 32), less the separator. */
-const MAX_JOINED = 31;
-
-/** `"name"`, with quotes inside doubled (SQLite: Keywords). */
-export function quoteName(name: string): string {
-	return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** `'text'`, for text that the engine itself makes: names, never values. */
-export function quoteText(text: string): string {
-	return `'${text.replaceAll("'", "''")}'`;
-}
+/** Expressions that one `concat_ws` joins: its first argument is the separator. */
+const MAX_JOINED = MAX_FUNCTION_ARGUMENTS - 1;
 
 /**
- * An expression that prints the value of `column` (an SQL expression, short: it is repeated) as a
- * literal. Text is readable, except where a restoring tool would rewrite it.
+ * An expression that prints the value of `column` as a literal. `column` is an SQL expression,
+ * which should be short because it is repeated. Text is readable unless a tool would rewrite it on
+ * a restore.
  */
 export function literal(column: string): string {
 	return `CASE typeof(${column}) WHEN 'text' THEN iif(${rewritten(column)},${hexText(column)},quote(${column})) WHEN 'real' THEN ${real(column)} ELSE quote(${column}) END`;
 }
 
-/** Like {@link literal}, but with all text as hexadecimal: plain ASCII, whatever the bytes are. */
+/** Like {@link literal}, but with all text in hexadecimal: plain ASCII for any bytes. */
 export function hexLiteral(column: string): string {
 	return `CASE typeof(${column}) WHEN 'text' THEN ${hexText(column)} WHEN 'real' THEN ${real(column)} ELSE quote(${column}) END`;
 }
 
 /**
- * Like {@link literal}, but cheaper, and for rows without any text that {@link isRewritten}: whoever
- * reads has to look for such, and to read again.
+ * Like {@link literal}, but cheaper, and correct only for rows without text that a tool rewrites:
+ * the caller checks the result with {@link isRewritten}, and reads the rows again if it finds some.
  */
 export function quickLiteral(column: string): string {
 	return `CASE typeof(${column}) WHEN 'integer' THEN ${column} WHEN 'null' THEN 'NULL' WHEN 'text' THEN iif(${hasNul(column)},${hexText(column)},quote(${column})) WHEN 'real' THEN ${real(column)} ELSE quote(${column}) END`;
 }
 
-/** The same for a column that holds no numbers, whose affinity is TEXT. */
+/** The same for a column with TEXT affinity, which holds no numbers. */
 export function quickText(column: string): string {
 	return `iif(${hasNul(column)} AND typeof(${column})='text',${hexText(column)},quote(${column}))`;
 }
 
-/** Whether there is text here that {@link literal} would print in hexadecimal, NUL aside. */
+/**
+ * Whether {@link literal} would print some of this text in hexadecimal for a reason other than NUL.
+ */
 export function isRewritten(sql: string): boolean {
 	return sql.includes('\r') || sql.includes(BEGIN);
 }
 
-/** Joins many SQL expressions with commas, within D1's limit of arguments per function. */
+/** An expression that joins the others with commas, within D1's limit of arguments. */
 export function joinWithCommas(expressions: string[]): string {
 	if (expressions.length <= MAX_JOINED) return `concat_ws(',',${expressions.join(',')})`;
 	const groups: string[] = [];
@@ -70,25 +66,34 @@ export function joinWithCommas(expressions: string[]): string {
 	return joinWithCommas(groups);
 }
 
-/** Adds many SQL expressions up, as a balanced tree: D1 refuses expressions deeper than 100. */
+/**
+ * The sum of SQL expressions, as a balanced tree: D1 refuses expressions deeper than 100 (workerd,
+ * util/sqlite.c++, SQLITE_LIMIT_EXPR_DEPTH).
+ */
 export function sum(expressions: string[]): string {
 	if (expressions.length <= 2) return expressions.join('+');
 	const half = expressions.length >> 1;
 	return `(${sum(expressions.slice(0, half))})+(${sum(expressions.slice(half))})`;
 }
 
-/** The bytes that a value's text or blob takes; 0 for NULL and numbers, whose literals are short. */
+/** The bytes of a text or blob; 0 for NULL and numbers, whose literals are short. */
 export function octets(column: string): string {
 	return `iif(typeof(${column})IN('text','blob'),octet_length(${column}),0)`;
 }
 
-/** Words that wrangler's local execute looks for in a file. */
+/** Splits a printed row, `(1,'a,b',NULL)` with or without the parentheses, into its literals. */
+export function splitLiterals(row: string): string[] {
+	const inner = row.startsWith('(') ? row.slice(1, -1) : row;
+	return inner.match(/(?:'(?:[^']|'')*'|[^,'])+/g) ?? [];
+}
+
+/** The words that `wrangler d1 execute --local` looks for in a file. */
 const BEGIN = 'BEGIN TRANSACTION';
 
 /**
- * True for text that a plain literal cannot carry: `quote()` stops at a NUL, the sqlite3 shell
- * turns CR LF into LF, and wrangler's local execute cuts `BEGIN TRANSACTION;` and then `COMMIT;`
- * out of a file that holds the former (workers-sdk, d1/trimmer.ts).
+ * True for text that would not survive as a plain literal: `quote()` stops at a NUL, the sqlite3
+ * shell turns CR LF into LF, and `wrangler d1 execute --local` cuts `BEGIN TRANSACTION;` and then
+ * `COMMIT;` out of a file that contains the former (workers-sdk, d1/trimmer.ts).
  */
 function rewritten(column: string): string {
 	return `${hasNul(column)} OR instr(${column},char(13))OR instr(${column},'${BEGIN}')`;
@@ -105,17 +110,18 @@ function hexText(column: string): string {
 function real(column: string): string {
 	const whole = `abs(${column})<${LARGEST_WHOLE} AND round(${column})=${column}`;
 	const short = `abs(${column})<${LARGEST_WITH_DECIMALS} AND round(${column},${SHORT_DECIMALS})=${column}`;
-	// SQLite prints -0.0 like 0.0; only its sign bit, seen through atan2, tells them apart.
+	// SQLite prints -0.0 as 0.0. Only atan2 shows its sign bit.
 	const zero = `iif(atan2(${column},-1)<0,'-0.0','0.0')`;
 	const infinite = `iif(${column}>0,'9e999','-9e999')`;
 	return `CASE WHEN ${column}=0 THEN ${zero} WHEN ${whole} OR ${short} THEN printf('%!.15g',${column}) WHEN abs(${column})=9e999 THEN ${infinite} ELSE ${powersOfTwo(column)} END`;
 }
 
 /**
- * An integer times or divided by powers of two. Reading that is exact on every SQLite, which no
- * decimal text is: 3.47 misreads many doubles below 1e-80 and above 1e110, 3.40 a few of any size,
- * and how a double is printed differs as well. With n = 53 - floor(log2|x|), x * 2^n is an integer
- * of at most 55 bits, and scaling by a power of two never rounds, subnormal results included.
+ * The double as an integer times or divided by powers of two, which every version of SQLite reads
+ * exactly. They do not read decimal text exactly: 3.47 misreads many doubles below 1e-80 and above
+ * 1e110, 3.40 a few of any size, and versions also print doubles differently. With n = 53 -
+ * floor(log2|x|), x * 2^n is an integer of at most 55 bits. Scaling by a power of two never rounds,
+ * not even to a subnormal number.
  */
 function powersOfTwo(column: string): string {
 	const operator = `iif(n>0,'/','*')`;

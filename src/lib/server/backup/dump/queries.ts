@@ -1,6 +1,7 @@
 import { ROW_SEPARATOR } from '../format/digest.ts';
-import type { Table } from './schema.ts';
-import { behind, keyColumns, keySql, type Position } from './keys.ts';
+import { MAX_VALUE_BYTES } from '../limits.ts';
+import { quoteName } from '../sql.ts';
+import { after, keyColumns, keySql, type Position } from './keys.ts';
 import {
 	hexLiteral,
 	joinWithCommas,
@@ -8,37 +9,38 @@ import {
 	octets,
 	quickLiteral,
 	quickText,
-	quoteName,
 	sum,
 } from './literals.ts';
+import type { Table } from './schema.ts';
 
-/* The queries of pages. */
+/* The queries that read a page of a table. */
 
 /**
- * Bytes of text and blobs in a row up to which it is printed as one value: as literals they may
- * take twice that, and D1 allows 2,000,000.
+ * Bytes of text and blobs in a row that is printed as one value. Its literals may be twice as long,
+ * and 200,000 bytes are left for everything else.
  */
-const MAX_PRINTED_OCTETS = 900_000;
+const MAX_PRINTED_OCTETS = MAX_VALUE_BYTES / 2 - 100_000;
 /**
- * Columns up to which each has an expression of its own, of about 800 bytes and twice that where a
- * page is read in two forms: D1 takes statements of up to 100,000 bytes (Platform > Limits).
+ * Columns of a table whose columns each have an expression of their own. It takes about 800 bytes,
+ * twice that if a page is read in two forms, and the query has to stay below MAX_STATEMENT_BYTES.
  */
 const MAX_REPEATED_COLUMNS = 32;
-/** What a page is asked for. */
+
+/** What page to read, and how. */
 export interface PageRequest {
 	table: Table;
 	position: Position;
-	/** Rows at most. */
+	/** The most rows to read. */
 	limit: number;
-	/** Bytes of a row's literals, above which it is a {@link LongRow}. */
+	/** Bytes of a row's literals above which only its key is printed. */
 	maxRowBytes: number;
 	form: Form;
 }
 
 /**
- * How a page is printed. The quick form leaves it to the receiver to look for text that has to be in
- * hexadecimal, and is refused by D1 where a row is longer than one value may be; where it fails, the
- * exact form takes its place. A row's text is the same in both.
+ * How a page is printed. The quick form leaves it to the reader to find text that must be written
+ * in hexadecimal, and D1 refuses it if a row is longer than one value may be. If either happens,
+ * the page is read again in the exact form. A row's text is the same in both.
  */
 export type Form = 'quick' | 'exact';
 
@@ -55,7 +57,7 @@ export function joinedPage(request: PageRequest): string {
 	);
 }
 
-/** One result row for each row of the page, readable and in hexadecimal. */
+/** One result row for each row of the page: as plain text and in hexadecimal. */
 export function separatePage(request: PageRequest): string {
 	const { table, maxRowBytes } = request;
 	const unlessLong = (row: string) => `iif(octet_length(${row})<=${maxRowBytes},${row},NULL)`;
@@ -67,12 +69,12 @@ export function separatePage(request: PageRequest): string {
 }
 
 /**
- * The rows of a page: their keys, `r` the row as `(literal,…)`, and `h` the same in hexadecimal. The
- * LIMIT without effect keeps SQLite from putting the expression of a row wherever the outer query
- * names it, and so from printing it several times (SQLite: Query Flattening, rule 8).
+ * The rows of a page: their keys, `r` the row as `(literal,...)`, and `h` the same in hexadecimal.
+ * `LIMIT -1` has no effect except that SQLite evaluates the expression of a row once, not each time
+ * that the outer query names it (SQLite: Query Flattening, rule 8).
  */
 function printedRows({ table, position, limit, form }: PageRequest, { hex = false } = {}): string {
-	const rows = `${quoteName(table.name)} AS s ${behind(table.key, position, limit)}`;
+	const rows = `${quoteName(table.name)} AS s ${after(table.key, position, limit)}`;
 	if (table.columns.length > MAX_REPEATED_COLUMNS) {
 		const keys = keyColumns(table);
 		const forms = [`${unpivotedRow(table, literal)} AS r`];
@@ -94,7 +96,7 @@ function quickRow(table: Table): string {
 	return `'('||${joinWithCommas(literals)}||')'`;
 }
 
-/** A row, or NULL when it could be more than D1 gives as one value: an expression a column. */
+/** A row, with one expression for each column; NULL if it may be longer than one value in D1. */
 function repeatedRow(table: Table, print: (column: string) => string): string {
 	const columns = table.columns.map((_, index) => `c${index}`);
 	const literals = columns.map(print);
@@ -102,15 +104,15 @@ function repeatedRow(table: Table, print: (column: string) => string): string {
 	return `iif(${sum(columns.map(octets))}<=${MAX_PRINTED_OCTETS},'('||${joinWithCommas(literals)}||')',NULL)`;
 }
 
-/** The same for tables so wide that the expressions would be too long: one for all columns. */
+/** The same for tables so wide that these would be too long: one expression for all columns. */
 function unpivotedRow(table: Table, print: (column: string) => string): string {
 	const row = `'('||group_concat(${print('v')})||')'`;
 	return `(${unpivoted(table)} SELECT iif(sum(${octets('v')})<=${MAX_PRINTED_OCTETS},${row},NULL) FROM u)`;
 }
 
 /**
- * A row's values one below the other, as column `v` of `u`. The plus takes away the columns'
- * affinity: that of the first would turn the values of all others into its own kind.
+ * A row's values, each as a row of its own: column `v` of `u`. The plus removes the columns'
+ * affinity, because that of the first would be applied to the values of all of them.
  */
 export function unpivoted(table: Table): string {
 	const values = table.columns.map(quoteName);

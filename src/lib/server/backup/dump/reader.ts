@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
+import type { Sleep } from '../../retry.ts';
 import {
 	type BatchResult,
 	databaseError,
@@ -10,60 +11,59 @@ import {
 	type SqlDatabase,
 	type StatementResult,
 } from '../database.ts';
-import { type Sleep } from '../../retry.ts';
 
-/** The database was written to while it was being read: what was read so far is no state it had. */
+/** The database was written to while it was being read, so what was read is not one state of it. */
 export class SnapshotChanged extends Error {}
 
-/** `result_too_large` (500): more than D1 gives at once; a smaller page may pass. */
+/** `result_too_large` (500): more than D1 returns at once. A smaller page may succeed. */
 export class ResultTooLarge extends LifeboatError {
 	constructor(cause: unknown) {
-		super('The database gave up on a query whose result was too large.', {
+		super('The database could not finish a query because its result was too large.', {
 			code: 'result_too_large',
 			status: 500,
-			hint: "Look at the function's log for the reason; a single row may be too large for D1.",
+			hint: "See the function's log for the reason; a single row may be too large for D1.",
 			cause,
 		});
 	}
 }
 
-/** What tells the state that is being read from others, as JSON can hold it. */
+/** What identifies the state that is being read, as JSON. */
 export const FenceSchema = v.object({
 	/** `total_changes()` of the connection. */
 	changes: v.number(),
-	/** The Time Travel bookmark; null where there is none. */
+	/** The Time Travel bookmark; null if there is none. */
 	bookmark: v.nullable(v.string()),
-	/** Whether each answer has to have that bookmark, or whether the counter of changes is enough. */
+	/** Whether each answer must have this bookmark; if not, the number of changes is enough. */
 	needsBookmark: v.boolean(),
-	/** Bytes of the database's file; null where they do not tell one state from another. */
+	/** Bytes of the database's file; null if its size also changes without writes. */
 	databaseBytes: v.nullable(v.number()),
 });
 export type Fence = v.InferOutput<typeof FenceSchema>;
 
-/** What reading cost so far. */
+/** What reading has cost so far. */
 export interface ReadingCost {
 	queries: number;
 	rowsRead: number;
 }
 
-/** What a reader may be told. */
 export interface ReaderOptions {
-	/** That of a reader before, which has to be in the same state still. */
+	/** The fence of an earlier reader, whose state this reader continues. */
 	fence?: Fence | null;
-	/** Whether a bookmark that has stood still under reads has to stay the same from then on. */
+	/** Whether to require the same bookmark once two answers in a row have had the same. */
 	watchBookmark?: boolean;
 }
 
 /**
- * Reads a database, never writes. Transient errors are retried, and a fence notices writes by others:
+ * Reads a database and never writes to it. Retries transient errors, and detects writes by others:
  *
- * - Every query that returns `total_changes() AS changes` must see the number that the first one saw.
- *   That number belongs to one connection, that of the primary. DDL does not move it, which is why the
- *   schema is compared on its own.
- * - The file's size must stay the same.
- * - The number begins again with the database's object. So once a call has failed, D1 has made it more
- *   than once, or another reader's fence says so, the bookmark must be the same too. See
- *   docs/format.md, "Consistency", for why this is not asked of every answer.
+ * - Every query that returns `total_changes() AS changes` must return the same number. It counts
+ *   the changes of one connection, that of the primary. DDL does not change it, so the schema is
+ *   compared separately.
+ * - The size of the database's file must stay the same.
+ * - The number starts again at zero when the database's object restarts. So the bookmark must stay
+ *   the same too once a call has failed, once D1 has repeated a call, or if an earlier reader's
+ *   fence says so. docs/format.md, "Consistency", explains why not every answer needs the same
+ *   bookmark.
  */
 export class Reader {
 	readonly cost: ReadingCost = { queries: 0, rowsRead: 0 };
@@ -95,7 +95,9 @@ export class Reader {
 		return this.#bookmark;
 	}
 
-	/** What another reader needs to go on in the same state. Only after a query with `changes`. */
+	/**
+	 * What another reader needs to continue in the same state. Valid after a query with `changes`.
+	 */
 	get fence(): Fence {
 		const local = isLocal(this.#bookmark);
 		return {
@@ -106,12 +108,12 @@ export class Reader {
 		};
 	}
 
-	/** Bytes of the database's file; 0 where they are not known. */
+	/** Bytes of the database's file; 0 if unknown. */
 	get databaseBytes(): number {
 		return this.#databaseBytes ?? 0;
 	}
 
-	/** Forgets the state read so far, so that another may be read. The caller compares what it keeps from before. */
+	/** Starts a new state. The caller has to compare whatever it keeps from the one before. */
 	beginState(): void {
 		this.#changes = null;
 		this.#bookmark = null;
@@ -123,11 +125,12 @@ export class Reader {
 	/**
 	 * Runs the statements as one batch, which is one transaction, and returns their results.
 	 *
-	 * Throws {@link SnapshotChanged}, {@link ResultTooLarge}, or a LifeboatError for what D1 refuses.
+	 * Throws {@link SnapshotChanged}, {@link ResultTooLarge}, `database_quota` (429),
+	 * `database_error` (500) or `database_unavailable` (503).
 	 */
 	batch = async (statements: string[]): Promise<StatementResult[]> => {
 		const { results, bookmark } = await this.#send(statements);
-		// D1 makes a call that reads again by itself (D1 > Release notes, 2025-09-11).
+		// D1 itself repeats calls that only read (D1 > Release notes, 2025-09-11).
 		if (results.some(({ meta }) => (meta.total_attempts ?? 1) > 1)) this.#doubt();
 		this.#requireBookmark(bookmark);
 		this.cost.queries += results.length;
@@ -158,14 +161,14 @@ export class Reader {
 		}
 	}
 
-	/** The counter of changes may have begun again, unless nothing was read before. */
+	/** The number of changes may have started again, which matters if something was read before. */
 	#doubt(): void {
 		if (this.#bookmark !== null && !isLocal(this.#bookmark)) this.#needsBookmark = true;
 	}
 
 	#requireBookmark(bookmark: string | null): void {
-		const stands = bookmark !== null && bookmark === this.#lastBookmark;
-		if (stands && this.#watchBookmark) this.#needsBookmark = true;
+		const isSame = bookmark !== null && bookmark === this.#lastBookmark;
+		if (isSame && this.#watchBookmark) this.#needsBookmark = true;
 		this.#lastBookmark = bookmark;
 		this.#bookmark ??= bookmark;
 		if (this.#needsBookmark && bookmark !== this.#bookmark) throw new SnapshotChanged();
@@ -185,18 +188,20 @@ export class Reader {
 }
 
 /**
- * In local development every call that asks for a bookmark counts one up in a table of the database.
- * This moves `total_changes()` as much, and may make the file grow; such bookmarks have zeros where
- * those of production have a hash (workerd, actor-sqlite.c++, getCurrentBookmark).
+ * In local development each call that asks for a bookmark increments a counter in a table of the
+ * database, which also increments `total_changes()` and may make the file grow. These bookmarks
+ * have zeros where production has a hash (workerd, actor-sqlite.c++, getCurrentBookmark).
  */
 const LOCAL_BOOKMARK = /^([0-9a-f]{8})-([0-9a-f]{8})-0{8}-0{32}$/;
 
-/** True for a bookmark of local development, which each call moves. */
+/** True for a bookmark of local development, which changes with each call. */
 export function isLocal(bookmark: string | null): boolean {
 	return LOCAL_BOOKMARK.test(bookmark ?? '');
 }
 
-/** By how much the bookmarks that were asked for have moved `total_changes()`, give or take a constant. */
+/**
+ * The share of `total_changes()` that comes from asking for bookmarks locally, up to a constant.
+ */
 export function writesOfLocalBookmarks(bookmark: string | null): number {
 	const [, high, low] = LOCAL_BOOKMARK.exec(bookmark ?? '') ?? [];
 	if (high === undefined || low === undefined) return 0;
@@ -207,10 +212,10 @@ function failure(error: unknown): Error {
 	if (error instanceof LifeboatError) return error;
 	if (isTooMuch(error)) return new ResultTooLarge(error);
 	const message = messageOf(error);
-	// A table that the catalog knew is gone: someone changed the schema meanwhile.
+	// A table of the catalog is gone: the schema was changed meanwhile.
 	if (/no such (table|column)/.test(message)) return new SnapshotChanged(message, { cause: error });
 	if (message.includes('daily row read limit')) {
-		return new LifeboatError("The account's free daily rows are used up.", {
+		return new LifeboatError("The account has used up D1's free daily row reads.", {
 			code: 'database_quota',
 			status: 429,
 			hint: 'Try again after midnight UTC, or move the account to the paid plan.',

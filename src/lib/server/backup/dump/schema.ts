@@ -1,6 +1,7 @@
-// What a database's schema says, as far as a dump needs it.
+import { SEQUENCE } from '../sql.ts';
+// What a dump needs to know about a database's schema.
 
-/** A row of `sqlite_schema` that a backup carries. */
+/** A row of `sqlite_schema` that a backup contains. */
 export interface SchemaObject {
 	type: 'table' | 'index' | 'view' | 'trigger';
 	name: string;
@@ -9,75 +10,77 @@ export interface SchemaObject {
 	sql: string;
 }
 
-/** One part of the key that a table's rows are ordered by. */
+/** One part of the key by which a table's rows are ordered. */
 export interface KeyPart {
 	column: string;
-	/** Where the column stands among those that an INSERT names. */
+	/** The column's position among those that an INSERT names. */
 	index: number;
 	descending: boolean;
-	/** Null where the column's own collation is the key's. */
+	/** Null if the key uses the column's own collation. */
 	collation: string | null;
 }
 
 /**
- * How to walk a table in a stable order: by its rowid (`name` is the word that reaches it), by the
- * primary key of a WITHOUT ROWID table, or, where ordinary columns took all three names of the
- * rowid, by position.
+ * How to walk a table in a stable order: by its rowid (`name` is the name to use for it), by the
+ * primary key of a WITHOUT ROWID table, or by position if ordinary columns have taken all three
+ * names of the rowid.
  */
 export type Key =
 	{ kind: 'rowid'; name: string } | { kind: 'columns'; parts: KeyPart[] } | { kind: 'position' };
 
-/** A table whose rows a backup carries. */
+/** A table whose rows a backup contains. */
 export interface Table {
 	name: string;
-	/** Columns that an INSERT may name: all but generated ones. */
+	/** Columns that an INSERT may name: all except generated ones. */
 	columns: string[];
-	/** Those of them whose affinity lets them hold text, blobs and NULLs only. */
+	/** Those of them with TEXT affinity, which hold only text, blobs and NULLs. */
 	textColumns: ReadonlySet<string>;
-	/** Set when the rowid is no column of the table and has to be written beside them. */
+	/** The name of the rowid if it is not one of the columns and has to be written too. */
 	rowid: string | null;
 	key: Key;
 }
 
-/** A full-text table whose index is made from the contents of another table or view. */
+/** A full-text table that indexes the contents of another table or view. */
 export interface ExternalFullText {
 	name: string;
 	content: string;
 }
 
-/** Everything that the schema says, in the order in which `sqlite_schema` says it. */
+/** The whole schema, in the order of `sqlite_schema`. */
 export interface Catalog {
 	objects: SchemaObject[];
-	/** Tables with rows of their own: ordinary ones, virtual ones, `sqlite_sequence` if there is one. */
+	/**
+	 * Tables with rows of their own: ordinary ones, virtual ones, and `sqlite_sequence` if it exists.
+	 */
 	tables: Table[];
-	/** FTS5 tables to be filled by a rebuild. */
+	/** FTS5 tables that a rebuild fills. */
 	externalFullText: ExternalFullText[];
-	/** Own-content and external FTS5 tables: name -> options set through the `rank` column. */
+	/** Names of all FTS5 tables: they may have options, which are set through the `rank` column. */
 	fullText: string[];
-	/** Tables that foreign keys point at, by lower-cased name of the table that holds the key. */
+	/** The foreign keys of each table, by its folded name. */
 	references: Map<string, ForeignKey[]>;
-	/** What this backup cannot carry, as sentences for people. */
+	/** What this backup cannot contain or a restore may change, as sentences for people. */
 	warnings: string[];
-	/** SHA-256 over all objects; line ends count as LF, which restoring tools turn CR LF into. */
+	/** SHA-256 over all objects. CR LF counts as LF, because tools replace it on a restore. */
 	sha256: string;
 	/**
-	 * SHA-256 over `sqlite_schema` in its own order, with where each object lies in the file: it tells
-	 * this schema from one that reads the same, as after two tables have swapped their names.
+	 * SHA-256 over `sqlite_schema` in its own order, with each object's place in the file: it also
+	 * changes when two tables of the same definition swap their names.
 	 */
 	identity: string;
-	/** The table by which a restore says that it has not ended; null where there is none. */
+	/** The table that marks an unfinished restore; null if there is none. */
 	unfinished: string | null;
 }
 
 export interface ForeignKey {
 	parent: string;
-	/** The parent's columns; null where the key means the parent's primary key. */
+	/** The parent's columns; null if the key refers to the parent's primary key. */
 	columns: (string | null)[];
 }
 
-/** SQLite's own table of AUTOINCREMENT counters: rows to be kept like any other. */
-export const SEQUENCE: Table = {
-	name: 'sqlite_sequence',
+/** The table of AUTOINCREMENT counters, whose rows are dumped like any others. */
+export const SEQUENCE_TABLE: Table = {
+	name: SEQUENCE,
 	columns: ['name', 'seq'],
 	textColumns: new Set(),
 	rowid: null,

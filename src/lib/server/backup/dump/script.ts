@@ -1,17 +1,20 @@
-import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
 import { RowDigest, type TableDigest } from '../format/digest.ts';
+import { SCRATCH } from '../format/pieces.ts';
+import { printTrailer } from '../format/trailer.ts';
+import { foldCase, quoteName, SEQUENCE } from '../sql.ts';
 import { readCatalog } from './catalog.ts';
+import type { Checkpoint, StartedTable } from './checkpoint.ts';
 import { definitions, endings, preamble } from './definitions.ts';
-import { quoteName } from './literals.ts';
-import { type Page, readLongRow, readRows, START } from './pages.ts';
+import { encode, InsertWriter, maxRowBytes } from './inserts.ts';
+import { readLongRow, type Scratch, writeLongRow } from './long-rows.ts';
+import type { Page } from './pages.ts';
 import { type Reader, SnapshotChanged } from './reader.ts';
-import { maxRowBytes, type Scratch, Statements, writeLongRow } from './rows.ts';
-import { type Catalog, SEQUENCE, type Table } from './schema.ts';
+import { type Catalog, SEQUENCE_TABLE, type Table } from './schema.ts';
 import { readStart, type Start } from './start.ts';
 import { queriesToEnd, requireUnchanged } from './unchanged.ts';
+import { readRows, START } from './walk.ts';
 
-/** What a dump is told from outside. */
 export interface DumpOptions {
 	/** Comment lines at the top of the file, without the leading `--`. */
 	title: string[];
@@ -31,7 +34,7 @@ export interface TableSummary extends TableDigest {
 	bytes: number;
 }
 
-/** What a dump has learned about the database. */
+/** What a dump found in the database. */
 export interface DumpSummary {
 	/**
 	 * `atomic`: schema and rows were read in one transaction; `fenced`: in several, with no write
@@ -43,54 +46,25 @@ export interface DumpSummary {
 	warnings: string[];
 }
 
-const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-
-/** A table of which a part is done. */
-const StartedTableSchema = v.object({
-	name: v.string(),
-	place: v.object({
-		position: v.object({ key: v.nullable(v.string()), offset: Count }),
-		limit: Count,
-		form: v.picklist(['quick', 'exact']),
-	}),
-	digest: v.object({ rows: Count, bytes: Count, chain: v.string(), rest: v.string() }),
-	open: v.nullable(v.object({ sql: v.string(), rows: Count })),
-});
-type StartedTable = v.InferOutput<typeof StartedTableSchema>;
-
-/** Where a dump was laid aside: all that it takes to go on, as JSON can hold it. */
-export const CheckpointSchema = v.object({
-	/** Identity of the schema that the dump has begun with. */
-	schema: v.string(),
-	/** Whether the file has made the table for pieces of long values. */
-	scratch: v.boolean(),
-	/** Tables that are done. */
-	tables: v.array(v.object({ name: v.string(), rows: Count, bytes: Count, sha256: v.string() })),
-	/** The next table, where a part of it is done. */
-	current: v.nullable(StartedTableSchema),
-});
-export type Checkpoint = v.InferOutput<typeof CheckpointSchema>;
-
-/** What a dump that may be laid aside is told from outside. */
 export interface StepOptions extends DumpOptions {
-	/** Where the step before ended; null at the start. */
+	/** Where the step before stopped; null at the start. */
 	from: Checkpoint | null;
-	/** Whether to stop now, given the queries that are still needed to end the dump. */
+	/** Whether to stop now, given the number of queries that the end of the dump still needs. */
 	mustPause(queriesToEnd: number): boolean;
 }
 
-/** How a step ends: with the whole dump, or with the place where the next step goes on. */
+/** How a step ends: with the whole dump, or with the place where the next step continues. */
 export type StepEnd = { summary: DumpSummary } | { checkpoint: Checkpoint };
 
 /**
- * Writes the database as an SQL file, chunk by chunk, and returns what it was.
+ * Writes the database as an SQL file, chunk by chunk, and returns a summary.
  *
- * Every table stands before the first row, so that foreign keys find their parents' tables; a
- * UNIQUE index that a foreign key needs stands before the rows, the others behind them; triggers
- * come last, so that none fires. Rows keep their order, and statements end where the rows make
- * them end: neither depends on how the pages were cut.
+ * Every table comes before the first row, so that foreign keys find their parents' tables. A UNIQUE
+ * index that a foreign key needs comes before the rows, the others after them. Triggers come last,
+ * so that none fires. Rows keep their order, and where a statement ends depends on the rows alone:
+ * the file does not depend on how the pages were cut.
  *
- * Throws {@link SnapshotChanged} when the database was written to meanwhile, and what
+ * Throws {@link SnapshotChanged} if the database was written to meanwhile, and what
  * {@link Reader.batch} throws.
  */
 export async function* writeScript(
@@ -101,14 +75,14 @@ export async function* writeScript(
 	const all: StepOptions = { ...options, from: null, mustPause: () => false };
 	const end = yield* write(reader, catalog, all);
 	if ('summary' in end) return end.summary;
-	throw new Error('The dump was laid aside, and nobody had asked for that.');
+	throw new Error('The dump stopped early, although it was not asked to.');
 }
 
 /**
- * Writes the file of a backup as {@link writeScript} does, but may stop between two statements: what
- * the steps write, joined, is the same file. A step reads at least one page.
+ * Writes the file like {@link writeScript}, but may stop between two statements: the output of all
+ * steps, joined, is the same file. A step reads at least one page.
  *
- * Throws `restore_unfinished` (409) as well, where the database holds a part of what it held.
+ * Also throws `restore_unfinished` (409) if a restore has filled only a part of the database.
  */
 export async function* writeStep(
 	reader: Reader,
@@ -131,7 +105,7 @@ async function* write(
 	const toEnd = queriesToEnd(catalog);
 	const work: Work = {
 		mustPause: (queries = 0) => mustPause(toEnd + queries),
-		scratch: { name: unusedName('lifeboat_scratch', catalog), created: from?.scratch ?? false },
+		scratch: { name: unusedName(SCRATCH, catalog), created: from?.scratch ?? false },
 		firstPages: new Map(),
 		done: [...(from?.tables ?? [])],
 		started: from?.current ?? null,
@@ -156,7 +130,7 @@ async function* write(
 	return { summary: yield* writeEnd(catalog, work, isAtomic ? 'atomic' : 'fenced') };
 }
 
-/** Writes what stands behind the rows. */
+/** Writes what comes after the rows. */
 function* writeEnd(
 	catalog: Catalog,
 	{ scratch, done }: Work,
@@ -170,25 +144,25 @@ function* writeEnd(
 		tables: done,
 		warnings: catalog.warnings,
 	};
-	yield encode(trailer(summary));
+	yield encode(printTrailer(summary));
 	return summary;
 }
 
-/** What is to be done, and what has been. */
+/** The state of a step. */
 interface Work {
-	/** Whether to stop now, when so many queries more than those to the end are needed. */
+	/** Whether to stop now, if so many queries are needed besides those at the end. */
 	mustPause(queries?: number): boolean;
 	scratch: Scratch;
 	/** Pages that have been read already. */
 	firstPages: Map<Table, Page>;
-	/** Tables that are done. */
+	/** Tables that are complete. */
 	done: TableSummary[];
-	/** The table of which the step before has done a part. */
+	/** The table of which the step before has written a part. */
 	started: StartedTable | null;
 	onProgress: DumpOptions['onProgress'];
 }
 
-/** Writes the rows of the tables that are not done. Returns null, or where it was told to stop. */
+/** Writes the rows of the remaining tables. Returns null, or where `mustPause` stopped it. */
 async function* writeTables(
 	reader: Reader,
 	{ tables }: Catalog,
@@ -196,7 +170,7 @@ async function* writeTables(
 ): AsyncGenerator<Uint8Array, { current: StartedTable | null } | null, void> {
 	const { done, firstPages, mustPause } = work;
 	const names = new Set(done.map(({ name }) => name));
-	let hasRead = false; // nothing is laid aside before something was done
+	let hasRead = false; // a step that reads nothing would never get anywhere
 	for (const table of tables.filter(({ name }) => !names.has(name))) {
 		const first = firstPages.get(table);
 		if (!first && hasRead && mustPause()) return { current: null };
@@ -215,23 +189,23 @@ async function* writeTables(
 	return null;
 }
 
-/** Writes a table's INSERT statements, each as full as it may be, up to where its rows stop. */
+/** Writes a table's INSERT statements, each as full as possible, until its rows end or stop. */
 async function* writeTable(
 	reader: Reader,
 	table: Table,
 	parts: ReturnType<typeof readRows>,
 	{ started, scratch, onProgress }: Work,
 ): AsyncGenerator<Uint8Array, TableSummary | StartedTable, void> {
-	if (table === SEQUENCE && started === null) yield encode('DELETE FROM sqlite_sequence;\n');
-	const statements = new Statements(table, started?.open);
+	if (table === SEQUENCE_TABLE && started === null) yield encode(`DELETE FROM ${SEQUENCE};\n`);
+	const inserts = new InsertWriter(table, started?.open);
 	const digest = started ? RowDigest.from(started.digest) : new RowDigest();
 	let part = await parts.next();
 	while (!part.done) {
 		if (part.value.kind === 'rows') {
 			digest.add(part.value.sql, part.value.ends.length);
-			yield* statements.add(part.value);
+			yield* inserts.add(part.value);
 		} else {
-			yield* statements.end();
+			yield* inserts.end();
 			const values = await readLongRow(reader, table, part.value);
 			yield* writeLongRow(table, values, digest, scratch);
 		}
@@ -240,39 +214,26 @@ async function* writeTable(
 	}
 	if (part.value !== null) {
 		const { name } = table;
-		return { name, place: part.value, digest: digest.save(), open: statements.open() };
+		return { name, place: part.value, digest: digest.save(), open: inserts.open() };
 	}
-	yield* statements.end();
+	yield* inserts.end();
 	return { name: table.name, rows: digest.rows, bytes: digest.bytes, sha256: digest.hex() };
 }
 
-/** The manifest's core as the last line, so that a file alone can be checked. */
-function trailer({ schema, tables }: DumpSummary): string {
-	const core = {
-		schema,
-		tables: Object.fromEntries(tables.map(({ name, rows, sha256 }) => [name, { rows, sha256 }])),
-	};
-	return `-- lifeboat ${JSON.stringify(core)}\n`;
-}
-
 function unusedName(name: string, { objects }: Catalog): string {
-	const taken = new Set(objects.map((object) => object.name.toLowerCase()));
+	const taken = new Set(objects.map((object) => foldCase(object.name)));
 	let candidate = name;
 	while (taken.has(candidate)) candidate += '_';
 	return candidate;
 }
 
-function encode(text: string): Uint8Array {
-	return new TextEncoder().encode(text);
-}
-
 function unfinished(name: string): LifeboatError {
 	return new LifeboatError(
-		`The database holds a restore that has not ended: it has an object named ${quoteName(name)}.`,
+		`A restore into this database has not finished: it has an object named ${quoteName(name)}.`,
 		{
 			code: 'restore_unfinished',
 			status: 409,
-			hint: 'Nothing was stored. Run that restore again, a whole one with --replace. If nobody restores, rename that object, or drop it.',
+			hint: 'Nothing was stored. Run the restore again, with --replace if it was one of the whole backup. If no restore is running, rename or drop that object.',
 		},
 	);
 }

@@ -1,33 +1,35 @@
 import { SCHEMA_QUERY } from './catalog.ts';
 import { fullTextOptions, fullTextQueries } from './definitions.ts';
-import { firstPageOf, type Page, parsePage } from './pages.ts';
+import { maxRowBytes } from './inserts.ts';
+import { type Page, parsePage } from './pages.ts';
 import { joinedPage } from './queries.ts';
 import { type Reader, ResultTooLarge } from './reader.ts';
-import { maxRowBytes } from './rows.ts';
 import type { Catalog, Table } from './schema.ts';
 import { requireSchema } from './unchanged.ts';
+import { firstPageOf } from './walk.ts';
 
-/** A database up to this size is tried in one batch: its literals may take a few times as much. */
+/** A database up to this size is read in one batch: as literals it may be a few times larger. */
 const SMALL_DATABASE_BYTES = 1_000_000;
-/** Tables up to which one batch reads them all: each is a statement of up to 100,000 bytes. */
+/** The most tables that one batch reads: each takes a statement of up to MAX_STATEMENT_BYTES. */
 const SMALL_DATABASE_TABLES = 100;
 
 /** What a dump reads before it writes anything. */
 export interface Start {
 	/** Statements that set the options of full-text tables. */
 	fullTextOptions: string[];
-	/** The first page of each table, where the database is small. */
+	/** The first page of each table, if the database is small. */
 	firstPages: Map<Table, Page>;
 	/**
-	 * The reader's queries when all of the above and the schema had been read in one transaction: while
-	 * there are no more, nothing else was read. Null where it was not so.
+	 * The reader's count of queries after all of the above and the schema were read in one
+	 * transaction: as long as it stays the same, nothing else was read. Null if there were several.
 	 */
 	atomic: number | null;
 }
 
 /**
- * Reads what comes before the rows, and of a small database those too. `mustPause` tells whether so
- * many queries are too many. Throws what {@link requireSchema} and {@link Reader.batch} throw.
+ * Reads what comes before the rows, and the rows too if the database is small. `mustPause` says
+ * whether so many queries are too many. Throws what {@link requireSchema} and {@link Reader.batch}
+ * throw.
  */
 export async function readStart(
 	reader: Reader,
@@ -53,7 +55,9 @@ export async function readStart(
 	};
 }
 
-/** One transaction in which the schema is read again, so that no other one counts for anything. */
+/**
+ * Reads everything in one transaction, also the schema again, so that nothing read before counts.
+ */
 async function readAtOnce(reader: Reader, catalog: Catalog): Promise<Start> {
 	const options = fullTextQueries(catalog);
 	const requests = catalog.tables.map((table) => firstPageOf(table, maxRowBytes(table)));

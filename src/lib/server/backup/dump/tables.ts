@@ -1,8 +1,8 @@
 import type { Row } from '../database.ts';
-import { quoteName } from './literals.ts';
+import { foldCase, quoteName } from '../sql.ts';
 import type { KeyPart, SchemaObject, Table } from './schema.ts';
 
-// From what SQLite says of a table to how it is read.
+// How to read a table, from what SQLite's pragmas say about it.
 
 /** A row of `pragma_table_xinfo`. */
 export interface ColumnRow {
@@ -21,18 +21,18 @@ interface KeyRow {
 	coll: string;
 }
 
-/** What the pragmas say of a table. */
+/** What the pragmas say about a table. */
 export interface TableFacts {
 	kind: 'table' | 'view' | 'virtual' | 'shadow';
 	columns: ColumnRow[];
 	withoutRowid: boolean;
-	/** In the key's order; of a table with rowids there are none. */
+	/** In key order; empty for a table with rowids. */
 	keyParts: KeyRow[];
 	/** Whether the primary key has an index of its own. */
 	hasKeyIndex: boolean;
 }
 
-/** What the pragmas say, by the table's name: the rows of list, columns, key parts and key indexes. */
+/** The facts about each table, by its name, from the rows of the four pragmas. */
 export function tableFacts(
 	list: Row[],
 	columnRows: Row[],
@@ -59,7 +59,7 @@ export function tableFacts(
 	return new Map(facts);
 }
 
-/** Rows by what stands in their column `tbl`. */
+/** Rows grouped by their column `tbl`. */
 export function groupByTable<T>(rows: Row[]): Map<string, T[]> {
 	const groups = new Map<string, T[]>();
 	for (const row of rows) {
@@ -71,7 +71,7 @@ export function groupByTable<T>(rows: Row[]): Map<string, T[]> {
 	return groups;
 }
 
-/** How to read a table that is no virtual one. */
+/** How to read a table that is not virtual. */
 export function ordinaryTable({ name, sql }: SchemaObject, facts: TableFacts): Table {
 	const { columns, withoutRowid } = facts;
 	const insertable = columns.filter((column) => column.hidden === 0).map((column) => column.name);
@@ -92,20 +92,25 @@ export function ordinaryTable({ name, sql }: SchemaObject, facts: TableFacts): T
 	return { ...table, rowid, key: rowid ? { kind: 'rowid', name: rowid } : { kind: 'position' } };
 }
 
-/** Such a column turns numbers into text (SQLite: Datatypes, "Determination Of Column Affinity"). */
+/**
+ * TEXT affinity turns numbers into text (SQLite: Datatypes, "Determination Of Column Affinity").
+ */
 function hasTextAffinity({ type }: ColumnRow): boolean {
 	return !/INT/i.test(type) && /CHAR|CLOB|TEXT/i.test(type);
 }
 
-/** The word that reaches the rowid: an ordinary column of that name hides it (SQLite: Rowid Tables). */
+/**
+ * The name of the rowid that no ordinary column has taken (SQLite: Rowid Tables); null if none is
+ * left.
+ */
 function rowidName(columns: ColumnRow[]): string | null {
-	const taken = new Set(columns.map((column) => column.name.toLowerCase()));
+	const taken = new Set(columns.map((column) => foldCase(column.name)));
 	return ['rowid', '_rowid_', 'oid'].find((name) => !taken.has(name)) ?? null;
 }
 
 /**
- * A single primary key column of type INTEGER is the rowid, unless it was declared DESC in the
- * column's definition (SQLite: CREATE TABLE, "INTEGER PRIMARY KEY DESC"): then it has an index.
+ * A single primary key column of type INTEGER is the rowid, unless the column's definition says
+ * DESC: then it has an index of its own (SQLite: CREATE TABLE, "INTEGER PRIMARY KEY DESC").
  */
 function hasRowidAlias({ columns, hasKeyIndex }: TableFacts): boolean {
 	const keys = columns.filter((column) => column.pk > 0);
@@ -113,7 +118,7 @@ function hasRowidAlias({ columns, hasKeyIndex }: TableFacts): boolean {
 }
 
 function primaryKey(sql: string, insertable: string[], { keyParts }: TableFacts): KeyPart[] {
-	// Only this word can make the key's collation another one than its column's.
+	// Without this word the key's collation is that of its columns.
 	const collated = /\bCOLLATE\b/i.test(sql);
 	return keyParts.map(({ name, desc, coll }) => ({
 		column: name,

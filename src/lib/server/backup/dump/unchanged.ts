@@ -1,23 +1,26 @@
 import type { StatementResult } from '../database.ts';
 import type { TableDigest } from '../format/digest.ts';
+import { quoteName } from '../sql.ts';
 import { identityOf, SCHEMA_QUERY } from './catalog.ts';
-import { quoteName, sum } from './literals.ts';
+import { sum } from './literals.ts';
 import { type Reader, SnapshotChanged } from './reader.ts';
 import type { Catalog } from './schema.ts';
 
-/** Tables that one statement asks for rows: it may have 100,000 bytes (D1 > Platform > Limits). */
+/** Tables that one statement checks for rows, so that it stays below MAX_STATEMENT_BYTES. */
 const TABLES_PER_STATEMENT = 200;
 
-/** Queries that {@link requireUnchanged} takes at most. */
+/** The most queries that {@link requireUnchanged} takes. */
 export function queriesToEnd({ tables }: Catalog): number {
 	return 1 + Math.ceil(tables.length / TABLES_PER_STATEMENT);
 }
 
 /**
- * The schema has to be the very same still. Dropping a table and making the same one anew may leave no
- * trace there, and does not change the count of changes either (SQLite: total_changes()), but leaves
- * it without rows; each new row would count. Throws {@link SnapshotChanged}, and what
- * {@link Reader.batch} throws.
+ * Checks that the schema is still the same and that each table with rows still has some. The second
+ * check finds a table that was dropped and created again: that may leave no trace in the schema and
+ * does not count as a change (SQLite: total_changes()), but leaves the table empty, and each new
+ * row would count.
+ *
+ * Throws {@link SnapshotChanged}, and what {@link Reader.batch} throws.
  */
 export async function requireUnchanged(
 	reader: Reader,
@@ -37,7 +40,7 @@ export async function requireUnchanged(
 	if (found !== filled.length) throw new SnapshotChanged();
 }
 
-/** Throws {@link SnapshotChanged} unless the results of `SCHEMA_QUERY` are those of the catalog. */
+/** Throws {@link SnapshotChanged} unless the results of `SCHEMA_QUERY` match the catalog. */
 export function requireSchema({ identity }: Catalog, schema: StatementResult | undefined): void {
 	if (identityOf(schema?.results ?? []) !== identity) throw new SnapshotChanged();
 }

@@ -1,39 +1,40 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
+import { SEQUENCE } from '../sql.ts';
 
-/** What stands between two rows of a file, and so of what is digested. */
+/** What is between two rows of a statement, and so between two rows of what is digested. */
 export const ROW_SEPARATOR = ',\n';
 
-/** Digest, in hexadecimal, of a table's rows in key order, as SQL literals: see {@link RowDigest}. */
+/** The digest of a table's rows in key order, in hexadecimal: see {@link RowDigest}. */
 export interface TableDigest {
 	name: string;
 	rows: number;
 	sha256: string;
 }
 
-/** What a backup says of a database: the manifest holds it, and the last line of the file. */
+/** What a backup says about a database, in its manifest and in the last line of its file. */
 export interface Core {
 	schema: { objects: number; sha256: string };
 	tables: TableDigest[];
 }
 
-/** Bytes of a link of the chain. */
+/** Bytes of a block in the chain. */
 const BLOCK_BYTES = 64 * 1024;
 
-/** A digest that is not finished, as JSON can hold it. */
+/** A digest that is not finished, as JSON. */
 export interface DigestState {
 	rows: number;
 	bytes: number;
 	/** SHA-256 so far, in Base64; empty before the first full block. */
 	chain: string;
-	/** What came behind the last full block, in Base64. */
+	/** What follows the last full block, in Base64. */
 	rest: string;
 }
 
 /**
- * SHA-256 over the rows' literals, joined as in the file, in a chain of blocks: the digest of one
- * block of 64 KiB is put in front of the next. So a digest can be laid aside in the middle of a
- * table, which no runtime allows for a running SHA-256; up to 64 KiB it is the plain SHA-256.
+ * SHA-256 over the rows' literals, joined as in the file, as a chain: the digest of each block of
+ * 64 KiB is put in front of the next block. So a digest can be saved in the middle of a table,
+ * which no runtime allows for a running SHA-256. Up to 64 KiB it is the plain SHA-256.
  */
 export class RowDigest {
 	rows = 0;
@@ -42,7 +43,7 @@ export class RowDigest {
 	#chain: Uint8Array = new Uint8Array();
 	#filled = 0;
 
-	/** Goes on where {@link save} left off. */
+	/** Continues where {@link save} stopped. */
 	static from({ rows, bytes, chain, rest }: DigestState): RowDigest {
 		const digest = new RowDigest();
 		digest.append(Buffer.from(rest, 'base64'));
@@ -94,8 +95,8 @@ export class RowDigest {
 }
 
 /**
- * What differs between what a database was said to be and what it is, in words; empty when nothing
- * does. A `sqlite_sequence` without rows says nothing: SQLite never drops that table again.
+ * The differences between what a backup says about a database and what it is, as sentences. An
+ * empty `sqlite_sequence` is ignored, because SQLite never drops that table.
  */
 export function compareCores(expected: Core, actual: Core): string[] {
 	const differences = compareTables(expected.tables, actual.tables);
@@ -109,7 +110,7 @@ export function compareCores(expected: Core, actual: Core): string[] {
 	return differences;
 }
 
-/** What differs between the tables of two such lists, in words. */
+/** The differences between two lists of tables, as sentences. */
 export function compareTables(expected: TableDigest[], actual: TableDigest[]): string[] {
 	const was = byName(expected);
 	const is = byName(actual);
@@ -126,12 +127,13 @@ function compareTable(
 	const table = JSON.stringify(name);
 	if (!is) return [`The table ${table} is missing.`];
 	if (!was) return [`The table ${table} should not be there.`];
-	if (was.rows !== is.rows)
+	if (was.rows !== is.rows) {
 		return [`The table ${table} has ${is.rows} rows instead of ${was.rows}.`];
+	}
 	return was.sha256 === is.sha256 ? [] : [`The table ${table} has other rows.`];
 }
 
 function byName(tables: TableDigest[]): Map<string, TableDigest> {
-	const counted = tables.filter(({ name, rows }) => name !== 'sqlite_sequence' || rows > 0);
+	const counted = tables.filter(({ name, rows }) => name !== SEQUENCE || rows > 0);
 	return new Map(counted.map((table) => [table.name, table]));
 }

@@ -1,32 +1,32 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
+import { MAX_METADATA_BYTES } from '../limits.ts';
+import { Count, Sha256 } from './fields.ts';
 import { ENCODING_NAMES, KINDS, volumeKey } from './names.ts';
 
-/** Characters of a summary: R2 takes 8,192 bytes of metadata, names included (R2 > Platform > Limits). */
-const MAX_SUMMARY_LENGTH = 7_000;
-/** Volumes of a backup that a list names without a look at the manifest. */
+/** Characters of a summary: the rest is for the names and the other entries of the metadata. */
+const MAX_SUMMARY_LENGTH = MAX_METADATA_BYTES - 1_192;
+/** The most volumes of a backup that a list names without reading the manifest. */
 const MAX_VOLUMES = 100_000;
 
-/** The version of the engine that writes manifests now; package.json has the same. */
+/** The version of the engine that writes manifests, the same as in package.json. */
 export const ENGINE_VERSION = '0.1.0';
 
-const Sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const Timestamp = v.pipe(v.string(), v.isoTimestamp());
-const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
-/** An object in the bucket that holds a part of a backup's SQL. */
+/** An object in the bucket with a part of a backup's SQL. */
 export const VolumeSchema = v.object({
 	/** The object's name in the bucket. */
 	key: v.string(),
-	/** Bytes as stored, and their digest. */
+	/** Stored bytes, and their digest. */
 	bytes: Count,
 	sha256: Sha256,
-	/** Bytes of SQL before any encoding. */
+	/** Bytes of SQL, before any encoding. */
 	sqlBytes: Count,
 	encodings: v.array(v.picklist(ENCODING_NAMES)),
 });
 
-/** What a backup has cost in the database. */
+/** What a backup cost in the database. */
 export const CostSchema = v.object({ queries: Count, rowsRead: Count });
 
 const ManifestSchema = v.object({
@@ -34,16 +34,16 @@ const ManifestSchema = v.object({
 	format: v.literal(1),
 	name: v.string(),
 	kind: v.picklist(KINDS),
-	/** The backup that an incremental one builds on. */
+	/** The backup that an incremental one is based on. */
 	parent: v.nullable(v.string()),
-	/** The binding that was dumped. */
+	/** The binding of the database. */
 	database: v.string(),
 	startedAt: Timestamp,
 	finishedAt: Timestamp,
 	snapshot: v.object({
 		/** `atomic`: read in one transaction; `fenced`: read in several, with no write between them. */
 		consistency: v.picklist(['atomic', 'fenced']),
-		/** Dumps begun, the last of which was undisturbed. */
+		/** The number of dumps that were begun; writes by others ended all but the last. */
 		attempts: Count,
 		/** D1's Time Travel bookmark of this state. */
 		bookmark: v.nullable(v.string()),
@@ -59,10 +59,10 @@ const ManifestSchema = v.object({
 	mac: v.optional(Sha256),
 });
 
-/** The sidecar of a backup: what was dumped, when, how consistent, digests, sizes. Never changed. */
+/** What was backed up, when, how consistent, with digests and sizes. It is never changed. */
 export type Manifest = v.InferOutput<typeof ManifestSchema>;
 
-/** What the metadata of a manifest's object says of it. */
+/** The summary in the metadata of a manifest's object. */
 const StoredSummarySchema = v.object({
 	name: v.string(),
 	kind: v.picklist(KINDS),
@@ -73,47 +73,47 @@ const StoredSummarySchema = v.object({
 	tables: Count,
 	rows: Count,
 	sqlBytes: Count,
-	/** Bytes in the bucket, all volumes together. */
+	/** Stored bytes of all volumes. */
 	bytes: Count,
-	/** Numbers of the volumes, in order, as in `1-12,14`. */
+	/** The numbers of the volumes, in order, such as `1-12,14`. */
 	volumes: v.pipe(v.string(), v.regex(/^\d{1,7}(-\d{1,7})?(,\d{1,7}(-\d{1,7})?)*$/)),
 	encodings: v.array(v.picklist(ENCODING_NAMES)),
 	warnings: Count,
 });
 type StoredSummary = v.InferOutput<typeof StoredSummarySchema>;
 
-/** One line about a backup. */
+/** What a list says about a backup, its proofs aside. */
 export type BackupSummary = Omit<StoredSummary, 'volumes' | 'encodings'> & {
 	/** File names of the volumes, in order. */
 	files: string[];
 };
 
-/** When a proof was made, and whether the backup was found to be good. */
+/** When a proof was made, and whether it found the backup to be good. */
 export interface LastProof {
 	at: string;
 	proven: boolean;
-	/** What was looked at; see {@link Scope}. */
+	/** What was verified. */
 	scope: Scope;
 }
 
 /**
- * What a proof is about: the `contents` of the backup, or no more than the bytes as `stored`, where
- * an encrypted backup could not be opened.
+ * What a proof is about: the `contents` of the backup, or only the bytes as `stored` if an
+ * encrypted backup could not be opened.
  */
 export type Scope = 'contents' | 'stored';
 
-/** A backup as a list shows it, with the newest proof of each kind; null where there is none. */
+/** A backup as a list shows it, with the newest proof of each kind; null if there is none. */
 export type ListedBackup = BackupSummary & {
 	verified: LastProof | null;
 	drilled: LastProof | null;
 };
 
-/** The manifest as the JSON that is stored. */
+/** The manifest as JSON, as it is stored. */
 export function printManifest(manifest: Manifest): string {
 	return `${JSON.stringify(manifest, null, '\t')}\n`;
 }
 
-/** Reads a stored manifest. Throws `manifest_unreadable` (500) when it is none of format 1. */
+/** Reads a stored manifest. Throws `manifest_unreadable` (500) if it is not one of format 1. */
 export function parseManifest(text: string): Manifest {
 	try {
 		return v.parse(ManifestSchema, JSON.parse(text));
@@ -127,7 +127,7 @@ export function parseManifest(text: string): Manifest {
 	}
 }
 
-/** What a list shows of a manifest. */
+/** The summary of a manifest. */
 export function summarize(manifest: Manifest): BackupSummary {
 	const total = (numbers: number[]) => numbers.reduce((sum, number) => sum + number, 0);
 	return {
@@ -147,9 +147,9 @@ export function summarize(manifest: Manifest): BackupSummary {
 }
 
 /**
- * The summary as the text of a manifest's custom metadata, without the names of the files: R2 takes
- * 8,192 bytes of metadata, and a backup may have any number of volumes. Null where it does not fit,
- * so that the list has to read the manifest.
+ * The summary as text for the manifest's custom metadata. It has the numbers of the volumes instead
+ * of their names, because the metadata has a limit and a backup may have any number of volumes.
+ * Null if it does not fit; then the list has to read the manifest.
  */
 export function printSummary(manifest: Manifest): string | null {
 	const { files, ...summary } = summarize(manifest);
@@ -161,7 +161,7 @@ export function printSummary(manifest: Manifest): string | null {
 	return isFaithful && text.length <= MAX_SUMMARY_LENGTH ? text : null;
 }
 
-/** A summary from the text in a manifest's custom metadata; null when that is none. */
+/** The summary in a manifest's custom metadata; null if there is none. */
 export function parseSummary(text: string | undefined): BackupSummary | null {
 	const result = v.safeParse(v.pipe(v.string(), v.parseJson(), StoredSummarySchema), text);
 	if (!result.success) return null;
@@ -172,7 +172,7 @@ export function parseSummary(text: string | undefined): BackupSummary | null {
 	return { ...summary, files };
 }
 
-/** Ascending numbers as text: `1-12,14`. */
+/** Ascending numbers as text, such as `1-12,14`. */
 function printRanges(numbers: number[]): string {
 	const ranges: [number, number][] = [];
 	for (const number of numbers) {
@@ -183,7 +183,7 @@ function printRanges(numbers: number[]): string {
 	return ranges.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(',');
 }
 
-/** At most one number more than {@link MAX_VOLUMES}. */
+/** Stops one number after {@link MAX_VOLUMES}. */
 function parseRanges(text: string): number[] {
 	const numbers: number[] = [];
 	for (const range of text.split(',')) {

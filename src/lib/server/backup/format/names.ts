@@ -1,8 +1,8 @@
-/** What may be done to the bytes of a volume, in the words of the manifest. */
+/** How the bytes of a volume may be encoded, as the manifest names it. */
 export const ENCODING_NAMES = ['gzip', 'age'] as const;
 export type EncodingName = (typeof ENCODING_NAMES)[number];
 
-/** The kinds of backups. */
+/** The kinds of backups. Only full ones are made now. */
 export const KINDS = ['full', 'incremental'] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -12,7 +12,7 @@ const FILE_NAME = new RegExp(
 		String.raw`(?:\.manifest\.json|\.proof-${TIME}\.json|(?:\.\d+)?\.sql(?:\.gz)?(?:\.age)?)$`,
 );
 
-/** Every object of every backup begins with one of these. */
+/** The names of all objects of all backups begin with one of these. */
 export const NAME_PREFIXES = ['full_backup_', 'incremental_backup_'];
 
 /** The name of a backup that starts now: `full_backup_2026-11-22T21:52:00.000Z`. */
@@ -20,7 +20,7 @@ export function backupName(kind: Kind, startedAt: Date): string {
 	return `${kind}_backup_${startedAt.toISOString()}`;
 }
 
-/** The name of a volume, counted from 1: `<name>.sql`, `<name>.2.sql.gz.age`, … */
+/** The name of a volume, counted from 1: `<name>.sql`, `<name>.2.sql.gz.age`, ... */
 export function volumeKey(name: string, number: number, encodings: EncodingName[] = []): string {
 	const suffixes = encodings.map((encoding) => (encoding === 'gzip' ? '.gz' : '.age'));
 	return `${name}${number === 1 ? '' : `.${number}`}.sql${suffixes.join('')}`;
@@ -36,7 +36,7 @@ export function manifestKey(name: string): string {
 	return `${name}.manifest.json`;
 }
 
-/** The backup's name in a file name of a volume, manifest or proof; null for any other text. */
+/** The backup's name in the file name of a volume, manifest or proof; null for any other text. */
 export function backupOfFile(fileName: string): string | null {
 	return FILE_NAME.exec(fileName)?.[1] ?? null;
 }

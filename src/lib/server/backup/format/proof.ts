@@ -1,15 +1,16 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
+import { Count } from './fields.ts';
 import { ENGINE_VERSION, type LastProof, type Scope } from './manifest.ts';
 
-/** Differences that a proof names, and characters of each: it is for people to read. */
+/** The most differences in a proof, and the most characters of each: people should read them. */
 const MAX_DIFFERENCES = 20;
 const MAX_DIFFERENCE_LENGTH = 300;
 const MAX_BY_LENGTH = 100;
-/** What proofs that the app itself has made say of where that was. */
+/** The `by` of proofs that the app itself made. */
 export const WORKER = 'worker';
 
-/** A time as `toISOString` prints it: its text is in a file name, and sorts as the time does. */
+/** A time as `toISOString` prints it, because it is part of a file name and sorts by time. */
 const Time = v.pipe(
 	v.string(),
 	v.isoTimestamp(),
@@ -19,9 +20,8 @@ const Time = v.pipe(
 	),
 );
 const Kind = v.picklist(['verify', 'drill']);
-/** Proofs of older versions were all about the contents. */
+/** In older versions all proofs were about the contents. */
 const ProvenScope = v.optional(v.picklist(['contents', 'stored'] satisfies Scope[]), 'contents');
-const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const found = {
 	kind: Kind,
@@ -30,13 +30,13 @@ const found = {
 	startedAt: Time,
 	finishedAt: Time,
 	proven: v.boolean(),
-	/** What was looked at: `stored` where the backup is encrypted and could not be opened. */
+	/** What was verified: `stored` if the backup is encrypted and could not be opened. */
 	scope: ProvenScope,
 	tables: Count,
 	rows: Count,
-	/** Bytes of SQL; as stored where nothing more was looked at. */
+	/** Bytes of SQL, or stored bytes if the scope is `stored`. */
 	bytes: Count,
-	/** What is not as the manifest says, in words. */
+	/** What differs from the manifest, as sentences. */
 	differences: v.pipe(
 		v.array(v.pipe(v.string(), v.maxLength(MAX_DIFFERENCE_LENGTH))),
 		v.maxLength(MAX_DIFFERENCES),
@@ -51,10 +51,10 @@ const ProofSchema = v.object({
 	engine: v.object({ version: v.string() }),
 });
 
-/** What a verification or a drill of a backup found. Never changed, beside the backup. */
+/** The result of a verification or a drill, stored next to the backup and never changed. */
 export type Proof = v.InferOutput<typeof ProofSchema>;
 
-/** What somebody else found, who may have been anywhere: nothing more than this, and no nonsense. */
+/** The result of a verification or a drill that ran elsewhere: untrusted, so checked strictly. */
 export const OutsideProofSchema = v.pipe(
 	v.strictObject({ ...found, by: v.pipe(found.by, v.notValue(WORKER)) }),
 	v.check(
@@ -63,7 +63,7 @@ export const OutsideProofSchema = v.pipe(
 	),
 	v.check(
 		({ proven, differences }) => !proven || differences.length === 0,
-		'What differs is not proven.',
+		'A backup with differences is not proven.',
 	),
 	v.check(
 		({ kind, scope }) => kind === 'verify' || scope === 'contents',
@@ -74,7 +74,7 @@ export type OutsideProof = v.InferOutput<typeof OutsideProofSchema>;
 
 const SummarySchema = v.object({ kind: Kind, at: Time, proven: v.boolean(), scope: ProvenScope });
 
-/** One line about a proof, which its object has as metadata: what a list needs. */
+/** What a list needs of a proof, stored in the metadata of its object. */
 export type ProofSummary = LastProof & { kind: Proof['kind'] };
 
 /** The name of a proof: `<name>.proof-<ISO time>.json`. */
@@ -82,17 +82,17 @@ export function proofKey(name: string, finishedAt: string): string {
 	return `${proofPrefix(name)}${finishedAt}.json`;
 }
 
-/** What the names of all proofs of a backup begin with; in their order they are in order of time. */
+/** The prefix of all proofs of a backup. Their names sort by time. */
 export function proofPrefix(name: string): string {
 	return `${name}.proof-`;
 }
 
-/** A proof of what was found. */
+/** The proof of a result. */
 export function toProof(backup: string, found: OutsideProof): Proof {
 	return { format: 1, backup, ...found, engine: { version: ENGINE_VERSION } };
 }
 
-/** At most as many differences, and as much of each, as a proof holds. */
+/** Cuts a list of differences, and each of them, to what fits a proof. */
 export function shorten(differences: string[]): string[] {
 	const rest = differences.length - MAX_DIFFERENCES + 1;
 	const named =
@@ -102,12 +102,12 @@ export function shorten(differences: string[]): string[] {
 	);
 }
 
-/** The proof as the JSON that is stored. */
+/** The proof as JSON, as it is stored. */
 export function printProof(proof: Proof): string {
 	return `${JSON.stringify(proof, null, '\t')}\n`;
 }
 
-/** Reads a stored proof; null when it cannot be read: such a proof is none. */
+/** Reads a stored proof; null if it cannot be read: it then counts as missing. */
 export function parseProof(text: string | undefined): Proof | null {
 	return read(ProofSchema, text);
 }
@@ -117,20 +117,20 @@ export function summarizeProof({ kind, finishedAt, proven, scope }: Proof): Proo
 	return { kind, at: finishedAt, proven, scope };
 }
 
-/** A summary from the text in a proof's custom metadata; null when that is none. */
+/** The summary in a proof's custom metadata; null if there is none. */
 export function parseProofSummary(text: string | undefined): ProofSummary | null {
 	return read(SummarySchema, text);
 }
 
-/** `backup_differs` (422): a backup is not what it should be. The answer shows the proof. */
+/** `backup_differs` (422): a backup is damaged. The answer contains the proof. */
 export class BackupDiffers extends LifeboatError {
 	readonly proof: Proof;
 
 	constructor(proof: Proof) {
-		super('This backup is not what its manifest says.', {
+		super('This backup differs from its manifest.', {
 			code: 'backup_differs',
 			status: 422,
-			hint: 'Do not rely on it: make another backup, and see in the proof what differs.',
+			hint: 'Do not rely on it: make another backup. The proof says what differs.',
 		});
 		this.proof = proof;
 	}

@@ -5,25 +5,25 @@ import { type Manifest, parseManifest } from './manifest.ts';
 
 const KEY_BYTES = 32;
 
-/** Keys from one secret of the app. */
+/** The keys that are derived from one secret of the app. */
 export interface BackupKey {
-	/** Signs manifests: who has no secret cannot plant a backup. */
+	/** Signs manifests, so that nobody without the secret can plant a backup. */
 	mac: Uint8Array;
-	/** Hides the digests in manifests of encrypted backups: they would let contents be guessed. */
+	/** Hides the digests in manifests of encrypted backups, from which contents could be guessed. */
 	digest: Uint8Array;
 	/** Signs the tickets of a backup in steps. */
 	ticket: Uint8Array;
-	/** Encrypts what the next step of a backup needs. */
+	/** Encrypts the state that the next step of a backup needs. */
 	state: Uint8Array;
 }
 
-/** A manifest, and the key that it is signed with; null where no key was asked for or fits. */
+/** A manifest, and the key that signed it; null if no key was given or none fits. */
 export interface OpenedManifest {
 	manifest: Manifest;
 	key: BackupKey | null;
 }
 
-/** The keys of a secret, by HKDF-SHA256 (RFC 5869) with a label for each use. */
+/** Derives the keys from a secret, by HKDF-SHA256 (RFC 5869) with a label for each use. */
 export function deriveKey(secret: Uint8Array): BackupKey {
 	const derive = (label: string) =>
 		new Uint8Array(hkdfSync('sha256', secret, new Uint8Array(), label, KEY_BYTES));
@@ -41,8 +41,8 @@ export function signManifest(manifest: Manifest, key: BackupKey): Manifest {
 }
 
 /**
- * Reads a manifest and checks its MAC with the keys, of which any will do. Without keys nothing is
- * checked; with `unsigned` a manifest passes whose MAC fits none.
+ * Reads a manifest and checks its MAC, which any of the keys may have made. Without keys nothing is
+ * checked. With `unsigned`, a manifest is accepted even if no key fits.
  *
  * Throws `manifest_unsigned` or `manifest_forged` (422), `manifest_unreadable` (500).
  */
@@ -61,8 +61,9 @@ export function openManifest(
 }
 
 /**
- * A core whose digests say nothing to those who have no key, not even which tables hold the same:
- * HMAC-SHA256 over what is digested and its digest. Names and counts stay.
+ * Replaces each digest with an HMAC-SHA256 over the digest and the name of what it is for. Without
+ * the key that reveals nothing, not even which tables have the same rows. Names and counts stay
+ * readable.
  */
 export function hideDigests<T extends Core>(core: T, { digest }: BackupKey): T {
 	const hidden = <D extends { sha256: string }>(what: string, described: D): D => ({
@@ -86,7 +87,7 @@ function isMac(text: unknown, expected: Buffer): boolean {
 	return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
-/** RFC 8785: no white space, the names of each object in the order of their UTF-16 code units. */
+/** RFC 8785: no white space, and the names of each object sorted by UTF-16 code units. */
 function canonicalJson(value: unknown): string {
 	if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
 	if (typeof value !== 'object' || value === null) return JSON.stringify(value);
@@ -98,22 +99,22 @@ function canonicalJson(value: unknown): string {
 
 function manifestUnsigned(): LifeboatError {
 	return new LifeboatError(
-		'The manifest of this backup is not signed: it was made before Lifeboat signed manifests, or by somebody else.',
+		'The manifest of this backup is not signed: it is older than signed manifests, or Lifeboat did not write it.',
 		{
 			code: 'manifest_unsigned',
 			status: 422,
-			hint: 'If you know it for your own, run `npm run drill` or `npm run restore` with --unsigned.',
+			hint: 'If you are sure that the backup is yours, run `npm run drill` or `npm run restore` with --unsigned.',
 		},
 	);
 }
 
 function manifestForged(): LifeboatError {
 	return new LifeboatError(
-		'The manifest of this backup was changed, or signed with another secret than this app’s.',
+		'The manifest of this backup was changed, or was signed with a secret that this app does not have.',
 		{
 			code: 'manifest_forged',
 			status: 422,
-			hint: 'Use another backup. Set BACKUP_MAC_KEY where the app has it; after a change of secrets set TOTP_SECRET_PREVIOUS to the old one; if you know the backup for your own, run `npm run drill` or `npm run restore` with --unsigned.',
+			hint: 'Use another backup. If the app has BACKUP_MAC_KEY, set it here too. After a change of TOTP_SECRET, set TOTP_SECRET_PREVIOUS to the old one. If you are sure that the backup is yours, run `npm run drill` or `npm run restore` with --unsigned.',
 		},
 	);
 }

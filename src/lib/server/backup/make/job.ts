@@ -2,7 +2,7 @@ import { EncryptJWT, errors, jwtDecrypt, type JWTPayload, jwtVerify, SignJWT } f
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
 import { FenceSchema } from '../dump/reader.ts';
-import { CheckpointSchema } from '../dump/script.ts';
+import { CheckpointSchema } from '../dump/checkpoint.ts';
 import { CostSchema, VolumeSchema } from '../format/manifest.ts';
 import type { BackupKey } from '../format/signature.ts';
 

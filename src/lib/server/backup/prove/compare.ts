@@ -1,6 +1,13 @@
 import { LifeboatError } from '../../errors.ts';
-import type { BatchResult, SqlDatabase } from '../database.ts';
 import type { Sleep } from '../../retry.ts';
+import type { BatchResult, SqlDatabase } from '../database.ts';
+import { readCatalog } from '../dump/catalog.ts';
+import { maxRowBytes } from '../dump/inserts.ts';
+import { readLongRow, writeLongRow } from '../dump/long-rows.ts';
+import { Reader, SnapshotChanged } from '../dump/reader.ts';
+import type { Table } from '../dump/schema.ts';
+import { writeScript } from '../dump/script.ts';
+import { readRows, START } from '../dump/walk.ts';
 import {
 	compareCores,
 	compareTables,
@@ -8,18 +15,12 @@ import {
 	RowDigest,
 	type TableDigest,
 } from '../format/digest.ts';
-import { readCatalog } from '../dump/catalog.ts';
-import { readLongRow, readRows, START } from '../dump/pages.ts';
-import { Reader, SnapshotChanged } from '../dump/reader.ts';
-import { maxRowBytes, writeLongRow } from '../dump/rows.ts';
-import type { Table } from '../dump/schema.ts';
-import { writeScript } from '../dump/script.ts';
 import { shorten } from '../format/proof.ts';
-import { foldCase } from '../restore/names.ts';
+import { foldCase } from '../sql.ts';
 
 type OnProgress = (bytes: number) => void;
 
-/** What a backup of this database would say of it, with `onProgress` told the bytes of SQL so far. */
+/** What a backup of this database would say about it. `onProgress` gets the bytes of SQL so far. */
 export async function readCore(
 	database: SqlDatabase,
 	sleep: Sleep,
@@ -37,8 +38,8 @@ export async function readCore(
 }
 
 /**
- * Compares all of a restored database with what its backup says. Throws `restore_differs` (422) with
- * what differs, also where somebody wrote to it meanwhile.
+ * Compares a whole restored database with what its backup says. Throws `restore_differs` (422) with
+ * the differences, also if the database was written to meanwhile.
  */
 export async function requireSame(
 	database: SqlDatabase,
@@ -50,23 +51,23 @@ export async function requireSame(
 		requireNone(compareCores(expected, await readCore(database, sleep, onProgress)));
 	} catch (error) {
 		if (!(error instanceof SnapshotChanged)) throw error;
-		throw differs(['Somebody wrote to the database while it was compared.']);
+		throw differs(['The database was written to while it was compared.']);
 	}
 }
 
-/** Rows of a table of a backup, and where in a database they are. */
+/** A table of a backup, and where its rows are in a database. */
 export interface RestoredRows {
-	/** The table by its name in the backup. */
+	/** The table's name in the backup. */
 	table: string;
 	/** The table that holds the rows. */
 	name: string;
-	/** The columns that the backup has, in its order; the rowid may be the first. Left out: all. */
+	/** The columns in the backup, in its order; the rowid may be the first. Left out: all. */
 	columns?: string[] | undefined;
 }
 
 /**
- * Compares restored rows with what the backup says of them. Other tables may be written to meanwhile.
- * Throws `restore_differs` (422) with what differs.
+ * Compares restored rows with what the backup says about them. Other tables may be written to
+ * meanwhile. Throws `restore_differs` (422) with the differences.
  */
 export async function requireSameRows(
 	database: SqlDatabase,
@@ -91,7 +92,7 @@ export async function requireSameRows(
 	requireNone(compareTables(expected, actual));
 }
 
-/** The digest of a table's rows, as a backup would have it. */
+/** The digest of a table's rows, as in a backup. */
 async function digestRows(
 	reader: Reader,
 	table: Table,
@@ -99,7 +100,8 @@ async function digestRows(
 ): Promise<RowDigest> {
 	const digest = new RowDigest();
 	const rows = readRows(reader, table, {
-		...{ maxRowBytes: maxRowBytes(table), from: START, first: undefined },
+		maxRowBytes: maxRowBytes(table),
+		from: START,
 		mustPause: () => false,
 	});
 	for await (const part of rows) {
@@ -108,14 +110,14 @@ async function digestRows(
 		} else {
 			const values = await readLongRow(reader, table, part);
 			const statements = writeLongRow(table, values, digest, { name: '', created: true });
-			while (!(await statements.next()).done); // it digests what it writes
+			while (!(await statements.next()).done); // writing a row adds it to the digest
 		}
 		onProgress(digest.bytes);
 	}
 	return digest;
 }
 
-/** The table as if it had these columns alone. */
+/** The table as if it had only these columns. */
 function withColumns(table: Table, columns: string[] | undefined): Table {
 	if (columns === undefined) return table;
 	const [first, ...others] = columns;
@@ -123,16 +125,16 @@ function withColumns(table: Table, columns: string[] | undefined): Table {
 	return { ...table, rowid: null, columns };
 }
 
-/** Without what tells a reader of writes to other tables. */
+/** Hides the number of changes from a reader, so that it does not detect writes to other tables. */
 function unfenced(database: SqlDatabase): SqlDatabase {
 	return {
 		async batch(statements): Promise<BatchResult> {
 			const { results, ...more } = await database.batch(statements);
-			const deaf = results.map(({ results: rows, meta }) => ({
+			const unnumbered = results.map(({ results: rows, meta }) => ({
 				meta,
 				results: rows.map((row) => ({ ...row, changes: null })),
 			}));
-			return { results: deaf, ...more };
+			return { results: unnumbered, ...more };
 		},
 	};
 }
@@ -143,11 +145,11 @@ function requireNone(differences: string[]): void {
 
 function differs(differences: string[]): LifeboatError {
 	return new LifeboatError(
-		`What was restored is not what the backup says: ${shorten(differences).join(' ')}`,
+		`The restored contents differ from the backup: ${shorten(differences).join(' ')}`,
 		{
 			code: 'restore_differs',
 			status: 422,
-			hint: 'Restore again when nobody writes to the database, or into another one.',
+			hint: 'Restore again while nothing writes to the database, or into another database.',
 		},
 	);
 }

@@ -1,20 +1,14 @@
 import { LifeboatError } from '../../errors.ts';
-import { readCore } from './compare.ts';
+import type { Sleep } from '../../retry.ts';
 import { databaseError, retrying, type SqlDatabase } from '../database.ts';
-import { type Sleep } from '../../retry.ts';
 import { compareCores, type Core } from '../format/digest.ts';
 import { rehearse } from '../restore/apply.ts';
-import { requireClaimable } from '../restore/claim.ts';
+import { requireClaimable } from '../restore/claimable.ts';
 import type { SqlSource } from '../restore/source.ts';
 import { type Survey, survey } from '../restore/survey.ts';
-import {
-	type BackupFiles,
-	type Finding,
-	isDamage,
-	requireLegible,
-	sqlOf,
-	verifyFiles,
-} from './verify.ts';
+import { readCore } from './compare.ts';
+import { type BackupFiles, isDamage, requireLegible, sqlOf } from './files.ts';
+import { type Finding, verifyFiles } from './verify.ts';
 
 /** How far a drill has come. */
 export interface DrillProgress {
@@ -29,14 +23,13 @@ export interface DrillOptions {
 }
 
 /**
- * Proves a backup: verifies its files, restores them into an empty database, lets SQLite check
- * that, compares schema and contents with the manifest, and empties the database again. What
- * differs is in the finding.
+ * Proves a backup: verifies its files, restores them into an empty database, has SQLite check it,
+ * compares schema and contents with the manifest, and empties the database again. What differs is
+ * in the finding. Removes first what a killed drill has left.
  *
- * What a killed drill has left goes first. Throws LifeboatError where it could not try:
- * `target_not_empty` and `restore_running` (409), `restore_disturbed` (409), `database_error` (500),
- * `database_unavailable` (503), `backup_encrypted` (409) without an identity, and what reading the
- * files throws.
+ * Throws LifeboatError if the drill cannot be done: `target_not_empty`, `restore_running` and
+ * `restore_disturbed` (409), `database_error` (500), `database_unavailable` (503),
+ * `backup_encrypted` (409) without an identity, and what reading the files throws.
  */
 export async function drillFiles(
 	database: SqlDatabase,
@@ -50,14 +43,14 @@ export async function drillFiles(
 		options.onProgress?.({ step: 'verify', bytes, totalBytes }),
 	);
 	if (!found?.core || !verified.proven) return verified;
-	// The last line is what the manifest says, in digests that are never hidden.
+	// The file's last line matches the manifest, and its digests are never hidden.
 	const differences = await restoreAndCompare(database, sqlOf(files), found, found.core, options);
 	return { ...verified, proven: differences.length === 0, differences };
 }
 
 /**
- * The same for a file alone, against what its last line says. Throws `file_has_no_digests` (422)
- * for a file that Lifeboat has not written.
+ * The same for a file without a manifest, compared with its last line. Also throws
+ * `file_has_no_digests` (422) for a file that Lifeboat did not write.
  */
 export async function drillFile(
 	database: SqlDatabase,
@@ -79,7 +72,7 @@ export async function drillFile(
 	return { proven, scope: 'contents', tables, rows, bytes, differences };
 }
 
-/** What differs after a restore, in words. */
+/** What differs after a restore, as sentences. */
 async function restoreAndCompare(
 	database: SqlDatabase,
 	source: SqlSource,
@@ -87,18 +80,19 @@ async function restoreAndCompare(
 	expected: Core,
 	{ sleep, onProgress }: DrillOptions,
 ): Promise<string[]> {
-	const tell = (step: DrillProgress['step']) => (bytes: number) =>
+	const report = (step: DrillProgress['step']) => (bytes: number) =>
 		onProgress?.({ step, bytes, totalBytes: found.bytes });
-	const restored = tell('restore');
+	const restored = report('restore');
 	const options = {
-		...{ survey: found, sleep },
+		survey: found,
+		sleep,
 		onProgress: ({ bytes }: { bytes: number }) => restored(bytes),
 	};
 	const differences: string[] = [];
 	try {
 		await rehearse(database, source, options, async () => {
 			const broken = await checkDatabase(database, sleep);
-			const actual = await readCore(database, sleep, tell('compare'));
+			const actual = await readCore(database, sleep, report('compare'));
 			differences.push(...broken, ...compareCores(expected, actual));
 		});
 	} catch (error) {
@@ -109,7 +103,7 @@ async function restoreAndCompare(
 	return differences;
 }
 
-/** Before a large file is read in vain. */
+/** Checked before the file is read, which may take long. */
 async function requireEmptyFirst(database: SqlDatabase, sleep: Sleep): Promise<void> {
 	try {
 		await requireClaimable(database, sleep, 'leftover');
@@ -119,8 +113,8 @@ async function requireEmptyFirst(database: SqlDatabase, sleep: Sleep): Promise<v
 }
 
 /**
- * What SQLite finds wrong with a database. Values are left to the digests: a row may have broken a
- * constraint before it was backed up.
+ * What SQLite finds wrong with a database, as sentences. Values are left to the digests, because a
+ * row may have broken a constraint before it was backed up.
  */
 export async function checkDatabase(database: SqlDatabase, sleep: Sleep): Promise<string[]> {
 	const { results } = await retrying(
@@ -137,18 +131,15 @@ export async function checkDatabase(database: SqlDatabase, sleep: Sleep): Promis
 		...(quick ?? []).map(({ problem }) => `quick_check: ${problem}`),
 		...(foreign ?? []).map(
 			({ child, parent, n }) =>
-				`foreign_key_check: ${n} rows of ${JSON.stringify(child)} point at rows of ${JSON.stringify(parent)} that are not there.`,
+				`foreign_key_check: ${n} rows of ${JSON.stringify(child)} refer to rows of ${JSON.stringify(parent)} that do not exist.`,
 		),
 	];
 }
 
 function noDigests(): LifeboatError {
-	return new LifeboatError(
-		'The file has no digests to compare with: Lifeboat has not written it.',
-		{
-			code: 'file_has_no_digests',
-			status: 422,
-			hint: 'Restore it with `npm run restore` and look for yourself, or drill a backup of Lifeboat.',
-		},
-	);
+	return new LifeboatError('The file has no digests to compare with: Lifeboat did not write it.', {
+		code: 'file_has_no_digests',
+		status: 422,
+		hint: 'Restore it with `npm run restore` and check it yourself, or drill a backup made by Lifeboat.',
+	});
 }

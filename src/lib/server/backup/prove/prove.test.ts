@@ -15,7 +15,8 @@ import {
 } from '../../../../../tests/backups.ts';
 import { failingDatabase } from '../../../../../tests/failing.ts';
 import { ageMarker } from '../../../../../tests/killed.ts';
-import { d1, RESTORE_MARKER } from '../database.ts';
+import { d1 } from '../database.ts';
+import { RESTORE_MARKER } from '../sql.ts';
 import { listBackups } from '../index.ts';
 import { type Engine } from '../engine.ts';
 import { manifestKey } from '../format/names.ts';

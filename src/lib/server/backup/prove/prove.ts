@@ -1,26 +1,27 @@
 import type { D1Database } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
 import { d1, type SqlDatabase } from '../database.ts';
-import { drillFiles, type DrillProgress } from './drill.ts';
 import type { Engine } from '../engine.ts';
 import { summarize } from '../format/manifest.ts';
 import { type OutsideProof, type Proof, shorten, toProof, WORKER } from '../format/proof.ts';
 import { readManifest, readVolume, storeProof } from '../storage/bucket.ts';
 import { acquireLock, type Lock } from '../storage/lock.ts';
-import { type BackupFiles, type Finding, requireLegible, verifyFiles } from './verify.ts';
+import { drillFiles, type DrillProgress } from './drill.ts';
+import { type BackupFiles, requireLegible } from './files.ts';
+import { type Finding, verifyFiles } from './verify.ts';
 
-/** How far the clock of somebody else's machine may be ahead, in milliseconds. */
+/** Milliseconds that the clock of another machine may be ahead. */
 const MAX_CLOCK_DRIFT_MS = 5 * 60_000;
-/** Bytes of SQL from one word of progress to the next; files come in pieces of a few kilobytes. */
+/** Bytes of SQL between two progress reports; files arrive in chunks of a few kilobytes. */
 const PROGRESS_BYTES = 1_000_000;
 
-/** What a verification or a drill that runs tells. */
+/** The progress of a verification or a drill. */
 export type ProofProgress = { event: 'step' } & DrillProgress;
 
 /**
- * Proves a backup, found by any of its file names, without restoring it; stores and returns the
- * proof, also one that says what differs. Of an encrypted backup no more is proven than its stored
- * bytes and its manifest, and the proof's scope says so.
+ * Verifies a backup, found by any of its file names, without restoring it. Stores and returns the
+ * proof, even if something differs. For an encrypted backup, only its stored bytes and its manifest
+ * are verified, and the proof's scope says so.
  *
  * Throws LifeboatError: `backup_not_found` (404), `manifest_unsigned` or `manifest_forged` (422),
  * `manifest_unreadable` (500), `storage_error` (500).
@@ -33,18 +34,19 @@ export async function verifyBackup(
 	const files = await openBackup(engine, fileName);
 	const { sqlBytes, bytes: storedBytes } = summarize(files.manifest);
 	const totalBytes = files.manifest.encryption ? storedBytes : sqlBytes;
-	const tell = sparingly(onProgress);
+	const report = sparingly(onProgress);
 	return prove(engine, files, 'verify', () =>
-		verifyFiles(files, (bytes) => tell({ step: 'verify', bytes, totalBytes })),
+		verifyFiles(files, (bytes) => report({ step: 'verify', bytes, totalBytes })),
 	);
 }
 
 /**
- * Proves a backup by restoring it into the drill database, which is empty before and after; stores
- * and returns the proof, also one that says what differs. One drill runs at a time.
+ * Proves a backup by restoring it into the drill database, which is empty before and after. Stores
+ * and returns the proof, even if something differs. Only one drill runs at a time.
  *
- * Throws LifeboatError: `drill_database_not_empty` (409), and then nothing in it was touched;
- * `drill_running` (409), `lock_lost` (409), `backup_encrypted` (409), and what {@link verifyBackup} and the database throw.
+ * Throws LifeboatError: `drill_database_not_empty` (409), in which case nothing in it was changed;
+ * `drill_running`, `lock_lost` and `backup_encrypted` (409), and what {@link verifyBackup} and the
+ * database throw.
  */
 export async function drillBackup(
 	engine: Engine,
@@ -56,7 +58,7 @@ export async function drillBackup(
 	const files = await openBackup(engine, fileName);
 	requireLegible(files);
 	const lock = await acquireLock(engine, 'drill', files.manifest.name);
-	lock.buried(); // a restore removes by itself what a dead one has left in the database
+	lock.buried(); // the restore itself removes what a killed drill has left in the database
 	try {
 		const database = whileHeld(lock, d1(drillDatabase));
 		return await prove(engine, files, 'drill', () =>
@@ -71,7 +73,8 @@ export async function drillBackup(
 }
 
 /**
- * Stores what somebody else has found, as a proof of the backup with such a file, and returns it.
+ * Stores the result of a verification or drill that ran elsewhere, as a proof of the backup that
+ * has a file of this name, and returns the proof.
  *
  * Throws LifeboatError: `backup_not_found` (404), `proof_from_future` (400), `proof_exists` (409),
  * `manifest_unsigned` or `manifest_forged` (422).
@@ -118,7 +121,7 @@ async function prove(
 	return proof;
 }
 
-/** A database that is used only as long as the lock is ours. */
+/** A database that is used only as long as the lock is held. */
 function whileHeld(lock: Lock, database: SqlDatabase): SqlDatabase {
 	return {
 		async batch(statements) {
@@ -128,15 +131,15 @@ function whileHeld(lock: Lock, database: SqlDatabase): SqlDatabase {
 	};
 }
 
-/** Tells when a step begins, and then once in a while. */
+/** Reports the start of each step, and then one progress in {@link PROGRESS_BYTES}. */
 function sparingly(
 	onProgress: (progress: ProofProgress) => void,
 ): (progress: DrillProgress) => void {
-	let told = '';
+	let reported = '';
 	return (progress) => {
 		const place = `${progress.step} ${Math.floor(progress.bytes / PROGRESS_BYTES)}`;
-		if (place === told) return;
-		told = place;
+		if (place === reported) return;
+		reported = place;
 		onProgress({ event: 'step', ...progress });
 	};
 }
@@ -145,18 +148,15 @@ function drillDatabaseNotEmpty(cause: unknown): LifeboatError {
 	return new LifeboatError('The drill database DRILL_DB is not empty. Nothing in it was changed.', {
 		code: 'drill_database_not_empty',
 		status: 409,
-		hint: 'Bind DRILL_DB to a database of its own that holds nothing, never to the database of the app.',
+		hint: 'Bind DRILL_DB to an empty database that nothing else uses, never to the database of the app.',
 		cause,
 	});
 }
 
 function proofFromFuture(): LifeboatError {
-	return new LifeboatError(
-		'This proof is from the future, and would hide all that come before it.',
-		{
-			code: 'proof_from_future',
-			status: 400,
-			hint: 'Nothing was stored. Set the clock of the machine that made it, and send it again.',
-		},
-	);
+	return new LifeboatError('This proof is from the future and would hide all earlier ones.', {
+		code: 'proof_from_future',
+		status: 400,
+		hint: 'Nothing was stored. Set the clock of the machine that made the proof, and send it again.',
+	});
 }

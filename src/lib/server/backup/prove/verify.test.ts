@@ -26,7 +26,8 @@ import { restoreInto } from '../restore/apply.ts';
 import { clearDatabase, readContents } from '../restore/contents.ts';
 import { survey } from '../restore/survey.ts';
 import { restoreTables } from '../restore/tables.ts';
-import { type BackupFiles, sqlOf, verifyFiles } from './verify.ts';
+import { verifyFiles } from './verify.ts';
+import { type BackupFiles, sqlOf } from './files.ts';
 
 // Damage is always found: no backup that is not what it was comes through.
 
@@ -271,7 +272,7 @@ describe('an encrypted backup', () => {
 				...['users', 'orders', 'sqlite_sequence'].map(
 					(name) => `The table "${name}" has other rows.`,
 				),
-			].map((text) => `By the file's last line: ${text}`),
+			].map((text) => `According to the file's last line: ${text}`),
 		);
 	});
 

@@ -7,7 +7,7 @@ import { d1 as readable } from '../../../../../tests/databases/sources.ts';
 import { script, type Sql } from '../../../../../tests/databases/sql.ts';
 import { counting } from '../../../../../tests/databases/values.ts';
 import { d1, type SqlDatabase } from '../database.ts';
-import { sqlOf } from '../prove/verify.ts';
+import { sqlOf } from '../prove/files.ts';
 import { restoreInto } from './apply.ts';
 import { clearDatabase, readContents } from './contents.ts';
 import type { SqlSource } from './source.ts';

@@ -1,30 +1,31 @@
+import type { Sleep } from '../../retry.ts';
 import { databaseError, type SqlDatabase } from '../database.ts';
-import { type Sleep } from '../../retry.ts';
-import { Claim, type Existing, noteLeftover } from './claim.ts';
-import { readReferences } from './contents.ts';
-import { type Head, readHead } from './parse.ts';
-import { foldCase } from './names.ts';
+import { foldCase, isOfD1, isStatistics } from '../sql.ts';
+import { Claim, noteLeftover } from './claim.ts';
+import type { Existing } from './claimable.ts';
+import { type Head, parseHead } from './parse.ts';
+import { readReferences } from './references.ts';
 import { forTarget } from './rewrite.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, planStaging, putBack, Staging, type StagingPlan } from './staging.ts';
 import { readStatements, type Statement } from './statements.ts';
-import { Steps, TRANSACTION_BYTES, TRANSACTION_STATEMENTS } from './transactions.ts';
 import { refuseReservedNames, type Survey } from './survey.ts';
+import { TRANSACTION_BYTES, TRANSACTION_STATEMENTS, Transactions } from './transactions.ts';
 
 /** How far a restore has come. */
 export interface RestoreProgress {
 	bytes: number;
 	totalBytes: number;
 	statements: number;
-	/** The table whose rows were restored last. */
+	/** The table whose rows were restored last; null before the first row. */
 	table: string | null;
 }
 
 export interface RestoreOptions {
-	/** What the file holds: {@link Survey}. */
+	/** What is in the file. */
 	survey: Survey;
 	sleep: Sleep;
-	/** True where all that the database holds has been kept elsewhere: it goes. */
+	/** Whether to remove what the database holds, because it was saved elsewhere. */
 	replace?: boolean;
 	onProgress?(progress: RestoreProgress): void;
 }
@@ -37,12 +38,14 @@ export interface RestoreSummary {
 }
 
 /**
- * Restores a file into an empty database, or in place of what was kept. A restore that fails leaves
- * the database empty; one that is killed leaves a part of the file and the marker of its claim.
+ * Restores a file into an empty database, or with `replace` in place of its contents. If the
+ * restore fails, the database is empty afterwards; if it is killed, a part of the file and the
+ * marker of its claim remain.
  *
- * Throws LifeboatError: `restore_running`, `target_not_empty` and `name_taken` (409), and then nothing
- * was changed; `restore_refused` (422) with the place in the file, `restore_disturbed` (409),
- * `database_error` (500), `database_unavailable` (503), and what {@link readStatements} throws.
+ * Throws LifeboatError: `restore_running`, `target_not_empty` and `name_taken` (409), in which case
+ * nothing was changed; `restore_refused` (422) with the place in the file, `restore_disturbed`
+ * (409), `database_error` (500), `database_unavailable` (503), and what {@link readStatements}
+ * throws.
  */
 export async function restoreInto(
 	database: SqlDatabase,
@@ -58,10 +61,10 @@ export async function restoreInto(
 }
 
 /**
- * Restores a file into an empty database, has `inspect` look at it, and empties the database again.
- * What a killed restore has left is removed first where it is all that is there. Throws what
- * {@link restoreInto} and `inspect` throw, and `restore_disturbed` (409) where the database holds
- * something else afterwards, which stays.
+ * Restores a file into an empty database, calls `inspect`, and empties the database again. Removes
+ * first what a killed restore has left, if nothing else is there. Throws what {@link restoreInto}
+ * and `inspect` throw, and `restore_disturbed` (409) if the database has other contents afterwards,
+ * which then stay.
  */
 export async function rehearse(
 	database: SqlDatabase,
@@ -79,8 +82,8 @@ export async function rehearse(
 }
 
 /**
- * Has `load` restore the file by other means into a database that is claimed meanwhile. Where `load`
- * fails, what it has left is only removed when that is nothing.
+ * Claims the database while `load` restores the file by other means. If `load` fails after it has
+ * created something, that stays, and so does the marker.
  */
 export async function restoreBy(
 	database: SqlDatabase,
@@ -102,7 +105,7 @@ function existing({ replace = false }: RestoreOptions): Existing {
 	return replace ? 'replace' : 'refuse';
 }
 
-/** Does the work with the database claimed; where it fails, what it has made is removed. */
+/** Claims the database and runs `work`. If that fails, removes what it has created. */
 export async function whileClaimed<T>(
 	database: SqlDatabase,
 	{ survey, sleep }: RestoreOptions,
@@ -123,14 +126,14 @@ export async function whileClaimed<T>(
 	}
 }
 
-/** A claim is renewed this often where the restore's own transactions do not do it, in milliseconds. */
+/** Milliseconds between two renewals of a claim, if the restore has no transactions of its own. */
 const RENEW_AFTER_MS = 20_000;
 
-/** What a restore has no use for: transactions and settings, and tables that D1 and SQLite keep. */
-export function isPassedOver(head: Head, sql: string): boolean {
+/** Whether to skip a statement: transactions, settings, and the tables of D1 and of ANALYZE. */
+function isSkipped(head: Head, sql: string): boolean {
 	if (head.kind === 'transaction' || head.kind === 'pragma') return true;
 	if (head.kind === 'create' || head.kind === 'rows') {
-		return /^(_cf_|sqlite_stat)/i.test(head.table);
+		return isOfD1(head.table) || isStatistics(head.table);
 	}
 	return head.kind === 'other' && /^ANALYZE\b/i.test(sql);
 }
@@ -138,7 +141,7 @@ export function isPassedOver(head: Head, sql: string): boolean {
 class Loader {
 	readonly #database: SqlDatabase;
 	readonly #options: RestoreOptions;
-	readonly #steps: Steps;
+	readonly #transactions: Transactions;
 	readonly #staging: Staging;
 	readonly #atomic: boolean;
 	#plan: StagingPlan | null = null;
@@ -148,7 +151,7 @@ class Loader {
 	constructor(database: SqlDatabase, claim: Claim, options: RestoreOptions) {
 		this.#database = database;
 		this.#options = options;
-		this.#steps = new Steps(database, options.sleep, claim);
+		this.#transactions = new Transactions(database, options.sleep, claim);
 		this.#staging = new Staging(database, options.survey, claim.prefix);
 		const { bytes, statements } = options.survey;
 		this.#atomic = bytes < TRANSACTION_BYTES && statements < TRANSACTION_STATEMENTS;
@@ -159,65 +162,63 @@ class Loader {
 		return { mode: this.#atomic ? 'atomic' : 'batches', statements: this.#done, bytes };
 	}
 
-	/** Takes all of the file in, of which a part may wait for {@link flush} or {@link finish}. */
+	/** Runs the file. A part of it may wait for {@link flush} or {@link finish}. */
 	async load(source: SqlSource): Promise<void> {
 		const { hoisted } = this.#options.survey;
 		const first = new Set(hoisted.map(({ number }) => number));
-		for (const statement of hoisted) await this.#add(statement, readHead(statement.sql));
+		for (const statement of hoisted) await this.#add(statement, parseHead(statement.sql));
 		for await (const statements of readStatements(source)) {
 			for (const statement of statements) {
-				if (!first.has(statement.number)) await this.#add(statement, readHead(statement.sql));
+				if (!first.has(statement.number)) await this.#add(statement, parseHead(statement.sql));
 			}
 			this.#report(statements.at(-1)?.end ?? 0);
 		}
 	}
 
-	/** Runs what waits, and the claim stays. */
+	/** Runs what is waiting, and keeps the claim. */
 	async flush(): Promise<void> {
-		await this.#steps.flush();
+		await this.#transactions.flush();
 		this.#report(this.#options.survey.bytes);
 	}
 
-	/** Runs what waits, and the claim ends with it. */
+	/** Runs what is waiting, and gives up the claim with it. */
 	async finish(): Promise<void> {
-		await this.#steps.finish();
+		await this.#transactions.finish();
 		this.#report(this.#options.survey.bytes);
 	}
 
 	async #add(statement: Statement, head: Head): Promise<void> {
 		this.#done++;
-		if (isPassedOver(head, statement.sql)) return;
-		const { sql, ...place } = statement;
-		const step = { ...place, statement: forTarget(sql, this.#options.survey) };
-		if (head.kind !== 'rows') return this.#steps.add({ ...step, table: null });
+		if (isSkipped(head, statement.sql)) return;
+		const placed = { ...statement, sql: forTarget(statement.sql, this.#options.survey) };
+		if (head.kind !== 'rows') return this.#transactions.add({ ...placed, table: null });
 		this.#table = head.table;
-		const steps = (await this.#isStaged(head))
-			? await this.#staging.steps(statement, head)
-			: [{ ...step, table: head.table }];
-		for (const one of steps) await this.#steps.add(one);
-		if (statement.number === this.#plan?.moveBehind) await this.#move(statement);
+		const statements = (await this.#isStaged(head))
+			? await this.#staging.stage(statement, head)
+			: [{ ...placed, table: head.table }];
+		for (const each of statements) await this.#transactions.add(each);
+		if (statement.number === this.#plan?.moveAfter) await this.#move(statement);
 	}
 
 	async #isStaged(head: Head & { kind: 'rows' }): Promise<boolean> {
 		if (this.#atomic || !fitsStage(head)) return false;
 		if (this.#plan === null) {
-			await this.#steps.flush(); // all tables are there now
+			await this.#transactions.flush(); // now all tables exist
 			const references = await readReferences(this.#database, this.#options.sleep);
 			this.#plan = planStaging(references, this.#options.survey.rowStatements);
 		}
 		return this.#plan.tables.has(foldCase(head.table));
 	}
 
-	/** All staged rows at once: among themselves they may point wherever they like. */
-	async #move({ number, start, end }: Statement): Promise<void> {
-		await this.#steps.flush();
-		const steps = this.#staging.all.flatMap((stage) =>
-			[putBack(stage), dropped(stage)].map((statement) => ({
-				...{ statement, table: stage.table },
-				...{ number, start, end },
-			})),
+	/**
+	 * Moves all staged rows in one transaction, because they may refer to each other in any order.
+	 */
+	async #move(statement: Statement): Promise<void> {
+		await this.#transactions.flush();
+		const moves = this.#staging.all.flatMap((stage) =>
+			[putBack(stage), dropped(stage)].map((sql) => ({ ...statement, sql, table: stage.table })),
 		);
-		await this.#steps.run(steps);
+		await this.#transactions.run(moves);
 	}
 
 	#report(bytes: number): void {

@@ -1,4 +1,6 @@
-/** What a statement does, as far as a restore has to know. Names are as the schema has them. */
+import { unquote } from '../sql.ts';
+
+/** What a statement does, as far as a restore needs to know. Names are without quotes. */
 export type Head =
 	| { kind: 'transaction'; verb: string }
 	| { kind: 'pragma'; name: string }
@@ -6,12 +8,14 @@ export type Head =
 			kind: 'create';
 			type: 'table' | 'virtual table' | 'index' | 'view' | 'trigger';
 			name: string;
-			/** What an index or a trigger belongs to; otherwise the name itself. */
+			/** The table that an index or trigger belongs to; for others the name itself. */
 			table: string;
 			unique: boolean;
 	  }
 	| { kind: 'drop'; type: string; name: string }
-	/** Rows given as values; `columns` null where they are not named; `values` the index behind VALUES. */
+	/**
+	 * An INSERT with VALUES. `columns` is null if it names none; `values` is the index after VALUES.
+	 */
 	| { kind: 'rows'; table: string; columns: string[] | null; values: number }
 	| { kind: 'other' };
 
@@ -22,8 +26,8 @@ const NAME =
 	String.raw`|\[[^\]]*\]|[\w$\u0080-\uffff]+`;
 const TOKEN = new RegExp(`${COMMENT}(${NAME}|[^\\s])`, 'y');
 
-/** Reads the first words of a statement. What is not understood is `other`, never an error. */
-export function readHead(sql: string): Head {
+/** Parses the first words of a statement. Never throws: what it does not know is `other`. */
+export function parseHead(sql: string): Head {
 	const words = new Words(sql);
 	switch (words.keyword()) {
 		case 'INSERT':
@@ -81,7 +85,7 @@ function drop(words: Words): Head {
 	return { kind: 'drop', type, name: words.skip('IF', 'EXISTS').qualifiedName() };
 }
 
-/** The tokens of a statement, one after the other. */
+/** The tokens of a statement, one after another. */
 class Words {
 	last = '';
 	at = 0;
@@ -91,7 +95,7 @@ class Words {
 		this.#sql = sql;
 	}
 
-	/** The next token in capitals; empty at the end. */
+	/** The next token in upper case; empty at the end. */
 	keyword(): string {
 		TOKEN.lastIndex = this.at;
 		const [all = '', token = ''] = TOKEN.exec(this.#sql) ?? [];
@@ -115,7 +119,7 @@ class Words {
 		return name;
 	}
 
-	/** Passes over these words, if they are next. */
+	/** Skips these words if they come next. */
 	skip(...expected: string[]): this {
 		for (const word of expected) {
 			const before = this.at;
@@ -126,18 +130,11 @@ class Words {
 		return this;
 	}
 
-	/** The name behind the next such keyword; empty when there is none. */
+	/** The name after the next such keyword; empty if there is none. */
 	nameAfter(keyword: string): string {
 		for (let word = this.keyword(); word !== ''; word = this.keyword()) {
 			if (word === keyword) return this.qualifiedName();
 		}
 		return '';
 	}
-}
-
-function unquote(token: string): string {
-	const [open = ''] = token;
-	if (open === '[') return token.slice(1, -1);
-	if (!`"'\``.includes(open) || open === '') return token;
-	return token.slice(1, -1).replaceAll(open + open, open);
 }

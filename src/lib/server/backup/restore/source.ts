@@ -1,4 +1,4 @@
-/** SQL text that can be read from its start as often as needed. */
+/** SQL text that can be read from the start as often as needed. */
 export interface SqlSource {
 	open(): AsyncIterable<Uint8Array>;
 }

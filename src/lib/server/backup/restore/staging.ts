@@ -1,38 +1,38 @@
 import type { SqlDatabase } from '../database.ts';
-import type { Reference } from './contents.ts';
+import { MAX_COLUMNS } from '../limits.ts';
+import { foldCase, quoteName, quoteText } from '../sql.ts';
 import type { Head } from './parse.ts';
-import { foldCase, quoteName, quoteText } from './names.ts';
+import type { Reference } from './references.ts';
 import { forTarget } from './rewrite.ts';
 import type { Statement } from './statements.ts';
-import type { Step } from './transactions.ts';
 import type { Survey } from './survey.ts';
+import type { PlacedStatement } from './transactions.ts';
 
 type Rows = Head & { kind: 'rows' };
 
-/** Columns of a table (D1 > Platform > Limits), of which the rowid can be one too many. */
-const MAX_COLUMNS = 100;
-
-/** Rows of one table, put aside in a table without types and constraints, and so to the letter. */
+/** The rows of one table, kept unchanged in a table without types and constraints. */
 export interface Stage {
 	/** The table that the rows belong to. */
 	table: string;
-	/** The table that holds them meanwhile. */
+	/** The table that holds them until then. */
 	name: string;
 	columns: string[];
 }
 
-/** Which rows are put aside, and until when. */
+/** Which rows are staged, and until when. */
 export interface StagingPlan {
 	/** Names of tables, folded. */
 	tables: Set<string>;
-	/** The number of the last statement with rows of these tables, or with rows that they point at. */
-	moveBehind: number;
+	/**
+	 * The number of the last statement with rows of these tables, or with rows that they refer to.
+	 */
+	moveAfter: number;
 }
 
 /**
- * The tables whose rows cannot be committed part by part in the order of the file:
- * they point at rows of their own table, at rows that come later, or at rows that are put aside
- * themselves. D1 checks foreign keys at the end of each transaction at the latest.
+ * Finds the tables whose rows cannot be committed part by part in the order of the file, because
+ * they refer to rows of their own table, to rows that come later, or to rows that are staged
+ * themselves: D1 checks foreign keys at the end of each transaction.
  */
 export function planStaging(
 	references: Reference[],
@@ -50,17 +50,17 @@ export function planStaging(
 	}
 	const involved = pairs.filter(([child = '']) => staged.has(child)).flat();
 	const last = involved.map((name) => rowStatements.get(name)?.last ?? 0);
-	return { tables: staged, moveBehind: Math.max(0, ...last) };
+	return { tables: staged, moveAfter: Math.max(0, ...last) };
 }
 
-/** Puts rows of tables aside. */
+/** Stages rows: puts them into tables of their own, to be moved into place later. */
 export class Staging {
 	readonly #database: SqlDatabase;
 	readonly #survey: Survey;
 	readonly #prefix: string;
 	readonly #stages = new Map<string, Stage>();
 
-	/** `prefix`: how the names of the tables begin that hold the rows. */
+	/** The names of all stages begin with `prefix`. */
 	constructor(database: SqlDatabase, survey: Survey, prefix: string) {
 		this.#database = database;
 		this.#survey = survey;
@@ -71,8 +71,8 @@ export class Staging {
 		return [...this.#stages.values()];
 	}
 
-	/** The steps that put the rows of an INSERT aside; the first time they make the stage as well. */
-	async steps({ sql, ...place }: Statement, head: Rows): Promise<Step[]> {
+	/** The statements that stage the rows of an INSERT; the first time they also create the stage. */
+	async stage({ sql, ...place }: Statement, head: Rows): Promise<PlacedStatement[]> {
 		const key = foldCase(head.table);
 		const known = this.#stages.get(key);
 		const stage = known ?? (await this.#newStage(head));
@@ -82,7 +82,7 @@ export class Staging {
 			...(known ? [] : [`CREATE TABLE ${quoteName(stage.name)} (${columnList(stage)})`]),
 			forTarget(rows, this.#survey),
 		];
-		return statements.map((statement) => ({ ...place, statement, table: head.table }));
+		return statements.map((staged) => ({ ...place, sql: staged, table: head.table }));
 	}
 
 	async #newStage({ table, columns }: Rows): Promise<Stage> {
@@ -90,7 +90,7 @@ export class Staging {
 		return { table, name, columns: columns ?? (await this.#columnsOf(table)) };
 	}
 
-	/** Columns that an INSERT without names means: all but generated ones (SQLite: INSERT). */
+	/** The columns of an INSERT that names none: all except generated ones (SQLite: INSERT). */
 	async #columnsOf(table: string): Promise<string[]> {
 		const { results } = await this.#database.batch([
 			`SELECT name FROM pragma_table_xinfo(${quoteText(table)}) WHERE hidden = 0 ORDER BY cid`,
@@ -99,18 +99,18 @@ export class Staging {
 	}
 }
 
-/** Whether a stage can hold such rows. */
+/** Whether a stage can hold the rows of this INSERT: the rowid may be one column too many. */
 export function fitsStage({ columns }: { columns: string[] | null }): boolean {
 	return columns === null || columns.length <= MAX_COLUMNS;
 }
 
-/** Copies the rows of a stage to where they belong, in their order. */
+/** The statement that copies the rows of a stage to their table, in their order. */
 export function putBack(stage: Stage): string {
 	const columns = columnList(stage);
 	return `INSERT INTO ${quoteName(stage.table)} (${columns}) SELECT ${columns} FROM ${quoteName(stage.name)} NOT INDEXED`;
 }
 
-/** Removes a stage. */
+/** The statement that drops a stage. */
 export function dropped(stage: Stage): string {
 	return `DROP TABLE ${quoteName(stage.name)}`;
 }

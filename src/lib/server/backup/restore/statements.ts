@@ -1,71 +1,41 @@
 import { LifeboatError } from '../../errors.ts';
+import { MAX_READ_STATEMENT_BYTES } from '../limits.ts';
 import type { SqlSource } from './source.ts';
+import {
+	CLOSING,
+	HYPHEN,
+	KEYWORDS,
+	LF,
+	LONGEST_KEYWORD,
+	NEXT,
+	SEMICOLON,
+	SLASH,
+	SPACE,
+	SPECIAL,
+	STAR,
+	type State,
+	type Token,
+	WORD,
+} from './tokens.ts';
 
-/** A statement of a file, with its semicolon and without what stands around it. */
+/** A statement of a file, with its semicolon and without the space and comments around it. */
 export interface Statement {
 	sql: string;
 	/** Its number, from 1. */
 	number: number;
-	/** Bytes of the file before it, and up to its end. */
+	/** Bytes of the file before it, and bytes up to its end. */
 	start: number;
 	end: number;
 }
 
-/** Bytes of a statement that are kept in memory at most: a blob of 30 MB in `sqlite3 .dump`. */
-const MAX_STATEMENT_BYTES = 64 * 1024 * 1024;
 const FIRST_BUFFER_BYTES = 256 * 1024;
 
 /**
- * How far a statement has come, as sqlite3_complete() sees it (SQLite: complete.c): a trigger ends
- * at `; END;` only, anything else at the first semicolon.
- */
-type State = 'start' | 'normal' | 'explain' | 'create' | 'trigger' | 'semicolon' | 'end';
-type Token = 'other' | 'semicolon' | 'explain' | 'create' | 'temp' | 'trigger' | 'end';
-
-const NEXT: Record<State, Partial<Record<Token, State>> & { other: State; semicolon: State }> = {
-	start: { other: 'normal', semicolon: 'start', explain: 'explain', create: 'create' },
-	normal: { other: 'normal', semicolon: 'start' },
-	explain: { other: 'explain', semicolon: 'start', create: 'create', temp: 'normal' },
-	create: { other: 'normal', semicolon: 'start', temp: 'create', trigger: 'trigger' },
-	trigger: { other: 'trigger', semicolon: 'semicolon' },
-	semicolon: { other: 'trigger', semicolon: 'semicolon', end: 'end' },
-	end: { other: 'trigger', semicolon: 'start' },
-};
-
-const KEYWORDS = new Map<string, Token>([
-	['explain', 'explain'],
-	['create', 'create'],
-	['temp', 'temp'],
-	['temporary', 'temp'],
-	['trigger', 'trigger'],
-	['end', 'end'],
-]);
-const LONGEST_KEYWORD = 'temporary'.length;
-
-const LF = 0x0a;
-const [SINGLE_QUOTE, STAR, HYPHEN, SLASH, SEMICOLON] = [0x27, 0x2a, 0x2d, 0x2f, 0x3b];
-/** What closes each kind of quote; a doubled one closes and opens again, which comes to the same. */
-const CLOSING = new Map([
-	[SINGLE_QUOTE, SINGLE_QUOTE], // 'text'
-	[0x22, 0x22], // "name"
-	[0x60, 0x60], // `name`
-	[0x5b, 0x5d], // [name]
-]);
-
-const isByte = (test: (character: string, byte: number) => boolean) =>
-	Uint8Array.from({ length: 256 }, (_, byte) => Number(test(String.fromCharCode(byte), byte)));
-/** SQLite: tokenize.c, IdChar and white space. */
-const WORD = isByte((character, byte) => byte >= 0x80 || /[A-Za-z0-9_$]/.test(character));
-const SPACE = isByte((character) => ' \t\n\f\r'.includes(character));
-/** What may begin something else than plain code within a statement. */
-const SPECIAL = isByte((character) => `;-/'"[\``.includes(character));
-
-/**
- * Splits SQL text into statements, wherever the chunks are cut. Holds one statement and one chunk,
- * no more. White space and comments between statements are passed over.
+ * Splits SQL text into statements, however it is cut into chunks. Holds one statement and one chunk
+ * in memory. Skips white space and comments between statements.
  */
 export class StatementReader {
-	/** The first and the last `--` line between statements, without the hyphens. */
+	/** The first and the last `--` comment between statements, without the hyphens. */
 	firstComment: string | null = null;
 	lastComment: string | null = null;
 	readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -73,7 +43,7 @@ export class StatementReader {
 	#length = 0;
 	/** Bytes of the file before the buffer. */
 	#offset = 0;
-	/** The next byte to look at, and the first of the statement; -1 between statements. */
+	/** The next byte to look at, and the first byte of the statement; -1 between statements. */
 	#at = 0;
 	#start = -1;
 	#state: State = 'start';
@@ -81,7 +51,10 @@ export class StatementReader {
 	#commentStart = 0;
 	#count = 0;
 
-	/** The statements that end in this chunk. Throws `sql_not_text`, `statement_too_long` (422). */
+	/**
+	 * Returns the statements that end in this chunk. Throws `sql_not_text`, `statement_too_long`
+	 * (422).
+	 */
 	push(chunk: Uint8Array): Statement[] {
 		this.#append(chunk);
 		const found: Statement[] = [];
@@ -89,12 +62,12 @@ export class StatementReader {
 		return found;
 	}
 
-	/** Bytes that were taken in. */
+	/** Bytes read so far. */
 	get bytes(): number {
 		return this.#offset + this.#length;
 	}
 
-	/** Says that there is no more. Throws `sql_incomplete` (422) when a statement has no end. */
+	/** To be called after the last chunk. Throws `sql_incomplete` (422) if a statement has no end. */
 	end(): void {
 		while (this.#at < this.#length && this.#step([], true));
 		if (this.#inside === 'line') this.#endOfLine(this.#length);
@@ -108,7 +81,7 @@ export class StatementReader {
 		this.#length += chunk.length;
 	}
 
-	/** Forgets what has been read, and takes a larger buffer where that is not enough. */
+	/** Drops what is no longer needed, and takes a larger buffer if that is not enough. */
 	#makeRoom(bytes: number): void {
 		const kept = Math.min(
 			this.#start === -1 ? this.#at : this.#start,
@@ -120,14 +93,14 @@ export class StatementReader {
 		this.#at -= kept;
 		this.#commentStart -= kept;
 		if (this.#start !== -1) this.#start -= kept;
-		if (this.#length > MAX_STATEMENT_BYTES) throw tooLong(this.#offset, this.#count + 1);
+		if (this.#length > MAX_READ_STATEMENT_BYTES) throw tooLong(this.#offset, this.#count + 1);
 		if (this.#length + bytes <= this.#buffer.length / 2) return;
 		const larger = Buffer.allocUnsafe(2 * Math.max(this.#length + bytes, this.#buffer.length));
 		this.#buffer.copy(larger, 0, 0, this.#length);
 		this.#buffer = larger;
 	}
 
-	/** Goes on by one token at least; false when that needs bytes that are not there yet. */
+	/** Reads at least one token; returns false if it needs bytes that have not arrived yet. */
 	#step(found: Statement[], last: boolean): boolean {
 		if (this.#inside === 'code') return this.#code(found, last);
 		if (this.#inside === 'line') {
@@ -243,8 +216,8 @@ export class StatementReader {
 }
 
 /**
- * The statements of a file, those of a chunk together. `reader` knows the comments behind it.
- * Throws `sql_not_text`, `statement_too_long` and `sql_incomplete` (422).
+ * Reads the statements of a file, chunk by chunk. Afterwards `reader` has its comments and its
+ * size. Throws `sql_not_text`, `statement_too_long` and `sql_incomplete` (422).
  */
 export async function* readStatements(
 	source: SqlSource,
@@ -260,7 +233,7 @@ export async function* readStatements(
 	reader.end();
 }
 
-/** A byte order mark of UTF-8 may be left out; UTF-16, which PowerShell's `>` writes, is refused. */
+/** Removes the byte order mark of UTF-8; refuses UTF-16, which PowerShell's `>` writes. */
 function withoutMark(chunk: Uint8Array): Uint8Array {
 	const [first, second, third] = chunk;
 	if (first === 0xef && second === 0xbb && third === 0xbf) return chunk.subarray(3);
@@ -271,18 +244,21 @@ function withoutMark(chunk: Uint8Array): Uint8Array {
 }
 
 function incomplete(byte: number, number: number): LifeboatError {
-	return new LifeboatError(`Statement ${number}, at byte ${byte}, has no end: the file is cut.`, {
-		code: 'sql_incomplete',
-		status: 422,
-		hint: 'Nothing was restored. Fetch the file again, or take another backup.',
-	});
+	return new LifeboatError(
+		`Statement ${number}, at byte ${byte}, has no end: the file is truncated.`,
+		{
+			code: 'sql_incomplete',
+			status: 422,
+			hint: 'Nothing was restored. Download the file again, or use another backup.',
+		},
+	);
 }
 
 function notText(byte: number, number: number): LifeboatError {
 	return new LifeboatError(`Statement ${number}, at byte ${byte}, is not UTF-8 text.`, {
 		code: 'sql_not_text',
 		status: 422,
-		hint: 'The file was damaged or converted on its way, or is no SQL: fetch it again.',
+		hint: 'The file is not SQL, or was damaged or converted on its way. Download it again.',
 	});
 }
 
@@ -290,6 +266,6 @@ function tooLong(byte: number, number: number): LifeboatError {
 	return new LifeboatError(`Statement ${number}, at byte ${byte}, is longer than 64 MiB.`, {
 		code: 'statement_too_long',
 		status: 422,
-		hint: 'Restore such a file with the sqlite3 program.',
+		hint: 'Restore this file with the sqlite3 program.',
 	});
 }

@@ -1,16 +1,14 @@
-import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
-import { RESTORE_MARKER } from '../database.ts';
 import { type Core, ROW_SEPARATOR, RowDigest, type TableDigest } from '../format/digest.ts';
-import { type Head, readHead } from './parse.ts';
-import { foldCase } from './names.ts';
+import { JOINED_PIECES, JOINED_START } from '../format/pieces.ts';
+import { parseTrailer } from '../format/trailer.ts';
+import { MAX_STATEMENT_BYTES } from '../limits.ts';
+import { foldCase, RESTORE_MARKER } from '../sql.ts';
+import { type Head, parseHead } from './parse.ts';
 import type { SqlSource } from './source.ts';
 import { readStatements, type Statement, StatementReader } from './statements.ts';
 
-/** D1 takes statements of up to 100,000 bytes (Platform > Limits). */
-export const MAX_STATEMENT_BYTES = 100_000;
-
-/** What a file holds, known before any database is touched. */
+/** What is in a file, known before any database is touched. */
 export interface Survey {
 	bytes: number;
 	statements: number;
@@ -18,47 +16,36 @@ export interface Survey {
 	rows: number;
 	/** Whether Lifeboat wrote the file. */
 	lifeboat: boolean;
-	/** What the last line of the file says of the database; null in a file of another tool. */
+	/** What the last line of the file says about the database; null in a file of another tool. */
 	core: Core | null;
-	/** The rows as they stand in the file; empty in a file of another tool. */
+	/** The rows that are in the file; empty in a file of another tool. */
 	tables: TableDigest[];
-	/** Numbers of statements longer than D1 takes. */
+	/** Numbers of the statements that are too long for D1. */
 	tooLong: number[];
-	/** By lower-cased name of the table: the numbers of the first and last statement with its rows. */
+	/**
+	 * For each table, by its folded name: the numbers of the first and last statement with its rows.
+	 */
 	rowStatements: Map<string, { first: number; last: number }>;
-	/** Names of all tables that the file makes and keeps, as it spells them. */
+	/** Names of all tables that the file creates and does not drop, as it spells them. */
 	tableNames: string[];
 	/**
-	 * Definitions that stand among the rows and have to come before them: other tools write each
-	 * table with its rows behind it, and D1 takes no row whose foreign key names a missing table.
+	 * Definitions that come after some rows in the file and have to be run before them: other tools
+	 * write each table followed by its rows, and D1 refuses a row whose foreign key names a table
+	 * that does not exist yet.
 	 */
 	hoisted: Statement[];
-	/** Numbers of statements about objects whose name a restore needs for itself. */
+	/** Numbers of the statements about objects with a name that restores need. */
 	reserved: number[];
 }
 
-const Sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
-const Count = v.pipe(v.number(), v.integer(), v.minValue(0));
-/** Entries, because valibot's objects and records leave out names such as `constructor`. */
-const Tables = v.pipe(
-	v.custom<object>((tables) => typeof tables === 'object' && tables !== null),
-	v.transform((tables) => Object.entries(tables)),
-	v.array(v.tuple([v.string(), v.object({ rows: Count, sha256: Sha256 })])),
-	v.transform((entries) => entries.map(([name, table]) => ({ name, ...table }))),
-);
-const Trailer = v.object({
-	schema: v.object({ objects: Count, sha256: Sha256 }),
-	tables: Tables,
-});
-
-/** Where a row ends and another follows. */
+/** The end of a row and the start of the next. */
 const ROW_END = `)${ROW_SEPARATOR}(`;
 
 /**
- * Reads a file from its start to its end and tells what is in it; `onProgress` gets the bytes so far.
+ * Reads a whole file and returns what is in it. `onProgress` gets the bytes read so far.
  *
- * Throws `sql_incomplete` (422) when the file is cut or says itself that it is not complete,
- * `sql_unsupported` (422) for what D1 cannot take, and what {@link readStatements} throws.
+ * Throws `sql_incomplete` (422) if the file is truncated or says itself that it is not complete,
+ * `sql_unsupported` (422) for what D1 does not support, and what {@link readStatements} throws.
  */
 export async function survey(
 	source: SqlSource,
@@ -74,13 +61,13 @@ export async function survey(
 }
 
 /**
- * Refuses a file with an object, or rows of a table, whose name a restore needs for itself, before
- * anything is touched. Throws `restore_refused` (422).
+ * Refuses a file with an object, or rows of a table, whose name restores need for themselves.
+ * Throws `restore_refused` (422).
  */
 export function refuseReservedNames({ reserved: [first] }: Survey): void {
 	if (first === undefined) return;
 	throw new LifeboatError(
-		`Statement ${first} is about ${RESTORE_MARKER}, a name that a restore needs for itself. Nothing was changed.`,
+		`Statement ${first} is about ${RESTORE_MARKER}, a name that restores need. Nothing was changed.`,
 		{
 			code: 'restore_refused',
 			status: 422,
@@ -97,7 +84,7 @@ class Surveyor {
 	readonly #dropped = new Set<string>();
 	readonly #tooLong: number[] = [];
 	readonly #reserved: number[] = [];
-	/** Pieces of a long row, by their number in the scratch table. */
+	/** The pieces of a long row, by their number in the scratch table. */
 	readonly #pieces = new Map<number, string>();
 	#transaction = 'none';
 	#statements = 0;
@@ -106,7 +93,7 @@ class Surveyor {
 		const { sql, number } = statement;
 		this.#statements = number;
 		if (statement.end - statement.start > MAX_STATEMENT_BYTES) this.#tooLong.push(number);
-		const head = readHead(sql);
+		const head = parseHead(sql);
 		if (isReserved(head)) this.#reserved.push(number);
 		if (head.kind === 'rows') this.#addRows(statement, head);
 		else if (head.kind === 'transaction') this.#transaction = head.verb;
@@ -122,7 +109,8 @@ class Surveyor {
 	finish({ firstComment, lastComment, bytes }: StatementReader): Survey {
 		const lifeboat = firstComment?.startsWith('Lifeboat ') ?? false;
 		if (this.#transaction === 'BEGIN' || this.#transaction === 'ROLLBACK') throw unfinished();
-		const core = lifeboat ? readTrailer(lastComment) : null;
+		const core = lifeboat ? parseTrailer(lastComment) : null;
+		if (lifeboat && core === null) throw unfinished();
 		const tables = core ? this.#tables(core) : [];
 		return {
 			bytes,
@@ -153,7 +141,7 @@ class Surveyor {
 		const known = this.#rowStatements.get(key);
 		if (known) known.last = number;
 		else this.#rowStatements.set(key, { first: number, last: number });
-		// Lifeboat names the columns of all rows but of its own pieces.
+		// Lifeboat names the columns of all rows except those of its pieces.
 		if (columns === null || isFullTextCommand(body)) return;
 		const digest = this.#digests.get(table) ?? new RowDigest();
 		this.#digests.set(table, digest);
@@ -161,11 +149,11 @@ class Surveyor {
 		else digest.add(this.#joined(body.slice(1)), 1);
 	}
 
-	/** A long row as if its values had not been cut into pieces: see docs/format.md, Digests. */
+	/** A long row as if its values had not been cut into pieces (docs/format.md, "Digests"). */
 	#joined(row: string): string {
 		const joined = row.replace(
-			/\(SELECT CAST\(group_concat\(value,''\) AS (TEXT|BLOB)\) FROM "(?:[^"]|"")*" WHERE id BETWEEN (\d+) AND (\d+)\)/g,
-			(_, type: string, first: string, last: string) => {
+			JOINED_PIECES,
+			(_, type: string, _table: string, first: string, last: string) => {
 				const pieces: string[] = [];
 				for (let id = Number(first); id <= Number(last); id++) {
 					pieces.push(this.#pieces.get(id) ?? '');
@@ -178,7 +166,7 @@ class Surveyor {
 		return joined;
 	}
 
-	/** In the order of the last line, which also names tables without rows; then what else is there. */
+	/** In the order of the last line, which also names empty tables; then any others. */
 	#tables(core: Core): TableDigest[] {
 		const names = new Set([...core.tables.map(({ name }) => name), ...this.#digests.keys()]);
 		return [...names].map((name) => {
@@ -187,7 +175,7 @@ class Surveyor {
 		});
 	}
 
-	/** A table that the file also drops is there for a while only, and stays where it is. */
+	/** Without the tables that the file drops again: it needs them only where they are. */
 	#hoisted(): Statement[] {
 		if (!this.#definitions.some(({ afterRows }) => afterRows)) return [];
 		return this.#definitions
@@ -203,56 +191,55 @@ function isReserved(head: Head): boolean {
 	return named && foldCase(head.name) === RESTORE_MARKER;
 }
 
-/** A row needs its table, and a foreign key needs a unique index on what it points at. */
+/** A row needs its table, and a foreign key needs a unique index on the columns it refers to. */
 function isNeededByRows({ type, unique }: Head & { kind: 'create' }): boolean {
 	return type === 'table' || type === 'virtual table' || (type === 'index' && unique);
 }
 
-/** How Lifeboat writes a setting or a rebuild of a full-text table; rows stand on lines of their own. */
+/**
+ * Whether an INSERT of Lifeboat is a command to a full-text table: rows start on a line of their
+ * own.
+ */
 export function isFullTextCommand(body: string): boolean {
-	return body.startsWith(' (') && !body.includes('(SELECT CAST(group_concat(');
+	return body.startsWith(' (') && !body.includes(JOINED_START);
 }
 
-/** Rows of an INSERT: one more than there are ends of rows outside of texts. */
+/** Counts the rows of an INSERT: one more than there are ends of rows outside of text. */
 function countRows(body: string): number {
 	let rows = 1;
 	let quote = body.indexOf("'");
 	let end = body.indexOf(ROW_END);
 	while (end !== -1) {
-		let behind = end + ROW_END.length;
+		let next = end + ROW_END.length;
 		while (quote !== -1 && quote < end) {
 			const close = body.indexOf("'", quote + 1);
 			quote = body.indexOf("'", close + 1);
-			if (close > end) behind = close + 1; // it stands in a text
+			if (close > end) next = close + 1; // it is within a text
 		}
-		if (behind === end + ROW_END.length) rows++;
-		end = body.indexOf(ROW_END, behind);
+		if (next === end + ROW_END.length) rows++;
+		end = body.indexOf(ROW_END, next);
 	}
 	return rows;
 }
 
-function readTrailer(comment: string | null): Core {
-	const json = comment?.startsWith('lifeboat ') ? comment.slice('lifeboat '.length) : '';
-	const result = v.safeParse(v.pipe(v.string(), v.parseJson(), Trailer), json);
-	if (!result.success) throw unfinished();
-	return result.output;
-}
-
 function unfinished(): LifeboatError {
-	return new LifeboatError('The end of the file is missing, or it says that it is not complete.', {
-		code: 'sql_incomplete',
-		status: 422,
-		hint: 'Fetch the file again, or take another backup.',
-	});
+	return new LifeboatError(
+		'The end of the file is missing, or the file says that it is not complete.',
+		{
+			code: 'sql_incomplete',
+			status: 422,
+			hint: 'Download the file again, or use another backup.',
+		},
+	);
 }
 
 function virtualTables(number: number): LifeboatError {
 	return new LifeboatError(
-		`Statement ${number} writes to sqlite_schema, which D1 does not allow: the file has virtual tables in the form of \`sqlite3 .dump\`.`,
+		`Statement ${number} writes to sqlite_schema, which D1 does not allow: the file has virtual tables as \`sqlite3 .dump\` writes them.`,
 		{
 			code: 'sql_unsupported',
 			status: 422,
-			hint: 'Restore it with `sqlite3 restored.db < FILE`, or take a backup with Lifeboat.',
+			hint: 'Restore it with `sqlite3 restored.db < FILE`, or make a backup with Lifeboat.',
 		},
 	);
 }

@@ -10,7 +10,7 @@ import { d1 as readable } from '../../../../../tests/databases/sources.ts';
 import { type Sql, sql } from '../../../../../tests/databases/sql.ts';
 import { long } from '../../../../../tests/databases/values.ts';
 import { d1, type SqlDatabase } from '../database.ts';
-import { type BackupFiles, sqlOf } from '../prove/verify.ts';
+import { type BackupFiles, sqlOf } from '../prove/files.ts';
 import { restoreInto } from './apply.ts';
 import { survey } from './survey.ts';
 import { restoreTables } from './tables.ts';

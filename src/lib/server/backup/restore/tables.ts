@@ -1,48 +1,48 @@
 import { LifeboatError } from '../../errors.ts';
 import type { Row, SqlDatabase, SqlStatement } from '../database.ts';
+import { JOINED_PIECES, joinedPieces, SCRATCH } from '../format/pieces.ts';
+import { MAX_COLUMNS } from '../limits.ts';
+import { foldCase, notOfD1, quoteName, quoteText, SEQUENCE } from '../sql.ts';
 import { type RestoreOptions, type RestoreSummary, whileClaimed } from './apply.ts';
 import type { Claim } from './claim.ts';
-import { guardTriggers, readContents, readReferences } from './contents.ts';
-import { type Head, readHead } from './parse.ts';
+import { readContents } from './contents.ts';
+import { type Head, parseHead } from './parse.ts';
+import { guardTriggers, readReferences } from './references.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, putBack, type Stage, Staging } from './staging.ts';
-import { isFullTextCommand } from './survey.ts';
-import { foldCase, quoteName, quoteText } from './names.ts';
 import { readStatements, type Statement } from './statements.ts';
-import { type Step, Steps } from './transactions.ts';
+import { isFullTextCommand } from './survey.ts';
+import { type PlacedStatement, Transactions } from './transactions.ts';
 
-/** How Lifeboat writes of the table that holds the pieces of long values while a file is restored. */
-const OF_PIECES = /^((?:CREATE|DROP) TABLE |INSERT INTO |DELETE FROM )"(lifeboat_scratch_*)"(.*)$/s;
-/** How it writes a long value. No text in a row looks like this: its quotes are doubled. */
-const JOINED =
-	/(\(SELECT CAST\(group_concat\(value,''\) AS (?:TEXT|BLOB)\) FROM )"lifeboat_scratch_*"( WHERE id BETWEEN )/g;
+/** A statement written by Lifeboat about the table for the pieces of long values. */
+const OF_PIECES = new RegExp(
+	`^((?:CREATE|DROP) TABLE |INSERT INTO |DELETE FROM )"(${SCRATCH}_*)"(.*)$`,
+	's',
+);
 
-const SEQUENCE = 'sqlite_sequence';
-
-/** The full-text tables with no rows of their own (SQLite: FTS5, "External Content", "Contentless"). */
+/** Full-text tables without rows of their own (SQLite: FTS5, "External Content", "Contentless"). */
 const NO_OWN_CONTENT = /[(,]\s*content\s*=/i;
-/** Those of them that take their contents from elsewhere. */
+/** Those of them that index another table. */
 const EXTERNAL_CONTENT = /[(,]\s*content\s*=\s*(?!''|""|``|\[\])[^\s,)]/i;
 
-const SCHEMA = String.raw`SELECT type, name, sql FROM sqlite_schema
-	WHERE sql IS NOT NULL AND tbl_name NOT LIKE '\_cf\_%' ESCAPE '\' ORDER BY rowid`;
+const SCHEMA = `SELECT type, name, sql FROM sqlite_schema
+	WHERE sql IS NOT NULL AND ${notOfD1('tbl_name')} ORDER BY rowid`;
 
-/** What a restore of some tables is told beside. */
 export interface TablesOptions extends RestoreOptions {
-	/** Has the rows looked at where they are put aside, before anything is changed. */
+	/** Called when all rows are staged, before any table is changed. */
 	inspect?(stages: Stage[]): Promise<void>;
 }
 
 /**
- * Puts the rows of some tables back as a file has them, in a database that is in use. All other
- * rows stay as they are: no trigger fires, and what a foreign key would delete along with a row is
- * kept. Tables that are gone are made again, with their indexes and triggers. The rows change in one
- * transaction at the end; what fails before leaves them as they were.
+ * Restores the rows of some tables from a file, in a database that is in use. All other rows stay
+ * as they are: no trigger fires, and no foreign key deletes or changes a row. Tables that no longer
+ * exist are created again, with their indexes and triggers. The rows are replaced in one
+ * transaction at the end; if anything fails before, they have not changed.
  *
- * Throws LifeboatError: `table_unknown` (400) for a name that the file does not have,
- * `restore_running` and `name_taken` (409), `restore_refused` (422), also where rows of other tables
- * point at rows that the file lacks, `table_too_wide` (422), and what {@link readStatements} and
- * `inspect` throw.
+ * Throws LifeboatError: `table_unknown` (400) for a name that is not in the file, `restore_running`
+ * and `name_taken` (409), `restore_refused` (422), also if rows of other tables refer to rows that
+ * the file does not have, `table_too_wide` (422), and what {@link readStatements} and `inspect`
+ * throw.
  */
 export async function restoreTables(
 	database: SqlDatabase,
@@ -72,7 +72,7 @@ function knownName(known: string[], name: string): string {
 
 function tooWide(table: string): LifeboatError {
 	return new LifeboatError(
-		`The table ${JSON.stringify(table)} has 100 columns and a rowid, more than D1 copies at once.`,
+		`The table ${JSON.stringify(table)} has ${MAX_COLUMNS} columns and a rowid, more than D1 can copy.`,
 		{
 			code: 'table_too_wide',
 			status: 422,
@@ -84,14 +84,14 @@ function tooWide(table: string): LifeboatError {
 class TablesRestore {
 	readonly #database: SqlDatabase;
 	readonly #options: TablesOptions;
-	/** The table that takes the pieces of long values, in place of the file's. */
+	/** The table for the pieces of long values, instead of the file's. */
 	readonly #pieces: string;
 	readonly #tables: Map<string, string>;
-	readonly #steps: Steps;
+	readonly #transactions: Transactions;
 	readonly #staging: Staging;
-	/** Those of the tables that are not there; of a table that was gone, all. */
-	readonly #indexes: Step[] = [];
-	readonly #triggers: Step[] = [];
+	/** Indexes and triggers that do not exist in the database: all those of a table that is gone. */
+	readonly #indexes: PlacedStatement[] = [];
+	readonly #triggers: PlacedStatement[] = [];
 	#done = 0;
 
 	constructor(database: SqlDatabase, claim: Claim, tables: string[], options: TablesOptions) {
@@ -99,11 +99,11 @@ class TablesRestore {
 		this.#options = options;
 		this.#tables = new Map(tables.map((name) => [foldCase(name), name]));
 		this.#pieces = quoteName(`${claim.prefix}pieces`);
-		this.#steps = new Steps(database, options.sleep, claim);
+		this.#transactions = new Transactions(database, options.sleep, claim);
 		this.#staging = new Staging(database, options.survey, claim.prefix);
 	}
 
-	/** Puts the rows of the file aside, in tables of their own. */
+	/** Stages the rows of the file. */
 	async collect(source: SqlSource): Promise<void> {
 		const { objects } = await readContents(this.#database, this.#options.sleep);
 		const existing = new Set(objects.map(({ name }) => foldCase(name)));
@@ -111,11 +111,11 @@ class TablesRestore {
 			for (const statement of statements) await this.#collect(statement, existing);
 			this.#report(statements.at(-1)?.end ?? 0);
 		}
-		await this.#steps.flush();
+		await this.#transactions.flush();
 		await this.#options.inspect?.(this.#staging.all);
 	}
 
-	/** One transaction: the old rows go, those of the file come. */
+	/** Replaces the rows, in one transaction. */
 	async swap(): Promise<void> {
 		const { results } = await this.#database.batch([SCHEMA]);
 		const schema = results[0]?.results ?? [];
@@ -132,55 +132,63 @@ class TablesRestore {
 			...stages.filter(({ table }) => table !== SEQUENCE).map(putBack),
 			...guards.drop,
 			...counters.after,
-			...this.#indexes.map(({ statement }) => statement),
+			...this.#indexes.map(({ sql }) => sql),
 			...schema.filter(isExternalFullText).map(({ name }) => rebuild(String(name))),
 			...triggers.map(({ sql }) => String(sql)),
-			...this.#triggers.map(({ statement }) => statement),
+			...this.#triggers.map(({ sql }) => sql),
 			...stages.map(dropped),
 		];
 		const { bytes } = this.#options.survey;
 		const place = { table: null, number: this.#done, start: bytes, end: bytes };
-		await this.#steps.finish(statements.map((statement) => ({ statement, ...place })));
+		await this.#transactions.finish(statements.map((sql) => ({ sql, ...place })));
 		this.#report(bytes);
 	}
 
 	async #collect(statement: Statement, existing: Set<string>): Promise<void> {
 		this.#done++;
-		const { sql, ...place } = statement;
-		const head = readHead(sql);
-		const pieces = this.#ofPieces(sql);
-		if (pieces !== null) return this.#steps.add({ ...place, statement: pieces, table: null });
+		const head = parseHead(statement.sql);
+		const pieces = this.#ofPieces(statement.sql);
+		if (pieces !== null) return this.#transactions.add({ ...statement, sql: pieces, table: null });
 		if (head.kind === 'rows') return this.#collectRows(statement, head);
 		if (head.kind !== 'create' || existing.has(foldCase(head.name))) return;
 		if (!this.#tables.has(foldCase(head.table))) return;
-		const step = { ...place, statement: sql, table: head.table };
-		if (head.type === 'index') this.#indexes.push(step);
-		else if (head.type === 'trigger') this.#triggers.push(step);
-		else await this.#steps.add(step);
+		const placed = { ...statement, table: head.table };
+		if (head.type === 'index') this.#indexes.push(placed);
+		else if (head.type === 'trigger') this.#triggers.push(placed);
+		else await this.#transactions.add(placed);
 	}
 
 	async #collectRows(statement: Statement, head: Head & { kind: 'rows' }): Promise<void> {
 		const { lifeboat } = this.#options.survey;
 		const wanted = this.#tables.has(foldCase(head.table)) || head.table === SEQUENCE;
 		if (!wanted || (lifeboat && isFullTextCommand(statement.sql.slice(head.values)))) return;
-		if (head.columns === null) await this.#steps.flush(); // the table itself names them
+		// The columns are then read from the table, which has to exist.
+		if (head.columns === null) await this.#transactions.flush();
 		if (!fitsStage(head)) throw tooWide(head.table);
-		const join = (_: string, start: string, end: string) => `${start}${this.#pieces}${end}`;
-		const sql = lifeboat ? statement.sql.replace(JOINED, join) : statement.sql;
-		const steps = await this.#staging.steps({ ...statement, sql }, head);
-		for (const step of steps) await this.#steps.add(step);
+		const sql = lifeboat ? this.#withOurPieces(statement.sql) : statement.sql;
+		const staged = await this.#staging.stage({ ...statement, sql }, head);
+		for (const each of staged) await this.#transactions.add(each);
 	}
 
-	/** What makes, fills, empties and drops the file's table of pieces, for ours; null for all else. */
+	/** No text in a row looks like joined pieces, because its quotes are doubled. */
+	#withOurPieces(sql: string): string {
+		return sql.replace(JOINED_PIECES, (_, type: 'TEXT' | 'BLOB', _table, first, last) =>
+			joinedPieces(this.#pieces, type, first, last),
+		);
+	}
+
+	/** A statement about the file's table of pieces, rewritten for ours; null for all others. */
 	#ofPieces(sql: string): string | null {
 		const { lifeboat, tableNames } = this.#options.survey;
 		const [, start, name = '', rest] = OF_PIECES.exec(sql) ?? [];
-		// A table that the file keeps is none of pieces, whatever it is called.
+		// A table that the file does not drop again is not for pieces, whatever its name.
 		if (!lifeboat || start === undefined || tableNames.includes(name)) return null;
 		return `${start}${this.#pieces}${rest}`;
 	}
 
-	/** Keeps the rows of all other tables as they are while the rows that they point at are away. */
+	/**
+	 * Keeps the rows of all other tables as they are while the rows that they refer to are replaced.
+	 */
 	async #guards(): Promise<ReturnType<typeof guardTriggers>> {
 		const references = await readReferences(this.#database, this.#options.sleep);
 		const children = references
@@ -191,8 +199,8 @@ class TablesRestore {
 	}
 
 	/**
-	 * AUTOINCREMENT never gives a number again that it gave before, here or when the file was made.
-	 * Rows that come back count their own numbers as well, whatever the counter was.
+	 * AUTOINCREMENT must not assign a number that was assigned before, in this database or in the one
+	 * that was backed up. SQLite itself raises the counter for the numbers of the restored rows.
 	 */
 	#counters(): { before: string[]; after: string[] } {
 		const stage = this.#staging.all.find(({ table }) => table === SEQUENCE);
@@ -202,11 +210,11 @@ class TablesRestore {
 		return {
 			before: [
 				`DELETE FROM ${counters} WHERE name NOT IN (${names})`,
-				`UPDATE ${counters} SET seq=max(seq,ifnull((SELECT q.seq FROM sqlite_sequence q WHERE q.name=${counters}.name),seq))`,
+				`UPDATE ${counters} SET seq=max(seq,ifnull((SELECT q.seq FROM ${SEQUENCE} q WHERE q.name=${counters}.name),seq))`,
 			],
 			after: [
-				`DELETE FROM sqlite_sequence WHERE name IN (SELECT name FROM ${counters})`,
-				`INSERT INTO sqlite_sequence (name,seq) SELECT name,seq FROM ${counters}`,
+				`DELETE FROM ${SEQUENCE} WHERE name IN (SELECT name FROM ${counters})`,
+				`INSERT INTO ${SEQUENCE} (name,seq) SELECT name,seq FROM ${counters}`,
 			],
 		};
 	}
@@ -222,8 +230,9 @@ function isExternalFullText(row: Row): boolean {
 }
 
 /**
- * An index of what is elsewhere is made anew. One of what is nowhere is not in a backup, so it stays as it
- * is; D1 could not even empty every kind of it.
+ * Whether to empty the table. A full-text table without rows of its own is not emptied: an index of
+ * another table is rebuilt, and a contentless one is not in the backup, so it stays as it is; D1
+ * could not even empty every kind of it.
  */
 function hasRows(schema: Row[], table: string): boolean {
 	return !schema.some(

@@ -1,0 +1,28 @@
+import * as v from 'valibot';
+import { Count } from '../format/fields.ts';
+
+/** A table of which a part has been written. */
+const StartedTableSchema = v.object({
+	name: v.string(),
+	place: v.object({
+		position: v.object({ key: v.nullable(v.string()), offset: Count }),
+		limit: Count,
+		form: v.picklist(['quick', 'exact']),
+	}),
+	digest: v.object({ rows: Count, bytes: Count, chain: v.string(), rest: v.string() }),
+	open: v.nullable(v.object({ sql: v.string(), rows: Count })),
+});
+export type StartedTable = v.InferOutput<typeof StartedTableSchema>;
+
+/** Where a dump stopped: everything that the next step needs to continue, as JSON. */
+export const CheckpointSchema = v.object({
+	/** Identity of the schema at the start of the dump. */
+	schema: v.string(),
+	/** Whether the file has created the table for the pieces of long values. */
+	scratch: v.boolean(),
+	/** Tables that are complete. */
+	tables: v.array(v.object({ name: v.string(), rows: Count, bytes: Count, sha256: v.string() })),
+	/** The next table, if a part of it has been written. */
+	current: v.nullable(StartedTableSchema),
+});
+export type Checkpoint = v.InferOutput<typeof CheckpointSchema>;

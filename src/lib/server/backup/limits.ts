@@ -1,0 +1,43 @@
+/*
+ * What Cloudflare's platform allows, each limit with its source. What the engine chooses for itself
+ * stands in the file that uses it.
+ */
+
+/*
+ * D1: developers.cloudflare.com/d1/platform/limits/, unless another source is named.
+ */
+
+/** Bytes of one SQL statement. */
+export const MAX_STATEMENT_BYTES = 100_000;
+/** Bytes of a statement that a backup contains: a tenth less than the limit, as a margin. */
+export const MAX_WRITTEN_STATEMENT_BYTES = 90_000;
+/**
+ * Bytes of a statement that a restore can read. It may be longer than D1 allows: `sqlite3 .dump`
+ * writes a blob of 30 MB as one literal. It is held in memory, of which a Worker has 128 MB.
+ */
+export const MAX_READ_STATEMENT_BYTES = 64 * 1024 * 1024;
+/**
+ * Rows times columns of one INSERT with literals. SQLite in D1 stops at 25,000 opcodes (workerd,
+ * util/sqlite.c++, SQLITE_LIMIT_VDBE_OP); each value and each row takes one, and a value that is
+ * not a plain literal a few more.
+ */
+export const MAX_STATEMENT_VALUES = 10_000;
+/** Columns of a table, and values of each row of an INSERT with several rows. */
+export const MAX_COLUMNS = 100;
+/** Bound parameters of a statement. */
+export const MAX_PARAMETERS = 100;
+/** Arguments of an SQL function. */
+export const MAX_FUNCTION_ARGUMENTS = 32;
+/** Bytes of a string, a blob or a row, and so of a page that SQLite returns as one string. */
+export const MAX_VALUE_BYTES = 2_000_000;
+/** Seconds after which D1 ends a query. */
+export const MAX_QUERY_SECONDS = 30;
+/** Queries of one call of a Worker on the paid plan. */
+export const MAX_QUERIES_PER_CALL = 1_000;
+
+/*
+ * R2: developers.cloudflare.com/r2/platform/limits/
+ */
+
+/** Bytes of an object's metadata, its names included. */
+export const MAX_METADATA_BYTES = 8_192;
