@@ -12,7 +12,7 @@ try {
 	process.exitCode = 1;
 }
 
-/** The last TOTP_SECRET in `.env` of the current folder, or an empty text. See src/cli/secrets/env.ts. */
+/** The last TOTP_SECRET in `.env` of the current folder, or an empty text. See src/cli/secrets/dotenv.ts. */
 function secretFromFile() {
 	if (!existsSync('.env')) return '';
 	const lines = readFileSync('.env', 'utf8').matchAll(

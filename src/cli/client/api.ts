@@ -9,7 +9,7 @@ import { LifeboatError } from '../../lib/server/errors.ts';
 import type { JournalPage } from '../../lib/server/operations/audit-log.ts';
 import { backupCall } from './backup-call.js';
 import { CALLER_SETTINGS, type Credentials, credentials } from './credentials.js';
-import { readSetting } from '../secrets/env.ts';
+import { readSetting } from '../secrets/dotenv.ts';
 import { ORIGIN } from './origin.js';
 import { patiently, retryAfterOf } from './retry.js';
 import { CallError, makeBackup } from './make-backup.js';

@@ -19,7 +19,7 @@ import { compareDatabases, type Comparison } from '../demo/compare.ts';
 import { openDatabase } from '../demo/database.ts';
 import { loadSample } from '../demo/sample.ts';
 import { Steps } from '../demo/steps.ts';
-import { readEnvFile, readSetting } from '../secrets/env.ts';
+import { readEnvFile, readSetting } from '../secrets/dotenv.ts';
 import { identitiesFor } from '../secrets/keys.ts';
 import { run } from '../terminal/run.ts';
 import { migrate, type Server, startServer } from '../embedded/server.ts';

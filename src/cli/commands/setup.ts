@@ -4,7 +4,7 @@ import { renderUnicodeCompact } from 'uqr';
 import { TOTP } from '../../lib/totp.js';
 import { describe } from '../terminal/command.ts';
 import { type Encryption, explainEncryption, setUpEncryption } from '../secrets/encryption.ts';
-import { completeEnv, completeWith, parseEnv, type CompletedEnv } from '../secrets/env.ts';
+import { completeEnv, completeWith, parseEnv, type CompletedEnv } from '../secrets/dotenv.ts';
 import { explainRotation, rotateSecret } from '../secrets/rotation.ts';
 
 const FILE = '.env';

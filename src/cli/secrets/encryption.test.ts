@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { parseEnv } from './env.ts';
+import { parseEnv } from './dotenv.ts';
 
 // npm run setup -- --encrypt
 

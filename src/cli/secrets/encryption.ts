@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import { backupEncoding } from '../../lib/server/backup/settings.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import { readSetting } from './env.ts';
+import { readSetting } from './dotenv.ts';
 import { makeIdentity, recipientsIn } from './identity.ts';
 import { shellWord } from '../terminal/text.ts';
 

@@ -3,7 +3,7 @@ import { openManifest, type OpenedManifest } from '../../lib/server/backup/forma
 import { backupKeys } from '../../lib/server/backup/settings.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
-import { readSetting } from './env.ts';
+import { readSetting } from './dotenv.ts';
 import { readIdentities } from './identity.ts';
 
 /** How a command line says what a backup is checked and opened with. */

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseEnv } from './env.ts';
+import { parseEnv } from './dotenv.ts';
 
 const SETUP = join(import.meta.dirname, '../commands/setup.ts');
 const EXAMPLE = readFileSync(join(import.meta.dirname, '../../../.env.example'), 'utf8');

@@ -1,6 +1,6 @@
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { TOTP } from '../../lib/totp.js';
-import { completeWith, newTotpSecret, parseEnv, withOtherValue } from './env.ts';
+import { completeWith, newTotpSecret, parseEnv, withOtherValue } from './dotenv.ts';
 
 /**
  * The text of a `.env` file with a new TOTP_SECRET. The old one moves to TOTP_SECRET_PREVIOUS, so that
