@@ -1,8 +1,7 @@
 import type { Entry } from '../../lib/server/operations/audit-log.ts';
 import { apiOf, type BackupApi, FROM_HELP } from '../client/api.ts';
 import { type Context, EXIT, parseWords, runCommand, usageError } from '../terminal/command.ts';
-import { formatTable, megabytes, seconds } from '../terminal/text.ts';
-import { printable } from '../workflow/summary.js';
+import { formatTable, megabytes, printable, seconds } from '../terminal/text.ts';
 
 /** Entries that one call asks for at most. The app gives up to 500. */
 const PAGE = 500;
