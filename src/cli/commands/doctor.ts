@@ -2,10 +2,12 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { databaseError } from '../../lib/server/backup/database.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import { type Context, EXIT, parseWords, runCommand, usageError } from '../terminal/command.ts';
+import { type Context, runCommand } from '../terminal/command.ts';
+import { EXIT } from '../terminal/errors.ts';
+import { parseArguments, usageError } from '../terminal/arguments.ts';
 import { type Finding, measureReads, measureWrites } from '../doctor/measure.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
-import { STATE } from '../targets/local.ts';
+import { STATE } from '../embedded/state.ts';
 import { connectRemote } from '../targets/remote.ts';
 import { formatTable } from '../terminal/text.ts';
 
@@ -49,7 +51,7 @@ interface Request {
 
 /** What was asked for; null for help. Throws `usage` (400). */
 function readRequest(): Request | null {
-	const { values, positionals } = parseWords('doctor', OPTIONS);
+	const { values, positionals } = parseArguments('doctor', OPTIONS);
 	if (values.help) return null;
 	const [database] = positionals;
 	if (database === undefined || positionals.length > 1) {

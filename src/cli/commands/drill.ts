@@ -5,17 +5,12 @@ import type { LastProof } from '../../lib/server/backup/format/manifest.ts';
 import { shorten } from '../../lib/server/backup/format/proof.ts';
 import type { Finding } from '../../lib/server/backup/prove/verify.ts';
 import { apiOf, type BackupApi, FROM_HELP } from '../client/api.ts';
-import { type Backup, fetchBackup, isBackupName, openBackup } from '../sources/backup-source.ts';
-import {
-	asLifeboatError,
-	type Context,
-	DetailedError,
-	EXIT,
-	parseWords,
-	runCommand,
-	temporaryFolder,
-	usageError,
-} from '../terminal/command.ts';
+import { type Backup, isBackupName } from '../sources/backup.ts';
+import { fetchBackup } from '../sources/app.ts';
+import { openBackup } from '../sources/files.ts';
+import { type Context, runCommand, temporaryFolder } from '../terminal/command.ts';
+import { DetailedError, EXIT, asLifeboatError } from '../terminal/errors.ts';
+import { parseArguments, usageError } from '../terminal/arguments.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
 import { KEY_HELP, KEY_OPTIONS, type KeyOptions } from '../secrets/keys.ts';
 import type { Progress } from '../terminal/progress.ts';
@@ -94,7 +89,7 @@ interface Request {
 
 /** What was asked for; null for help. Throws `usage` (400), and what the address or secret are wrong for. */
 function readRequest({ signal }: Context): Request | null {
-	const { values, positionals } = parseWords('drill', OPTIONS);
+	const { values, positionals } = parseArguments('drill', OPTIONS);
 	if (values.help) return null;
 	const { file, from, identity, unsigned, record, 'unless-drilled': unlessDrilled, json } = values;
 	const keys = { identity, unsigned };

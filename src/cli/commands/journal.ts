@@ -1,6 +1,8 @@
 import type { Entry } from '../../lib/server/operations/audit-log.ts';
 import { apiOf, type BackupApi, FROM_HELP } from '../client/api.ts';
-import { type Context, EXIT, parseWords, runCommand, usageError } from '../terminal/command.ts';
+import { type Context, runCommand } from '../terminal/command.ts';
+import { EXIT } from '../terminal/errors.ts';
+import { parseArguments, usageError } from '../terminal/arguments.ts';
 import { formatTable, megabytes, printable, seconds } from '../terminal/text.ts';
 
 /** Entries that one call asks for at most. The app gives up to 500. */
@@ -45,7 +47,7 @@ interface Request {
 
 /** What was asked for; null for help. Throws `usage` (400), and what address or secret are wrong for. */
 function readRequest({ signal }: Context): Request | null {
-	const { values, positionals } = parseWords('journal', OPTIONS);
+	const { values, positionals } = parseArguments('journal', OPTIONS);
 	if (values.help) return null;
 	const { from, limit, refused, json } = values;
 	if (positionals.length > 0) throw usageError('journal', 'It takes options alone.');

@@ -3,22 +3,13 @@ import { createInterface } from 'node:readline';
 import { refuseReservedNames, type Survey } from '../../lib/server/backup/restore/survey.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { apiOf, FROM_HELP } from '../client/api.ts';
-import {
-	type Backup,
-	fetchBackup,
-	isBackupName,
-	openBackup,
-	verifyBackup,
-} from '../sources/backup-source.ts';
-import {
-	asLifeboatError,
-	type Context,
-	DetailedError,
-	EXIT,
-	parseWords,
-	runCommand,
-	usageError,
-} from '../terminal/command.ts';
+import { type Backup, isBackupName } from '../sources/backup.ts';
+import { fetchBackup } from '../sources/app.ts';
+import { openBackup } from '../sources/files.ts';
+import { verifyBackup } from '../sources/verify.ts';
+import { type Context, runCommand } from '../terminal/command.ts';
+import { DetailedError, EXIT, asLifeboatError } from '../terminal/errors.ts';
+import { parseArguments, usageError } from '../terminal/arguments.ts';
 import { KEY_HELP, KEY_OPTIONS, type KeyOptions } from '../secrets/keys.ts';
 import { openTarget } from '../targets/open.ts';
 import type { Kept, Plan, Target } from '../targets/target.ts';
@@ -96,7 +87,7 @@ interface Result {
 
 /** What was asked for; null for help. Throws `usage` (400). */
 function readRequest(): Request | null {
-	const { values, positionals } = parseWords('restore', OPTIONS);
+	const { values, positionals } = parseArguments('restore', OPTIONS);
 	if (values.help) return null;
 	const [backup, ...more] = positionals;
 	if (backup === undefined)

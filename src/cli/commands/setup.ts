@@ -2,7 +2,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { parseArgs, styleText } from 'node:util';
 import { renderUnicodeCompact } from 'uqr';
 import { TOTP } from '../../lib/totp.js';
-import { describe } from '../terminal/command.ts';
+import { describe } from '../terminal/errors.ts';
 import { type Encryption, explainEncryption, setUpEncryption } from '../secrets/encryption.ts';
 import { completeEnv, completeWith, parseEnv, type CompletedEnv } from '../secrets/dotenv.ts';
 import { explainRotation, rotateSecret } from '../secrets/rotation.ts';

@@ -4,13 +4,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
+import { STATE } from '../embedded/state.ts';
 import { shellWord } from '../terminal/text.ts';
 import { countRows, keepInFile, namesIn, restoreDatabase, restoreRows, UNCHANGED } from './d1.ts';
 import { busy, isBusy, SqliteDatabase } from './sqlite-database.ts';
 import type { Plan, Target } from './target.ts';
 
-/** Where wrangler keeps the embedded D1 when nobody says otherwise (wrangler: --persist-to). */
-export const STATE = '.wrangler/state';
 /** How long the app may take to let go of the database, in milliseconds. */
 const BUSY_TIMEOUT_MS = 10_000;
 

@@ -1,4 +1,5 @@
-import { type Context, usageError } from '../terminal/command.ts';
+import { type Context } from '../terminal/command.ts';
+import { usageError } from '../terminal/arguments.ts';
 import { openLocal } from './local.ts';
 import { openRemote } from './remote.ts';
 import { SqliteFile } from './sqlite.ts';
