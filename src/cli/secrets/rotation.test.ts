@@ -144,7 +144,7 @@ describe('--rotate --leaked', () => {
 		const { exitCode, stderr } = await setup('--leaked');
 		expect({ exitCode, stderr }).toMatchObject({
 			exitCode: 1,
-			stderr: '--leaked is for --rotate.\n',
+			stderr: '--leaked needs --rotate.\n',
 		});
 		expect(existsSync(file)).toBe(false);
 	});
