@@ -323,7 +323,7 @@ describe('the command line', () => {
 		[['--help'], 0, 'Usage: npm run restore'],
 		[[], 2, 'Say which backup'],
 		[['latest'], 2, 'Say where to restore it'],
-		[['package.json', '--to', 'elsewhere'], 2, 'is no target'],
+		[['package.json', '--to', 'elsewhere'], 2, 'is not a target'],
 		[['nothing.sql', '--to', 'x.db'], 2, 'nothing.sql is neither a file'],
 		[['--force'], 2, "Unknown option '--force'"],
 	] as const)('%s', async ([args, code, told]) => {

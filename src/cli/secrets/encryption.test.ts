@@ -89,7 +89,10 @@ test('makes a post-quantum identity when it is asked for, in place of no other',
 	await encrypt();
 	const before = readFileSync(identity, 'utf8');
 	const { exitCode, stderr } = await encrypt('--post-quantum');
-	expect([exitCode, stderr]).toEqual([1, expect.stringContaining('is no post-quantum identity')]);
+	expect([exitCode, stderr]).toEqual([
+		1,
+		expect.stringContaining('is not a post-quantum identity'),
+	]);
 	expect(readFileSync(identity, 'utf8')).toBe(before);
 });
 

@@ -98,7 +98,7 @@ describe('--rotate', () => {
 		for (const more of [[], ['--leaked']]) {
 			const { exitCode, stdout, stderr } = await rotate(...more);
 			expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
-			expect(stderr).toMatch(/a rotation is not over.*empty TOTP_SECRET_PREVIOUS/s);
+			expect(stderr).toMatch(/a rotation is not finished.*clear TOTP_SECRET_PREVIOUS/s);
 			expect(readFileSync(file, 'utf8')).toBe(text);
 		}
 	});
