@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { BackupApi } from '../client/api.ts';
 import { keepRunning, start } from '../demo/app.ts';
@@ -13,6 +14,8 @@ import { Steps } from '../demo/steps.ts';
 import type { Server } from '../embedded/server.ts';
 import { readEnvFile } from '../secrets/dotenv.ts';
 import { describe, EXIT } from '../terminal/errors.ts';
+
+const SETUP = fileURLToPath(new URL('setup.ts', import.meta.url));
 
 const HELP = `Usage: npm run demo [-- --exit]
 
@@ -50,7 +53,7 @@ async function demonstrate(exit: boolean, signal: AbortSignal): Promise<void> {
 	const steps = new Steps(signal);
 	let server: Server | undefined;
 	try {
-		await prepare(steps, signal);
+		await prepare(steps, SETUP, signal);
 		server = await start(steps);
 		const api = new BackupApi(server.url, readEnvFile(), signal); // the app reads the same file
 		const volumes = await backUp(steps, api, folder);

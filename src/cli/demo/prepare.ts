@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { migrate } from '../embedded/server.ts';
 import { STATE } from '../embedded/state.ts';
 import { run } from '../terminal/run.ts';
@@ -7,14 +6,15 @@ import { openDatabase } from './database.ts';
 import { loadSample } from './sample.ts';
 import type { Steps } from './steps.ts';
 
-const SETUP = fileURLToPath(new URL('../commands/setup.ts', import.meta.url));
-
-/** Makes everything that the app needs before it starts: secrets, a build, sample data. */
-export async function prepare(steps: Steps, signal: AbortSignal): Promise<void> {
+/**
+ * Makes everything that the app needs before it starts: secrets, a build, sample data. `setup` is the
+ * path of the command that makes the secrets.
+ */
+export async function prepare(steps: Steps, setup: string, signal: AbortSignal): Promise<void> {
 	await steps.take(
 		'settings',
 		'secrets in .env',
-		() => run(process.execPath, [SETUP], { signal }),
+		() => run(process.execPath, [setup], { signal }),
 		(output) => output.split('.\n')[0] ?? '',
 	);
 	await steps.take(

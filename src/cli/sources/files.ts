@@ -46,7 +46,7 @@ export async function openBackup(
 		...opened,
 		async open(key) {
 			requireOwn(manifest, key);
-			const found = await findBeside(manifestPath, key);
+			const found = await findSibling(manifestPath, key);
 			return found === null ? null : readFile(found, signal);
 		},
 	});
@@ -104,7 +104,7 @@ function encodingsOf(path: string): EncodingName[] {
 async function findManifest(path: string): Promise<string | null> {
 	if (path.endsWith(MANIFEST)) return path;
 	const name = nameIn(path);
-	return name === null ? null : findBeside(path, manifestKey(name));
+	return name === null ? null : findSibling(path, manifestKey(name));
 }
 
 /** The backup whose name a file carries; null for another name. */
@@ -113,7 +113,7 @@ function nameIn(path: string): string | null {
 }
 
 /** A file of a backup in the folder of another one; browsers save colons as `-`. */
-async function findBeside(path: string, key: string): Promise<string | null> {
+async function findSibling(path: string, key: string): Promise<string | null> {
 	for (const name of [key, key.replaceAll(':', '-')]) {
 		const candidate = join(dirname(path), name);
 		if ((await sizeOf(candidate)) !== null) return candidate;

@@ -1,8 +1,7 @@
 import { printable } from './text.ts';
 
 /**
- * Tells something to whoever reads the output: as an annotation in a GitHub workflow, elsewhere in
- * words. The message cannot end the workflow command and begin another one: the escapes are those of
+ * Prints a message: as an annotation in a GitHub workflow, elsewhere as plain text. The message cannot end the workflow command and begin another one: the escapes are those of
  * https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts
  * `title` must be a constant, because it is not escaped; `message` may have several lines.
  */
