@@ -1,6 +1,3 @@
-import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -13,6 +10,7 @@ import { restore } from '../demo/restore.ts';
 import { Steps } from '../demo/steps.ts';
 import type { Server } from '../embedded/server.ts';
 import { readEnvFile } from '../secrets/dotenv.ts';
+import { temporaryFolder } from '../terminal/command.ts';
 import { describe, EXIT } from '../terminal/errors.ts';
 
 const SETUP = fileURLToPath(new URL('setup.ts', import.meta.url));
@@ -47,9 +45,7 @@ async function main(): Promise<void> {
 }
 
 async function demonstrate(exit: boolean, signal: AbortSignal): Promise<void> {
-	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-demo-'));
-	// At exit, because a signal that comes while a database is open ends the process at once.
-	process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+	const folder = temporaryFolder();
 	const steps = new Steps(signal);
 	let server: Server | undefined;
 	try {

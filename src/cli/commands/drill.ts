@@ -142,7 +142,7 @@ function stopped({ signal }: Context): Promise<never> {
 
 async function recordProof(api: BackupApi, result: Result, { progress }: Context): Promise<void> {
 	const { backup, ...found } = result;
-	progress.step('record: with the backup');
+	progress.step('record: the result');
 	const by = process.env['GITHUB_ACTIONS'] ? 'GitHub Actions' : 'npm run drill';
 	try {
 		await api.record(backup, { kind: 'drill', by, ...found });
@@ -173,8 +173,8 @@ await runCommand(async (context) => {
 	const { word, api, keys, record, unlessDrilled, json } = request;
 	const done = api && unlessDrilled ? await newestIfProven(api) : null;
 	if (done) {
-		const said = `Nothing to do: a drill proved ${done.backup} on ${done.drilled.at}.`;
-		console.log(json ? JSON.stringify(done) : said);
+		const sentence = `Nothing to do: a drill proved ${done.backup} on ${done.drilled.at}.`;
+		console.log(json ? JSON.stringify(done) : sentence);
 		return EXIT.good;
 	}
 	const backup = api

@@ -11,6 +11,7 @@ import { identitiesFor } from '../secrets/keys.ts';
 import { count } from '../terminal/text.ts';
 import type { Steps } from './steps.ts';
 
+/** A volume as its backup's manifest describes it. */
 export type Volume = Manifest['volumes'][number];
 
 /** Makes a backup over HTTP and downloads its volumes into a folder. */

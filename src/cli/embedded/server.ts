@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** How long the built app may take to answer its first request. */
 const START_TIMEOUT_MS = 60_000;
 
+/** How the app is started. */
 export interface ServerOptions {
 	/** Folder of the embedded D1 and R2; wrangler's default if left out. */
 	persistTo?: string;
@@ -17,6 +18,7 @@ export interface ServerOptions {
 	overrides?: Record<string, string>;
 }
 
+/** A running app. */
 export interface Server {
 	/** Origin without a trailing slash: `http://127.0.0.1:<port>`. */
 	url: string;
@@ -68,7 +70,7 @@ export async function migrate(persistTo?: string): Promise<void> {
 	const args = ['d1', 'migrations', 'apply', 'DB', '--local'];
 	if (persistTo) args.push('--persist-to', persistTo);
 	const child = spawn('wrangler', args, {
-		env: { ...process.env, CI: '1' }, // wrangler asks for no confirmation
+		env: { ...process.env, CI: '1' }, // so that wrangler asks for no confirmation
 		stdio: ['ignore', 'pipe', 'pipe'],
 	});
 	let output = '';
