@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Prints the current code of TOTP_SECRET, from the environment or else from .env, and nothing else.
-// Needs Node 20 and nothing installed.
+// Prints the current code of TOTP_SECRET, from the environment or .env, and nothing else. Needs only
+// Node 20: no package and no other file but the TOTP class.
 import { existsSync, readFileSync } from 'node:fs';
 import { TOTP } from './src/lib/totp.js';
 
@@ -12,7 +12,7 @@ try {
 	process.exitCode = 1;
 }
 
-/** The last TOTP_SECRET in `.env` of the current folder, or an empty text. See src/cli/secrets/env.ts. */
+/** The last TOTP_SECRET in `.env` of the current folder, or an empty text, as src/cli/secrets/dotenv.ts reads it. */
 function secretFromFile() {
 	if (!existsSync('.env')) return '';
 	const lines = readFileSync('.env', 'utf8').matchAll(

@@ -121,8 +121,8 @@ describe("with GitHub's tokens", () => {
 	});
 
 	test.for([
-		['https://app.example.com/api', 'BACKUP_OIDC_AUDIENCE is no https origin'],
-		['app.example.com', 'BACKUP_OIDC_AUDIENCE is no https origin'],
+		['https://app.example.com/api', 'BACKUP_OIDC_AUDIENCE is not an https origin'],
+		['app.example.com', 'BACKUP_OIDC_AUDIENCE is not an https origin'],
 		[AUDIENCE, 'id-token: write'],
 	] as const)('an audience of %s here is told before any call', async ([audience, told]) => {
 		const { run, requests } = await runAgainst(new SteppedApp(1).answer, {
@@ -141,11 +141,15 @@ describe('turned away at the door', () => {
 	const resumed = (ticket: string) => ({ action: 'resume', ticket });
 
 	test.for<[string, Record<number, Fault>, string]>([
-		['the first call', { 1: { answer: away('code_spent', 17) } }, '(code_spent). Again in 17 s.'],
-		['a step', { 2: { answer: away('code_spent', 17) } }, '(code_spent). Again in 17 s.'],
-		['a call that is not told how long', { 1: unsaid }, '(code_spent). Again in 30 s.'],
-		['a throttled call', { 1: { answer: away('throttled', 60, 429) } }, 'Again in 60 s.'],
-		['a token', { 2: { answer: away('issuer_unreachable', 60, 503) } }, 'Again in 60 s.'],
+		[
+			'the first call',
+			{ 1: { answer: away('code_spent', 17) } },
+			'(code_spent). Retrying in 17 s.',
+		],
+		['a step', { 2: { answer: away('code_spent', 17) } }, '(code_spent). Retrying in 17 s.'],
+		['a call that is not told how long', { 1: unsaid }, '(code_spent). Retrying in 30 s.'],
+		['a throttled call', { 1: { answer: away('throttled', 60, 429) } }, 'Retrying in 60 s.'],
+		['a token', { 2: { answer: away('issuer_unreachable', 60, 503) } }, 'Retrying in 60 s.'],
 	])('%s is made again, as nothing was done', async ([, faults, told]) => {
 		const app = new SteppedApp(2, faults);
 		const { run, requests } = await runAgainst(app.answer, { env: quick });
@@ -220,7 +224,7 @@ describe('a warning of the app', () => {
 	test('is one line on standard error of a command, without what a terminal obeys', async () => {
 		await using app = await listen(warner(`${warning}\u009b31m`));
 		const env = { PATH: runnerPath(), TOTP_SECRET: SECRET, BACKUP_URL: app.url };
-		const child = spawn('node', ['src/cli/commands/backup.js'], { env });
+		const child = spawn(process.execPath, ['src/cli/commands/backup.ts'], { env });
 		const [stderr] = await Promise.all([text(child.stderr), once(child, 'close')]);
 		expect(stderr).toBe(`The app warns: ${warning}\ufffd31m\n`);
 	});
@@ -257,7 +261,7 @@ describe('only when one is due', () => {
 
 	test('a BACKUP_WHEN that nobody understands makes none', async () => {
 		const env = { PATH: runnerPath(), BACKUP_URL: 'http://127.0.0.1', BACKUP_WHEN: 'sometimes' };
-		const child = spawn('node', ['src/cli/commands/backup.js'], { env });
+		const child = spawn(process.execPath, ['src/cli/commands/backup.ts'], { env });
 		const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
 		expect(code).toBe(1);
 		expect(stderr).toMatch(/\(backup_when_invalid\)/);

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { parseEnv } from '../src/cli/secrets/env.ts';
+import { parseEnv } from '../src/cli/secrets/dotenv.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'; // RFC 6238, Appendix B

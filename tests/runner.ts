@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { runInNewContext } from 'node:vm';
@@ -78,16 +78,25 @@ export function scripts(workflow: Workflow): string[] {
 	return steps.flatMap(({ run }) => (run === undefined ? [] : [run]));
 }
 
-/** Runs the scripts of a job as GitHub's runner does, up to the first one that fails. */
+/**
+ * Runs the scripts of a job as GitHub's runner does, up to the first one that fails. actions/setup-node
+ * puts the Node of these tests on the PATH, whose version must be the one that the step asks for.
+ */
 export async function runJob(job: Job, context: Context): Promise<Run> {
 	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-runner-'));
 	const summary = join(folder, 'summary');
+	const tools = join(folder, 'tools');
 	await writeFile(summary, '');
+	await mkdir(tools);
 	const log = await open(join(folder, 'log'), 'w+');
+	const path = context.env?.['PATH'] ?? runnerPath();
+	const env = { GITHUB_STEP_SUMMARY: summary, ...context.env, PATH: tools + delimiter + path };
 	try {
 		let exitCode = 0;
 		for (const step of job.steps) {
-			if (exitCode === 0) exitCode = await runStep(step, context, summary, log.fd);
+			if (exitCode !== 0) break;
+			if (step.uses?.startsWith('actions/setup-node@')) await setUpNode(step, tools);
+			exitCode = await runStep(step, { ...context, env }, log.fd);
 		}
 		const output = await readFile(join(folder, 'log'), 'utf8');
 		const commands = output.split('\n').filter((line) => line.startsWith('::'));
@@ -111,15 +120,19 @@ export function runnerPath(): string {
 	return folders.filter((path) => !path.includes('node_modules')).join(delimiter);
 }
 
-/** Returns the exit code; a step without a script has none to run. */
-async function runStep(step: Step, context: Context, summary: string, log: number) {
+/** Stands in for actions/setup-node. Throws when the step asks for another version. */
+async function setUpNode(step: Step, folder: string): Promise<void> {
+	const version = String(step.with?.['node-version']);
+	if (process.version.split('.')[0] !== `v${version}`) {
+		throw new Error(`These tests run in Node ${process.version}, the workflow in ${version}.`);
+	}
+	await symlink(process.execPath, join(folder, 'node'));
+}
+
+/** Returns the exit code, which is 0 for a step without a script. */
+async function runStep(step: Step, context: Context, log: number): Promise<number> {
 	if (step.run === undefined || INSTALL.test(step.run)) return 0;
-	const env: NodeJS.ProcessEnv = {
-		PATH: runnerPath(),
-		GITHUB_ACTIONS: 'true',
-		GITHUB_STEP_SUMMARY: summary,
-		...context.env,
-	};
+	const env: NodeJS.ProcessEnv = { GITHUB_ACTIONS: 'true', ...context.env };
 	for (const [name, text] of Object.entries(step.env ?? {})) env[name] = expand(text, context);
 	// What `shell: bash` means: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
 	const options = ['--noprofile', '--norc', '-eo', 'pipefail', '-c', step.run];

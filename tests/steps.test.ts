@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { BackupApi } from '../src/cli/client/api.ts';
-import { makeBackup } from '../src/cli/client/make-backup.js';
+import { makeBackup } from '../src/cli/client/make-backup.ts';
 import { TOTP } from '../src/lib/totp.js';
 import { clock, context, masked, runBackup, SECRET } from './backup-run.ts';
 import { projectFolder, removeFolder } from './operator.ts';
@@ -21,6 +22,7 @@ import {
 	SUMMARY,
 } from './stepped-app.ts';
 
+const BACKUP = resolve('src/cli/commands/backup.ts');
 const FIRST = { action: 'backup' };
 const ticketFor = (step: number) => ({ action: 'resume', ticket: SteppedApp.ticket(step) });
 const bodies = (requests: Request[]) => requests.map(({ body }) => JSON.parse(body) as unknown);
@@ -86,15 +88,19 @@ describe('a backup in steps', () => {
 	const running = json(409, refusal('backup_running'), { 'Retry-After': '4' });
 
 	test.for<[string, Record<number, Fault>, string]>([
-		['a connection that breaks', { 2: BROKEN }, '(answer_broken_off). Again in 1 s.'],
-		['an answer lost behind its step', { 2: LOST }, '(answer_broken_off). Again in 1 s.'],
-		['the last answer lost', { 3: LOST }, '(answer_broken_off). Again in 1 s.'],
-		['two failures of a step', { 2: BROKEN, 3: LOST }, 'Again in 4 s.'],
-		['a failure of each step', { 2: BROKEN, 4: BROKEN }, 'Again in 1 s.'],
-		['a step that still runs', { 2: { answer: running } }, '(backup_running). Again in 4 s.'],
-		['a call doubled on its way', { 2: { after: true, answer: running } }, 'Again in 4 s.'],
-		['a page of a proxy', { 2: { answer: page(502, '<h1>Bad gateway</h1>') } }, '_unknown). Again'],
-		['a limit of calls', { 2: { answer: page(429, 'Too many') } }, '_unknown). Again'],
+		['a connection that breaks', { 2: BROKEN }, '(answer_broken_off). Retrying in 1 s.'],
+		['an answer lost behind its step', { 2: LOST }, '(answer_broken_off). Retrying in 1 s.'],
+		['the last answer lost', { 3: LOST }, '(answer_broken_off). Retrying in 1 s.'],
+		['two failures of a step', { 2: BROKEN, 3: LOST }, 'Retrying in 4 s.'],
+		['a failure of each step', { 2: BROKEN, 4: BROKEN }, 'Retrying in 1 s.'],
+		['a step that still runs', { 2: { answer: running } }, '(backup_running). Retrying in 4 s.'],
+		['a call doubled on its way', { 2: { after: true, answer: running } }, 'Retrying in 4 s.'],
+		[
+			'a page of a proxy',
+			{ 2: { answer: page(502, '<h1>Bad gateway</h1>') } },
+			'_unknown). Retrying',
+		],
+		['a limit of calls', { 2: { answer: page(429, 'Too many') } }, '_unknown). Retrying'],
 		['a call that is hung up', { 2: { answer: (request) => request.socket.destroy() } }, '_unrea'],
 		['a bucket that refuses', { 2: { answer: errorLine('storage_error') } }, '(storage_error).'],
 		['a database that is away', { 2: { answer: errorLine('database_unavailable') } }, '_unavail'],
@@ -126,7 +132,7 @@ describe('a backup in steps', () => {
 		const { run, requests } = await runAgainst(app.answer, noPauses);
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toEqual([expect.stringMatching(/^The answer broke off: .*list of backups/)]);
-		const pauses = [...run.output.matchAll(/Again in (\d+) s/g)].map(([, number]) =>
+		const pauses = [...run.output.matchAll(/Retrying in (\d+) s/g)].map(([, number]) =>
 			Number(number),
 		);
 		expect(pauses).toEqual(PAUSES);
@@ -138,7 +144,7 @@ describe('a backup in steps', () => {
 		const app = new SteppedApp(2, { 2: { answer: busy } });
 		const { run } = await runAgainst(app.answer, clock({ [300_000]: 1 }));
 		expect(run.exitCode).toBe(0);
-		expect(run.output).toContain('(backup_running). Again in 300 s.');
+		expect(run.output).toContain('(backup_running). Retrying in 300 s.');
 	});
 });
 
@@ -174,7 +180,7 @@ describe('a backup that would never end', () => {
 		const busy = json(409, refusal('backup_running'), { 'Retry-After': '300' });
 		const paused = await runAgainst(new SteppedApp(2, { 2: { answer: busy } }).answer, hour);
 		expect(paused.run.errors).toEqual(run.errors);
-		expect(paused.run.output).toContain('Again in 300 s.');
+		expect(paused.run.output).toContain('Retrying in 300 s.');
 	});
 
 	test('ends after 10,000 steps', async () => {
@@ -324,9 +330,9 @@ describe('by hand', () => {
 		'without a good address nothing is called: %j',
 		async (settings) => {
 			const env = { PATH: runnerPath(), TOTP_SECRET: SECRET, ...settings };
-			const { stdout, stderr, code } = await end('node', ['src/cli/commands/backup.js'], env);
+			const { stdout, stderr, code } = await end(process.execPath, [BACKUP], env, tmpdir());
 			expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-			expect(stderr).toMatch(/^Backup failed: BACKUP_URL is no https origin/);
+			expect(stderr).toMatch(/^Backup failed: The address of the app is not an https origin/);
 		},
 	);
 });

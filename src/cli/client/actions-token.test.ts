@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { json, listen, page, type Request } from '../../../tests/stand-in.ts';
-import { actionsToken } from './actions-token.js';
+import { actionsToken } from './actions-token.ts';
 
 const AUDIENCE = 'https://app.example.com';
 const BEARER = 'the-bearer-of-the-runner';
@@ -126,5 +126,5 @@ function allow(runner: string): void {
 
 function unavailable(retryable: boolean) {
 	const hint = expect.stringContaining('permissions: id-token: write');
-	return { name: 'CallError', code: 'token_unavailable', retryable, hint };
+	return { name: 'LifeboatError', code: 'token_unavailable', retryable, hint };
 }

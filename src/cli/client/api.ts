@@ -2,86 +2,79 @@ import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type BackupSummary, type ListedBackup } from '../../lib/server/backup/format/manifest.ts';
+import type { BackupSummary, ListedBackup } from '../../lib/server/backup/format/manifest.ts';
 import { manifestKey } from '../../lib/server/backup/format/names.ts';
 import type { OutsideProof, Proof } from '../../lib/server/backup/format/proof.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { JournalPage } from '../../lib/server/operations/audit-log.ts';
-import { backupCall } from './backup-call.js';
-import { CALLER_SETTINGS, type Credentials, credentials } from './credentials.js';
-import { readSetting } from '../secrets/env.ts';
-import { ORIGIN } from './origin.js';
-import { patiently, retryAfterOf } from './retry.js';
-import { CallError, makeBackup } from './make-backup.js';
-import { warnOnce } from '../workflow/summary.js';
+import { readSetting } from '../secrets/dotenv.ts';
+import { backupCall } from './backup-call.ts';
+import { type Call, connect, type Connection, errorIn, send } from './call.ts';
+import { callerSettings, type Settings } from './credentials.ts';
+import { makeBackup } from './make-backup.ts';
+import { retryRefused } from './retry.ts';
 
 /** Where `npm run demo` and `npm run preview` start the app. */
 export const DEFAULT_APP = 'http://127.0.0.1:5173';
 
-/** What `--from` is, for help. */
-export const FROM_HELP = `  --from URL         the app to ask; otherwise BACKUP_URL from the environment or .env, or
+/** How help explains `--from`. */
+export const FROM_HELP = `  --from URL         the app to call; otherwise BACKUP_URL from the environment or .env, or
                      ${DEFAULT_APP}. The code is made from TOTP_SECRET, and BACKUP_API_KEY is
-                     sent where there is one, both found likewise.`;
+                     sent if it is set; both come from the environment or .env too.`;
 
 /**
- * The API of the app at this address, or at BACKUP_URL, called with what the settings here say. Throws
- * what {@link BackupApi} throws.
+ * The API of the app at this address, or at BACKUP_URL, called with the settings of this machine.
+ * Throws what {@link BackupApi} throws.
  */
 export function apiOf(url: string | undefined, signal: AbortSignal): BackupApi {
 	const address = url ?? (readSetting('BACKUP_URL') || DEFAULT_APP);
-	const environment = CALLER_SETTINGS.map((name) => [name, readSetting(name)]);
-	return new BackupApi(address, Object.fromEntries(environment), signal);
+	return new BackupApi(address, callerSettings(), signal);
 }
 
 /**
- * The backup API of a running app, called as an operator calls it: each time with a fresh code, or
- * token. What the app warns of is shown on standard error. Every call throws the error that the app
- * answers, as LifeboatError.
+ * The backup API of a running app, called as an operator calls it: each call with a fresh code or
+ * token. Warnings of the app go to standard error. Every call throws the error that the app states,
+ * what {@link send} throws, and the reason of the signal.
  */
 export class BackupApi {
-	readonly #origin: string;
-	readonly #credentials: Credentials;
+	readonly #connection: Connection;
 	readonly #signal: AbortSignal;
 
-	/** Throws `app_url_invalid` (400), and TotpError for a bad secret where it takes a code. */
-	constructor(url: string, environment: Record<string, string>, signal: AbortSignal) {
-		if (!ORIGIN.test(url)) throw notAnOrigin(url);
-		this.#origin = new URL(url).origin;
-		this.#credentials = credentials({ environment, signal });
+	/** Throws what {@link connect} throws. */
+	constructor(url: string, settings: Settings, signal: AbortSignal) {
+		this.#connection = connect(url, settings, signal);
 		this.#signal = signal;
 	}
 
 	/** Makes a backup, in as many steps as it takes. */
 	async create(): Promise<BackupSummary> {
-		const [origin, credentials, signal] = [this.#origin, this.#credentials, this.#signal];
-		const call = backupCall({ origin, credentials, signal });
-		const { backup } = await asLifeboatErrors(makeBackup(call, signal));
+		const { backup } = await makeBackup(backupCall(this.#connection), this.#signal);
 		return backup;
 	}
 
 	/** The newest backups. */
 	async list(): Promise<ListedBackup[]> {
-		const response = await this.#call('GET', '');
+		const response = await this.#call({ method: 'GET' });
 		const { backups } = (await response.json()) as { backups: ListedBackup[] };
 		return backups;
 	}
 
-	/** The manifest of a backup as it is stored: who made it is not checked yet. */
+	/** The manifest of a backup as it is stored: its signature is not checked yet. */
 	async manifest(name: string): Promise<string> {
-		const response = await this.#call('GET', `/${manifestKey(name)}`);
+		const response = await this.#call({ method: 'GET', path: `/${manifestKey(name)}` });
 		return response.text();
 	}
 
 	/**
 	 * Saves a file of a backup under `path` and returns its SHA-256 in hexadecimal; `onProgress` gets
-	 * the bytes so far.
+	 * the bytes so far. Throws `download_broken_off` (503) too.
 	 */
 	async download(
 		file: string,
 		path: string,
 		onProgress: (bytes: number) => void = () => {},
 	): Promise<string> {
-		const { body } = await this.#call('GET', `/${file}`);
+		const { body } = await this.#call({ method: 'GET', path: `/${file}` });
 		const hash = createHash('sha256');
 		let bytes = 0;
 		const counted = async function* (chunks: AsyncIterable<Uint8Array>) {
@@ -100,92 +93,43 @@ export class BackupApi {
 		return hash.digest('hex');
 	}
 
-	/** Records what a drill of a backup has found. */
+	/** Records the result of a drill of a backup. */
 	async record(name: string, proof: OutsideProof): Promise<Proof> {
-		const response = await this.#call('POST', `/${manifestKey(name)}`, { action: 'proof', proof });
+		const path = `/${manifestKey(name)}`;
+		const body = { action: 'proof', proof };
+		const response = await this.#call({ method: 'POST', path, body });
 		const answer = (await response.json()) as { proof: Proof };
 		return answer.proof;
 	}
 
-	/** A page of the journal, newest first: the first one, or what came before a point of it. */
+	/** A page of the audit log, newest first: the first one, or the one that ends at `before`. */
 	async journal(limit: number, before: string | null): Promise<JournalPage> {
 		const query = new URLSearchParams({ limit: String(limit), ...(before !== null && { before }) });
-		const response = await this.#call('GET', `/journal?${query}`);
+		const response = await this.#call({ method: 'GET', path: `/journal?${query}` });
 		return (await response.json()) as JournalPage;
 	}
 
-	#call(method: string, path: string, body?: object): Promise<Response> {
-		const call = () => this.#callOnce(method, path, body);
-		return asLifeboatErrors(patiently(call, this.#signal));
-	}
-
-	async #callOnce(method: string, path: string, body?: object): Promise<Response> {
-		const headers = { ...(await this.#credentials()), 'Content-Type': 'application/json' };
-		const request: RequestInit = { method, headers, redirect: 'error', signal: this.#signal };
-		if (body) request.body = JSON.stringify(body);
-		let response: Response;
+	async #call(call: Call): Promise<Response> {
 		try {
-			response = await fetch(`${this.#origin}/api/backup${path}`, request);
+			return await retryRefused(() => this.#callOnce(call), this.#signal);
 		} catch (error) {
 			this.#signal.throwIfAborted();
-			throw unreachable(this.#origin, error);
+			throw error;
 		}
-		warnOnce(response.headers.get('X-Backup-Warning'));
+	}
+
+	async #callOnce(call: Call): Promise<Response> {
+		const response = await send(this.#connection, call);
 		if (response.ok) return response;
-		throw refused(response, await response.text());
+		throw errorIn(response, [await response.text()]);
 	}
-}
-
-/** The errors of modules that plain Node 20 runs, as all other errors of the commands are. */
-async function asLifeboatErrors<T>(work: Promise<T>): Promise<T> {
-	try {
-		return await work;
-	} catch (error) {
-		throw error instanceof CallError ? new LifeboatError(error.message, error) : error;
-	}
-}
-
-/** What the API says of an error, or as much as can be said of another answer. */
-function refused(response: Response, body: string): LifeboatError {
-	const { status } = response;
-	const retryAfter = retryAfterOf(response);
-	try {
-		const { error, code, hint } = JSON.parse(body) as Record<string, string>;
-		if (error && code && hint) {
-			return new LifeboatError(error, { code, status, hint, retryAfter });
-		}
-	} catch {
-		// Not the API: something in front of it, or another server.
-	}
-	return new LifeboatError(`The app answered with status ${status} and no reason.`, {
-		code: 'app_answer_unknown',
-		status,
-		hint: 'Check that the address is that of an app with Lifeboat, and look at its log.',
-	});
-}
-
-function unreachable(origin: string, cause: unknown): LifeboatError {
-	return new LifeboatError(`The app at ${origin} cannot be reached.`, {
-		code: 'app_unreachable',
-		status: 503,
-		hint: 'Start it with `npm run preview`, or give its address with --from or as BACKUP_URL.',
-		cause,
-	});
 }
 
 function brokenOff(file: string, cause: unknown): LifeboatError {
-	return new LifeboatError(`Fetching ${file} broke off.`, {
+	return new LifeboatError(`The download of ${file} broke off.`, {
 		code: 'download_broken_off',
 		status: 503,
 		hint: 'Try again.',
 		cause,
-	});
-}
-
-function notAnOrigin(url: string): LifeboatError {
-	return new LifeboatError(`${JSON.stringify(url)} is no https origin.`, {
-		code: 'app_url_invalid',
-		status: 400,
-		hint: 'It has to look like https://app.example.com; http is for localhost only.',
 	});
 }

@@ -30,9 +30,9 @@ describe('npm run doctor', () => {
 		const { code, stdout } = await doctor(`local:${folder}`, '--wait', '0', '--json');
 		const { good, findings } = JSON.parse(stdout) as { good: boolean; findings: Finding[] };
 		expect(findings.map(({ what, result }) => [what, result])).toEqual([
-			['counter of changes, under reads', 'stands still'],
-			['bookmark, under reads', 'counts reads'],
-			['size of the file, under reads', 'stands still'],
+			['change counter, during reads', 'stands still'],
+			['bookmark, during reads', 'counts reads'],
+			['size of the file, during reads', 'stands still'],
 			['a batch of 3 statements', expect.stringMatching(/^rows read: \d+, \d+, \d+$/)],
 		]);
 		expect([code, good]).toEqual([0, true]);
@@ -43,7 +43,7 @@ describe('npm run doctor', () => {
 		const before = await contents();
 		const { code, stdout } = await doctor(`local:${folder}`, '--write', '--wait', '0');
 		expect(code).toBe(0);
-		expect(stdout).toMatch(/counter of changes, after a new row +1 more/);
+		expect(stdout).toMatch(/change counter, after a new row +1 more/);
 		expect(stdout).toMatch(/size of the file, after a new table +\d+ bytes more/);
 		expect(await contents()).toEqual(before);
 	});
@@ -98,8 +98,8 @@ describe('of a database with bookmarks as on Cloudflare', () => {
 		expect(bookmarks.map(({ result }) => result)).toEqual([
 			'stands still',
 			'the same',
-			'another one',
-			'another one',
+			'different',
+			'different',
 		]);
 		expect(findings.every(({ good }) => good)).toBe(true);
 		const tables = connection.prepare('SELECT name FROM sqlite_schema').all();
@@ -108,7 +108,7 @@ describe('of a database with bookmarks as on Cloudflare', () => {
 
 	test('tells that they move under reads, which a backup can live with', async () => {
 		const findings = await measureReads(database({ readsMove: true }).measured, reads);
-		expect(resultOf(findings, 'bookmark, under reads')).toMatchObject({
+		expect(resultOf(findings, 'bookmark, during reads')).toMatchObject({
 			result: 'moves',
 			good: true,
 		});
@@ -120,7 +120,7 @@ describe('of a database with bookmarks as on Cloudflare', () => {
 		const sleep = async () => void move();
 		const findings = await measureReads(measured, { waitMs: 9_000, sleep });
 		expect(resultOf(findings, 'bookmark, after 9 s')).toMatchObject({
-			result: 'another one',
+			result: 'different',
 			good: false,
 		});
 	});
@@ -128,6 +128,6 @@ describe('of a database with bookmarks as on Cloudflare', () => {
 	test('tells that somebody writes', async () => {
 		const { measured } = database({ behind: (open) => open.exec('INSERT INTO t VALUES (1)') });
 		const findings = await measureReads(measured, reads);
-		expect(resultOf(findings, 'counter of changes, under reads')).toMatchObject({ good: false });
+		expect(resultOf(findings, 'change counter, during reads')).toMatchObject({ good: false });
 	});
 });

@@ -2,26 +2,28 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { databaseError } from '../../lib/server/backup/database.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import { type Context, EXIT, parseWords, runCommand, usageError } from '../terminal/command.ts';
+import { type Context, runCommand } from '../terminal/command.ts';
+import { EXIT } from '../terminal/errors.ts';
+import { parseArguments, usageError } from '../terminal/arguments.ts';
 import { type Finding, measureReads, measureWrites } from '../doctor/measure.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
-import { STATE } from '../targets/local.ts';
+import { STATE } from '../embedded/state.ts';
 import { connectRemote } from '../targets/remote.ts';
 import { formatTable } from '../terminal/text.ts';
 
 const HELP = `Usage: npm run doctor -- <database> [options]
 
-Measures on a database what backups rely on: that its counter of changes, its bookmark and its size
-stand still while it is only read, and, with --write, that a write moves them. Nothing in the database
-is changed without --write. Run it while nobody writes.
+Measures what backups rely on: that a database's change counter, bookmark and size stay the same while
+it is only read, and, with --write, that a write changes them. Without --write nothing in the database
+is changed. Run it while nothing else writes to the database.
 
 <database>
   local              the app's embedded database, in .wrangler/state; local:FOLDER for another folder
   remote:NAME        the D1 database NAME on Cloudflare; needs \`npx wrangler login\`
 
 Options
-  --write            write too: into a table of its own, lifeboat_doctor_…, made and dropped again
-  --wait SECONDS     how long to wait before the last read; otherwise 15
+  --write            write too, to a table named lifeboat_doctor_…, which is dropped again
+  --wait SECONDS     how long to wait before the last read; 15 by default
   --json             print one JSON object on standard output, and nothing else there
   --help             show this
 
@@ -29,7 +31,7 @@ Examples
   npm run doctor -- remote:lifeboat
   npm run doctor -- remote:lifeboat-drill --write
 
-Exit codes: 0 backups can rely on it; 1 something is not as they need it; 2 it could not be measured.
+Exit codes: 0 backups can rely on it; 1 backups cannot rely on it; 2 it could not be measured.
 `;
 
 const OPTIONS = {
@@ -39,7 +41,6 @@ const OPTIONS = {
 	help: { type: 'boolean', short: 'h' },
 } as const;
 
-/** What is to be measured. */
 interface Request {
 	database: string;
 	write: boolean;
@@ -47,26 +48,29 @@ interface Request {
 	json: boolean;
 }
 
-/** What was asked for; null for help. Throws `usage` (400). */
+/** Reads the command line; null for --help. Throws `usage` (400). */
 function readRequest(): Request | null {
-	const { values, positionals } = parseWords('doctor', OPTIONS);
+	const { values, positionals } = parseArguments('doctor', OPTIONS);
 	if (values.help) return null;
 	const [database] = positionals;
 	if (database === undefined || positionals.length > 1) {
-		throw usageError('doctor', 'It takes one database: local, local:FOLDER or remote:NAME.');
+		throw usageError('doctor', 'Give one database: local, local:FOLDER or remote:NAME.');
 	}
 	const { write, wait, json } = values;
 	if (!/^\d{1,3}$/.test(wait)) throw usageError('doctor', '--wait takes seconds, from 0 to 999.');
 	return { database, write, waitMs: Number(wait) * 1000, json };
 }
 
-/** Connects to the database that a word names. Throws LifeboatError where there is none. */
+/** Connects to a database by its word. Throws `usage` (400), `database_not_found` (404). */
 async function connect(word: string, context: Context): Promise<EmbeddedDatabase> {
 	const [, kind, rest] = /^(local|remote)(?::(.+))?$/s.exec(word) ?? [];
 	if (kind === 'remote' && rest) return connectRemote(rest, context);
 	if (kind !== 'local') {
 		const named = JSON.stringify(word);
-		throw usageError('doctor', `${named} is no database: use local, local:FOLDER or remote:NAME.`);
+		throw usageError(
+			'doctor',
+			`${named} is not a database: use local, local:FOLDER or remote:NAME.`,
+		);
 	}
 	const persistTo = rest ?? STATE;
 	const database = new EmbeddedDatabase({ kind: 'configured', persistTo });
@@ -74,7 +78,7 @@ async function connect(word: string, context: Context): Promise<EmbeddedDatabase
 	throw new LifeboatError(`There is no local database in ${persistTo}.`, {
 		code: 'database_not_found',
 		status: 404,
-		hint: 'Make it with `npm run migrate`, or name the folder that it is in.',
+		hint: 'Make it with `npm run migrate`, or name its folder.',
 	});
 }
 
@@ -83,7 +87,7 @@ async function measure(request: Request, context: Context): Promise<Finding[]> {
 	const { signal, progress } = context;
 	await using database = await connect(request.database, context);
 	try {
-		progress.step(`doctor: reads, and waits for ${waitMs / 1000} s`);
+		progress.step(`doctor: read, and wait for ${waitMs / 1000} s`);
 		const wait = async (ms: number) => void (await sleep(ms, null, { signal }));
 		const findings = await measureReads(database, { waitMs, sleep: wait });
 		signal.throwIfAborted();
@@ -109,7 +113,10 @@ await runCommand(async (context) => {
 		console.log(JSON.stringify({ database: request.database, good, findings }));
 	} else {
 		const rows = findings.map(({ what, result, means, good: isGood }) => [
-			...[isGood ? 'ok' : 'NOT OK', what, result, means],
+			isGood ? 'ok' : 'NOT OK',
+			what,
+			result,
+			means,
 		]);
 		console.log(formatTable(['', 'measured', 'result', 'means'], rows));
 	}

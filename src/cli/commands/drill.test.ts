@@ -23,7 +23,7 @@ describe('--unless-drilled', () => {
 			'--unless-drilled',
 		);
 		expect(code).toBe(0);
-		expect(stdout).toBe(`Nothing to do: a drill has proven ${SUMMARY.name} on ${DRILLED.at}.\n`);
+		expect(stdout).toBe(`Nothing to do: a drill proved ${SUMMARY.name} on ${DRILLED.at}.\n`);
 		expect(urls).toEqual(['/api/backup']);
 	});
 

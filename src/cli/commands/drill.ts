@@ -5,28 +5,23 @@ import type { LastProof } from '../../lib/server/backup/format/manifest.ts';
 import { shorten } from '../../lib/server/backup/format/proof.ts';
 import type { Finding } from '../../lib/server/backup/prove/verify.ts';
 import { apiOf, type BackupApi, FROM_HELP } from '../client/api.ts';
-import { type Backup, fetchBackup, isBackupName, openBackup } from '../sources/backup-source.ts';
-import {
-	asLifeboatError,
-	type Context,
-	DetailedError,
-	EXIT,
-	parseWords,
-	runCommand,
-	temporaryFolder,
-	usageError,
-} from '../terminal/command.ts';
+import { type Backup, isBackupName } from '../sources/backup.ts';
+import { fetchBackup } from '../sources/app.ts';
+import { openBackup } from '../sources/files.ts';
+import { type Context, runCommand, temporaryFolder } from '../terminal/command.ts';
+import { DetailedError, EXIT, asLifeboatError } from '../terminal/errors.ts';
+import { parseArguments, usageError } from '../terminal/arguments.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
 import { KEY_HELP, KEY_OPTIONS, type KeyOptions } from '../secrets/keys.ts';
-import type { Progress } from '../terminal/progress.ts';
+import { Stopwatch } from '../terminal/stopwatch.ts';
 import { count, formatTable, megabytes, seconds } from '../terminal/text.ts';
 
 const HELP = `Usage: npm run drill -- <backup> [options]
        npm run drill -- --file FILE [--json]
 
 Proves that a backup restores: verifies its files, restores them into a new database on this machine,
-which is D1's own engine, and compares schema and contents with what the backup says of itself. The
-database goes afterwards; the app's own is not touched.
+which runs D1's own engine, and compares schema and contents with what the backup says. The database is
+removed afterwards; the app's own is not touched.
 
 <backup>
   latest             the newest backup of the app
@@ -34,11 +29,11 @@ database goes afterwards; the app's own is not touched.
 
 Options
 ${FROM_HELP}
-  --file FILE        a backup on this machine: a file that Lifeboat has written, also .sql.gz or
-                     .sql.gz.age, or the manifest of one in several volumes
+  --file FILE        a backup on this machine: a file that Lifeboat wrote, also .sql.gz or .sql.gz.age,
+                     or the manifest of a backup in several volumes
 ${KEY_HELP}
-  --record           store the result beside the backup, so that the list shows it
-  --unless-drilled   with latest: do nothing when the list shows that a drill has proven it already
+  --record           store the result with the backup, so that the list shows it
+  --unless-drilled   with latest: do nothing if the list shows that a drill has proven it already
   --json             print one JSON object on standard output, and nothing else there
   --help             show this
 
@@ -48,7 +43,7 @@ Examples
   npm run drill -- --file backup.sql
   npm run drill -- latest --identity ~/.config/lifeboat/app.agekey
 
-Exit codes: 0 proven; 1 the backup differs from what it says; 2 it could not be tried.
+Exit codes: 0 proven; 1 the backup differs from what it says; 2 the drill did not run.
 `;
 
 const OPTIONS = {
@@ -64,9 +59,9 @@ const OPTIONS = {
 type Step = DrillProgress['step'];
 
 const STEPS: Record<Step, string> = {
-	verify: 'stored bytes, statements and rows of the file',
+	verify: 'stored bytes, statements and rows',
 	restore: 'into a new D1 database',
-	compare: 'schema and contents, checks of SQLite',
+	compare: "schema and contents, SQLite's own checks",
 };
 
 /** What `--json` prints. */
@@ -76,14 +71,14 @@ interface Result extends Finding {
 	finishedAt: string;
 }
 
-/** What it prints with `--unless-drilled` where there is nothing to do. */
+/** What it prints with `--unless-drilled` if there is nothing to do. */
 interface Proven {
 	backup: string;
 	drilled: LastProof;
 }
 
 interface Request {
-	/** The backup's name or, when `api` is null, the path of its file. */
+	/** The backup's name, or the path of its file if `api` is null. */
 	word: string;
 	api: BackupApi | null;
 	keys: KeyOptions;
@@ -92,15 +87,16 @@ interface Request {
 	json: boolean;
 }
 
-/** What was asked for; null for help. Throws `usage` (400), and what the address or secret are wrong for. */
+/** Reads the command line; null for --help. Throws `usage` (400), and what {@link apiOf} throws. */
 function readRequest({ signal }: Context): Request | null {
-	const { values, positionals } = parseWords('drill', OPTIONS);
+	const { values, positionals } = parseArguments('drill', OPTIONS);
 	if (values.help) return null;
 	const { file, from, identity, unsigned, record, 'unless-drilled': unlessDrilled, json } = values;
 	const keys = { identity, unsigned };
 	const [word, ...more] = positionals;
-	if (more.length > 0)
+	if (more.length > 0) {
 		throw usageError('drill', `One backup at a time, not also ${more.join(' ')}.`);
+	}
 	if (file !== undefined) {
 		if (word !== undefined) throw usageError('drill', `Either --file or ${word}.`);
 		if (record) throw usageError('drill', '--record is for backups of the app, not for files.');
@@ -108,17 +104,20 @@ function readRequest({ signal }: Context): Request | null {
 		return { word: file, api: null, keys, record, unlessDrilled, json };
 	}
 	if (word === undefined) throw usageError('drill', 'Say which backup: latest or a name.');
-	if (!isBackupName(word)) throw usageError('drill', `${word} is no name of a backup.`);
-	if (unlessDrilled && word !== 'latest')
-		throw usageError('drill', '--unless-drilled is for latest alone.');
+	if (!isBackupName(word)) throw usageError('drill', `${word} is not the name of a backup.`);
+	if (unlessDrilled && word !== 'latest') {
+		throw usageError('drill', '--unless-drilled is for latest only.');
+	}
 	return { word, api: apiOf(from, signal), keys, record, unlessDrilled, json };
 }
 
-async function drill(backup: Backup, watch: Stopwatch): Promise<Result> {
+async function drill(backup: Backup, watch: Stopwatch<Step>): Promise<Result> {
 	const startedAt = new Date().toISOString();
 	const persistTo = temporaryFolder();
 	await using database = new EmbeddedDatabase({ kind: 'new', persistTo });
-	const options = { sleep, onProgress: (progress: DrillProgress) => watch.tell(progress) };
+	const onProgress = ({ step, bytes, totalBytes }: DrillProgress) =>
+		watch.show(step, bytes, totalBytes);
+	const options = { sleep, onProgress };
 	const found = backup.files
 		? await drillFiles(database, backup.files, options)
 		: await drillFile(database, backup.sql, options);
@@ -128,13 +127,13 @@ async function drill(backup: Backup, watch: Stopwatch): Promise<Result> {
 	return { backup: name, startedAt, finishedAt, ...found, differences: shorten(found.differences) };
 }
 
-/** The newest backup of the app where a drill has proven it already, else null. */
+/** The newest backup of the app if a drill has proven it, else null. */
 async function newestIfProven(api: BackupApi): Promise<Proven | null> {
 	const [newest] = await api.list();
 	return newest?.drilled?.proven ? { backup: newest.name, drilled: newest.drilled } : null;
 }
 
-/** Rejects when the command is to stop: of a drill nothing is left that would have to be put right. */
+/** Rejects when the command is interrupted. A drill can stop anywhere: it leaves nothing to clean up. */
 function stopped({ signal }: Context): Promise<never> {
 	return once(signal, 'abort').then(() => {
 		throw signal.reason;
@@ -143,52 +142,25 @@ function stopped({ signal }: Context): Promise<never> {
 
 async function recordProof(api: BackupApi, result: Result, { progress }: Context): Promise<void> {
 	const { backup, ...found } = result;
-	progress.step('record: beside the backup');
+	progress.step('record: the result');
 	const by = process.env['GITHUB_ACTIONS'] ? 'GitHub Actions' : 'npm run drill';
 	try {
 		await api.record(backup, { kind: 'drill', by, ...found });
 	} catch (error) {
-		const verdict = found.proven ? [`${backup} restores all the same.`] : found.differences;
+		const verdict = found.proven
+			? [`${backup} does restore: only the record of it failed.`]
+			: found.differences;
 		throw new DetailedError(asLifeboatError(error), verdict);
 	}
 }
 
-/** Tells the steps of a drill as they come, and how long each took. */
-class Stopwatch {
-	readonly times: { step: Step; milliseconds: number }[] = [];
-	readonly #progress: Progress;
-	#step: Step | null = null;
-	#startedAt = 0;
-
-	constructor({ progress }: Context) {
-		this.#progress = progress;
-	}
-
-	tell({ step, bytes, totalBytes }: DrillProgress): void {
-		if (step !== this.#step) {
-			this.stop();
-			this.#step = step;
-			this.#startedAt = performance.now();
-			this.#progress.step(`${step}: ${STEPS[step]}`);
-		}
-		this.#progress.bytes(bytes, totalBytes);
-	}
-
-	stop(): void {
-		if (this.#step === null) return;
-		this.times.push({ step: this.#step, milliseconds: performance.now() - this.#startedAt });
-		this.#step = null;
-		this.#progress.clear();
-	}
-}
-
-function report(result: Result, { times }: Stopwatch): string {
+function report(result: Result, { times }: Stopwatch<Step>): string {
 	const { backup, proven, tables, rows, bytes, differences } = result;
 	const steps = times.map(({ step, milliseconds }) => [step, STEPS[step], seconds(milliseconds)]);
 	const what = `${count(tables)} tables, ${count(rows)} rows, ${megabytes(bytes)} of SQL`;
 	const verdict = proven
 		? `Proven: ${backup} restores. ${what}: same.`
-		: `${backup} differs from what it says of itself (${what}):\n${differences.join('\n')}`;
+		: `${backup} differs from what it says (${what}):\n${differences.join('\n')}`;
 	return `\n${formatTable(['step', 'what', 'time'], steps)}\n\n${verdict}`;
 }
 
@@ -201,14 +173,14 @@ await runCommand(async (context) => {
 	const { word, api, keys, record, unlessDrilled, json } = request;
 	const done = api && unlessDrilled ? await newestIfProven(api) : null;
 	if (done) {
-		const said = `Nothing to do: a drill has proven ${done.backup} on ${done.drilled.at}.`;
-		console.log(json ? JSON.stringify(done) : said);
+		const sentence = `Nothing to do: a drill proved ${done.backup} on ${done.drilled.at}.`;
+		console.log(json ? JSON.stringify(done) : sentence);
 		return EXIT.good;
 	}
 	const backup = api
 		? await fetchBackup(api, word, keys, context)
 		: await openBackup(word, keys, context);
-	const watch = new Stopwatch(context);
+	const watch = new Stopwatch(context.progress, STEPS);
 	const result = await Promise.race([drill(backup, watch), stopped(context)]);
 	if (api && record) await recordProof(api, result, context);
 	console.log(json ? JSON.stringify(result) : report(result, watch));

@@ -242,7 +242,7 @@ describe('a backup that the app has not signed', () => {
 		plant(planted());
 		const args = [path, '--identity', identity];
 		expect(await refusal(args, env)).toBe(code);
-		expect(await success([...args, '--unsigned'], env)).toContain('Warning: nothing shows');
+		expect(await success([...args, '--unsigned'], env)).toContain('Warning: nothing proves');
 	});
 
 	test('in the bucket is refused as the latest', async () => {

@@ -122,8 +122,8 @@ describe('npm run journal', () => {
 	});
 
 	test.for([
-		[[], 'The journal is empty.\n'],
-		[['--refused'], 'Nothing was refused or failed.\n'],
+		[[], 'The audit log is empty.\n'],
+		[['--refused'], 'No call was refused or failed.\n'],
 		[['--json'], ''],
 	] as const)('with nothing to show and %j it prints %j', async ([args, expected]) => {
 		const entries = (args as readonly string[]).includes('--refused') ? [BACKUP] : [];

@@ -1,21 +1,22 @@
 import type { Entry } from '../../lib/server/operations/audit-log.ts';
 import { apiOf, type BackupApi, FROM_HELP } from '../client/api.ts';
-import { type Context, EXIT, parseWords, runCommand, usageError } from '../terminal/command.ts';
-import { formatTable, megabytes, seconds } from '../terminal/text.ts';
-import { printable } from '../workflow/summary.js';
+import { type Context, runCommand } from '../terminal/command.ts';
+import { EXIT } from '../terminal/errors.ts';
+import { parseArguments, usageError } from '../terminal/arguments.ts';
+import { formatTable, megabytes, printable, seconds } from '../terminal/text.ts';
 
-/** Entries that one call asks for at most. The app gives up to 500. */
+/** Entries per call: the most that the app returns. */
 const PAGE = 500;
 
 const HELP = `Usage: npm run journal [-- options]
 
-Shows what the app's journal has: every call of the backup API, newest first, with what became of it.
+Shows the app's audit log: every call of the backup API and its outcome, newest first.
 
 Options
 ${FROM_HELP}
   --limit N          show N entries; otherwise 50
-  --refused          show only calls that were refused, and work that failed
-  --json             print a JSON object for each, one a line, and nothing else on standard output
+  --refused          show only calls that were refused or failed
+  --json             print one JSON object a line for each entry, and nothing else on standard output
   --help             show this
 
 Examples
@@ -23,7 +24,7 @@ Examples
   npm run journal -- --refused --limit 200
   npm run journal -- --json | jq 'select(.operation == "backup")'
 
-Exit codes: 0 shown; 2 it could not be read.
+Exit codes: 0 shown; 2 the audit log could not be read.
 `;
 
 const OPTIONS = {
@@ -36,7 +37,6 @@ const OPTIONS = {
 
 const HEADS = ['time', 'operation', 'outcome', 'code', 'backup', 'rows', 'size', 'took', 'who'];
 
-/** What is asked of the journal. */
 interface Request {
 	api: BackupApi;
 	limit: number;
@@ -44,17 +44,18 @@ interface Request {
 	json: boolean;
 }
 
-/** What was asked for; null for help. Throws `usage` (400), and what address or secret are wrong for. */
+/** Reads the command line; null for --help. Throws `usage` (400), and what {@link apiOf} throws. */
 function readRequest({ signal }: Context): Request | null {
-	const { values, positionals } = parseWords('journal', OPTIONS);
+	const { values, positionals } = parseArguments('journal', OPTIONS);
 	if (values.help) return null;
 	const { from, limit, refused, json } = values;
-	if (positionals.length > 0) throw usageError('journal', 'It takes options alone.');
-	if (!/^[1-9]\d{0,5}$/.test(limit)) throw usageError('journal', '--limit takes a number from 1.');
+	if (positionals.length > 0) throw usageError('journal', 'This command takes only options.');
+	if (!/^[1-9]\d{0,5}$/.test(limit))
+		throw usageError('journal', '--limit takes a number from 1 to 999999.');
 	return { api: apiOf(from, signal), limit: Number(limit), refused, json };
 }
 
-/** The newest entries, as many as asked for, from as many pages as that takes. */
+/** The newest entries, up to the limit, from as many pages as that takes. */
 async function read({ api, limit, refused }: Request): Promise<Entry[]> {
 	const found: Entry[] = [];
 	let before: string | null = null;
@@ -75,22 +76,28 @@ function table(entries: Entry[]): string {
 
 function cells(entry: Entry): (string | number)[] {
 	const { time, operation, outcome, code, backup, rows, bytes, durationMs, caller } = entry;
+	const by = entry.previousSecret ? `${caller.kind} of the previous secret` : caller.kind;
 	return [
-		...[time, operation, outcome, code ?? '', backup ?? '', rows ?? ''],
+		time,
+		operation,
+		outcome,
+		code ?? '',
+		backup ?? '',
+		rows ?? '',
 		bytes === undefined ? '' : megabytes(bytes),
 		durationMs === undefined ? '' : seconds(durationMs),
-		`${caller.kind}${entry.previousSecret ? ' of the previous secret' : ''} ${caller.address}`,
+		`${by} ${caller.address}`,
 	];
 }
 
-/** As JSON in ASCII, in which there is nothing that a terminal obeys. */
+/** An entry as JSON in printable ASCII, so that a terminal obeys none of it. */
 function jsonLine(entry: Entry): string {
 	return JSON.stringify(entry).replace(/[^ -~]/g, (unit) => {
 		return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 	});
 }
 
-/** Waits until all of it is on its way, as the process ends then. A reader that stops early may. */
+/** Prints before the process ends. A reader of a pipe may stop early, which is not an error. */
 async function print(text: string): Promise<void> {
 	process.stdout.on('error', () => {});
 	await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
@@ -106,6 +113,6 @@ await runCommand(async (context) => {
 	const entries = await read(request);
 	if (json) await print(entries.map((entry) => `${jsonLine(entry)}\n`).join(''));
 	else if (entries.length > 0) await print(`${table(entries)}\n`);
-	else console.log(refused ? 'Nothing was refused or failed.' : 'The journal is empty.');
+	else console.log(refused ? 'No call was refused or failed.' : 'The audit log is empty.');
 	return EXIT.good;
 });

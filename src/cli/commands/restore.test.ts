@@ -21,7 +21,7 @@ import {
 	sqlite3,
 } from '../../../tests/operator.ts';
 import { survey } from '../../lib/server/backup/restore/survey.ts';
-import { openBackup } from '../sources/backup-source.ts';
+import { openBackup } from '../sources/files.ts';
 import { openDatabase } from '../demo/database.ts';
 import { loadSample } from '../demo/sample.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
@@ -323,8 +323,8 @@ describe('the command line', () => {
 		[['--help'], 0, 'Usage: npm run restore'],
 		[[], 2, 'Say which backup'],
 		[['latest'], 2, 'Say where to restore it'],
-		[['package.json', '--to', 'elsewhere'], 2, 'is no target'],
-		[['nothing.sql', '--to', 'x.db'], 2, 'There is no file nothing.sql'],
+		[['package.json', '--to', 'elsewhere'], 2, 'is not a target'],
+		[['nothing.sql', '--to', 'x.db'], 2, 'nothing.sql is neither a file'],
 		[['--force'], 2, "Unknown option '--force'"],
 	] as const)('%s', async ([args, code, told]) => {
 		const ended = await restore([...args]);

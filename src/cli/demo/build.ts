@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** What the build leaves, and what it is made of. */
+/** The result of a build, and its sources. */
 const BUILT = '.svelte-kit/cloudflare/_worker.js';
 const SOURCES = [
 	'src',
@@ -13,7 +13,7 @@ const SOURCES = [
 	'wrangler.toml',
 ];
 
-/** False when there is no build in the current folder, or one older than a source. */
+/** False if the current folder has no build, or one older than a source. */
 export async function isBuilt(): Promise<boolean> {
 	const built = await changedAt(BUILT);
 	const files = await Promise.all(SOURCES.map(filesOf));
@@ -22,11 +22,11 @@ export async function isBuilt(): Promise<boolean> {
 }
 
 async function filesOf(path: string): Promise<string[]> {
-	const names = await readdir(path, { recursive: true }).catch(() => []); // no folder, or none at all
+	const names = await readdir(path, { recursive: true }).catch(() => []); // a file, or nothing
 	return [path, ...names.map((name) => join(path, name))];
 }
 
-/** Milliseconds since 1970; 0 for what is not there. */
+/** Milliseconds since 1970; 0 if there is no such file. */
 async function changedAt(path: string): Promise<number> {
 	const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: 0 }));
 	return mtimeMs;

@@ -1,11 +1,6 @@
 import type { D1Database } from '@cloudflare/workers-types';
 
-/*
- * Compares two embedded databases with queries of its own: a mistake of the code that makes
- * backups cannot hide here.
- */
-
-/** How much was compared, and what differs, in words: the first difference of each table. */
+/** What was compared, and the first difference of each table, in words. */
 export interface Comparison {
 	tables: number;
 	rows: number;
@@ -15,16 +10,16 @@ export interface Comparison {
 
 /** Rows of one page. */
 const PAGE_ROWS = 1000;
-/** Words that each full-text table is searched for, and the rows that they are taken from. */
+/** Words to search each full-text table for, and the rows that they come from. */
 const MAX_WORDS = 20;
 const MAX_WORD_ROWS = 100;
 /** Characters of a value in a report. */
 const MAX_SHOWN = 60;
 
-/** Rows to be read from both databases. */
+/** Rows to read from both databases. */
 interface Reading {
 	title: string;
-	/** Columns that tell which row is which; none where only its place does. */
+	/** Columns that identify a row; none if only its position does. */
 	key: string[];
 	columns: string[];
 	/** What follows FROM. */
@@ -38,11 +33,14 @@ interface Table {
 	columns: { name: string; pk: number }[];
 }
 
-/** Compares all objects, rows and full-text searches of two databases. */
+/**
+ * Compares all objects, rows and full-text searches of two databases, with queries of its own, so that
+ * a mistake in the code that makes backups cannot hide.
+ */
 export async function compareDatabases(before: D1Database, after: D1Database): Promise<Comparison> {
 	const comparison: Comparison = { tables: 0, rows: 0, searches: 0, differences: [] };
 	const { difference } = await compareRows(before, after, SCHEMA);
-	if (difference) return { ...comparison, differences: [difference] }; // no table can be relied on
+	if (difference) return { ...comparison, differences: [difference] }; // the tables cannot be compared
 
 	for (const table of await readTables(before)) {
 		comparison.tables++;
@@ -61,13 +59,13 @@ export async function compareDatabases(before: D1Database, after: D1Database): P
 
 // --- What there is to compare ---------------------------------------------------------------
 
-/** Neither D1's own tables, nor SQLite's, nor those that a full-text table keeps its index in. */
+/** All objects except D1's own tables, SQLite's, and those behind full-text tables. */
 const OBJECTS = String.raw`(SELECT type, name, tbl_name, sql FROM sqlite_schema
 	WHERE name NOT LIKE '\_cf\_%' ESCAPE '\' AND tbl_name NOT LIKE '\_cf\_%' ESCAPE '\'
 	AND (name NOT LIKE 'sqlite\_%' ESCAPE '\' OR name = 'sqlite_sequence')
 	AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow'))`;
 
-/** CR LF counts as LF, which the tools that restore a file make of it. */
+/** CR LF counts as LF, because the tools that restore a file replace it. */
 const SCHEMA: Reading = {
 	title: 'schema',
 	key: ['type', 'name'],
@@ -93,7 +91,7 @@ async function readTables(database: D1Database): Promise<Table[]> {
 	}));
 }
 
-/** A full-text table may have its rows in another table, or nowhere. */
+/** False for a full-text table whose rows are in another table, or nowhere. */
 function hasRows(table: Table): boolean {
 	const module = moduleOf(table);
 	return module === 'fts5' ? !/,\s*content\s*=/i.test(table.sql) : module !== 'fts5vocab';
@@ -106,9 +104,9 @@ function rowsOf(table: Table): Reading {
 	return { title: table.name, key, columns, from: `${quoted(table.name)} ${order}` };
 }
 
-/** The word that reaches the rowid, unless columns took all three; else the primary key. */
+/** The name of the rowid, unless columns have taken all three; without rowids, the primary key. */
 function keyOf({ name, columns, withoutRowid }: Table): string[] {
-	if (name === 'sqlite_sequence') return ['name']; // its rowids mean nothing
+	if (name === 'sqlite_sequence') return ['name']; // its rowids have no meaning
 	if (withoutRowid) {
 		const parts = columns.filter(({ pk }) => pk > 0).sort((a, b) => a.pk - b.pk);
 		return parts.map((column) => column.name);
@@ -123,7 +121,7 @@ function moduleOf({ sql }: Table): string | undefined {
 
 // --- How rows are compared ------------------------------------------------------------------
 
-/** Compares page by page and stops at the first row that differs. */
+/** Compares page by page, up to the first row that differs. */
 async function compareRows(
 	before: D1Database,
 	after: D1Database,
@@ -157,8 +155,8 @@ async function readPage(
 }
 
 /**
- * SQL for a value's storage class and the value, in plain ASCII. Up to 17 digits tell all doubles
- * apart, but not the two zeros.
+ * SQL for a value's storage class and the value, in ASCII. 17 digits distinguish all doubles except
+ * the two zeros.
  */
 function exact(value: string): string {
 	return `CASE typeof(${value}) WHEN 'null' THEN 'null' WHEN 'integer' THEN 'integer ' || ${value}
@@ -187,7 +185,7 @@ async function compareFullText(
 	return { searches: words.length, difference };
 }
 
-/** Words of the table's first rows, each once; a table without contents tells none. */
+/** Distinct words of the table's first rows; none for a table without contents. */
 async function wordsIn(database: D1Database, { name }: Table): Promise<string[]> {
 	const rows = await database.prepare(`SELECT * FROM ${quoted(name)} LIMIT ${MAX_WORD_ROWS}`).raw();
 	const texts = rows.flat().filter((value) => typeof value === 'string');
@@ -212,9 +210,9 @@ async function search(
 	return results.map((result) => result.results[0]?.rowids);
 }
 
-// --- How a difference is told ---------------------------------------------------------------
+// --- How a difference is described ---------------------------------------------------------------
 
-/** Says what is wrong with the row at a place of two pages, which start `offset` rows in. */
+/** Describes the difference at position `at` of two pages, which begin at row `offset`. */
 function describe(
 	{ title, key, columns }: Reading,
 	was: string[],

@@ -1,16 +1,16 @@
 import type { D1Database } from '@cloudflare/workers-types';
 
 /**
- * Tables that hold every kind of value and object that a backup has to bring back, made by SQLite
- * itself: the same ones each time, and whatever an earlier run left is dropped first. No other
- * table is touched.
+ * Makes tables with every kind of value and object that a backup must restore. SQLite itself makes the
+ * values, the same ones each time. Tables of an earlier run are dropped first; no other table is
+ * touched.
  */
 export async function loadSample(database: D1Database): Promise<void> {
 	const statements = [...CLEAR, ...TABLES, ...ROWS, ...AFTER_ROWS];
 	await database.batch(statements.map((sql) => database.prepare(sql)));
 }
 
-/** Children before the parents that they point at. */
+/** Children before the parents that they refer to. */
 const CLEAR = [
 	'DROP VIEW IF EXISTS demo_sales',
 	'DROP TABLE IF EXISTS demo_order_lines',
@@ -26,11 +26,11 @@ const CLEAR = [
 	'DROP TABLE IF EXISTS demo_readings',
 ];
 
-/** Many columns, all of numbers. */
+/** Many columns of numbers. */
 const SENSORS = Array.from({ length: 40 }, (_, at) => `sensor${at + 1}`);
 
 const TABLES = [
-	// Points at itself, and at a table that comes later.
+	// Refers to itself, and to a table that comes later.
 	`CREATE TABLE demo_customers (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	name TEXT NOT NULL COLLATE NOCASE,
@@ -71,7 +71,7 @@ END`,
 ) WITHOUT ROWID`,
 	`CREATE TABLE demo_events (at INTEGER NOT NULL, kind TEXT NOT NULL, payload ANY) STRICT`,
 	`CREATE VIRTUAL TABLE demo_notes USING fts5(title, body, tokenize='porter unicode61')`,
-	// No type, no key: nothing but the storage class and the rowid tell what a value is.
+	// No type and no key: only the storage class and the rowid identify a value.
 	`CREATE TABLE demo_values (label, value)`,
 	`CREATE TABLE demo_texts (label TEXT NOT NULL, body TEXT NOT NULL)`,
 	`CREATE TABLE demo_readings (
@@ -144,18 +144,18 @@ const AFTER_ROWS = [
 	FROM demo_customers c JOIN demo_orders o ON o.customer = c.id
 	JOIN demo_order_lines l ON l.order_id = o.id JOIN demo_products p ON p.id = l.product
 	GROUP BY c.id`,
-	// If it fired during a restore, there would be too many events.
+	// If it fired during a restore, it would add events.
 	`CREATE TRIGGER demo_orders_logged AFTER INSERT ON demo_orders BEGIN
 	INSERT INTO demo_events VALUES (unixepoch() * 1000, 'order', NEW.id);
 END`,
 ];
 
-/** The start of a statement that makes rows out of the numbers 1 to `last`. */
+/** The start of a statement that makes a row of each number from 1 to `last`. */
 function series(last: number): string {
 	return `WITH RECURSIVE series (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM series WHERE i < ${last})`;
 }
 
-/** SQL for one of the texts, by the number that `index` gives. */
+/** SQL for one of the texts, chosen by the number `index`, which is SQL too. */
 function pick(texts: string[], index: string): string {
 	return `('${JSON.stringify(texts).replaceAll("'", "''")}' ->> ((${index}) % ${texts.length}))`;
 }

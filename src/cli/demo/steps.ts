@@ -1,6 +1,6 @@
 import { formatTable, seconds } from '../terminal/text.ts';
 
-/** The steps of a program: each is told when it begins, and all of them in a table at the end. */
+/** Announces each step of a program, and puts all of them in a table. */
 export class Steps {
 	readonly #rows: string[][] = [];
 	readonly #signal: AbortSignal;
@@ -9,18 +9,18 @@ export class Steps {
 		this.#signal = signal;
 	}
 
-	/** Does the work of one step; `tell` puts its result in a few words. */
+	/** Does the work of a step; `describe` puts its result in a few words. */
 	async take<T>(
 		name: string,
 		what: string,
 		work: () => Promise<T>,
-		tell: (value: T) => string,
+		describe: (value: T) => string,
 	): Promise<T> {
 		this.#signal.throwIfAborted();
 		console.log(`${name}: ${what} ...`);
 		const start = performance.now();
 		const value = await work();
-		this.#rows.push([name, what, tell(value), seconds(performance.now() - start)]);
+		this.#rows.push([name, what, describe(value), seconds(performance.now() - start)]);
 		return value;
 	}
 

@@ -4,38 +4,38 @@ import type { Sleep } from '../../lib/server/retry.ts';
 import { isLocal, writesOfLocalBookmarks } from '../../lib/server/backup/dump/reader.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 
-/** Reads right after each other. */
+/** Reads without a pause between them. */
 const READS = 5;
 
-/** One thing that was measured. */
+/** One measurement. */
 export interface Finding {
 	what: string;
-	/** What was seen. */
+	/** What was observed. */
 	result: string;
-	/** What follows from that for backups. */
+	/** What it means for backups. */
 	means: string;
-	/** False where backups rely on another result. */
+	/** False if backups rely on another result. */
 	good: boolean;
 }
 
-/** What one call of a database tells about its state. */
+/** The state of a database, as one call shows it. */
 interface Observation {
-	/** `total_changes()`, without what local bookmarks add to it. */
+	/** `total_changes()`, without the writes of local bookmarks. */
 	changes: number;
 	bookmark: string | null;
-	/** Bytes of the file; null where D1 does not say. */
+	/** Bytes of the file; null if D1 does not report them. */
 	bytes: number | null;
-	/** Rows that each statement has read; null where D1 does not say. */
+	/** Rows that each statement read; null if D1 does not report them. */
 	rowsRead: (number | null)[];
 }
 
-/** The counter comes last: it has to tell what the statements before it have done. */
+/** It runs last, so that it counts the statements before it. */
 const COUNTER = 'SELECT total_changes() AS changes';
 const READ = ['SELECT count(*) AS n FROM sqlite_schema', 'SELECT 1 AS one'];
 
 /**
- * Measures what a backup relies on while it reads, and changes nothing. Between its last two reads it
- * waits for `waitMs`. Throws what the database throws.
+ * Measures what a backup relies on while it reads, without changing anything. It waits for `waitMs`
+ * before the last read. Throws what the database throws.
  */
 export async function measureReads(
 	database: SqlDatabase,
@@ -55,11 +55,11 @@ export async function measureReads(
 }
 
 /**
- * Measures what a write moves, in a table that it makes for itself and drops again, whatever happens.
- * Throws what the database throws, and `table_left` (500).
+ * Measures what a write changes, in a table that it makes for itself and always drops. Throws what the
+ * database throws, and `table_left` (500).
  */
 export async function measureWrites(database: SqlDatabase): Promise<Finding[]> {
-	const table = `lifeboat_doctor_${randomUUID().slice(0, 8)}`; // nobody else has this one
+	const table = `lifeboat_doctor_${randomUUID().slice(0, 8)}`; // a name that nothing else uses
 	try {
 		const before = await observe(database, []);
 		const created = await observe(database, [`CREATE TABLE ${table} (x)`]);
@@ -75,7 +75,7 @@ export async function measureWrites(database: SqlDatabase): Promise<Finding[]> {
 	}
 }
 
-/** Throws `table_left` (500), which names the table: a backup would carry it. */
+/** Throws `table_left` (500), which names the table, because backups would contain it. */
 async function drop(database: SqlDatabase, table: string): Promise<void> {
 	try {
 		await database.batch([`DROP TABLE IF EXISTS ${table}`]);
@@ -103,32 +103,33 @@ async function observe(database: SqlDatabase, statements: SqlStatement[]): Promi
 function counterUnderReads(seen: Observation[]): Finding {
 	const good = isSame(seen.map(({ changes }) => changes));
 	return {
-		what: 'counter of changes, under reads',
+		what: 'change counter, during reads',
 		result: good ? 'stands still' : 'moves',
 		means: good
-			? 'a backup sees by it that nobody has written between two of its calls'
-			: 'somebody is writing, so try again when nobody does; if it moves then too, a backup that takes several calls cannot end',
+			? 'a backup detects by it that something wrote between two of its calls'
+			: 'something is writing: try again when nothing does; if it still moves, a backup in several calls cannot finish',
 		good,
 	};
 }
 
 function bookmarkUnderReads(seen: Observation[]): Finding {
-	const what = 'bookmark, under reads';
+	const what = 'bookmark, during reads';
 	const [bookmark = null] = seen.map((observation) => observation.bookmark);
 	if (bookmark === null || isLocal(bookmark)) {
-		const means = 'this is so in local development: only the counter and the schema are compared';
+		const means =
+			'normal in local development: backups compare only the counter and the schema there';
 		return { what, result: bookmark === null ? 'none' : 'counts reads', means, good: true };
 	}
 	if (isSame(seen.map((observation) => observation.bookmark))) {
-		const means = 'a backup sees a write by it even if the counter has begun again at 0';
+		const means = 'a backup detects a write by it even if the counter was reset to 0';
 		return { what, result: 'stands still', means, good: true };
 	}
 	const means =
-		'a backup starts over behind a failed call, and behind a pause of more than a minute; the counter and the size show all other writes';
+		'a backup starts over after a failed call, and after a pause of more than a minute; the counter and the size show all other writes';
 	return { what, result: 'moves', means, good: true };
 }
 
-/** Only where reads alone do not move it. */
+/** Measured only if reads alone do not move the bookmark. */
 function bookmarkWhileWaiting(seen: Observation[], waitMs: number): Finding[] {
 	const [first, second, later] = seen.map(({ bookmark }) => bookmark);
 	if (first === null || first !== second) return [];
@@ -136,37 +137,37 @@ function bookmarkWhileWaiting(seen: Observation[], waitMs: number): Finding[] {
 	return [
 		{
 			what: `bookmark, after ${waitMs / 1000} s`,
-			result: stands ? 'the same' : 'another one',
+			result: stands ? 'the same' : 'different',
 			means: stands
 				? 'a backup may take its time'
-				: 'unless somebody has written, it moves by itself: a backup then starts over four times, and the fifth attempt goes by counter and size',
+				: 'unless something wrote, it moves by itself: a backup starts over four times, and its fifth attempt relies on counter and size',
 			good: stands,
 		},
 	];
 }
 
 function sizeUnderReads(seen: Observation[]): Finding {
-	const what = 'size of the file, under reads';
+	const what = 'size of the file, during reads';
 	const [first] = seen;
 	if (first?.bytes === null) {
-		return { what, result: 'not told', means: 'it is not compared', good: true };
+		return { what, result: 'not reported', means: 'backups do not compare it', good: true };
 	}
 	const same = isSame(seen.map(({ bytes }) => bytes));
 	const local = isLocal(first?.bookmark ?? null);
 	const means = local
-		? 'it is not compared in local development'
+		? 'backups do not compare it in local development'
 		: same
-			? 'a backup takes another size for a write'
-			: 'somebody is writing, so try again when nobody does; if it moves then too, a backup that takes several calls cannot end';
+			? 'a backup takes a different size for a write'
+			: 'something is writing: try again when nothing does; if it still moves, a backup in several calls cannot finish';
 	return { what, result: same ? 'stands still' : 'moves', means, good: same || local };
 }
 
 function statementsOfBatch({ rowsRead }: Observation): Finding {
 	return {
 		what: `a batch of ${rowsRead.length} statements`,
-		result: `rows read: ${rowsRead.map((rows) => rows ?? 'not told').join(', ')}`,
+		result: `rows read: ${rowsRead.map((rows) => rows ?? 'not reported').join(', ')}`,
 		means:
-			'D1 does not tell whether it counts as one query or as many; Lifeboat counts each statement, to be safe',
+			'D1 does not report whether this counts as one query or several; Lifeboat counts every statement, to be safe',
 		good: true,
 	};
 }
@@ -174,9 +175,9 @@ function statementsOfBatch({ rowsRead }: Observation): Finding {
 function counterUnderWrite(before: Observation, after: Observation): Finding {
 	const moved = after.changes - before.changes;
 	return {
-		what: 'counter of changes, after a new row',
+		what: 'change counter, after a new row',
 		result: moved === 0 ? 'the same' : `${moved} more`,
-		means: moved > 0 ? 'a backup sees the write' : 'a backup may miss a write',
+		means: moved > 0 ? 'a backup detects the write' : 'a backup may miss a write',
 		good: moved > 0,
 	};
 }
@@ -184,14 +185,14 @@ function counterUnderWrite(before: Observation, after: Observation): Finding {
 function bookmarkUnder(write: string, before: Observation, after: Observation): Finding {
 	const what = `bookmark, after ${write}`;
 	if (before.bookmark === null || isLocal(before.bookmark)) {
-		const means = 'local bookmarks move with every call, so they do not show a write';
-		return { what, result: 'tells nothing here', means, good: true };
+		const means = 'local bookmarks change with every call, so they do not show a write';
+		return { what, result: 'means nothing here', means, good: true };
 	}
 	const moved = before.bookmark !== after.bookmark;
 	return {
 		what,
-		result: moved ? 'another one' : 'the same',
-		means: moved ? 'a backup sees the write' : 'the bookmark does not show this write',
+		result: moved ? 'different' : 'the same',
+		means: moved ? 'a backup detects the write' : 'the bookmark does not show this write',
 		good: moved,
 	};
 }
@@ -200,8 +201,8 @@ function sizeUnderTable(before: Observation, after: Observation): Finding {
 	const bytes = after.bytes === null || before.bytes === null ? null : after.bytes - before.bytes;
 	return {
 		what: 'size of the file, after a new table',
-		result: bytes === null ? 'not told' : bytes === 0 ? 'the same' : `${bytes} bytes more`,
-		means: 'a write may leave it as it is: it is compared beside the others',
+		result: bytes === null ? 'not reported' : bytes === 0 ? 'the same' : `${bytes} bytes more`,
+		means: 'a write may leave it unchanged: backups compare it in addition to the others',
 		good: true,
 	};
 }

@@ -1,10 +1,10 @@
 import type { SqlStatement } from '../../lib/server/backup/database.ts';
 
-/** What the first line of a body says of the texts behind it. */
+/** The first line of a body, which describes the SQL after it. */
 interface Outline {
-	/** Of each statement, in UTF-16 code units. */
+	/** The length of each statement, in UTF-16 code units. */
 	lengths: number[];
-	/** By number of the statement: its parameters. */
+	/** The parameters of each statement that has any, by its index. */
 	parameters: Record<number, Parameter[]>;
 }
 
@@ -12,8 +12,8 @@ interface Outline {
 type Parameter = string | { base64: string };
 
 /**
- * The statements of a batch as one text: a line of JSON, then their SQL as it stands, because
- * megabytes of it in JSON would be escaped and read again.
+ * The statements of a batch as one text: a line of JSON, then their SQL. As JSON, megabytes of SQL
+ * would have to be escaped and parsed.
  */
 export function printStatements(statements: SqlStatement[]): string {
 	const outline: Outline = { lengths: [], parameters: {} };
@@ -28,7 +28,7 @@ export function printStatements(statements: SqlStatement[]): string {
 	return `${JSON.stringify(outline)}\n${texts.join('')}`;
 }
 
-/** What {@link printStatements} has made a text of. */
+/** The statements in a text of {@link printStatements}. */
 export function parseStatements(body: string): SqlStatement[] {
 	let start = body.indexOf('\n') + 1;
 	const { lengths, parameters } = JSON.parse(body.slice(0, start)) as Outline;

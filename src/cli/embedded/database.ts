@@ -11,56 +11,56 @@ import { printStatements } from './body.ts';
 
 const HOST = fileURLToPath(new URL('host.ts', import.meta.url));
 
-/** Keeps wrangler quiet and quick, and the app's secret out of it. */
+/** Makes wrangler quiet and fast, and keeps the app's secret from it. */
 const SETTINGS = {
 	WRANGLER_LOG: 'none',
-	CLOUDFLARE_CF_FETCH_ENABLED: 'false', // it asks Cloudflare where this machine is, and warns offline
-	X_LOCAL_OBSERVABILITY: 'false', // it would write down each query
+	CLOUDFLARE_CF_FETCH_ENABLED: 'false', // a request to Cloudflare, and a warning when offline
+	X_LOCAL_OBSERVABILITY: 'false', // it would log every query
 	TOTP_SECRET: '',
 };
 
-/** Which database, and in which folder of the form that `wrangler --persist-to` takes. */
+/** Which database to open. `persistTo` is a folder as `wrangler --persist-to` takes it. */
 export type DatabaseChoice =
 	/** The database `DB` of wrangler.toml. */
 	| { kind: 'configured'; persistTo: string }
-	/** One that has nothing to do with the app. */
+	/** One that is not the app's. */
 	| { kind: 'new'; persistTo: string }
-	/** One on Cloudflare, by its id; wrangler has to be signed in. */
+	/** One on Cloudflare, by its id. Needs wrangler to be signed in. */
 	| { kind: 'remote'; id: string };
 
-/** What the host says: which file the database is, where it listens, or why it does not. */
+/** A message of the host: the database's file, its own address, or why it failed. */
 export type HostMessage =
 	| { file: string }
 	| { url: string }
 	| { refused: { error: string; code: string; hint: string } }
 	| { failed: string };
 
-/** A D1 database that workerd runs in a process of its own, which ends with this one. */
+/** A D1 database in workerd, in a process of its own that ends with this one. */
 export class EmbeddedDatabase implements SqlDatabase, AsyncDisposable {
 	readonly #host: ChildProcess;
 	readonly #token = randomUUID();
 	readonly #url: Promise<string>;
-	/** The SQLite file of the database, which may not be there yet. Nothing of one on Cloudflare. */
+	/** The path of the database's SQLite file, which may not exist yet. Never resolves on Cloudflare. */
 	readonly file: Promise<string>;
 	readonly #agent = new Agent({ keepAlive: true });
 	readonly #kill = () => killGroup(this.#host);
 
-	/** Starts at once and does not wait; a start that fails is told by the first batch. */
+	/** Starts the process without waiting for it; the first batch throws if that fails. */
 	constructor(choice: DatabaseChoice) {
 		this.#host = spawn(process.execPath, [HOST, JSON.stringify(choice)], {
 			detached: true, // a process group of its own
 			stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-			env: { ...process.env, ...SETTINGS, LIFEBOAT_TOKEN: this.#token }, // arguments are for all to see
+			env: { ...process.env, ...SETTINGS, LIFEBOAT_TOKEN: this.#token }, // arguments are visible to every user
 		});
 		process.prependOnceListener('exit', this.#kill);
-		this.#url = told(this.#host, 'url', hintFor(choice));
-		this.file = told(this.#host, 'file', hintFor(choice));
+		this.#url = messageOf(this.#host, 'url', hintFor(choice));
+		this.file = messageOf(this.#host, 'file', hintFor(choice));
 		for (const promise of [this.#url, this.file]) promise.catch(() => {});
 	}
 
 	/**
-	 * Runs the statements as one transaction. Throws LifeboatError when the database could not be
-	 * started, and otherwise D1's own errors.
+	 * Runs the statements as one transaction. Throws `database_not_opened` (500) and other LifeboatErrors
+	 * if the database could not be started, and D1's own errors.
 	 */
 	async batch(statements: Parameters<SqlDatabase['batch']>[0]): Promise<BatchResult> {
 		const { status, body } = await this.#post(await this.#url, printStatements(statements));
@@ -75,7 +75,7 @@ export class EmbeddedDatabase implements SqlDatabase, AsyncDisposable {
 		if (this.#kill()) await ended;
 	}
 
-	/** `fetch` takes twice as long for megabytes. */
+	/** Not with `fetch`, which takes twice as long for megabytes. */
 	#post(url: string, body: string): Promise<{ status: number; body: string }> {
 		const headers = { Authorization: `Bearer ${this.#token}` };
 		const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>();
@@ -86,17 +86,17 @@ export class EmbeddedDatabase implements SqlDatabase, AsyncDisposable {
 				text(response).then((answer) => resolve({ status, body: answer }), reject);
 			})
 			.end(body);
-		// In D1's words, by which the engine knows that it may try again: workerd comes back.
+		// D1's own words, which the engine retries: workerd restarts.
 		return promise.catch((cause: unknown) => {
 			throw new Error('Network connection lost.', { cause });
 		});
 	}
 }
 
-/** Waits for the host to say one thing, or why it will not. */
-function told(host: ChildProcess, what: 'file' | 'url', hint: string): Promise<string> {
+/** Waits for the host's file or URL. Throws why it did not start. */
+function messageOf(host: ChildProcess, what: 'file' | 'url', hint: string): Promise<string> {
 	const { promise, resolve, reject } = Promise.withResolvers<string>();
-	host.once('exit', () => reject(notStarted('it ended at once', hint)));
+	host.once('exit', () => reject(notStarted('its process ended at once', hint)));
 	host.on('message', (message: HostMessage) => {
 		if (what === 'file' && 'file' in message) resolve(message.file);
 		if (what === 'url' && 'url' in message) resolve(message.url);

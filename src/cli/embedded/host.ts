@@ -1,6 +1,6 @@
-// The process that runs workerd for ./database.ts. It is a process of its own because Ctrl-C, which
-// reaches every process of a terminal's group, must not end the database in the middle of a restore,
-// and because wrangler takes a second to load. It ends when the process that started it does.
+// The process that runs workerd for ./database.ts, and ends with the process that started it. It is
+// separate because Ctrl-C reaches every process of a terminal's group and must not stop the database in
+// the middle of a restore, and because wrangler takes a second to load.
 import { createHash, createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -47,18 +47,18 @@ async function start(database: DatabaseChoice): Promise<URL> {
 	const failed = once(worker.raw, 'error').then(([event]) => {
 		throw event.cause ?? event;
 	});
-	await Promise.race([worker.fetch('http://host'), failed]); // ready would not wait for the database
+	await Promise.race([worker.fetch('http://host'), failed]); // worker.ready does not wait for the database
 	return worker.url;
 }
 
-/** An entry of wrangler.toml; wrangler's own type of it comes out as `any`. */
+/** An entry of wrangler.toml, for which wrangler's own type is `any`. */
 interface ConfiguredDatabase {
 	binding: string;
 	database_id?: string;
 	preview_database_id?: string;
 }
 
-/** The id by which wrangler's commands, too, find a database in a folder. */
+/** The id by which wrangler's own commands find a database in a folder too. */
 function databaseId(database: DatabaseChoice): string {
 	if (database.kind === 'remote') return database.id;
 	if (database.kind === 'new') return 'new';
@@ -69,8 +69,8 @@ function databaseId(database: DatabaseChoice): string {
 }
 
 /**
- * Where the embedded D1 keeps a database: a Durable Object, whose file is named by the id that
- * workerd makes of its name (workerd, actor-id-impl.c++).
+ * Where the embedded D1 keeps a database: it is a Durable Object, whose file carries the id that
+ * workerd derives from its name (workerd, actor-id-impl.c++).
  */
 function fileOf(persistTo: string, id: string): string {
 	const namespace = 'miniflare-D1DatabaseObject';
@@ -83,14 +83,14 @@ function fileOf(persistTo: string, id: string): string {
 }
 
 function noDatabase(): LifeboatError {
-	return new LifeboatError('No wrangler.toml here has a D1 database with the binding DB.', {
+	return new LifeboatError('There is no wrangler.toml here with a D1 database bound to DB.', {
 		code: 'db_binding_missing',
 		status: 500,
 		hint: 'Run this in the folder of the app.',
 	});
 }
 
-/** Of wrangler's errors the last cause is the one that tells something. */
+/** An error's message and those of its causes: wrangler puts the reason into the last one. */
 function causes(error: Error): string {
 	return error.cause instanceof Error ? `${error.message}: ${causes(error.cause)}` : error.message;
 }

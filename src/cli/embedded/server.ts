@@ -3,34 +3,36 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How long the built app may take to answer its first request, in milliseconds. */
+/** How long the built app may take to answer its first request. */
 const START_TIMEOUT_MS = 60_000;
 
+/** How the app is started. */
 export interface ServerOptions {
-	/** Folder of the embedded D1 and R2; wrangler's own default when left out. */
+	/** Folder of the embedded D1 and R2; wrangler's default if left out. */
 	persistTo?: string;
-	/** A free port is chosen when left out. */
+	/** A free port if left out. */
 	port?: number;
-	/** Variables and secrets of the Worker. When given, no `.env` file is read. */
+	/** Variables and secrets of the Worker, instead of those in `.env`. */
 	vars?: Record<string, string>;
-	/** Variables that go before those of `.env`. */
+	/** Variables that take precedence over those in `.env`. */
 	overrides?: Record<string, string>;
 }
 
+/** A running app. */
 export interface Server {
 	/** Origin without a trailing slash: `http://127.0.0.1:<port>`. */
 	url: string;
 	/** Process id of the server's process group. */
 	pid: number;
-	/** What the server has printed so far. */
+	/** The server's output so far. */
 	output(): string;
-	/** Ends the server and everything that it started. */
+	/** Stops the server and every process that it started. */
 	stop(): Promise<void>;
 }
 
 /**
  * Starts the built app (`npm run build` first) under `wrangler pages dev` and waits until it
- * answers. Throws with the server's own output when it does not.
+ * answers. Throws an Error with the server's output if it does not.
  */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
 	const port = options.port ?? (await freePort());
@@ -43,7 +45,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 	const env = { ...process.env };
 	if (options.vars) env['CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV'] = 'false';
 
-	// Its own process group: wrangler leaves workerd behind when only wrangler is ended.
+	// A process group of its own: workerd would survive if only wrangler were killed.
 	const child = spawn('wrangler', args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
 	let output = '';
 	child.stdout.on('data', (data) => (output += data));
@@ -63,12 +65,12 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 	return { url, pid: child.pid as number, output: () => output, stop };
 }
 
-/** Applies the migrations in `migrations/` to the embedded D1. Throws with wrangler's output. */
+/** Applies the migrations in `migrations/` to the embedded D1. Throws an Error with wrangler's output. */
 export async function migrate(persistTo?: string): Promise<void> {
 	const args = ['d1', 'migrations', 'apply', 'DB', '--local'];
 	if (persistTo) args.push('--persist-to', persistTo);
 	const child = spawn('wrangler', args, {
-		env: { ...process.env, CI: '1' }, // no question before it applies them
+		env: { ...process.env, CI: '1' }, // so that wrangler asks for no confirmation
 		stdio: ['ignore', 'pipe', 'pipe'],
 	});
 	let output = '';
@@ -78,7 +80,7 @@ export async function migrate(persistTo?: string): Promise<void> {
 	if (code !== 0) throw new Error(`The migrations could not be applied.\n${output}`);
 }
 
-/** A TCP port that nothing listens on at 127.0.0.1. */
+/** A TCP port of 127.0.0.1 that is free. */
 export async function freePort(): Promise<number> {
 	const server = createServer().listen(0, '127.0.0.1');
 	await once(server, 'listening');
@@ -107,7 +109,7 @@ async function stopGroup(child: ChildProcess): Promise<void> {
 	if (killGroup(child)) await closed;
 }
 
-/** False when the group is gone already. */
+/** Kills a process and its group. False if the group has ended before. */
 export function killGroup({ pid }: ChildProcess): boolean {
 	try {
 		return pid !== undefined && process.kill(-pid, 'SIGKILL');

@@ -4,15 +4,15 @@ import { parseStatements } from './body.ts';
 
 interface Bindings {
 	DB: D1Database;
-	/** What a caller has to show: every program and web page of the machine reaches the port. */
+	/** What a caller must send: every program and web page on the machine can reach the port. */
 	TOKEN: string;
 }
 
-/** Runs inside workerd, beside the database, and takes one batch a call. */
+/** Runs inside workerd, next to the database: each request is one batch. */
 export default {
 	async fetch(request: Request, { DB, TOKEN }: Bindings): Promise<Response> {
 		if (request.headers.get('Authorization') !== `Bearer ${TOKEN}`) {
-			return new Response('This is not for you.', { status: 401 });
+			return new Response('Unauthorized', { status: 401 });
 		}
 		try {
 			return Response.json(await d1(DB).batch(parseStatements(await request.text())));

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { parseEnv } from './env.ts';
+import { parseEnv } from './dotenv.ts';
 
 // npm run setup -- --encrypt
 
@@ -89,7 +89,10 @@ test('makes a post-quantum identity when it is asked for, in place of no other',
 	await encrypt();
 	const before = readFileSync(identity, 'utf8');
 	const { exitCode, stderr } = await encrypt('--post-quantum');
-	expect([exitCode, stderr]).toEqual([1, expect.stringContaining('is no post-quantum identity')]);
+	expect([exitCode, stderr]).toEqual([
+		1,
+		expect.stringContaining('is not a post-quantum identity'),
+	]);
 	expect(readFileSync(identity, 'utf8')).toBe(before);
 });
 

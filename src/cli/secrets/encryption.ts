@@ -3,27 +3,26 @@ import { homedir } from 'node:os';
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import { backupEncoding } from '../../lib/server/backup/settings.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import { readSetting } from './env.ts';
+import { readSetting } from './dotenv.ts';
 import { makeIdentity, recipientsIn } from './identity.ts';
 import { shellWord } from '../terminal/text.ts';
 
-/** An identity, and what it opens. */
+/** An age identity on this machine. */
 export interface Encryption {
-	/** The file with the identity: an absolute path. */
+	/** The absolute path of its file. */
 	file: string;
 	/** Its public key. */
 	recipient: string;
-	/** False where it was there already. */
+	/** False if it existed before. */
 	made: boolean;
 }
 
 /**
- * Makes the identity that opens encrypted backups, outside of the project, or takes the one that is
- * there: none is ever overwritten. `recipients` is BACKUP_AGE_RECIPIENTS as it is set now.
+ * Makes the identity that opens encrypted backups, outside the project, or returns the existing one,
+ * which is never overwritten. `recipients` is the current BACKUP_AGE_RECIPIENTS.
  *
- * Throws LifeboatError, and then nothing was changed: `identity_missing` where backups are encrypted
- * for others than the identity here, `identity_kind`, `identity_unreadable` (400), and what is wrong
- * with the recipients.
+ * Throws without a change: `identity_missing` if backups are encrypted for other identities than the
+ * one here, `identity_kind`, `identity_unreadable` (400), and the error of invalid recipients.
  */
 export async function setUpEncryption(
 	recipients: string,
@@ -42,7 +41,7 @@ export async function setUpEncryption(
 	return { file, recipient, made: false };
 }
 
-/** What there is to know and to do once backups are encrypted, for people. */
+/** What the user must know and do once backups are encrypted. */
 export function explainEncryption({ file, recipient, made }: Encryption): string {
 	const tool = isPostQuantum(recipient) ? 'age 1.3 or newer' : 'age';
 	return `${made ? 'Made' : 'Kept'} the identity that opens encrypted backups, in
@@ -50,22 +49,22 @@ export function explainEncryption({ file, recipient, made }: Encryption): string
 Its public key, for which the app encrypts:
   ${recipient}
 
-Without the identity nobody can ever open a backup again. The app cannot: it has the public key alone,
-which opens nothing. So keep a copy of that file now: in a password manager, or printed on paper in a
-safe place. Keep one of TOTP_SECRET too, which shows that a backup is from your app. This machine must
-not be the only place, as it may be lost. The repository and Cloudflare are no places for the identity:
-who gets at the backups there is not to find it beside them.
+Without the identity nobody can ever open a backup again, not even the app: it has only the public key,
+which opens nothing. So copy that file now, into a password manager or printed on paper in a safe place.
+This machine may be lost. Copy TOTP_SECRET too, which proves that a backup is from your app. Keep the
+identity out of the repository and off Cloudflare: anyone who gets at the backups there must not find
+the key next to them.
 
-Let the deployed app encrypt, from its next deployment on, with the public key as the value:
+To make the deployed app encrypt, set the public key and deploy again:
   npx wrangler pages secret put BACKUP_AGE_RECIPIENTS
 
-npm run restore and npm run drill find the identity by AGE_IDENTITY_FILE in .env; with the copy on
-another machine, give --identity FILE. Without Lifeboat, ${tool} opens a backup:
+npm run restore and npm run drill find the identity by AGE_IDENTITY_FILE in .env. On another machine,
+give the copy with --identity FILE. Without Lifeboat, ${tool} opens a backup:
   age -d -i ${shellWord(file)} backup.sql.gz.age | gunzip | sqlite3 restored.db
 `;
 }
 
-/** Where identities are kept: by the XDG Base Directory Specification, and out of every repository. */
+/** The default place: by the XDG Base Directory Specification, and outside every repository. */
 function usualFile(): string {
 	const base = process.env['XDG_CONFIG_HOME'] ?? '';
 	const folder = isAbsolute(base) ? base : join(homedir(), '.config');
@@ -79,19 +78,19 @@ function isPostQuantum(recipient: string): boolean {
 
 function identityMissing(file: string): LifeboatError {
 	return new LifeboatError(
-		`BACKUP_AGE_RECIPIENTS in .env is set, and ${file} has no identity that opens what is encrypted for it. Nothing was changed.`,
+		`BACKUP_AGE_RECIPIENTS in .env is set, but ${file} has no identity that opens what is encrypted for it. Nothing was changed.`,
 		{
 			code: 'identity_missing',
 			status: 400,
-			hint: 'If you have that identity, set AGE_IDENTITY_FILE in .env to its file. If it is lost, empty BACKUP_AGE_RECIPIENTS in .env: the next run makes another.',
+			hint: 'If you have that identity, set AGE_IDENTITY_FILE in .env to its path. If it is lost, clear BACKUP_AGE_RECIPIENTS in .env: the next run makes another one.',
 		},
 	);
 }
 
 function identityKind(file: string): LifeboatError {
-	return new LifeboatError(`${file} is no post-quantum identity. Nothing was changed.`, {
+	return new LifeboatError(`${file} is not a post-quantum identity. Nothing was changed.`, {
 		code: 'identity_kind',
 		status: 400,
-		hint: 'Older backups need it: keep it under another name, empty BACKUP_AGE_RECIPIENTS in .env, and run this again.',
+		hint: 'Older backups need it: rename the file, clear BACKUP_AGE_RECIPIENTS in .env, and run this again.',
 	});
 }

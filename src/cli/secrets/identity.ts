@@ -8,15 +8,15 @@ import {
 } from 'age-encryption';
 import { LifeboatError } from '../../lib/server/errors.ts';
 
-/** The owner enters, reads and writes; nobody else does. */
+/** Only the owner has access. */
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 
-/** How a file begins that is encrypted itself, as `age -p` writes it, in binary and as text. */
+/** The beginning of a file that `age -p` has encrypted, in binary or as text. */
 const ENCRYPTED = /^(age-encryption\.org\/|-----BEGIN AGE ENCRYPTED FILE-----)/;
 
 /**
- * The identities in a file of age: a line for each, beside comments. Throws `identity_unreadable`
+ * The identities in an age identity file: one a line, between comments. Throws `identity_unreadable`
  * (400), which never quotes the file.
  */
 export function readIdentities(path: string): string[] {
@@ -24,16 +24,16 @@ export function readIdentities(path: string): string[] {
 	if (ENCRYPTED.test(text)) throw passphrase(path);
 	const lines = text.split('\n').map((line) => line.trim());
 	const identities = lines.filter((line) => line !== '' && !line.startsWith('#'));
-	if (identities.length === 0) throw unreadable(`${path} has no identity of age in it.`);
+	if (identities.length === 0) throw unreadable(`${path} has no identity in it.`);
 	const bad = identities.findIndex((identity) => !isIdentity(identity));
 	if (bad === -1) return identities;
 	const number = lines.indexOf(identities[bad] ?? '') + 1;
-	throw unreadable(`Line ${number} of ${path} is no identity of age.`);
+	throw unreadable(`Line ${number} of ${path} is not an age identity.`);
 }
 
 /**
- * Makes an identity in a new file, in the form of age-keygen, and returns its public key. An
- * existing file is never overwritten: throws EEXIST.
+ * Makes an identity in a new file, in the format of age-keygen, and returns its public key. Throws
+ * EEXIST rather than overwrite a file.
  */
 export async function makeIdentity(path: string, postQuantum: boolean): Promise<string> {
 	const identity = await (postQuantum ? generateHybridIdentity() : generateX25519Identity());
@@ -43,7 +43,7 @@ export async function makeIdentity(path: string, postQuantum: boolean): Promise<
 	writeFileSync(path, `# created: ${created}\n# public key: ${recipient}\n${identity}\n`, {
 		mode: FILE_MODE,
 		flag: 'wx',
-		flush: true, // before anything is encrypted for it
+		flush: true, // it must be on the disk before anything is encrypted for it
 	});
 	return recipient;
 }
@@ -55,7 +55,7 @@ export function recipientsIn(path: string): Promise<string[]> {
 
 function isIdentity(line: string): boolean {
 	try {
-		if (!line.startsWith('AGE-SECRET-KEY-')) return false; // or one of other kinds
+		if (!line.startsWith('AGE-SECRET-KEY-')) return false; // age has plugins with other kinds
 		new Decrypter().addIdentity(line);
 		return true;
 	} catch {
@@ -77,7 +77,7 @@ function unreadable(message: string, cause?: unknown): LifeboatError {
 	return new LifeboatError(message, {
 		code: 'identity_unreadable',
 		status: 400,
-		hint: 'Give the file that `npm run setup -- --encrypt` or `age-keygen` has made, with --identity or as AGE_IDENTITY_FILE.',
+		hint: 'Give the file that `npm run setup -- --encrypt` or `age-keygen` made, with --identity or as AGE_IDENTITY_FILE.',
 		cause,
 	});
 }
@@ -86,6 +86,6 @@ function passphrase(path: string): LifeboatError {
 	return new LifeboatError(`The identity ${path} is protected by a passphrase.`, {
 		code: 'identity_unreadable',
 		status: 400,
-		hint: 'Decrypt it first with `age -d -o opened.agekey FILE`, give --identity opened.agekey, and remove that file afterwards.',
+		hint: 'Decrypt it first with `age -d -o opened.agekey FILE`, give --identity opened.agekey, and delete that file afterwards.',
 	});
 }

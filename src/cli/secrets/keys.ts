@@ -3,32 +3,33 @@ import { openManifest, type OpenedManifest } from '../../lib/server/backup/forma
 import { backupKeys } from '../../lib/server/backup/settings.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
-import { readSetting } from './env.ts';
+import { readSetting } from './dotenv.ts';
 import { readIdentities } from './identity.ts';
 
-/** How a command line says what a backup is checked and opened with. */
+/** The options for what verifies and opens a backup. */
 export const KEY_OPTIONS = {
 	identity: { type: 'string' },
 	unsigned: { type: 'boolean', default: false },
 } as const;
 
-/** What {@link KEY_OPTIONS} are, for help. */
-export const KEY_HELP = `  --identity FILE    opens an encrypted backup: an identity of age; otherwise AGE_IDENTITY_FILE from the
-                     environment or .env
-  --unsigned         take a backup also when its manifest is not signed by the app, which is checked
-                     with BACKUP_MAC_KEY or TOTP_SECRET and TOTP_SECRET_PREVIOUS, found likewise`;
+/** How help explains {@link KEY_OPTIONS}. */
+export const KEY_HELP = `  --identity FILE    the age identity that opens an encrypted backup; otherwise AGE_IDENTITY_FILE from
+                     the environment or .env
+  --unsigned         accept a backup even if its manifest has no valid signature of the app, which is
+                     checked with BACKUP_MAC_KEY, or TOTP_SECRET and TOTP_SECRET_PREVIOUS, from the
+                     environment or .env`;
 
-/** What was given for {@link KEY_OPTIONS}. */
+/** The values of {@link KEY_OPTIONS}. */
 export interface KeyOptions {
 	identity?: string | undefined;
 	unsigned: boolean;
 }
 
 /**
- * Reads a manifest and checks its MAC with the app's secrets. With `unsigned` it passes all the same,
- * with a warning.
+ * Reads a manifest and verifies its MAC with the app's secrets. With `unsigned` a manifest without a
+ * valid MAC passes too, with a warning.
  *
- * Throws `mac_key_missing` (400) where there is no secret to check it with, what is wrong with a
+ * Throws `mac_key_missing` (400) if there is no secret to verify it with, the error of an invalid
  * secret, `manifest_unsigned` and `manifest_forged` (422), `manifest_unreadable` (500).
  */
 export function checkManifest(
@@ -48,8 +49,8 @@ export function checkManifest(
 }
 
 /**
- * The identities that open what has these encodings: none where nothing is encrypted. Throws
- * `identity_needed` (400), `identity_unreadable` (400).
+ * The identities that open volumes with these encodings: none if nothing is encrypted. Throws
+ * `identity_needed` and `identity_unreadable` (400).
  */
 export function identitiesFor(encodings: EncodingName[], { identity }: KeyOptions): string[] {
 	if (!encodings.includes('age')) return [];
@@ -59,20 +60,20 @@ export function identitiesFor(encodings: EncodingName[], { identity }: KeyOption
 }
 
 const UNSIGNED =
-	'Warning: nothing shows that this backup is from your app. Whoever could write to the bucket, or to the file, may have made it and put anything into it. It is taken because of --unsigned.';
+	'Warning: nothing proves that this backup is from your app. Anyone who can write to the bucket, or to the file, may have made it, with any contents. It is accepted because of --unsigned.';
 
 function macKeyMissing(): LifeboatError {
-	return new LifeboatError('There is no secret here to check with that the backup is the app’s.', {
+	return new LifeboatError("There is no secret here to verify that the backup is the app's.", {
 		code: 'mac_key_missing',
 		status: 400,
-		hint: 'Set TOTP_SECRET to the app’s own, or BACKUP_MAC_KEY where the app has that, in .env or in the environment. If both are lost and you know the backup for your own, give --unsigned.',
+		hint: "Set TOTP_SECRET to the app's own, or BACKUP_MAC_KEY if the app has one, in .env or the environment. If both are lost and you are sure that the backup is yours, give --unsigned.",
 	});
 }
 
 function identityNeeded(): LifeboatError {
-	return new LifeboatError('The backup is encrypted, and it takes an identity to open it.', {
+	return new LifeboatError('The backup is encrypted, and opening it needs an identity.', {
 		code: 'identity_needed',
 		status: 400,
-		hint: 'Give the file with the identity with --identity FILE or as AGE_IDENTITY_FILE.',
+		hint: 'Give the file of the identity with --identity FILE or as AGE_IDENTITY_FILE.',
 	});
 }

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseEnv } from './env.ts';
+import { parseEnv } from './dotenv.ts';
 
 const SETUP = join(import.meta.dirname, '../commands/setup.ts');
 const EXAMPLE = readFileSync(join(import.meta.dirname, '../../../.env.example'), 'utf8');
@@ -98,7 +98,7 @@ describe('--rotate', () => {
 		for (const more of [[], ['--leaked']]) {
 			const { exitCode, stdout, stderr } = await rotate(...more);
 			expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
-			expect(stderr).toMatch(/a rotation is not over.*empty TOTP_SECRET_PREVIOUS/s);
+			expect(stderr).toMatch(/a rotation is not finished.*clear TOTP_SECRET_PREVIOUS/s);
 			expect(readFileSync(file, 'utf8')).toBe(text);
 		}
 	});
@@ -144,7 +144,7 @@ describe('--rotate --leaked', () => {
 		const { exitCode, stderr } = await setup('--leaked');
 		expect({ exitCode, stderr }).toMatchObject({
 			exitCode: 1,
-			stderr: '--leaked is for --rotate.\n',
+			stderr: '--leaked needs --rotate.\n',
 		});
 		expect(existsSync(file)).toBe(false);
 	});

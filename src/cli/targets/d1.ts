@@ -16,14 +16,12 @@ import type { Context } from '../terminal/command.ts';
 import { keepDatabase, timeForNames } from './keep.ts';
 import type { Plan } from './target.ts';
 
-// What all databases that the engine works on have in common: embedded, on Cloudflare, in a file.
-
-/** What is told where nothing was done. */
+/** The state of a target that the restore has not touched. */
 export const UNCHANGED = 'Nothing in it was changed.';
 /** Errors of a restore that was refused before it touched anything. */
 const REFUSALS = ['restore_running', 'target_not_empty', 'name_taken', 'table_unknown'];
 
-/** Names of what is in a database. Throws `restore_running` (409) while a restore is at work there. */
+/** The names of all objects in a database. Throws `restore_running` (409) during another restore. */
 export async function namesIn(database: SqlDatabase): Promise<string[]> {
 	const contents = await readContents(database, sleep);
 	requireNotRunning(contents);
@@ -33,26 +31,28 @@ export async function namesIn(database: SqlDatabase): Promise<string[]> {
 /** Writes a backup of the database into the current folder, and returns the file's name. */
 export async function keepInFile(database: SqlDatabase, context: Context): Promise<string> {
 	const file = `before-restore-${timeForNames()}.sql`;
-	context.progress.step(`keep: what is there, in ${file}`);
+	context.progress.step(`keep: the current contents, in ${file}`);
 	await keepDatabase(database, file, context);
 	return file;
 }
 
-/** What the engine is told of a plan; of what was not kept nothing is removed. */
+/** A plan's options for the engine, which removes only what has been kept. */
 export function optionsOf({ survey, kept, onProgress }: Plan): RestoreOptions {
 	return {
-		...{ survey, sleep, replace: kept !== null },
+		survey,
+		sleep,
+		replace: kept !== null,
 		onProgress: ({ bytes }) => onProgress(bytes, 'restore'),
 	};
 }
 
-/** Does what the plan says, and compares the database with the backup. */
+/** Restores a whole backup, and compares the database with it. */
 export async function restoreDatabase(database: SqlDatabase, plan: Plan): Promise<void> {
 	await restoreInto(database, plan.sql, optionsOf(plan));
 	await compareDatabase(database, plan);
 }
 
-/** Compares a restored database with what its backup says of it; files of other tools say nothing. */
+/** Compares a restored database with what its backup says; files of other tools say nothing. */
 export async function compareDatabase(
 	database: SqlDatabase,
 	{ survey: { core }, onProgress }: Plan,
@@ -62,9 +62,9 @@ export async function compareDatabase(
 }
 
 /**
- * Puts the rows of some tables back, and compares them with the backup: in the tables themselves
- * where it all happens `within` a transaction or a file that nobody else sees, otherwise where they
- * are put aside, before anything is changed.
+ * Restores the rows of some tables, and compares them with the backup. `within` a transaction, or a
+ * file that nobody else sees, the tables themselves are compared at the end; otherwise the staged rows
+ * are, before anything is changed.
  */
 export async function restoreRows(
 	database: SqlDatabase,
@@ -98,7 +98,7 @@ async function compareRows(
 	await requireSameRows(database, expected, found, sleep, tell);
 }
 
-/** How a database is whose restore has failed with this error, in a sentence. */
+/** The state of a database after a restore failed with this error, in a sentence. */
 export async function stateOf(
 	database: SqlDatabase,
 	{ tables }: Plan,
@@ -106,14 +106,14 @@ export async function stateOf(
 ): Promise<string> {
 	const code = error instanceof LifeboatError ? error.code : '';
 	if (tables !== null || REFUSALS.includes(code)) return UNCHANGED;
-	if (code === 'restore_differs') return 'It holds what was restored, with what differs.';
+	if (code === 'restore_differs') return 'It holds what was restored, including the differences.';
 	const { objects, marker } = await readContents(database, sleep);
 	if (objects.length === 0) return 'It is empty.';
 	if (marker !== null || code === 'restore_disturbed') return 'It holds a part of the backup.';
 	return UNCHANGED;
 }
 
-/** Rows in each of the tables. */
+/** The number of rows in each of the tables. */
 export async function countRows(database: SqlDatabase, tables: string[]): Promise<number[]> {
 	const statements = tables.map((name) => `SELECT count(*) AS n FROM ${quoteName(name)}`);
 	const { results } = await database.batch(statements);

@@ -6,15 +6,16 @@ import { writeScript } from '../../lib/server/backup/dump/script.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
 
-/** Dumps begun before a database that keeps changing is given up. */
+/** Attempts to dump a database that keeps changing. */
 const MAX_ATTEMPTS = 5;
+/** After the first attempt; longer after each further one. */
 const PAUSE_MS = 500;
-/** The owner reads and writes; nobody else does either. */
+/** Only the owner reads and writes. */
 const MODE = 0o600;
 
 /**
- * Writes a database into a new SQL file, as a backup does. All or nothing: a dump that fails leaves
- * no file. Throws `snapshot_unstable` (409) when others kept writing, and what reading throws.
+ * Writes a database into a new SQL file, as a backup does. All or nothing: a failed dump leaves no
+ * file. Throws `snapshot_unstable` (409) if others kept writing, and what reading throws.
  */
 export async function keepDatabase(
 	database: SqlDatabase,
@@ -34,7 +35,7 @@ export async function keepDatabase(
 	}
 }
 
-/** The time of now as a part of a file's name, also on Windows. */
+/** The current time for the name of a file, which on Windows has no colons. */
 export function timeForNames(): string {
 	return new Date().toISOString().replaceAll(':', '-');
 }
@@ -78,11 +79,14 @@ async function dump(
 }
 
 function unstable(cause: SnapshotChanged): LifeboatError {
-	return new LifeboatError('The database was written to during every attempt to keep it.', {
-		code: 'snapshot_unstable',
-		status: 409,
-		hint: 'Nothing was changed. Stop the app, and try again.',
-		retryable: true,
-		cause,
-	});
+	return new LifeboatError(
+		'The database was written to during every attempt to save its contents.',
+		{
+			code: 'snapshot_unstable',
+			status: 409,
+			hint: 'Nothing was changed. Stop the app, and try again.',
+			retryable: true,
+			cause,
+		},
+	);
 }

@@ -4,27 +4,26 @@ import { DatabaseSync } from 'node:sqlite';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
+import { STATE } from '../embedded/state.ts';
 import { shellWord } from '../terminal/text.ts';
 import { countRows, keepInFile, namesIn, restoreDatabase, restoreRows, UNCHANGED } from './d1.ts';
 import { busy, isBusy, SqliteDatabase } from './sqlite-database.ts';
 import type { Plan, Target } from './target.ts';
 
-/** Where wrangler keeps the embedded D1 when nobody says otherwise (wrangler: --persist-to). */
-export const STATE = '.wrangler/state';
-/** How long the app may take to let go of the database, in milliseconds. */
+/** How long the app may hold the database. */
 const BUSY_TIMEOUT_MS = 10_000;
 
 /**
- * The embedded database `DB` of wrangler.toml, in the usual folder or in another. It is an SQLite
- * file: what is there is kept and replaced in one transaction, which is quicker than through workerd
- * and leaves nothing when it fails or is killed. What came of it is asked of workerd's D1.
+ * The embedded database `DB` of wrangler.toml, in the default folder or another one. It is an SQLite
+ * file: its contents are saved and replaced in one transaction, which is faster than through workerd
+ * and leaves nothing behind when it fails or is killed. The rows are then counted by workerd's D1.
  */
 export function openLocal(folder: string | undefined, context: Context): Target {
 	const persistTo = folder ?? STATE;
 	const word = folder === undefined ? 'local' : `local:${folder}`;
 	const title = `the local database in ${persistTo}`;
 	const embedded = new EmbeddedDatabase({ kind: 'configured', persistTo });
-	/** The transaction in which what is there was kept. */
+	/** The transaction in which the contents were saved. */
 	let held: DatabaseSync | null = null;
 	const begin = async () => (held ??= beginTransaction(await embedded.file, title));
 	return {
@@ -41,7 +40,7 @@ export function openLocal(folder: string | undefined, context: Context): Target 
 			return { file, undo: `npm run restore -- ${file} --to ${shellWord(word)} --replace` };
 		},
 		async restore(plan) {
-			using connection = await begin(); // closed without a COMMIT, it takes everything back
+			using connection = await begin(); // closing it without a COMMIT rolls everything back
 			held = null;
 			await restoreWithin(connection, plan);
 		},
@@ -50,7 +49,7 @@ export function openLocal(folder: string | undefined, context: Context): Target 
 	};
 }
 
-/** Begins a transaction; nobody else writes to the database before it ends. */
+/** Begins a transaction that keeps out other writers. Throws `target_busy` (409). */
 function beginTransaction(path: string, title: string): DatabaseSync {
 	mkdirSync(dirname(path), { recursive: true });
 	const connection = open(path);
@@ -85,10 +84,10 @@ function open(path: string): DatabaseSync {
 }
 
 function brokenReferences(cause: unknown): LifeboatError {
-	return new LifeboatError('Rows of the backup point at rows that are not there.', {
+	return new LifeboatError('Rows of the backup refer to rows that do not exist.', {
 		code: 'restore_refused',
 		status: 422,
-		hint: 'Restore the tables that point at each other together, or take another backup.',
+		hint: 'Restore the tables that refer to each other together, or use another backup.',
 		cause,
 	});
 }

@@ -1,12 +1,13 @@
-import { type Context, usageError } from '../terminal/command.ts';
+import { type Context } from '../terminal/command.ts';
+import { usageError } from '../terminal/arguments.ts';
 import { openLocal } from './local.ts';
 import { openRemote } from './remote.ts';
 import { SqliteFile } from './sqlite.ts';
 import type { Target } from './target.ts';
 
 /**
- * Opens the target that `--to` names; nothing in it is touched. Throws `usage` (400) for a text that
- * names none, and what the target throws.
+ * Opens the target that `--to` names, without a change to it. Throws `usage` (400) for any other word,
+ * and what the target throws.
  */
 export async function openTarget(word: string, context: Context): Promise<Target> {
 	const [, kind, rest] = /^(local|remote)(?::(.+))?$/s.exec(word) ?? [];
@@ -15,6 +16,6 @@ export async function openTarget(word: string, context: Context): Promise<Target
 	if (/\.(?:db|sqlite|sqlite3)$/i.test(word)) return new SqliteFile(word);
 	throw usageError(
 		'restore',
-		`${JSON.stringify(word)} is no target: use local, local:FOLDER, FILE.db or remote:NAME.`,
+		`${JSON.stringify(word)} is not a target: use local, local:FOLDER, FILE.db or remote:NAME.`,
 	);
 }

@@ -22,12 +22,12 @@ import {
 } from './d1.ts';
 import type { Kept, Plan, Target } from './target.ts';
 
-/** A D1 database on Cloudflare, by its name; wrangler has to be signed in. */
+/** A D1 database on Cloudflare, by its name. Needs wrangler to be signed in. */
 export async function openRemote(name: string, context: Context): Promise<Target> {
 	return remoteTarget(name, await connectRemote(name, context), context);
 }
 
-/** A connection to it. Throws `wrangler_failed` (500) where there is none of that name. */
+/** Connects to such a database. Throws `wrangler_failed` (500) if there is none of that name. */
 export async function connectRemote(name: string, context: Context): Promise<EmbeddedDatabase> {
 	const { uuid } = JSON.parse(await wrangler(['d1', 'info', name, '--json'], context)) as {
 		uuid: string;
@@ -35,7 +35,7 @@ export async function connectRemote(name: string, context: Context): Promise<Emb
 	return new EmbeddedDatabase({ kind: 'remote', id: uuid });
 }
 
-/** The same, with a connection to it. */
+/** The target with this connection. */
 export function remoteTarget(name: string, database: SqlDatabase, context: Context): Target {
 	return {
 		name,
@@ -53,8 +53,8 @@ export function remoteTarget(name: string, database: SqlDatabase, context: Conte
 }
 
 /**
- * Cloudflare's import is quicker, and all or nothing, but takes no files of other tools as they are
- * (D1 > Best practices > Import and export data). What fits one transaction needs no import.
+ * Cloudflare's import is faster, and all or nothing, but it rejects the unedited files of other tools
+ * (D1 > Best practices > Import and export data). What fits in one transaction needs no import.
  */
 function isForImport({ tables, survey }: Plan): boolean {
 	return tables === null && survey.lifeboat && survey.bytes >= TRANSACTION_BYTES;
@@ -69,13 +69,13 @@ async function restore(
 	const { tables } = plan;
 	if (tables !== null) return restoreRows(database, { ...plan, tables }, { within: false });
 	if (!isForImport(plan)) return restoreDatabase(database, plan);
-	const file = await writeFile(plan); // first: what cannot be read leaves the database as it is
+	const file = await writeFile(plan); // first, so that a read error leaves the database as it is
 	const args = ['d1', 'execute', name, '--remote', '--yes', '--file', file];
 	await restoreBy(database, optionsOf(plan), async () => void (await wrangler(args, context)));
 	await compareDatabase(database, plan);
 }
 
-/** The bookmark comes last: it holds what was written while the copy was being made as well. */
+/** The bookmark is taken last, so that it also covers what was written during the copy. */
 async function keep(name: string, database: SqlDatabase, context: Context): Promise<Kept> {
 	const file = await keepInFile(database, context);
 	const { bookmark } = JSON.parse(
@@ -85,7 +85,7 @@ async function keep(name: string, database: SqlDatabase, context: Context): Prom
 	return { file, undo };
 }
 
-/** Writes the SQL of a backup into a file that goes when the process ends. */
+/** Writes the SQL of a backup into a file that is removed when the process ends. */
 async function writeFile({ sql }: Plan): Promise<string> {
 	const file = join(temporaryFolder(), 'backup.sql');
 	await pipeline(sql.open(), createWriteStream(file));
@@ -101,7 +101,7 @@ async function wrangler(args: string[], { signal }: Context): Promise<string> {
 		throw new LifeboatError(`\`wrangler ${args.slice(0, 3).join(' ')}\` failed: ${said}`, {
 			code: 'wrangler_failed',
 			status: 500,
-			hint: 'Sign in with `npx wrangler login`, and look for the name with `npx wrangler d1 list`.',
+			hint: 'Sign in with `npx wrangler login`, and check the name with `npx wrangler d1 list`.',
 			cause,
 		});
 	}

@@ -10,7 +10,7 @@ import { LifeboatError } from '../../lib/server/errors.ts';
 /** SQLite: Result and Error Codes. */
 const SQLITE_BUSY = 5;
 
-/** A connection of Node's own SQLite. Within a transaction of the caller a batch is a part of that. */
+/** A connection of Node's own SQLite. A batch within a transaction of the caller becomes a part of it. */
 export class SqliteDatabase implements SqlDatabase {
 	readonly #connection: DatabaseSync;
 
@@ -34,7 +34,7 @@ export class SqliteDatabase implements SqlDatabase {
 		}
 	}
 
-	/** Of the database's file, as D1 tells it. */
+	/** The size of the database's file, which D1 reports too. */
 	#bytes(): number {
 		const sql = 'SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size';
 		return Number(this.#connection.prepare(sql).get()?.['bytes']);
@@ -46,16 +46,16 @@ export class SqliteDatabase implements SqlDatabase {
 	}
 }
 
-/** Whether SQLite says that somebody else holds the database. */
+/** True if SQLite reports that another connection holds the database. */
 export function isBusy(error: unknown): boolean {
 	return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
 }
 
 /** `target_busy` (409). */
 export function busy(title: string): LifeboatError {
-	return new LifeboatError(`Another program uses ${title}. Nothing was changed.`, {
+	return new LifeboatError(`Another program is using ${title}. Nothing was changed.`, {
 		code: 'target_busy',
 		status: 409,
-		hint: 'End that program, and try again.',
+		hint: 'Stop that program, and try again.',
 	});
 }

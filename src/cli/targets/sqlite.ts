@@ -22,19 +22,19 @@ import { countRows, namesIn, restoreDatabase, restoreRows } from './d1.ts';
 import { busy, isBusy, SqliteDatabase } from './sqlite-database.ts';
 import type { Kept, Plan, Target } from './target.ts';
 
-/** Files that belong to a database whose last user did not close it (SQLite: Temporary Files). */
+/** Files of a database that was not closed (SQLite: Temporary Files). */
 const SIDE_FILES = ['-wal', '-shm', '-journal'];
-/** A database holds people's data: the owner reads and writes it, nobody else. */
+/** A database holds personal data: only the owner reads and writes. */
 const MODE = 0o600;
-/** How long another program may take to let go of the file, in milliseconds. */
+/** How long another program may hold the file. */
 const BUSY_TIMEOUT_MS = 2_000;
 
-/** A plain SQLite file. A restore builds a new one beside it, which takes its place when it is complete. */
+/** A plain SQLite file. A restore builds a new file in the same folder, and renames it when it is complete. */
 export class SqliteFile implements Target {
 	readonly name: string;
 	readonly title: string;
 	readonly #path: string;
-	/** The file that is there, locked; null where there is none or SQLite cannot read it. */
+	/** The existing file, locked; null if there is none or SQLite cannot read it. */
 	#held: DatabaseSync | null = null;
 	#unreadable = false;
 
@@ -44,7 +44,7 @@ export class SqliteFile implements Target {
 		this.#path = existsSync(path) ? realpathSync(path) : resolve(path);
 	}
 
-	/** Throws `target_busy` (409) when another program uses the file. */
+	/** Throws `target_busy` (409) if another program uses the file. */
 	async contents(): Promise<string[]> {
 		removeAbandoned(this.#path);
 		if (!existsSync(this.#path)) return [];
@@ -56,7 +56,7 @@ export class SqliteFile implements Target {
 			if (error instanceof LifeboatError) throw error;
 			this.#unreadable = true;
 			this.#held = null;
-			return ['what SQLite cannot read'];
+			return ['something that SQLite cannot read'];
 		}
 	}
 
@@ -97,11 +97,11 @@ export class SqliteFile implements Target {
 		closeSync(openSync(path, 'wx', mode));
 		if (plan.tables !== null && this.#held) await backup(this.#held, path);
 		using connection = new DatabaseSync(path, {
-			// A file of another tool may have rows that point nowhere, and has to come back as it was.
+			// A file of another tool may have rows that refer to nothing, and must be restored as it was.
 			enableForeignKeyConstraints: plan.tables !== null,
 			enableDoubleQuotedStringLiterals: true, // as in the sqlite3 program
 		});
-		// Nobody needs this file after a crash: it is synced before it takes its place.
+		// After a crash this file is worthless: it is synced once it is complete.
 		connection.exec('PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF');
 		const database = new SqliteDatabase(connection);
 		const { tables } = plan;
@@ -112,7 +112,7 @@ export class SqliteFile implements Target {
 		if (broken !== undefined) throw notSound(broken);
 	}
 
-	/** Where there was no file: one that somebody has made meanwhile stays. */
+	/** Never overwrites: there was no file, so one that appeared meanwhile belongs to someone else. */
 	#place(building: string): void {
 		try {
 			linkSync(building, this.#path);
@@ -134,7 +134,7 @@ export class SqliteFile implements Target {
 	}
 }
 
-/** Nobody else can use the file meanwhile. What is in its write-ahead log moves into it. */
+/** Opens the file for this process alone, and moves its write-ahead log into it. */
 function openLocked(path: string): DatabaseSync {
 	const connection = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
 	connection.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT');
@@ -142,7 +142,7 @@ function openLocked(path: string): DatabaseSync {
 	return connection;
 }
 
-/** Removes what restores have left that were killed. */
+/** Removes the files of restores that were killed. */
 function removeAbandoned(path: string): void {
 	const folder = dirname(path);
 	if (!existsSync(folder)) return;
@@ -162,7 +162,7 @@ function isRunning(pid: number): boolean {
 	}
 }
 
-/** Waits until a file, or the names in a folder, are on the disk. */
+/** Waits until a file, or the entries of a folder, are on the disk. */
 function sync(path: string): void {
 	const descriptor = openSync(path, 'r');
 	fsyncSync(descriptor);
@@ -170,7 +170,7 @@ function sync(path: string): void {
 }
 
 function appeared(path: string, cause: unknown): LifeboatError {
-	return new LifeboatError(`Somebody has made ${path} during the restore. It was not changed.`, {
+	return new LifeboatError(`${path} appeared during the restore. It was not changed.`, {
 		code: 'target_not_empty',
 		status: 409,
 		hint: 'Restore to another file, or replace this one with --replace.',
@@ -179,7 +179,7 @@ function appeared(path: string, cause: unknown): LifeboatError {
 }
 
 function notSound(problem: string): LifeboatError {
-	return new LifeboatError(`The restored file is not sound: ${problem}.`, {
+	return new LifeboatError(`The restored file is corrupt: ${problem}.`, {
 		code: 'restore_not_sound',
 		status: 500,
 		hint: 'Restore to another disk, or with `sqlite3 restored.db < FILE`.',

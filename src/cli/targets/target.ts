@@ -1,50 +1,46 @@
 import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
 import type { Survey } from '../../lib/server/backup/restore/survey.ts';
 
-/** A backup that has been verified, and so may be restored. */
-export interface Verified {
-	sql: SqlSource;
-	survey: Survey;
-}
-
-/** What was there before a restore. */
+/** The contents that a restore has replaced. */
 export interface Kept {
-	/** The file that holds it. */
+	/** The file that holds them. */
 	file: string;
-	/** The command that brings it back. */
+	/** The command that brings them back. */
 	undo: string;
 }
 
-/** A restore as it is about to be done. */
-export interface Plan extends Verified {
-	/** Only these tables' rows; null for the whole database. */
+/** A restore of a verified backup. */
+export interface Plan {
+	sql: SqlSource;
+	survey: Survey;
+	/** The tables whose rows are restored; null for the whole database. */
 	tables: string[] | null;
-	/** What was there before; null where nothing was. */
+	/** The previous contents; null if the target was empty. */
 	kept: Kept | null;
-	/** Bytes of SQL so far, of the restore and then of the comparison. */
+	/** Gets the bytes of SQL done so far, first of the restore, then of the comparison. */
 	onProgress(bytes: number, step: 'restore' | 'compare'): void;
 }
 
 /** A database to restore into. */
 export interface Target {
-	/** What has to be typed before it is replaced. */
+	/** What the user types to confirm a replacement. */
 	name: string;
-	/** How a sentence names it. */
+	/** How a sentence calls it. */
 	title: string;
 	/**
-	 * The names of all that is in it, and none where it is empty. Nothing is changed. Throws
-	 * `restore_running` (409) while another restore is at work there.
+	 * The names of all objects in it, without a change to it. Throws `restore_running` (409) during
+	 * another restore.
 	 */
 	contents(): Promise<string[]>;
-	/** Keeps what is there; asked only where something is. */
+	/** Saves the contents of a target that is not empty. */
 	keep(): Promise<Kept>;
 	/**
-	 * Puts the backup in place of what was kept, or rows of some tables back, and compares. Throws
-	 * `restore_differs` (422) where what was restored is not what the backup says.
+	 * Replaces the contents with the backup, or the rows of some tables, and compares the result with
+	 * what the backup says. Throws `restore_differs` (422).
 	 */
 	restore(plan: Plan): Promise<void>;
-	/** After a restore that failed with this error: tells in a sentence how things are. */
+	/** The state of the target after a restore failed with this error, in a sentence. */
 	recover(plan: Plan, error: unknown): Promise<string>;
-	/** Rows in each of these tables. */
+	/** The number of rows in each of these tables. */
 	count(tables: string[]): Promise<number[]>;
 }

@@ -168,7 +168,7 @@ describe('what comes back otherwise than the backup says', () => {
 			.catch((reason: unknown) => reason);
 		expect(error).toMatchObject(differs);
 		expect(await remote().recover(damaged, error)).toBe(
-			'It holds what was restored, with what differs. To get back what was there: npm run undo',
+			'It holds what was restored, including the differences. To get back what was there: npm run undo',
 		);
 	});
 

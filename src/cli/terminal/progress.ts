@@ -3,29 +3,29 @@ import { megabytes } from './text.ts';
 
 /** Characters of a bar. */
 const BAR_WIDTH = 30;
-/** Between two drawings of a bar, in milliseconds. */
+/** Between two drawings of a bar. */
 const REDRAW_MS = 100;
 /** Back to the start of the line, and erase to its end (ECMA-48: CR, EL). */
 const ERASE = '\r\u001b[K';
 
-/** Tells on standard error how far a command has come: a line for each step, and on a terminal a bar. */
+/** Shows the progress of a command on standard error: a line for each step, and on a terminal a bar. */
 export class Progress {
 	readonly #stream: WriteStream = process.stderr;
 	#drawnAt = 0;
 
-	/** A step begins. */
+	/** Announces a step. */
 	step(text: string): void {
 		this.clear();
 		this.#stream.write(`${text} ...\n`);
 	}
 
-	/** Something to know, beside the steps. */
+	/** Shows a message that is not a step. */
 	note(text: string): void {
 		this.clear();
 		this.#stream.write(`${text}\n`);
 	}
 
-	/** The step has come so far; `total` is 0 where nobody knows it. */
+	/** Draws how far the step is; `total` is 0 if it is unknown. */
 	bytes(done: number, total: number): void {
 		const now = performance.now();
 		if (!this.#stream.isTTY || now - this.#drawnAt < REDRAW_MS) return;
@@ -33,7 +33,7 @@ export class Progress {
 		this.#stream.write(ERASE + bar(done, total));
 	}
 
-	/** Takes the bar away: the step is over. */
+	/** Removes the bar at the end of a step. */
 	clear(): void {
 		if (this.#drawnAt > 0) this.#stream.write(ERASE);
 		this.#drawnAt = 0;

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
 
-/** Runs a program to its end and returns what it printed. Throws with what it said when it fails. */
+/** Runs a program and returns its standard output. Throws an Error with its output when it fails. */
 export async function run(
 	command: string,
 	args: string[],
@@ -16,7 +16,7 @@ export async function run(
 		options.signal.throwIfAborted();
 		const { code, stdout = '', stderr = '', message } = error as ExecFileException;
 		if (code === 'ENOENT') {
-			throw new Error(`There is no ${command}: start this with \`npm run\`.`, { cause: error });
+			throw new Error(`${command} was not found: start this with \`npm run\`.`, { cause: error });
 		}
 		throw new Error(`${stdout}\n${stderr}`.trim() || message, { cause: error });
 	}

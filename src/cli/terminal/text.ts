@@ -1,4 +1,6 @@
-/** A table with a line under its heads; columns whose cells are numbers stand on the right. */
+const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+
+/** A table with a line under its heads; columns of numbers are aligned to the right. */
 export function formatTable(heads: string[], rows: (string | number)[][]): string {
 	const texts = rows.map((row) =>
 		row.map((cell) => (typeof cell === 'number' ? count(cell) : cell)),
@@ -16,7 +18,7 @@ export function formatTable(heads: string[], rows: (string | number)[][]): strin
 	return lines.map((cells) => cells.join('  ').trimEnd()).join('\n');
 }
 
-/** A number with its thousands apart. */
+/** A number with thousands separators: `1,234`. */
 export function count(number: number): string {
 	return number.toLocaleString('en');
 }
@@ -26,12 +28,32 @@ export function megabytes(bytes: number): string {
 	return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
+/** Bytes, readable and exact: `1.3 MB (1,314,159 bytes)`. */
+export function size(bytes: number): string {
+	const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), UNITS.length - 1);
+	const short = (bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1);
+	return `${short} ${UNITS[power]} (${count(bytes)} bytes)`;
+}
+
 /** Milliseconds in seconds: `0.3 s`. */
 export function seconds(milliseconds: number): string {
 	return `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** A word as a shell takes it. */
+/** The time between two ISO dates, in seconds: `0.3 s`. */
+export function duration(from: string, to: string): string {
+	return seconds(Date.parse(to) - Date.parse(from));
+}
+
+/** A text quoted for a shell, if it needs quotes. */
 export function shellWord(text: string): string {
 	return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/**
+ * A text without the characters that a terminal would obey or that would reorder its letters: control
+ * characters, direction marks, line ends.
+ */
+export function printable(text: string): string {
+	return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\ufffd');
 }

@@ -16,7 +16,8 @@ import { manifestKey } from '../../lib/server/backup/format/names.ts';
 import { survey } from '../../lib/server/backup/restore/survey.ts';
 import { deriveKey, signManifest } from '../../lib/server/backup/format/signature.ts';
 import { encoderOf } from '../../lib/server/backup/storage/codec.ts';
-import { openBackup, verifyBackup } from './backup-source.ts';
+import { openBackup } from './files.ts';
+import { verifyBackup } from './verify.ts';
 import { makeIdentity } from '../secrets/identity.ts';
 import { Progress } from '../terminal/progress.ts';
 
@@ -175,7 +176,7 @@ describe('a file alone', () => {
 		const replace = () => writeFileSync(path('backup.sql.gz'), gzipSync(otherSql));
 		await expect(readTwice(path('backup.sql.gz'), replace)).rejects.toMatchObject({
 			code: 'backup_damaged',
-			message: expect.stringContaining('no longer the file that was verified'),
+			message: expect.stringContaining('has changed since it was verified'),
 		});
 	});
 });

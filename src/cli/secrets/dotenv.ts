@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 
 /**
- * An assignment in a `.env` file: name and value, and what goes before and after the value.
- * util.parseEnv is no choice here: in Node 24.21 it reads "A= " as the start of a value on the next
- * line, and a secret on that line would seem to be missing.
+ * An assignment in a `.env` file: name and value, and the text before and after the value.
+ * Not util.parseEnv: Node 24.21 takes "A= " for the start of a value on the next line, so a secret on
+ * that line would seem to be missing.
  */
 const ASSIGNMENT =
 	/^(?<before>\s*(?:export[ \t]+)?(?<name>[\w.-]+)[ \t]*=[ \t]*)(?<quote>["'`]?)(?<value>.*?)\k<quote>(?<after>[ \t]*(?:#.*)?)$/gm;
@@ -12,17 +12,17 @@ const ASSIGNMENT =
 /** RFC 4648, section 6. */
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
-/** The secrets that nobody has to think up, each with what makes a new one. */
+/** The secrets that are generated, each with its generator. */
 const GENERATORS = { TOTP_SECRET: newTotpSecret, AUTH_SECRET: newAuthSecret };
 
-/** The text of a `.env` file, which of its secrets are new, and which had a value already. */
+/** The text of a `.env` file, the names of its new secrets, and the names that had a value. */
 export interface CompletedEnv {
 	text: string;
 	made: string[];
 	kept: string[];
 }
 
-/** The values in the text of a `.env` file, one line each. Of two with one name the last counts. */
+/** The values in the text of a `.env` file, one line each. The last of two with the same name counts. */
 export function parseEnv(text: string): Record<string, string> {
 	const values: Record<string, string> = {};
 	for (const { groups } of text.matchAll(ASSIGNMENT)) {
@@ -32,19 +32,19 @@ export function parseEnv(text: string): Record<string, string> {
 	return values;
 }
 
-/** A setting from the environment, or else from `.env` in the current folder; empty without one. */
+/** A setting from the environment, otherwise from `.env` in the current folder; empty if it is unset. */
 export function readSetting(name: string): string {
 	return process.env[name] || readEnvFile()[name] || '';
 }
 
-/** The values in `.env` of the current folder, none where there is no such file. */
+/** The values in `.env` of the current folder; none without such a file. */
 export function readEnvFile(): Record<string, string> {
 	return existsSync('.env') ? parseEnv(readFileSync('.env', 'utf8')) : {};
 }
 
 /**
- * A `.env` text in which TOTP_SECRET and AUTH_SECRET have values: new random ones where they are
- * missing or empty. The rest of `text` stays as it is; without a `text`, `example` is filled.
+ * A `.env` text in which TOTP_SECRET and AUTH_SECRET have values: new random ones if they are missing
+ * or empty. The rest of `text` is unchanged; if `text` is null, `example` is completed.
  */
 export function completeEnv(text: string | null, example: string): CompletedEnv {
 	return Object.entries(GENERATORS).reduce<CompletedEnv>(
@@ -53,7 +53,7 @@ export function completeEnv(text: string | null, example: string): CompletedEnv 
 	);
 }
 
-/** A completed text in which one more setting has a value: this one where it had none. */
+/** A completed text in which one more setting has a value: its own, or else this one. */
 export function completeWith(
 	{ text, made, kept }: CompletedEnv,
 	name: string,
@@ -63,7 +63,7 @@ export function completeWith(
 	return { text: withValue(text, name, value), made: [...made, name], kept };
 }
 
-/** A text in which a name has another value, on the line that counts. Without such a line it stays. */
+/** A text in which a name has another value, on the line that counts; unchanged without such a line. */
 export function withOtherValue(text: string, name: string, value: string): string {
 	const line = [...text.matchAll(ASSIGNMENT)].findLast(({ groups }) => groups?.['name'] === name);
 	if (!line) return text;
@@ -72,7 +72,7 @@ export function withOtherValue(text: string, name: string, value: string): strin
 	return text.slice(0, line.index) + before + value + spaced(after) + text.slice(end);
 }
 
-/** Fills the empty lines of a name, or appends a line when there are none. */
+/** Fills the empty lines of a name, or appends a line if there are none. */
 function withValue(text: string, name: string, value: string): string {
 	const filled = text.replace(ASSIGNMENT, (line: string, ...rest: unknown[]) => {
 		const found = rest.at(-1) as Record<'before' | 'name' | 'value' | 'after', string>;
@@ -84,7 +84,7 @@ function withValue(text: string, name: string, value: string): string {
 	return `${text}${separator}${name}=${value}\n`;
 }
 
-/** A comment apart from the value before it. */
+/** Separates a comment from the value before it. */
 function spaced(after: string): string {
 	return after.replace(/^#/, ' #');
 }

@@ -1,9 +1,10 @@
-// Checks the settings that the workflows need: an annotation for each that is missing or wrong, and exit
-// code 1. With the word `drill` also what checks who made a backup. Needs Node 20 and nothing installed.
-import { ORIGIN } from '../client/origin.js';
-import { annotate } from './summary.js';
+// Checks the settings that the workflows need: an annotation for each one that is missing or wrong, and
+// exit code 1. With the argument `drill` it also checks what verifies the author of a backup.
+// Runs before anything is installed: nothing here may import a package.
+import { ORIGIN } from '../client/call.ts';
+import { annotate } from '../terminal/annotate.ts';
 
-/** Characters, as the app asks for. */
+/** In characters, as the app requires. */
 const MIN_API_KEY_LENGTH = 32;
 
 const {
@@ -20,7 +21,7 @@ if (!secret && !audience) {
 	problem("The secret TOTP_SECRET is missing. Set it to the app's own: gh secret set TOTP_SECRET");
 } else if (!secret && !macKey && isDrill) {
 	problem(
-		"A drill checks who made the backup, and GitHub's tokens do not tell. Set BACKUP_MAC_KEY to the app's own: gh secret set BACKUP_MAC_KEY. Where the app has none, do so with TOTP_SECRET.",
+		"A drill verifies who made the backup, and GitHub's tokens cannot do that. Set BACKUP_MAC_KEY to the app's own: gh secret set BACKUP_MAC_KEY. If the app has none, set TOTP_SECRET.",
 	);
 }
 if (!url) {
@@ -29,16 +30,16 @@ if (!url) {
 	);
 } else if (!ORIGIN.test(url)) {
 	problem(
-		'The variable BACKUP_URL is no https origin. It has to look like https://app.example.com',
+		'The variable BACKUP_URL is not an https origin. It must look like https://app.example.com',
 	);
 }
 if (audience && !ORIGIN.test(audience.trim())) {
 	problem(
-		"The variable BACKUP_OIDC_AUDIENCE is no https origin. It has to be the app's own, such as https://app.example.com",
+		"The variable BACKUP_OIDC_AUDIENCE is not an https origin. It must be the app's own, such as https://app.example.com",
 	);
 } else if (audience && !tokens) {
 	problem(
-		'BACKUP_OIDC_AUDIENCE is set, but this job may not ask for tokens. Give it the permission id-token: write, or remove the variable: gh variable delete BACKUP_OIDC_AUDIENCE',
+		'BACKUP_OIDC_AUDIENCE is set, but this job may not request tokens. Give it the permission id-token: write, or remove the variable: gh variable delete BACKUP_OIDC_AUDIENCE',
 	);
 }
 if (apiKey && apiKey.trim().length < MIN_API_KEY_LENGTH) {
@@ -47,8 +48,7 @@ if (apiKey && apiKey.trim().length < MIN_API_KEY_LENGTH) {
 	);
 }
 
-/** @param {string} message */
-function problem(message) {
+function problem(message: string): void {
 	annotate('error', 'Backups are not set up', message);
 	process.exitCode = 1;
 }

@@ -1,0 +1,100 @@
+import type { StepProgress } from '../../lib/server/backup/engine.ts';
+import type { BackupSummary } from '../../lib/server/backup/format/manifest.ts';
+import { LifeboatError } from '../../lib/server/errors.ts';
+import { retry } from '../../lib/server/retry.ts';
+import { retryRefused, abortableSleep } from './retry.ts';
+
+/** What one call of `POST /api/backup` asks for: docs/api.md, "In steps". */
+export type Body = { action: 'backup'; when?: 'due' } | { action: 'resume'; ticket: string };
+
+/**
+ * What it answers: the backup, or a ticket for the next step. `due` is false when no backup was due:
+ * `backup` is then the newest one.
+ */
+export type Answer =
+	{ backup: BackupSummary; due: boolean } | { resume: string; progress: StepProgress };
+
+/** A finished step; or a failed or refused call that is repeated after a pause. */
+export type StepEvent =
+	({ event: 'step' } & StepProgress) | { event: 'retry' | 'wait'; code: string; seconds: number };
+
+/** A finished backup, or the newest one when none was due. */
+export interface Made {
+	backup: BackupSummary;
+	due: boolean;
+	/** Calls that it took. */
+	steps: number;
+}
+
+type Report = (event: StepEvent) => void;
+
+/** D1's largest database, 10 GB, takes fewer than 1,000, on the free plan too. */
+const MAX_STEPS = 10_000;
+
+/** In seconds. Together they outlast the five minutes for which a step that died keeps its lock. */
+const PAUSES = [1, 4, 15, 40, 90, 180];
+
+/** In seconds: that lock lasts no longer. */
+const MAX_PAUSE = 300;
+
+/**
+ * Makes a backup in as many calls as it takes: the first one begins it, each further one redeems the
+ * ticket of the one before. A failed step is repeated with the same ticket, which does nothing twice.
+ * A failed first call is not repeated unless the app refused it, because it may have made its backup.
+ * With `ifDue` the app makes one only when its newest is old enough.
+ *
+ * Throws what the call throws, the reason of the signal, `steps_without_progress` and
+ * `steps_too_many` (503).
+ */
+export async function makeBackup(
+	call: (body: Body) => Promise<Answer>,
+	signal: AbortSignal,
+	{ ifDue = false, report = () => {} }: { ifDue?: boolean; report?: Report } = {},
+): Promise<Made> {
+	const onWait = (code: string, seconds: number) => report({ event: 'wait', code, seconds });
+	const admitted = (body: Body) => retryRefused(() => call(body), signal, onWait);
+	let answer = await admitted(ifDue ? { action: 'backup', when: 'due' } : { action: 'backup' });
+	let before: StepProgress | null = null;
+	for (let steps = 1; steps <= MAX_STEPS; steps++) {
+		if ('backup' in answer) return { ...answer, steps };
+		const { resume: ticket, progress }: { resume: string; progress: StepProgress } = answer;
+		if (before && !isFurther(progress, before)) throw withoutProgress();
+		before = progress;
+		report({ event: 'step', ...progress });
+		answer = await retryFailed(() => admitted({ action: 'resume', ticket }), signal, report);
+	}
+	throw tooMany();
+}
+
+/** Repeats a step that failed with an error that may pass. */
+function retryFailed<T>(call: () => Promise<T>, signal: AbortSignal, report: Report): Promise<T> {
+	const pauseAfter = (error: unknown, tries: number) => {
+		const usual = PAUSES[tries - 1];
+		if (!(error instanceof LifeboatError && error.retryable) || usual === undefined) return null;
+		const seconds = Math.min(error.retryAfter ?? usual, MAX_PAUSE);
+		report({ event: 'retry', code: error.code, seconds });
+		return seconds * 1000;
+	};
+	return retry(call, pauseAfter, abortableSleep(signal));
+}
+
+/** A dump that starts over has fewer bytes, but a higher step. */
+function isFurther(now: StepProgress, before: StepProgress): boolean {
+	return now.step > before.step || now.sqlBytes > before.sqlBytes;
+}
+
+function withoutProgress(): LifeboatError {
+	return new LifeboatError('Two steps of the backup in a row have ended at the same point.', {
+		code: 'steps_without_progress',
+		status: 503,
+		hint: "The backup would never finish. Look at the app's log, then start a new one.",
+	});
+}
+
+function tooMany(): LifeboatError {
+	return new LifeboatError(`The backup is not complete after ${MAX_STEPS} steps.`, {
+		code: 'steps_too_many',
+		status: 503,
+		hint: "No database needs that many. Look at the app's log, then start a new one.",
+	});
+}

@@ -1,0 +1,130 @@
+// Makes a backup of the app at BACKUP_URL; with BACKUP_WHEN=due only when the newest one is old enough.
+// In .github/workflows/backup.yml the result becomes the summary of the run, and a failure an
+// annotation; the exit code is 1 then. That workflow installs nothing: nothing here may import a package.
+import type { BackupSummary } from '../../lib/server/backup/format/manifest.ts';
+import { LifeboatError } from '../../lib/server/errors.ts';
+import { TotpError } from '../../lib/totp.js';
+import { backupCall } from '../client/backup-call.ts';
+import { connect } from '../client/call.ts';
+import { callerSettings } from '../client/credentials.ts';
+import { makeBackup, type StepEvent } from '../client/make-backup.ts';
+import { readSetting } from '../secrets/dotenv.ts';
+import { annotate } from '../terminal/annotate.ts';
+import { count, duration, size } from '../terminal/text.ts';
+import { summarize } from '../workflow/summary.ts';
+
+/** The workflow's job is killed after an hour, and must have reported before. */
+const TIME_LIMIT_MS = 55 * 60_000;
+
+/** Between two lines about progress. */
+const REPORT_MS = 10_000;
+
+const masked = new Set<string>();
+let reportedAt = 0;
+
+try {
+	await main();
+} catch (error) {
+	annotate('error', 'Backup failed', describe(error));
+	process.exitCode = 1;
+}
+
+async function main(): Promise<void> {
+	const limit = new AbortController();
+	setTimeout(() => limit.abort(tooLong()), TIME_LIMIT_MS).unref();
+	const { signal } = limit;
+	const options = { ifDue: isOnlyIfDue(), report: reportStep };
+	const connection = connect(readSetting('BACKUP_URL'), callerSettings(), signal, mask);
+	const call = backupCall(connection, { onLine: reportLine, onTicket: mask });
+	const { backup, due, steps } = await makeBackup(call, signal, options);
+	if (due) {
+		annotate('notice', 'Backup made', backup.name);
+		summarize('Backup', summary(backup, steps));
+	} else {
+		annotate('notice', 'No backup is due', `the newest is from ${backup.startedAt}`);
+		summarize('Backup', undueSummary(backup));
+	}
+}
+
+/** Throws `backup_when_invalid` (400). */
+function isOnlyIfDue(): boolean {
+	const when = readSetting('BACKUP_WHEN');
+	if (when === '' || when === 'due') return when === 'due';
+	throw new LifeboatError('BACKUP_WHEN is not valid.', {
+		code: 'backup_when_invalid',
+		status: 400,
+		hint: 'Set it to due, or leave it out to make a backup every time.',
+	});
+}
+
+function reportLine({ event, table, rows, bytes, attempt }: Record<string, unknown>): void {
+	if (event === 'rows') reportNowAndThen(letters(table), rows, bytes);
+	if (event === 'restart') {
+		console.log(`The database was written to: attempt ${count(Number(attempt))}.`);
+	}
+}
+
+function reportStep(event: StepEvent): void {
+	if (event.event === 'step') {
+		reportNowAndThen(`Step ${Number(event.step)} done`, event.rows, event.sqlBytes);
+		return;
+	}
+	const what = event.event === 'wait' ? 'The app refused the call for now' : 'The step failed';
+	console.log(`${what} (${event.code}). Retrying in ${event.seconds} s.`);
+}
+
+function reportNowAndThen(subject: string, rows: unknown, bytes: unknown): void {
+	if (Date.now() - reportedAt < REPORT_MS) return;
+	reportedAt = Date.now();
+	console.log(`${subject}: ${count(Number(rows))} rows, ${size(Number(bytes))} of SQL`);
+}
+
+/** A name without the characters that could make it a workflow command. */
+function letters(name: unknown): string {
+	return String(name)
+		.replace(/[^\p{L}\p{N}_]+/gu, ' ')
+		.trim();
+}
+
+/** Keeps a code, token, key or ticket out of the workflow's log, even if something prints it. */
+function mask(secret: string): void {
+	if (!process.env['GITHUB_ACTIONS'] || masked.has(secret)) return;
+	masked.add(secret);
+	console.log(`::add-mask::${secret}`);
+}
+
+function summary(backup: BackupSummary, steps: number): string[][] {
+	const taken = steps > 1 ? [['Steps', count(steps)]] : [];
+	return [
+		['Name', `\`${backup.name}\``],
+		['Size', size(backup.bytes)],
+		['Rows', count(backup.rows)],
+		['Tables', count(backup.tables)],
+		['Time taken', duration(backup.startedAt, backup.finishedAt)],
+		...taken,
+		['Consistency', backup.consistency],
+		['Warnings', count(backup.warnings)],
+	];
+}
+
+function undueSummary(newest: BackupSummary): string[][] {
+	return [
+		['Made', 'no: none is due'],
+		['Newest', `\`${newest.name}\``],
+		['From', newest.startedAt],
+	];
+}
+
+function describe(error: unknown): string {
+	if (error instanceof LifeboatError) return `${error.message} (${error.code}) ${error.hint}`;
+	if (error instanceof TotpError) return `TOTP_SECRET makes no code: ${error.message}`;
+	return String(error);
+}
+
+function tooLong(): LifeboatError {
+	return new LifeboatError('The backup was not complete after 55 minutes.', {
+		code: 'backup_too_slow',
+		status: 503,
+		hint: 'Start a new one when fewer people write to the database; docs/deploy.md has the limits.',
+	});
+}

@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { LifeboatError } from '../../lib/server/errors.ts';
+import type { BackupApi } from '../client/api.ts';
+import type { KeyOptions } from '../secrets/keys.ts';
+import { type Context, temporaryFolder } from '../terminal/command.ts';
+import { type Backup, fromFiles, readManifest, requireOwn } from './backup.ts';
+import { readFile } from './disk.ts';
+
+/**
+ * Downloads a backup by its name, or the newest one for `latest`, into a folder that is removed when
+ * the process ends. Throws `backup_not_found` (404), what the API throws, and before any download what
+ * {@link readManifest} throws.
+ */
+export async function fetchBackup(
+	api: BackupApi,
+	word: string,
+	keys: KeyOptions,
+	context: Context,
+): Promise<Backup> {
+	const { progress, signal } = context;
+	const name = word === 'latest' ? (await api.list())[0]?.name : word;
+	if (name === undefined) throw noBackup();
+	const opened = readManifest(await api.manifest(name), name, keys, context);
+	const { manifest } = opened;
+	const folder = temporaryFolder();
+	const total = manifest.volumes.reduce((sum, { bytes }) => sum + bytes, 0);
+	progress.step(`fetch: ${name}`);
+	let before = 0;
+	for (const { key, bytes } of manifest.volumes) {
+		requireOwn(manifest, key);
+		const onProgress = (done: number) => progress.bytes(before + done, total);
+		await api.download(key, join(folder, key), onProgress).catch((error: unknown) => {
+			const missing = error instanceof LifeboatError && error.code === 'backup_not_found';
+			if (!missing) throw error; // the verification reports a missing volume
+		});
+		before += bytes;
+	}
+	return fromFiles(name, { ...opened, open: (key) => readFile(join(folder, key), signal) });
+}
+
+function noBackup(): LifeboatError {
+	return new LifeboatError('The app has no backup yet.', {
+		code: 'backup_not_found',
+		status: 404,
+		hint: 'Make one: npm run backup.',
+	});
+}

@@ -1,0 +1,67 @@
+import type { Manifest } from '../../lib/server/backup/format/manifest.ts';
+import { backupOfFile, manifestKey } from '../../lib/server/backup/format/names.ts';
+import { type BackupFiles, sqlOf } from '../../lib/server/backup/prove/files.ts';
+import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
+import { LifeboatError } from '../../lib/server/errors.ts';
+import { checkManifest, identitiesFor, type KeyOptions } from '../secrets/keys.ts';
+import type { Context } from '../terminal/command.ts';
+
+/** A backup that can be read on this machine. */
+export interface Backup {
+	/** Its name, or the path of its file. */
+	name: string;
+	sql: SqlSource;
+	/** Bytes of SQL; 0 if they are unknown until the backup has been read. */
+	totalBytes: number;
+	/** Null for a file without a manifest, which another tool may have written. */
+	files: BackupFiles | null;
+}
+
+/** True for `latest`, and for what has the form of a backup's name. */
+export function isBackupName(word: string): boolean {
+	return word === 'latest' || backupOfFile(manifestKey(word)) === word;
+}
+
+/**
+ * Checks the text of a manifest, and finds the identities that open its volumes. `name` is the backup
+ * that was asked for, null if any will do: an older backup's manifest has a valid signature too.
+ * Throws `manifest_unreadable` (500) for another backup's manifest, and what {@link checkManifest}
+ * and {@link identitiesFor} throw.
+ */
+export function readManifest(
+	text: string,
+	name: string | null,
+	keys: KeyOptions,
+	context: Context,
+): Omit<BackupFiles, 'open'> {
+	const opened = checkManifest(text, keys, context);
+	const { manifest } = opened;
+	if (name !== null && manifest.name !== name) throw foreign(manifest.name);
+	const encodings = manifest.volumes.flatMap((volume) => volume.encodings);
+	return { ...opened, identities: identitiesFor(encodings, keys) };
+}
+
+/** The backup in these files. */
+export function fromFiles(name: string, files: BackupFiles): Backup {
+	const totalBytes = files.manifest.volumes.reduce((sum, { sqlBytes }) => sum + sqlBytes, 0);
+	return { name, sql: sqlOf(files), totalBytes, files };
+}
+
+/**
+ * Throws `manifest_unreadable` (500) unless a volume has a name that Lifeboat gives, which is not a
+ * path: a manifest may come from anywhere.
+ */
+export function requireOwn({ name }: Manifest, key: string): void {
+	if (backupOfFile(key) !== name) throw foreign(key);
+}
+
+function foreign(name: string): LifeboatError {
+	return new LifeboatError(
+		`The manifest belongs to another backup: it names ${JSON.stringify(name)}.`,
+		{
+			code: 'manifest_unreadable',
+			status: 500,
+			hint: 'It was changed: use another backup.',
+		},
+	);
+}

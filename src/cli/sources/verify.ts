@@ -1,0 +1,43 @@
+import { compareCores } from '../../lib/server/backup/format/digest.ts';
+import { shorten } from '../../lib/server/backup/format/proof.ts';
+import { verifyFiles } from '../../lib/server/backup/prove/verify.ts';
+import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
+import { type Survey, survey } from '../../lib/server/backup/restore/survey.ts';
+import { LifeboatError } from '../../lib/server/errors.ts';
+import type { Context } from '../terminal/command.ts';
+import { DetailedError } from '../terminal/errors.ts';
+import type { Backup } from './backup.ts';
+
+/**
+ * Verifies a backup as far as that is possible without restoring it, and returns what it contains.
+ * Throws `backup_differs` (422) with the differences, and what reading the backup throws.
+ */
+export async function verifyBackup(
+	{ files, sql, name, totalBytes }: Backup,
+	{ progress }: Context,
+): Promise<Survey> {
+	progress.step(`verify: ${name}`);
+	const onProgress = (bytes: number) => progress.bytes(bytes, totalBytes);
+	const found = files ? await verifyFiles(files, onProgress) : await verifyFile(sql, onProgress);
+	progress.clear();
+	if (found.survey && found.differences.length === 0) return found.survey;
+	throw damaged(name, found.differences);
+}
+
+async function verifyFile(
+	sql: SqlSource,
+	onProgress: (bytes: number) => void,
+): Promise<{ survey: Survey; differences: string[] }> {
+	const found = await survey(sql, onProgress);
+	const { core, tables } = found;
+	return { survey: found, differences: core ? compareCores(core, { ...core, tables }) : [] };
+}
+
+function damaged(name: string, differences: string[]): LifeboatError {
+	const error = new LifeboatError(`${name} is damaged or was changed. Nothing was changed.`, {
+		code: 'backup_differs',
+		status: 422,
+		hint: 'Use another backup: `latest` or a name from the list.',
+	});
+	return new DetailedError(error, shorten(differences));
+}
