@@ -125,6 +125,6 @@ function tooLong(): LifeboatError {
 	return new LifeboatError('The backup was not complete after 55 minutes.', {
 		code: 'backup_too_slow',
 		status: 503,
-		hint: 'Start a new one when fewer people write to the database; docs/deploy.md has the limits.',
+		hint: 'Start a new one when fewer people write to the database; docs/limits.md has the limits.',
 	});
 }
