@@ -1,24 +1,19 @@
 import { startBackup } from '../../../src/lib/server/backup/index.ts';
-import { backupEncoding, backupKeys } from '../../../src/lib/server/backup/settings.ts';
+import { UNLIMITED } from '../../../src/lib/server/backup/make/budget.ts';
+import { engineOf } from '../../../src/lib/server/backup/settings.ts';
 import { countingBucket } from '../counting-bucket.js';
 
-/** The app's engine and settings, and a bucket that costs nothing. Answers with the manifest. */
+/** The app's engine and settings, with a bucket that costs nothing. Answers with the manifest. */
 export default {
 	/**
 	 * @param {Request} request
 	 * @param {import('../../../src/lib/server/environment.ts').Environment} env
 	 */
 	async fetch(request, env) {
-		const { DB: database } = env;
-		if (request.method !== 'POST' || !database) return new Response('ready');
-		const step = await startBackup({
-			database,
-			bucket: countingBucket(),
-			encoding: backupEncoding(env),
-			keys: backupKeys(env),
-			now: Date.now,
-			sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
-		});
+		if (request.method !== 'POST') return new Response('ready');
+		const bucket = countingBucket();
+		const engine = engineOf({ ...env, MY_BUCKET: bucket });
+		const step = await startBackup({ ...engine, budget: UNLIMITED });
 		return Response.json(step);
 	},
 };

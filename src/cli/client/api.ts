@@ -6,7 +6,7 @@ import { type BackupSummary, type ListedBackup } from '../../lib/server/backup/f
 import { manifestKey } from '../../lib/server/backup/format/names.ts';
 import type { OutsideProof, Proof } from '../../lib/server/backup/format/proof.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import type { JournalPage } from '../../lib/server/operations/audit-log.ts';
+import type { AuditLogPage } from '../../lib/server/operations/audit-log.ts';
 import { backupCall } from './backup-call.js';
 import { CALLER_SETTINGS, type Credentials, credentials } from './credentials.js';
 import { readSetting } from '../secrets/env.ts';
@@ -108,10 +108,10 @@ export class BackupApi {
 	}
 
 	/** A page of the journal, newest first: the first one, or what came before a point of it. */
-	async journal(limit: number, before: string | null): Promise<JournalPage> {
+	async journal(limit: number, before: string | null): Promise<AuditLogPage> {
 		const query = new URLSearchParams({ limit: String(limit), ...(before !== null && { before }) });
 		const response = await this.#call('GET', `/journal?${query}`);
-		return (await response.json()) as JournalPage;
+		return (await response.json()) as AuditLogPage;
 	}
 
 	#call(method: string, path: string, body?: object): Promise<Response> {

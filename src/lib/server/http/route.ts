@@ -4,11 +4,12 @@ import { admit, type Caller } from '../access/index.ts';
 import { requireProduction } from '../access/preview.ts';
 import { accessSettings } from '../access/settings.ts';
 import type { Environment } from '../environment.ts';
+import { toLifeboatError } from '../errors.ts';
 import { type Operations, operationsOf } from '../operations/index.ts';
-import { type Entry, journalBucket, record } from '../operations/audit-log.ts';
+import { type Entry, auditLogBucket, record } from '../operations/audit-log.ts';
 import { watchLock } from '../operations/watch.ts';
 import { type Work, workResponse } from './progress.ts';
-import { errorResponse, toLifeboatError } from './respond.ts';
+import { errorResponse } from './respond.ts';
 
 const WARNING =
 	'The code was made with TOTP_SECRET_PREVIOUS. Give this caller the new TOTP_SECRET before the old one is removed.';
@@ -96,7 +97,7 @@ export class Call {
 		if (this.#isRecorded) return;
 		this.#isRecorded = true;
 		const now = Date.now();
-		await record(journalBucket(this.env), {
+		await record(auditLogBucket(this.env), {
 			...{ time: new Date(now).toISOString(), operation: this.operation, outcome },
 			...(code !== undefined && { code }),
 			...{ status, durationMs: now - this.#startedAt, ...this.#facts },

@@ -43,16 +43,16 @@ const EntrySchema = v.object({
 export type Entry = v.InferOutput<typeof EntrySchema>;
 
 /** Entries, newest first; `before` is where the next page begins, null at the end. */
-export interface JournalPage {
+export interface AuditLogPage {
 	entries: Entry[];
 	before: string | null;
 }
 
 /** What `before` may be. */
-export const JournalCursor = v.pipe(v.string(), v.regex(/^\d{13}-[\w.-]+$/));
+export const AuditLogCursor = v.pipe(v.string(), v.regex(/^\d{13}-[\w.-]+$/));
 
 /** Where the journal is: in MY_LOGS_BUCKET where there is one, else beside the backups. */
-export function journalBucket(env: Environment | undefined): R2Bucket | undefined {
+export function auditLogBucket(env: Environment | undefined): R2Bucket | undefined {
 	return env?.MY_LOGS_BUCKET ?? env?.MY_BUCKET;
 }
 
@@ -77,10 +77,10 @@ export async function record(bucket: R2Bucket | undefined, entry: Entry): Promis
  * A page of the journal, without entries from before `since`, in milliseconds since 1970: a lock rule
  * may keep them in the bucket. Throws `storage_error` (500).
  */
-export async function readJournal(
+export async function readAuditLog(
 	bucket: R2Bucket,
 	{ before, limit, since = 0 }: { before?: string | undefined; limit: number; since?: number },
-): Promise<JournalPage> {
+): Promise<AuditLogPage> {
 	const startAfter = before === undefined ? {} : { startAfter: PREFIX + before };
 	const include = ['customMetadata' as const];
 	const page = await storageCall(() =>
@@ -98,7 +98,7 @@ export async function readJournal(
  * Removes entries from before a moment, in milliseconds since 1970. Of very many some stay for the
  * next call. Throws `storage_error` (500).
  */
-export async function expireJournal(bucket: R2Bucket, since: number): Promise<void> {
+export async function pruneAuditLog(bucket: R2Bucket, since: number): Promise<void> {
 	for (let deletions = 0; deletions < MAX_DELETIONS; deletions++) {
 		const { objects, truncated } = await storageCall(() =>
 			bucket.list({ prefix: PREFIX, startAfter: endOf(since), limit: MAX_KEYS }),

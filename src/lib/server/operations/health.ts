@@ -2,7 +2,7 @@ import type { R2Bucket } from '@cloudflare/workers-types';
 import { listBackups } from '../backup/index.ts';
 import type { LastProof, ListedBackup } from '../backup/format/manifest.ts';
 import { isOverdue } from './due.ts';
-import { forgetOld, type Operations } from './index.ts';
+import { removeOldData, type Operations } from './index.ts';
 import { watchAge } from './watch.ts';
 
 const HOUR_MS = 3_600_000;
@@ -45,7 +45,7 @@ async function lookAt(operations: Operations): Promise<Health> {
 	const { bucket, settings, now } = operations;
 	const { backups } = await listBackups(bucket, { limit: Number.MAX_SAFE_INTEGER });
 	await watchAge(operations, backups[0]);
-	await forgetOld(operations);
+	await removeOldData(operations);
 	return healthOf(backups, settings.maxAgeMs, now());
 }
 

@@ -76,8 +76,8 @@ export class Notices {
 
 	/** Without a code: it was done. */
 	#record(operation: string, code?: string): Promise<void> {
-		const { journal, now } = this.#operations;
-		return record(journal, {
+		const { auditLog, now } = this.#operations;
+		return record(auditLog, {
 			...{ time: new Date(now()).toISOString(), operation },
 			...(code === undefined ? { outcome: 'done' } : { outcome: 'failed', code }),
 			caller: { kind: 'app', address: '' },

@@ -3,13 +3,12 @@ import { listBackups } from '../backup/index.ts';
 import { type BackupProgress, type BackupStep } from '../backup/engine.ts';
 import { type BackupSummary, summarize } from '../backup/format/manifest.ts';
 import type { Proof } from '../backup/format/proof.ts';
-import type { LifeboatError } from '../errors.ts';
-import { toLifeboatError } from '../http/respond.ts';
+import { type LifeboatError, toLifeboatError } from '../errors.ts';
 import { changeState, type StateKind } from '../backup/storage/state.ts';
 import * as alerts from './alerts.ts';
 import type { Alert, AlertKind } from './webhook.ts';
 import { isOverdue } from './due.ts';
-import { forgetOld, type Operations } from './index.ts';
+import { removeOldData, type Operations } from './index.ts';
 import { Notices } from './notices.ts';
 
 /** How long the same failure is told once: a caller takes a step several times. */
@@ -60,7 +59,7 @@ export async function watchBackup(
 		if ('manifest' in done && name !== '') {
 			notices.end('success', name);
 			notices.alert(...(await afterBackup(operations, summarize(done.manifest))));
-			await forgetOld(operations);
+			await removeOldData(operations);
 		}
 		return done;
 	} catch (error) {
@@ -69,7 +68,7 @@ export async function watchBackup(
 			notices.end('fail', name, `${failure.code}: ${failure.message} ${failure.hint}`);
 			notices.alert(...(await afterFailure(operations, failure)));
 		}
-		await forgetOld(operations);
+		await removeOldData(operations);
 		throw error;
 	} finally {
 		await send(operations, notices);
@@ -92,7 +91,7 @@ export async function watchProof(
 		if (matters) await tell(operations, alerts.notProven(failure));
 		throw error;
 	} finally {
-		await forgetOld(operations);
+		await removeOldData(operations);
 	}
 }
 

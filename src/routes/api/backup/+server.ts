@@ -1,12 +1,12 @@
 import * as v from 'valibot';
 import { listBackups, resumeBackup, startBackup } from '$lib/server/backup/index';
-import { type BackupStep } from '$lib/server/backup/engine';
+import type { BackupStep } from '$lib/server/backup/engine';
 import { summarize } from '$lib/server/backup/format/manifest';
 import { apiRoute, type Call } from '$lib/server/http/route';
-import { backupEngineOf } from '$lib/server/backup/settings';
+import { engineOf } from '$lib/server/backup/settings';
 import { readJson, readQuery } from '$lib/server/http/input';
 import { undueBackup } from '$lib/server/operations/due';
-import { forgetOld } from '$lib/server/operations/index';
+import { removeOldData } from '$lib/server/operations/index';
 import { watchBackup } from '$lib/server/operations/watch';
 
 const Action = v.variant('action', [
@@ -33,14 +33,14 @@ export const POST = apiRoute('backup', async (call) => {
 	if (body.action === 'backup') {
 		const backup = body.when === 'due' ? await undueBackup(operations) : null;
 		if (backup) {
-			await forgetOld(operations);
+			await removeOldData(operations);
 			return () => Promise.resolve({ status: 200, result: { due: false, backup } });
 		}
 		await caller.spend();
 	}
 	return async (report) => {
 		const step = await watchBackup(operations, report, (report) => {
-			const engine = backupEngineOf(call.env);
+			const engine = engineOf(call.env);
 			return body.action === 'backup'
 				? startBackup(engine, report)
 				: resumeBackup(engine, body.ticket, report);
