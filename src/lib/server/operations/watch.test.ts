@@ -19,7 +19,7 @@ import { LifeboatError } from '../errors.ts';
 import type { Operations } from './index.ts';
 import { readAuditLog } from './audit-log.ts';
 import { SEND_MS } from './send.ts';
-import { watchAge, watchBackup, watchLock, watchProof } from './watch.ts';
+import { watchAge, watchBackup, watchLockout, watchProof } from './watch.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -308,7 +308,7 @@ test('a failure is told also where it cannot be read what was told before', asyn
 
 test('wrong codes that close the lock are told', async () => {
 	const watched = operations();
-	await watchLock(watched);
+	await watchLockout(watched);
 	expect(await kinds(watched.webhook)).toEqual(['access_locked']);
 });
 

@@ -12,7 +12,7 @@ const Page = v.object({
 	),
 });
 
-/** What was done and refused, newest first. */
+/** The audit log, newest entries first. */
 export const GET = apiRoute('journal', async (call) => {
 	await call.admit();
 	const page = readQuery(call.url, Page);
