@@ -17,10 +17,10 @@ export default {
 `;
 
 /**
- * Gives their headers to answers that no hook sees, as SvelteKit makes them before it calls one: to forms
- * of other origins, addresses with a slash too many, files that are not there, redirects of data.
+ * Adds security headers to answers that SvelteKit makes before it calls a hook: to forms of other
+ * origins, addresses with a trailing slash, missing files, redirects of data requests.
  *
- * @param {import('@sveltejs/kit').Adapter} adapter Cloudflare's
+ * @param {import('@sveltejs/kit').Adapter} adapter that of Cloudflare
  * @returns {import('@sveltejs/kit').Adapter}
  */
 function hardened(adapter) {
@@ -29,7 +29,7 @@ function hardened(adapter) {
 		async adapt(builder) {
 			await adapter.adapt(builder);
 			const worker = `${builder.getBuildDirectory('cloudflare')}/_worker.js`;
-			// Into a folder as deep, so that what it imports is where it looks.
+			// To a folder of the same depth, so that its relative imports still work.
 			renameSync(worker, `${builder.getBuildDirectory('cloudflare-tmp')}/worker.js`);
 			writeFileSync(worker, WORKER);
 		},
@@ -46,13 +46,13 @@ export default {
 			directives: {
 				'default-src': ['self'],
 				'img-src': ['self', 'data:', 'https://avatars.githubusercontent.com'],
-				// The style attribute of SvelteKit's own announcer of page changes, for screen readers.
+				// The style attribute of SvelteKit's announcer of page changes, for screen readers.
 				'style-src-attr': ['unsafe-hashes', 'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo='],
 				'object-src': ['none'],
 				'base-uri': ['none'],
 				'frame-ancestors': ['none'],
-				// No form-action: browsers apply it to where a form's answer redirects, and the sign-in
-				// form ends at GitHub, at a company's own server, or at whatever that one redirects to.
+				// No form-action: browsers also apply it to redirects after a form is sent, and sign-in leads
+				// to GitHub, to a company's own server, or wherever that one redirects.
 			},
 		},
 		typescript: {

@@ -1,5 +1,5 @@
--- The tables that @auth/d1-adapter 1.11.3 reads and writes (its migrations.ts), with what those
--- leave out: foreign keys, and the uniqueness that its queries take for granted.
+-- The tables of @auth/d1-adapter 1.11.3 (its migrations.ts), with the foreign keys and unique indexes
+-- that its queries rely on but its migrations lack.
 
 CREATE TABLE users (
 	id TEXT NOT NULL PRIMARY KEY,
@@ -9,7 +9,7 @@ CREATE TABLE users (
 	image TEXT
 );
 
--- SQLite counts every NULL as different: people without an e-mail address do not collide.
+-- For SQLite every NULL is different, so several people may have no e-mail address.
 CREATE UNIQUE INDEX users_email ON users (email);
 
 CREATE TABLE accounts (

@@ -9,7 +9,7 @@ declare global {
 			hint?: string;
 		}
 		interface Locals {
-			/** The status of an error that was thrown, when it is not SvelteKit's 500. */
+			/** The status of an error that was thrown, in place of SvelteKit's 500. */
 			errorStatus?: number;
 		}
 		interface Platform {

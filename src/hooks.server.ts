@@ -5,22 +5,22 @@ import { LifeboatError } from '$lib/server/errors';
 import { harden } from '$lib/server/http/headers';
 import { errorResponse, presentable } from '$lib/server/http/respond';
 
-/** First, so that it covers answers that Auth.js gives by itself. */
+/** Runs first, so that it also covers Auth.js's own answers. */
 const protect: Handle = async ({ event, resolve }) => {
 	const answer = await resolve(event);
 	const { errorStatus } = event.locals;
-	// The client takes a data answer that is not 200 for one without data, so that one stays.
+	// SvelteKit's client ignores the data of an answer other than 200, so data answers keep theirs.
 	const init =
 		errorStatus && !event.isDataRequest ? { status: errorStatus, headers: answer.headers } : answer;
-	// A copy, because Response.redirect(), which Auth.js uses, makes headers that cannot change.
+	// A copy, because Response.redirect(), which Auth.js uses, makes immutable headers.
 	const response = new Response(answer.body, init);
 	harden(response.headers, event.url);
 	return response;
 };
 
 const authenticate: Handle = async ({ event, resolve }) => {
-	// The backup API knows codes only. It works while sign-in is not set up, and a call with a
-	// wrong code reads nothing from the database.
+	// The backup API has no sessions: it works while sign-in is not set up, and a call with a wrong
+	// code reads nothing from the database.
 	if (event.route.id?.startsWith('/api/backup')) return resolve(event);
 	event.request = withoutForwarded(event.request);
 	try {
@@ -28,16 +28,16 @@ const authenticate: Handle = async ({ event, resolve }) => {
 	} catch (error) {
 		if (!(error instanceof LifeboatError)) throw error;
 		if (event.url.pathname.startsWith('/auth/')) return errorResponse(error);
-		// A setting is missing. SvelteKit renders the error page for what a page throws, not for
-		// what a hook throws; so let the page find out.
+		// A setting is missing. SvelteKit renders the error page for errors of pages, not of hooks, so
+		// the page must throw it.
 		event.locals.auth = () => Promise.reject(error);
 		return resolve(event);
 	}
 };
 
 /**
- * Auth.js makes addresses of these headers (@auth/core, lib/utils/env.js), but anybody can send them. The
- * address of the request itself is the one that Cloudflare has routed here.
+ * Auth.js builds addresses from these headers (@auth/core, lib/utils/env.js), but anybody can send them.
+ * The address of the request is correct: Cloudflare has routed it here by that.
  */
 function withoutForwarded(request: Request): Request {
 	const headers = new Headers(request.headers);
@@ -49,13 +49,13 @@ function withoutForwarded(request: Request): Request {
 export const handle = sequence(protect, authenticate);
 
 /**
- * What a page shows of an error that nobody caught: a {@link LifeboatError} with its own status,
- * code and hint, anything else as `internal_error`. Never a stack or SQL.
+ * What a page shows of an uncaught error: a {@link LifeboatError} with its status, code and hint,
+ * anything else as `internal_error`. Never a stack or SQL.
  */
 export const handleError: HandleServerError = ({ error, event, status, message }) => {
 	if (status < 500) return { message }; // SvelteKit's own, such as 404
 	const failure = presentable(error);
-	// SvelteKit answers 500 to every error class but its own; `protect` puts this one in its place.
+	// SvelteKit answers 500 for every error but its own; `protect` sets the right status.
 	event.locals.errorStatus = failure.status;
 	return { message: failure.message, code: failure.code, hint: failure.hint };
 };

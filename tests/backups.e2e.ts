@@ -36,9 +36,9 @@ test('an administrator sees who has guessed, and lifts the lock', async ({ page 
 	await expect(page.getByRole('status')).toContainText('Locked until');
 	await expect(page.getByRole('row')).toHaveCount(MAX_WRONG + 1);
 	await expect(page.getByText('198.51.100.1', { exact: true })).toBeVisible();
-	await page.getByRole('button', { name: 'Lift the lock' }).click();
+	await page.getByRole('button', { name: 'Lift the lockout' }).click();
 	await expect(page.getByRole('status')).toContainText('Open.');
-	await expect(page.getByRole('button', { name: 'Lift the lock' })).toHaveCount(0);
+	await expect(page.getByRole('button', { name: 'Lift the lockout' })).toHaveCount(0);
 	expect(await call(page, await rightCode(), '192.0.2.1')).toBe(200);
 	const headers = { Authorization: `Bearer ${await rightCode()}` };
 	const journal = await page.request.get(`${all.app}/api/backup/journal`, { headers });
@@ -79,8 +79,8 @@ test.describe('without JavaScript', () => {
 	test('the lock is lifted by the keyboard', async ({ page }) => {
 		await signIn(all, page);
 		await page.goto(path());
-		await page.getByRole('button', { name: /Lift the lock|Forget the wrong codes/ }).focus();
+		await page.getByRole('button', { name: /Lift the lockout|Forget the wrong codes/ }).focus();
 		await page.keyboard.press('Enter');
-		await expect(page.getByRole('status')).toContainText('Nobody has sent a wrong code');
+		await expect(page.getByRole('status')).toContainText('No wrong code was sent');
 	});
 });

@@ -3,17 +3,31 @@ import type { D1Database } from '@cloudflare/workers-types';
 import { resumeBackup, startBackup } from '../src/lib/server/backup/index.ts';
 import { type Engine, type BackupProgress } from '../src/lib/server/backup/engine.ts';
 import type { Manifest } from '../src/lib/server/backup/format/manifest.ts';
+import { UNLIMITED } from '../src/lib/server/backup/make/budget.ts';
 import { isTombstone } from '../src/lib/server/backup/storage/tombstone.ts';
+import { ENCODINGS } from './encodings.ts';
 
 // Backups in the bucket of the tests, whole and damaged.
 
 /** The engine's clock: each look at it is a millisecond later. */
 export const clock = { now: Date.UTC(2026, 10, 22) };
 
-/** The engine on the bindings of the tests. */
+/**
+ * The engine on the bindings of the tests: one call makes a plain backup, which the first of the keys
+ * signs, if there is one.
+ */
 export function engine(changes: Partial<Engine> = {}): Engine {
-	const { DB: database, MY_BUCKET: bucket } = env;
-	return { database, bucket, now: () => clock.now++, sleep: async () => {}, ...changes };
+	return {
+		database: env.DB,
+		bucket: env.MY_BUCKET,
+		encoding: ENCODINGS.plain,
+		signer: changes.keys?.[0] ?? null,
+		keys: [],
+		budget: UNLIMITED,
+		now: () => clock.now++,
+		sleep: async () => {},
+		...changes,
+	};
 }
 
 /** Makes a backup, in as many steps as the engine's budget asks for. */

@@ -5,7 +5,7 @@ import type { Budget } from '../src/lib/server/backup/engine.ts';
 import { UNLIMITED } from '../src/lib/server/backup/make/budget.ts';
 import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';
 import type { BackupFiles } from '../src/lib/server/backup/prove/files.ts';
-import { createBackup } from './backups.ts';
+import { createBackup, engine } from './backups.ts';
 import { apply, type Sql } from './databases/sql.ts';
 import { ENCODINGS, type EncodingTitle, identity, key } from './encodings.ts';
 
@@ -23,15 +23,9 @@ export async function backupOf(
 ): Promise<BackupFiles> {
 	await reset();
 	await apply(env.DB, statements);
-	const manifest = await createBackup({
-		database: env.DB,
-		bucket: env.MY_BUCKET,
-		encoding: ENCODINGS[encoding],
-		keys: [key],
-		budget,
-		now: Date.now,
-		sleep,
-	});
+	const manifest = await createBackup(
+		engine({ encoding: ENCODINGS[encoding], keys: [key], budget, now: Date.now }),
+	);
 	const volumes = new Map<string, Uint8Array>();
 	for (const volume of manifest.volumes) {
 		const object = await env.MY_BUCKET.get(volume.key);

@@ -8,11 +8,11 @@ export function operationsOn(
 	now: () => number,
 	settings: Partial<Operations['settings']> = {},
 ): Operations {
-	const usual = { webhook: null, ping: null, maxAgeMs: 24 * HOUR, sizeFactor: 2, journalDays: 30 };
+	const usual = { webhook: null, ping: null, maxAgeMs: 24 * HOUR, sizeFactor: 2, auditLogDays: 30 };
 	return {
 		settings: { ...usual, ...settings },
 		bucket: env.MY_BUCKET,
-		journal: env.MY_BUCKET,
+		auditLog: env.MY_BUCKET,
 		app: 'https://app.example',
 		now,
 		sleep: async () => {},

@@ -114,7 +114,7 @@ test('somebody who cancels at GitHub is told so', async ({ page }) => {
 	await page.goto(app);
 	await signInButton(page).click();
 	await page.getByRole('button', { name: 'Cancel' }).click();
-	await expect(page.getByRole('alert')).toContainText('GitHub did not let you in');
+	await expect(page.getByRole('alert')).toContainText('GitHub did not authorize the sign-in');
 	await expect(signInButton(page)).toBeVisible();
 });
 
@@ -125,7 +125,9 @@ test('an e-mail address of another account does not open that account', async ({
 	await page.goto(app);
 	await signInButton(page).click();
 	await page.getByRole('button', { name: 'Authorize' }).click();
-	await expect(page.getByRole('alert')).toContainText('belongs to another account');
+	await expect(page.getByRole('alert')).toContainText(
+		'Another account here has this e-mail address',
+	);
 });
 
 test('every kind of answer carries the security headers', async ({ page }) => {

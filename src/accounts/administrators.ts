@@ -1,11 +1,11 @@
-import { database } from '$lib/server/environment';
+import { database, invalid, list } from '$lib/server/environment';
+import { LifeboatError } from '$lib/server/errors';
 import type { AppEnvironment } from './settings';
-import { LifeboatError } from '../lib/server/errors.ts';
-import { githubAccountId } from './users.ts';
+import { githubAccountId } from './users';
 
 /**
- * Whether a user signs in with a GitHub account of BACKUP_ADMINS: asked on every request, so that who
- * is taken off the list is out at once. Throws `backup_admins_invalid` (500).
+ * Whether a user signs in with a GitHub account in BACKUP_ADMINS. Checked on every request, so that
+ * removing an account takes effect at once. Throws `backup_admins_invalid` (500).
  */
 export async function isAdministrator(
 	env: AppEnvironment | undefined,
@@ -17,7 +17,7 @@ export async function isAdministrator(
 	return id !== null && ids.includes(id);
 }
 
-/** Throws `not_administrator` (403) for anybody else, and as {@link isAdministrator} does. */
+/** Throws `not_administrator` (403) for anybody else, and what {@link isAdministrator} throws. */
 export async function requireAdministrator(
 	env: AppEnvironment | undefined,
 	userId: string,
@@ -31,12 +31,12 @@ export async function requireAdministrator(
 }
 
 function administrators(env: AppEnvironment | undefined): string[] {
-	const ids = env?.BACKUP_ADMINS?.split(/[\s,]+/).filter((id) => id !== '') ?? [];
+	const ids = list(env, 'BACKUP_ADMINS');
 	const wrong = ids.findIndex((id) => !/^\d+$/.test(id)) + 1;
 	if (wrong === 0) return ids;
-	throw new LifeboatError(`Entry ${wrong} in BACKUP_ADMINS is no account id.`, {
-		code: 'backup_admins_invalid',
-		status: 500,
-		hint: 'Set it to numeric ids of GitHub accounts: `gh api user --jq .id` prints yours. Names can change hands.',
-	});
+	throw invalid(
+		'BACKUP_ADMINS',
+		'Set it to numeric ids of GitHub accounts, since names can change hands: `gh api user --jq .id` prints yours.',
+		`Entry ${wrong} in BACKUP_ADMINS is not an account id.`,
+	);
 }

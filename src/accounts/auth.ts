@@ -4,8 +4,8 @@ import GitHub from '@auth/sveltekit/providers/github';
 import { authSettings } from '$accounts/settings';
 
 /**
- * Auth.js: people sign in with GitHub, sessions live in D1. The configuration is made for each
- * request, because the bindings come with it; it throws {@link LifeboatError} when one is missing.
+ * Auth.js: people sign in with GitHub, and sessions are in D1. The configuration is made for each
+ * request, which brings the bindings; it throws LifeboatError if a setting is missing.
  */
 export const { handle } = SvelteKitAuth(async ({ platform }) => {
 	const env = import.meta.env.DEV
@@ -15,8 +15,8 @@ export const { handle } = SvelteKitAuth(async ({ platform }) => {
 	return {
 		adapter: D1Adapter(settings.database),
 		secret: settings.authSecret,
-		// @auth/sveltekit answers false for a production build before Auth.js looks for Cloudflare.
-		// The address of a request is the one that Cloudflare routed here, so it can be trusted.
+		// @auth/sveltekit sets false in a production build, before Auth.js could detect Cloudflare.
+		// Cloudflare has routed the request here by its address, so that can be trusted.
 		trustHost: true,
 		pages: { signIn: '/', signOut: '/', error: '/' },
 		providers: [
@@ -24,16 +24,16 @@ export const { handle } = SvelteKitAuth(async ({ platform }) => {
 				clientId: settings.githubId,
 				clientSecret: settings.githubSecret,
 				enterprise: { baseUrl: settings.githubEnterpriseUrl },
-				// State as well, because a GitHub Enterprise server that predates PKCE ignores it.
+				// Also state, because GitHub Enterprise servers from before PKCE ignore that.
 				checks: ['pkce', 'state'],
-				// Nothing here calls GitHub later, so no token is kept: neither the database nor a
-				// backup of it can leak one.
+				// Nothing calls GitHub later, so no token is kept, and neither the database nor a backup
+				// can leak one.
 				account: () => undefined,
 			}),
 		],
 		logger: { error: (error) => console.error(`Signing in: ${describe(error)}`) },
 		callbacks: {
-			// Named field by field: with sessions in a database the default holds the session token.
+			// Field by field, because the default includes the session token.
 			session: ({ session, user }) => ({
 				user: { id: user.id, name: user.name, email: user.email, image: user.image },
 				expires: session.expires,
@@ -43,8 +43,8 @@ export const { handle } = SvelteKitAuth(async ({ platform }) => {
 });
 
 /**
- * What the log says of an error. Auth.js itself would print stacks, and with them what strangers send;
- * what the database or GitHub has said of it is not theirs.
+ * An error for the log. Auth.js itself would print stacks, which contain what strangers send; messages
+ * of the database or GitHub do not.
  */
 function describe({ name, cause }: Error): string {
 	const inner = typeof cause === 'object' && cause !== null && 'err' in cause ? cause.err : null;

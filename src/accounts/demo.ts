@@ -2,13 +2,13 @@ import { redirect, type RequestEvent } from '@sveltejs/kit';
 import { database } from '$lib/server/environment';
 import type { AppEnvironment } from './settings';
 
-// Development only. Everything that imports this module does so behind `import.meta.env.DEV`,
-// so a production build leaves it out; tests/build.test.ts proves it.
+// Development only. This module is imported only behind `import.meta.env.DEV`, so that production
+// builds leave it out; tests/build.test.ts checks that.
 
 const DEMO_USER = 'demo-sailor';
 const SESSION_MS = 24 * 60 * 60 * 1000;
 
-/** `env` with stand-ins for the secrets of signing in that a fresh checkout does not have. */
+/** The environment with placeholders for the sign-in secrets, which a fresh checkout does not have. */
 export function demoEnvironment(env: AppEnvironment | undefined): AppEnvironment {
 	return {
 		...env,
@@ -19,9 +19,9 @@ export function demoEnvironment(env: AppEnvironment | undefined): AppEnvironment
 }
 
 /**
- * Signs in as the demo user, who is created when missing, and goes to the profile. Auth.js has no
- * way for this: its credentials provider refuses sessions in a database.
- * Throws {@link LifeboatError} when the database binding is missing.
+ * Signs in as the demo user, creating it if necessary, and redirects to the profile. Auth.js cannot do
+ * this: its credentials provider does not support sessions in a database. Throws `db_binding_missing`
+ * (500).
  */
 export async function signInAsDemoUser({ platform, cookies }: RequestEvent): Promise<never> {
 	const db = database(platform?.env);
@@ -35,7 +35,7 @@ export async function signInAsDemoUser({ platform, cookies }: RequestEvent): Pro
 			.prepare('INSERT INTO sessions (id, sessionToken, userId, expires) VALUES (?1, ?1, ?2, ?3)')
 			.bind(token, DEMO_USER, expires.toISOString()),
 	]);
-	// The name that Auth.js gives its cookie on plain http.
+	// Auth.js's name of the cookie on plain http.
 	cookies.set('authjs.session-token', token, { path: '/', expires, secure: false });
 	redirect(303, '/profile');
 }

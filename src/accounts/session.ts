@@ -1,7 +1,7 @@
 import type { Session } from '@auth/sveltekit';
 import { redirect } from '@sveltejs/kit';
 
-/** Who is signed in, with the id of that user. Goes to the home page where nobody is. */
+/** The session with the id of its user. Redirects to the home page if nobody is signed in. */
 export function signedIn(session: Session | null): Session & { user: { id: string } } {
 	const id = session?.user?.id;
 	if (!id) redirect(303, '/');

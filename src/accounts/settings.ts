@@ -1,7 +1,7 @@
 import type { D1Database } from '@cloudflare/workers-types';
-import { database, type Environment, text } from '$lib/server/environment';
+import { database, type Environment, required, text } from '$lib/server/environment';
 
-/** The environment of the app, with what signing people in takes as well. */
+/** The environment of the app: that of the library, and the settings of sign-in. */
 export interface AppEnvironment extends Environment {
 	AUTH_SECRET?: string;
 	GITHUB_ID?: string;
@@ -10,23 +10,25 @@ export interface AppEnvironment extends Environment {
 	BACKUP_ADMINS?: string;
 }
 
-/** What signing people in needs. */
+/** What sign-in needs. */
 export interface AuthSettings {
 	database: D1Database;
 	authSecret: string;
 	githubId: string;
 	githubSecret: string;
+	/** Without a slash at the end; undefined for github.com. */
 	githubEnterpriseUrl: string | undefined;
 }
 
-/** The settings of Auth.js. Throws {@link LifeboatError} (500) that names what is missing. */
+const OAUTH_APP = 'Register an OAuth app at https://github.com/settings/developers';
+
+/** Throws LifeboatError (500): `db_binding_missing`, `<name>_missing`, as in `auth_secret_missing`. */
 export function authSettings(env: AppEnvironment | undefined): AuthSettings {
-	const oauthApp = 'Register an OAuth app at https://github.com/settings/developers';
 	return {
 		database: database(env),
-		authSecret: text(env, 'AUTH_SECRET', 'Run `npm run setup` to make one'),
-		githubId: text(env, 'GITHUB_ID', oauthApp),
-		githubSecret: text(env, 'GITHUB_SECRET', oauthApp),
-		githubEnterpriseUrl: env?.GITHUB_ENTERPRISE_URL?.trim().replace(/\/+$/, '') || undefined,
+		authSecret: required(env, 'AUTH_SECRET', 'Run `npm run setup` to make one'),
+		githubId: required(env, 'GITHUB_ID', OAUTH_APP),
+		githubSecret: required(env, 'GITHUB_SECRET', OAUTH_APP),
+		githubEnterpriseUrl: text(env, 'GITHUB_ENTERPRISE_URL')?.replace(/\/+$/, ''),
 	};
 }

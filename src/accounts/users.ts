@@ -1,7 +1,7 @@
 import type { D1Database } from '@cloudflare/workers-types';
 import * as v from 'valibot';
 
-/** What any signed-in person may know of another; no e-mail address. */
+/** What any signed-in person may know about another; no e-mail address. */
 export interface PublicUser {
 	id: string;
 	name: string | null;
@@ -10,14 +10,14 @@ export interface PublicUser {
 
 export interface UserPage {
 	users: PublicUser[];
-	/** Give it back as `?cursor=` for the next page; null at the end. */
+	/** Send it as `?cursor=` for the next page; null on the last page. */
 	cursor: string | null;
 }
 
 const MAX_LIMIT = 100;
 const DEFAULT_LIMIT = '20';
 
-/** What `?limit=` and `?cursor=` may be; the limit keeps one answer small. */
+/** The query of the list of users. */
 export const UserQuery = v.object({
 	limit: v.pipe(
 		v.optional(v.string(), DEFAULT_LIMIT),
@@ -46,14 +46,14 @@ export async function listUsers(
 ): Promise<UserPage> {
 	const { results } = await database
 		.prepare('SELECT id, name, image FROM users WHERE id > ?1 ORDER BY id LIMIT ?2')
-		.bind(cursor, limit + 1) // one more tells whether there is a next page
+		.bind(cursor, limit + 1) // one more shows whether there is a next page
 		.all<PublicUser>();
 	const users = results.slice(0, limit);
 	const last = users.at(-1);
 	return { users, cursor: last && results.length > limit ? toCursor(last.id) : null };
 }
 
-/** The numeric GitHub account id that a user signs in with, which never changes hands. */
+/** The numeric id of a user's GitHub account, which never changes hands; null if there is none. */
 export function githubAccountId(database: D1Database, userId: string): Promise<string | null> {
 	return database
 		.prepare(`SELECT providerAccountId FROM accounts WHERE userId = ?1 AND provider = 'github'`)

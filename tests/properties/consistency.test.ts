@@ -53,11 +53,8 @@ async function restoredVersions(manifest: Manifest): Promise<unknown> {
 }
 
 /** Backups with so small a budget that each page is a step. */
-const inSteps = (changes: Partial<Engine> = {}): Engine => ({
-	...engine(changes),
-	keys: [key],
-	budget: { ...UNLIMITED, queries: 1 },
-});
+const inSteps = (changes: Partial<Engine> = {}): Engine =>
+	engine({ ...changes, keys: [key], budget: { ...UNLIMITED, queries: 1 } });
 
 /** Makes a backup in steps, with something else done behind one of them. */
 async function createWithPause(

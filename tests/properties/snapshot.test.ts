@@ -2,9 +2,8 @@ import { env } from 'cloudflare:workers';
 import { reset } from 'cloudflare:test';
 import type { D1PreparedStatement } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createBackup } from '../backups.ts';
+import { createBackup, engine } from '../backups.ts';
 import { restoreIntoCopy } from '../restore.ts';
-import { type Engine } from '../../src/lib/server/backup/engine.ts';
 
 beforeEach(reset);
 
@@ -30,12 +29,11 @@ const distant = new Proxy(env.DB, {
 	},
 });
 
-const engine: Engine = {
+const slowly = engine({
 	database: distant,
-	bucket: env.MY_BUCKET,
 	now: Date.now,
 	sleep: async () => void (await pause()),
-};
+});
 
 /**
  * Two tables that a dump reads one after the other, several pages each. Every write changes both
@@ -97,7 +95,7 @@ describe('while others write', () => {
 		await prepare();
 		const writer = startWriter(writeBoth);
 		const events: string[] = [];
-		const backup = createBackup(engine, ({ event }) => void events.push(event));
+		const backup = createBackup(slowly, ({ event }) => void events.push(event));
 		await expect(backup).rejects.toMatchObject({
 			code: 'snapshot_unstable',
 			status: 409,
@@ -113,7 +111,7 @@ describe('while others write', () => {
 		const writer = startWriter(writeBoth);
 		let restarts = 0;
 		let written = 0;
-		const manifest = await createBackup(engine, async ({ event }) => {
+		const manifest = await createBackup(slowly, async ({ event }) => {
 			if (event === 'restart' && ++restarts === 2) written = await writer.stop();
 		});
 		expect(manifest.snapshot.attempts).toBeGreaterThanOrEqual(3);
@@ -129,7 +127,7 @@ describe('while others write', () => {
 			// One write at a random moment of the dump, often the only one.
 			const moment = Math.floor(Math.random() * 12);
 			let steps = 0;
-			const outcome = await createBackup(engine, ({ event }) => {
+			const outcome = await createBackup(slowly, ({ event }) => {
 				if (event === 'rows' && steps++ === moment) {
 					writes++;
 					void writeBoth(round + 1);
@@ -156,7 +154,7 @@ describe('while others write', () => {
 	test('a change of the schema alone is noticed', async () => {
 		await prepare();
 		let changed = false;
-		const manifest = await createBackup(engine, async ({ event }) => {
+		const manifest = await createBackup(slowly, async ({ event }) => {
 			if (event !== 'rows' || changed) return;
 			changed = true;
 			await env.DB.prepare(`ALTER TABLE last ADD COLUMN added DEFAULT 'new'`).run();
@@ -170,7 +168,7 @@ describe('while others write', () => {
 	test('readers do not disturb a backup', async () => {
 		await prepare();
 		const reader = startWriter(() => env.DB.prepare('SELECT count(*) FROM last').all());
-		const manifest = await createBackup(engine);
+		const manifest = await createBackup(slowly);
 		expect(await reader.stop()).toBeGreaterThan(3);
 		expect(manifest.snapshot.attempts).toBe(1);
 	});

@@ -43,17 +43,18 @@ export const FAULTS: Fault[] = [
 			},
 			{
 				file: 'make/step.ts',
-				right: '	if (job.volumes.length > 0 && key) await lock.save(await printJob(key, anew));\n',
-				wrong: `	if (job.volumes.length > 0 && key) {
-		await lock.save(await printJob(key, anew));
+				right:
+					'	if (job.volumes.length > 0 && signer) await lock.save(await printJob(signer, anew));\n',
+				wrong: `	if (job.volumes.length > 0 && signer) {
+		await lock.save(await printJob(signer, anew));
 		await removeStrays(bucket, { name: job.name, volumes: [] });
 	}
 `,
 			},
 			{
 				file: 'make/step.ts',
-				right: 'async function beginAnew({ keys = [] }: Engine,',
-				wrong: 'async function beginAnew({ bucket, keys = [] }: Engine,',
+				right: 'async function startOver({ signer }: Engine,',
+				wrong: 'async function startOver({ bucket, signer }: Engine,',
 			},
 		],
 	},
@@ -64,8 +65,8 @@ export const FAULTS: Fault[] = [
 			{ file: 'make/commit.ts', right: '	await lock.confirm();\n', wrong: '' },
 			{
 				file: 'make/step.ts',
-				right: "import { requireUnused } from './storage/bucket.ts';",
-				wrong: "import { findManifest, requireUnused } from './storage/bucket.ts';",
+				right: "import { requireUnused } from '../storage/bucket.ts';",
+				wrong: "import { findManifest, requireUnused } from '../storage/bucket.ts';",
 			},
 			{
 				file: 'make/step.ts',

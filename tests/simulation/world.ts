@@ -126,11 +126,13 @@ export class World {
 
 	#engine(app: App, { bucket, clock, gate, budget }: Place): Engine {
 		const now = () => clock.now++;
+		const key = this.#code.signature.deriveKey(app.secret);
 		return {
 			database: app.database.binding(gate),
 			bucket: bucket.binding(gate, now),
 			encoding: this.#encoding,
-			keys: [this.#code.signature.deriveKey(app.secret)],
+			signer: key,
+			keys: [key],
 			budget,
 			now,
 			sleep: (milliseconds) => gate(() => void (clock.now += Math.ceil(milliseconds))),

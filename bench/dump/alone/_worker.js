@@ -1,5 +1,6 @@
 import { startBackup } from '../../../src/lib/server/backup/index.ts';
-import { backupEncoding, backupKeys } from '../../../src/lib/server/backup/settings.ts';
+import { UNLIMITED } from '../../../src/lib/server/backup/make/budget.ts';
+import { engineOf } from '../../../src/lib/server/backup/settings.ts';
 import { countingBucket } from '../counting-bucket.js';
 
 /** Runs the app's engine with the app's settings and the counting bucket. Responds with the manifest. */
@@ -9,16 +10,10 @@ export default {
 	 * @param {import('../../../src/lib/server/environment.ts').Environment} env
 	 */
 	async fetch(request, env) {
-		const { DB: database } = env;
-		if (request.method !== 'POST' || !database) return new Response('ready');
-		const step = await startBackup({
-			database,
-			bucket: countingBucket(),
-			encoding: backupEncoding(env),
-			keys: backupKeys(env),
-			now: Date.now,
-			sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
-		});
+		if (request.method !== 'POST') return new Response('ready');
+		const bucket = countingBucket();
+		const engine = engineOf({ ...env, MY_BUCKET: bucket });
+		const step = await startBackup({ ...engine, budget: UNLIMITED });
 		return Response.json(step);
 	},
 };

@@ -6,7 +6,7 @@ import type { BackupSummary, ListedBackup } from '../../lib/server/backup/format
 import { manifestKey } from '../../lib/server/backup/format/names.ts';
 import type { OutsideProof, Proof } from '../../lib/server/backup/format/proof.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import type { JournalPage } from '../../lib/server/operations/audit-log.ts';
+import type { AuditLogPage } from '../../lib/server/operations/audit-log.ts';
 import { readSetting } from '../secrets/dotenv.ts';
 import { backupCall } from './backup-call.ts';
 import { type Call, connect, type Connection, errorIn, send } from './call.ts';
@@ -103,10 +103,10 @@ export class BackupApi {
 	}
 
 	/** A page of the audit log, newest first: the first one, or the one that ends at `before`. */
-	async journal(limit: number, before: string | null): Promise<JournalPage> {
+	async journal(limit: number, before: string | null): Promise<AuditLogPage> {
 		const query = new URLSearchParams({ limit: String(limit), ...(before !== null && { before }) });
 		const response = await this.#call({ method: 'GET', path: `/journal?${query}` });
-		return (await response.json()) as JournalPage;
+		return (await response.json()) as AuditLogPage;
 	}
 
 	async #call(call: Call): Promise<Response> {

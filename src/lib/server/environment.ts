@@ -2,7 +2,7 @@ import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
 import { TOTP, TotpError } from '../totp.js';
 import { LifeboatError } from './errors.ts';
 
-/** What `.env.example` documents, as the platform hands it over: nothing here is checked yet. */
+/** Bindings and settings as the platform provides them, unchecked. `.env.example` documents each. */
 export interface Environment {
 	DB?: D1Database;
 	MY_BUCKET?: R2Bucket;
@@ -28,19 +28,141 @@ export interface Environment {
 	HEALTHCHECK_PING_URL?: string;
 }
 
-export type SecretName = 'TOTP_SECRET' | 'TOTP_SECRET_PREVIOUS';
+/** An environment as the readers see it: one that may have the setting `Name`. */
+type Settings<Name extends string> = { [name in Name]?: string } | undefined;
+
+/** Characters: 128 bits if each of them is hexadecimal. */
+const MIN_SECRET_LENGTH = 32;
+
+/** The D1 binding `DB`. Throws `db_binding_missing` (500). */
+export function database(env: Environment | undefined): D1Database {
+	if (env?.DB) return env.DB;
+	throw new LifeboatError('The database binding DB is missing.', {
+		code: 'db_binding_missing',
+		status: 500,
+		hint: 'Add a [[d1_databases]] entry with binding = "DB" to wrangler.toml and deploy again.',
+	});
+}
+
+/** The D1 binding `DRILL_DB`. Throws `drill_database_missing` (409). */
+export function drillDatabase(env: Environment | undefined): D1Database {
+	if (env?.DRILL_DB) return env.DRILL_DB;
+	throw new LifeboatError('The app has no database for drills.', {
+		code: 'drill_database_missing',
+		status: 409,
+		hint: 'Add a [[d1_databases]] entry with binding = "DRILL_DB" and an empty database to wrangler.toml and deploy again, or drill elsewhere with `npm run drill`.',
+	});
+}
+
+/** The R2 binding `MY_BUCKET`. Throws `bucket_binding_missing` (500). */
+export function bucket(env: Environment | undefined): R2Bucket {
+	if (env?.MY_BUCKET) return env.MY_BUCKET;
+	throw new LifeboatError('The bucket binding MY_BUCKET is missing.', {
+		code: 'bucket_binding_missing',
+		status: 500,
+		hint: 'Add an [[r2_buckets]] entry with binding = "MY_BUCKET" to wrangler.toml and deploy again.',
+	});
+}
+
+/** A setting without white space around it; null if it is missing or empty. */
+export function text<Name extends string>(env: Settings<Name>, name: Name): string | null {
+	return env?.[name]?.trim() || null;
+}
 
 /**
- * What makes the codes of a secret. Throws {@link LifeboatError} (500): the code of a bad TOTP_SECRET, or
- * `totp_secret_previous_invalid`.
+ * A setting that must be there; `how` tells how to get a value. Throws `<name>_missing` (500), as in
+ * `totp_secret_missing`.
  */
-export function totpOf(secret: string, name: SecretName): TOTP {
+export function required<Name extends string>(
+	env: Settings<Name>,
+	name: Name,
+	how: string,
+): string {
+	const value = text(env, name);
+	if (value !== null) return value;
+	throw new LifeboatError(`The setting ${name} is missing.`, {
+		code: `${name.toLowerCase()}_missing`,
+		status: 500,
+		hint: `${how}, then set it with \`npx wrangler pages secret put ${name}\` (locally: in .env).`,
+	});
+}
+
+/** The words of a setting, separated by white space or commas. */
+export function list<Name extends string>(env: Settings<Name>, name: Name): string[] {
+	return (
+		text(env, name)
+			?.split(/[\s,]+/)
+			.filter((word) => word !== '') ?? []
+	);
+}
+
+/** One of a few words, in any case; the first one is the default. Throws `<name>_invalid` (500). */
+export function choice<Name extends string, Word extends string>(
+	env: Settings<Name>,
+	name: Name,
+	words: readonly [Word, ...Word[]],
+): Word {
+	const [usual] = words;
+	const value = text(env, name)?.toLowerCase();
+	if (value === undefined) return usual;
+	const word = words.find((one) => one === value);
+	if (word !== undefined) return word;
+	throw invalid(name, `Set it to ${words.join(' or ')}, or remove it: the default is ${usual}.`);
+}
+
+/** A positive decimal number for which `fits` holds; `what` describes it. Throws `<name>_invalid` (500). */
+export function number<Name extends string>(
+	env: Settings<Name>,
+	name: Name,
+	{ usual, fits, what }: { usual: number; fits: (value: number) => boolean; what: string },
+): number {
+	const value = text(env, name);
+	if (value === null) return usual;
+	if (/^\d{1,6}(\.\d{1,6})?$/.test(value) && fits(Number(value))) return Number(value);
+	throw invalid(name, `Set it to ${what}, or remove it: the default is ${usual}.`);
+}
+
+/**
+ * An https address, or an http address of this machine; null if it is not set. Throws
+ * `<name>_invalid` (500).
+ */
+export function address<Name extends string>(
+	env: Settings<Name>,
+	name: Name,
+	hint = 'Set it to an https address, or remove it.',
+): URL | null {
+	const value = text(env, name);
+	if (value === null) return null;
+	const url = URL.canParse(value) ? new URL(value) : null;
+	const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(url?.hostname ?? '');
+	if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLocal)) return url;
+	throw invalid(name, hint);
+}
+
+/** A random key of at least 32 characters; null if it is not set. Throws `<name>_too_short` (500). */
+export function secret<Name extends string>(env: Settings<Name>, name: Name): string | null {
+	const value = text(env, name);
+	if (value === null || value.length >= MIN_SECRET_LENGTH) return value;
+	throw new LifeboatError(`The setting ${name} is too short.`, {
+		code: `${name.toLowerCase()}_too_short`,
+		status: 500,
+		hint: `It needs at least ${MIN_SECRET_LENGTH} random characters: generate them with \`openssl rand -hex 32\`.`,
+	});
+}
+
+export type TotpSecretName = 'TOTP_SECRET' | 'TOTP_SECRET_PREVIOUS';
+
+/**
+ * The generator of a secret's codes. Throws {@link LifeboatError} (500): the code of
+ * {@link TotpError} for TOTP_SECRET, else `totp_secret_previous_invalid`.
+ */
+export function totpOf(secret: string, name: TotpSecretName): TOTP {
 	try {
 		return new TOTP(secret);
 	} catch (error) {
 		if (!(error instanceof TotpError)) throw error;
 		const isPrevious = name === 'TOTP_SECRET_PREVIOUS';
-		throw new LifeboatError(`The setting ${name} is no good secret.`, {
+		throw new LifeboatError(`The setting ${name} is not a valid secret.`, {
 			code: isPrevious ? 'totp_secret_previous_invalid' : error.code,
 			status: 500,
 			hint: isPrevious ? 'Set it to the old TOTP_SECRET, or remove it.' : error.message,
@@ -49,48 +171,17 @@ export function totpOf(secret: string, name: SecretName): TOTP {
 	}
 }
 
-/** The D1 binding `DB`. Throws {@link LifeboatError} (500) when there is none. */
-export function database(env: Environment | undefined): D1Database {
-	if (env?.DB) return env.DB;
-	throw missing('The database binding DB is missing.', {
-		code: 'db_binding_missing',
-		hint: 'Add a [[d1_databases]] entry with binding = "DB" to wrangler.toml and deploy again.',
+/** `<name>_invalid` (500). The message must never quote the value: it may be a secret. */
+export function invalid(
+	name: string,
+	hint: string,
+	message = `The setting ${name} is not valid.`,
+	cause?: unknown,
+): LifeboatError {
+	return new LifeboatError(message, {
+		code: `${name.toLowerCase()}_invalid`,
+		status: 500,
+		hint,
+		cause,
 	});
-}
-
-/** The D1 binding `DRILL_DB`. Throws `drill_database_missing` (409) when there is none. */
-export function drillDatabase(env: Environment | undefined): D1Database {
-	if (env?.DRILL_DB) return env.DRILL_DB;
-	throw new LifeboatError('There is no database to drill in.', {
-		code: 'drill_database_missing',
-		status: 409,
-		hint: 'Add a [[d1_databases]] entry with binding = "DRILL_DB" and an empty database to wrangler.toml and deploy again, or drill elsewhere with `npm run drill`.',
-	});
-}
-
-/** The R2 binding `MY_BUCKET`. Throws {@link LifeboatError} (500) when there is none. */
-export function bucket(env: Environment | undefined): R2Bucket {
-	if (env?.MY_BUCKET) return env.MY_BUCKET;
-	throw missing('The bucket binding MY_BUCKET is missing.', {
-		code: 'bucket_binding_missing',
-		hint: 'Add an [[r2_buckets]] entry with binding = "MY_BUCKET" to wrangler.toml and deploy again.',
-	});
-}
-
-/** A setting that has to be there. Throws {@link LifeboatError} (500) that names it, and `how` to get one. */
-export function text<Name extends string>(
-	env: { [name in Name]?: string } | undefined,
-	name: Name,
-	how: string,
-): string {
-	const value = env?.[name]?.trim();
-	if (value) return value;
-	throw missing(`The setting ${name} is missing.`, {
-		code: `${name.toLowerCase()}_missing`,
-		hint: `${how}, then set it with \`npx wrangler pages secret put ${name}\` (locally: in .env).`,
-	});
-}
-
-function missing(message: string, details: { code: string; hint: string }): LifeboatError {
-	return new LifeboatError(message, { status: 500, ...details });
 }

@@ -1,12 +1,12 @@
 /** What a caller needs to act on a failure; see {@link LifeboatError}. */
 export interface ErrorDetails {
-	/** Stable, for programs: `snake_case`, never renamed. */
+	/** For programs: `snake_case`, never renamed. */
 	code: string;
 	/** HTTP status of the answer. */
 	status: number;
-	/** One sentence for people: what to do now. */
+	/** For people: one sentence that says what to do now. */
 	hint: string;
-	/** True when the same call may succeed later without any change. */
+	/** Whether the same call may succeed later without any change. */
 	retryable?: boolean;
 	/** Seconds to wait before the next try, sent as `Retry-After`. */
 	retryAfter?: number;
@@ -14,8 +14,8 @@ export interface ErrorDetails {
 }
 
 /**
- * The one error that leaves Lifeboat: a code, a status, a sentence and a hint.
- * The message and hint hold no secret, SQL or stack; `cause` is for the log only.
+ * The only error that leaves Lifeboat. Its message and hint never contain a secret, SQL or a stack;
+ * `cause` is for the log only.
  */
 export class LifeboatError extends Error {
 	readonly code: string;
@@ -34,8 +34,32 @@ export class LifeboatError extends Error {
 		this.retryAfter = details.retryAfter;
 	}
 
-	/** The answer's body: `{"error", "code", "hint"}`. */
+	/** The body of an error answer: `{"error", "code", "hint"}`. */
 	toJSON(): { error: string; code: string; hint: string } {
 		return { error: this.message, code: this.code, hint: this.hint };
 	}
+}
+
+const INTERNAL_ERROR: ErrorDetails = {
+	code: 'internal_error',
+	status: 500,
+	hint: "Try again. If it happens again, look at the server's log for the reason.",
+};
+
+/**
+ * Turns any error into a {@link LifeboatError}: one of ours stays as it is; anything else becomes the
+ * cause of a new one, by default `internal_error` (500).
+ */
+export function toLifeboatError(
+	error: unknown,
+	message = 'Something went wrong on the server.',
+	details = INTERNAL_ERROR,
+): LifeboatError {
+	if (error instanceof LifeboatError) return error;
+	return new LifeboatError(message, { ...details, cause: error });
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
 }

@@ -1,14 +1,23 @@
-/** Waits for so many milliseconds. */
+/** Waits for a number of milliseconds. */
 export type Sleep = (milliseconds: number) => Promise<void>;
 
+/** Waits by the platform's clock. */
+export const sleep: Sleep = (milliseconds) =>
+	new Promise((resolve) => setTimeout(resolve, milliseconds));
+
 /**
- * Makes a call until it succeeds. `pauseAfter` gets the error of each failed try and its number, from
- * 1; it returns the milliseconds to wait before the next try, or null to give up. Throws the last
- * error, or what `pauseAfter` or `sleep` throws.
+ * How long to wait before the next try, in milliseconds, or null to give up. Gets the error of the try
+ * that failed and its number, from 1.
+ */
+export type PauseAfter = (error: unknown, tries: number) => number | null;
+
+/**
+ * Makes a call until it succeeds or `pauseAfter` gives up. Throws the last error, or what `pauseAfter`
+ * or `sleep` throws.
  */
 export async function retry<T>(
 	call: () => Promise<T>,
-	pauseAfter: (error: unknown, tries: number) => number | null,
+	pauseAfter: PauseAfter,
 	sleep: Sleep,
 ): Promise<T> {
 	for (let tries = 1; ; tries++) {

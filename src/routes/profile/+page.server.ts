@@ -1,14 +1,15 @@
 import { isAdministrator } from '$accounts/administrators';
-import { database } from '$lib/server/environment';
 import { signedIn } from '$accounts/session';
 import { githubAccountId } from '$accounts/users';
+import { database } from '$lib/server/environment';
 import type { PageServerLoad } from './$types';
 
 export const load: PageServerLoad = async ({ locals, platform }) => {
 	const session = signedIn(await locals.auth());
 	const { user } = session;
 	return {
-		...{ session, user },
+		session,
+		user,
 		githubId: await githubAccountId(database(platform?.env), user.id),
 		administrator: await isAdministrator(platform?.env, user.id),
 	};

@@ -79,7 +79,7 @@ describe('the list of addresses that may call', () => {
 		expect(list).toThrow(
 			expect.objectContaining({
 				...{ code: 'backup_allowed_ips_invalid', status: 500 },
-				message: 'Entry 2 in BACKUP_ALLOWED_IPS is no address and no network.',
+				message: 'Entry 2 in BACKUP_ALLOWED_IPS is neither an address nor a network.',
 			}),
 		);
 		expect(list).toThrow(

@@ -1,22 +1,22 @@
 import ipaddr from 'ipaddr.js';
 import { isIP } from 'node:net';
-import type { Environment } from '../environment.ts';
+import { type Environment, invalid, list } from '../environment.ts';
 import { LifeboatError } from '../errors.ts';
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
-/** The addresses that share so many first bits with this one. */
+/** All addresses whose first `bits` bits are those of `address`. */
 export type AddressRange = [address: Address, bits: number];
 
-/** In front of an IPv4 address that is written as an IPv6 one, `::ffff:192.0.2.1` (RFC 4291, 2.5.5.2). */
+/** Bits before the IPv4 address in an IPv4-mapped one, `::ffff:192.0.2.1` (RFC 4291, 2.5.5.2). */
 const MAPPED_BITS = 96;
 
 /**
- * The addresses and networks (CIDR) of BACKUP_ALLOWED_IPS, apart by white space or commas; null when
- * all may call. Throws {@link LifeboatError} (500): `backup_allowed_ips_invalid`.
+ * The addresses and networks (CIDR) of BACKUP_ALLOWED_IPS; null if every address is allowed. Throws
+ * `backup_allowed_ips_invalid` (500).
  */
 export function allowedAddresses(env: Environment | undefined): AddressRange[] | null {
-	const words = env?.BACKUP_ALLOWED_IPS?.split(/[\s,]+/).filter((word) => word !== '') ?? [];
+	const words = list(env, 'BACKUP_ALLOWED_IPS');
 	if (words.length === 0) return null;
 	return words.map((word, index) => {
 		const range = parseRange(word);
@@ -26,23 +26,23 @@ export function allowedAddresses(env: Environment | undefined): AddressRange[] |
 }
 
 /**
- * Lets an address pass that is in the list, or any when there is none. One that cannot be read is in
- * no list. Throws `address_not_allowed` (403).
+ * Requires an address that is in one of the ranges; null allows every address. A text that is not an
+ * address is in no range. Throws `address_not_allowed` (403).
  */
-export function requireAllowed(list: AddressRange[] | null, text: string): void {
-	if (list === null) return;
+export function requireAllowed(ranges: AddressRange[] | null, text: string): void {
+	if (ranges === null) return;
 	const address = parseAddress(text);
-	if (address && list.some((range) => contains(range, unmapped(address)))) return;
+	if (address && ranges.some((range) => contains(range, unmapped(address)))) return;
 	throw new LifeboatError('Calls from this address are not allowed.', {
 		code: 'address_not_allowed',
 		status: 403,
-		hint: 'Call from an address that the setting BACKUP_ALLOWED_IPS of the app has, or add yours to it.',
+		hint: "Call from an address in the app's setting BACKUP_ALLOWED_IPS, or add yours to it.",
 	});
 }
 
 /**
- * What counts as one caller: an IPv4 address, or the first 64 bits of an IPv6 address, as one
- * subscriber has at least 2^64 of those (RFC 6177); `unknown` where there is no address.
+ * What counts as one caller: an IPv4 address, or the first 64 bits of an IPv6 address, because a
+ * subscriber has at least 2^64 of those (RFC 6177); `unknown` if the text is not an address.
  */
 export function networkOf(text: string): string {
 	const parsed = parseAddress(text);
@@ -53,7 +53,7 @@ export function networkOf(text: string): string {
 	return `${network.toString()}/64`;
 }
 
-/** The platform knows what an address is; the library alone would take `10.1` and `0x7f.1` too. */
+/** Node decides what an address is, because ipaddr.js also accepts `10.1` and `0x7f.1`. */
 function parseAddress(text: string): Address | null {
 	return isIP(text) === 0 || text.includes('%') ? null : ipaddr.parse(text);
 }
@@ -80,9 +80,9 @@ function contains([start, bits]: AddressRange, address: Address): boolean {
 }
 
 function badEntry(number: number): LifeboatError {
-	return new LifeboatError(`Entry ${number} in BACKUP_ALLOWED_IPS is no address and no network.`, {
-		code: 'backup_allowed_ips_invalid',
-		status: 500,
-		hint: 'Write IPv4 and IPv6 addresses, or networks such as 198.51.100.0/24 and 2001:db8::/32, with a space between.',
-	});
+	return invalid(
+		'BACKUP_ALLOWED_IPS',
+		'Set it to IPv4 and IPv6 addresses, or networks such as 198.51.100.0/24 and 2001:db8::/32, separated by spaces.',
+		`Entry ${number} in BACKUP_ALLOWED_IPS is neither an address nor a network.`,
+	);
 }

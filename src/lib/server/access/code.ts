@@ -1,22 +1,29 @@
+import type { TOTP } from '../../totp.js';
 import { LifeboatError } from '../errors.ts';
-import type { AccessSettings } from './settings.ts';
 
-/** Milliseconds that a code stands for: `TOTP`'s own 30 seconds. */
+/** Milliseconds for which a code stands: the 30 seconds of {@link TOTP}. */
 const STEP_MS = 30_000;
 
-/** A right code. */
+/** The generators of valid codes. */
+export interface CodeSecrets {
+	totp: TOTP;
+	/** Its codes are accepted with a warning. */
+	previous: TOTP | null;
+}
+
+/** A valid code. */
 export interface Code {
-	/** Which one it is, without telling it: the secret's name and the step since 1970. */
+	/** Identifies the code without revealing it: the secret's name and the step since 1970. */
 	id: string;
-	/** It is one of TOTP_SECRET_PREVIOUS. */
+	/** Whether it is a code of TOTP_SECRET_PREVIOUS. */
 	previous: boolean;
-	/** Milliseconds since 1970 at which it is not right any more. */
+	/** When it stops being valid, in milliseconds since 1970. */
 	until: number;
 }
 
 /**
- * What stands behind `Authorization: Bearer`: null where there is no such header, and nothing where it
- * holds something else. Two headers arrive as one, joined by a comma, and are something else.
+ * The credentials of `Authorization: Bearer`: null without that header, empty if it holds anything
+ * else. Two headers arrive as one, joined by a comma, which is not valid either.
  */
 export function bearerOf({ headers }: Request): string | null {
 	const authorization = headers.get('Authorization');
@@ -25,11 +32,11 @@ export function bearerOf({ headers }: Request): string | null {
 }
 
 /**
- * The code that a text is at this moment, or was or will be a step away (RFC 6238, section 5.2), by
- * either secret; null when it is none.
+ * The code that a text is now, or was or will be one step away (RFC 6238, section 5.2), by either
+ * secret; null if it is not valid. `now` is in milliseconds since 1970.
  */
 export async function matchCode(
-	{ totp, previous }: Pick<AccessSettings, 'totp' | 'previous'>,
+	{ totp, previous }: CodeSecrets,
 	text: string,
 	now: number,
 ): Promise<Code | null> {
@@ -51,14 +58,14 @@ export function codeMissing(): LifeboatError {
 
 /** `code_invalid` (401). */
 export function codeInvalid(): LifeboatError {
-	return refused('code_invalid', 'The code is not valid, or not valid any more.');
+	return refused('code_invalid', 'The code is not valid, or no longer valid.');
 }
 
 function codeOf(secret: 'current' | 'previous', step: number): Code {
 	return {
 		id: `${secret}-${step}`,
 		previous: secret === 'previous',
-		until: (step + 2) * STEP_MS, // its own step, and the one after that
+		until: (step + 2) * STEP_MS, // its own step, and the one after it
 	};
 }
 

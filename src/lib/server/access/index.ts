@@ -1,28 +1,28 @@
 import { LifeboatError } from '../errors.ts';
 import { networkOf, requireAllowed } from './addresses.ts';
 import { bearerOf, codeInvalid, codeMissing, matchCode, secondsToNextCode } from './code.ts';
-import { judge } from './lockout.ts';
 import { requireKey } from './key.ts';
+import { judge } from './lockout.ts';
 import { useUp } from './once.ts';
-import { type AccessSettings, guessersOf } from './settings.ts';
+import { type AccessSettings, lockoutScope } from './settings.ts';
 import { type CheckedToken, checkToken, looksLikeToken } from './token.ts';
 
 /** Somebody who may call. */
 export interface Caller {
 	kind: 'code' | 'token';
-	/** The code is one of TOTP_SECRET_PREVIOUS. */
+	/** Whether the code is one of TOTP_SECRET_PREVIOUS. */
 	previous: boolean;
 	/**
-	 * Uses the code up, so that it starts nothing else. Throws `code_spent` (401) where it has started
-	 * something already.
+	 * Uses up the code, so that it cannot start anything else. Throws `code_spent` (401) if it was
+	 * used before.
 	 */
 	spend(): Promise<void>;
 }
 
 /**
- * Lets a request pass, from the address that it came from, with a code of this moment, beside the API
- * key where there is one, or with a token of GitHub Actions, each of which is good once. Touches
- * neither the database nor a backup.
+ * Admits a request from an allowed address that carries a current code, and the API key if there is
+ * one, or a token of GitHub Actions. Each token is accepted once. Accesses neither the database nor a
+ * backup.
  *
  * Throws LifeboatError: `address_not_allowed` (403); `api_key_missing`, `api_key_invalid`,
  * `code_missing`, `code_invalid`, `token_spent` (401); `throttled`, `access_locked` (429); and what
@@ -61,12 +61,8 @@ async function admitCode(
 ): Promise<Caller> {
 	const { bucket, totp } = settings;
 	if (!totp.isCode(text)) throw codeInvalid();
-	const guessers = guessersOf(settings);
-	const code = await judge(
-		{ bucket, guessers, now },
-		network,
-		await matchCode(settings, text, now),
-	);
+	const guess = await matchCode(settings, text, now);
+	const code = await judge({ bucket, scope: lockoutScope(settings), now }, network, guess);
 	return {
 		kind: 'code',
 		previous: code.previous,
@@ -77,18 +73,18 @@ async function admitCode(
 }
 
 function codeSpent(now: number): LifeboatError {
-	return new LifeboatError('This code has started something already.', {
+	return new LifeboatError('This code was already used.', {
 		code: 'code_spent',
 		status: 401,
-		hint: 'Nothing was started. Use the next code: there is one every 30 seconds.',
+		hint: 'Nothing was started. Use the next code: there is a new one every 30 seconds.',
 		retryAfter: secondsToNextCode(now),
 	});
 }
 
 function tokenSpent(): LifeboatError {
-	return new LifeboatError('This token was used already.', {
+	return new LifeboatError('This token was already used.', {
 		code: 'token_spent',
 		status: 401,
-		hint: 'Ask GitHub for another one: each call takes a token of its own.',
+		hint: 'Request a new token from GitHub for each call.',
 	});
 }

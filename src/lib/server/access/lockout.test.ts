@@ -2,7 +2,14 @@ import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { LifeboatError } from '../errors.ts';
-import { type Guessers, JustLocked, judge, liftLock, lockState, MAX_WRONG } from './lockout.ts';
+import {
+	type LockoutScope,
+	JustLocked,
+	judge,
+	liftLockout,
+	readLockout,
+	MAX_WRONG,
+} from './lockout.ts';
 
 const DAY = 86_400_000;
 const START = Date.UTC(2026, 10, 25);
@@ -17,10 +24,10 @@ async function guess(
 	now: number,
 	network: string,
 	code: typeof GOOD | null = null,
-	guessers: Guessers = 'anyone',
+	scope: LockoutScope = 'anyone',
 ): Promise<string> {
 	try {
-		await judge({ bucket, guessers, now }, network, code);
+		await judge({ bucket, scope, now }, network, code);
 		return 'right';
 	} catch (error) {
 		if (error instanceof LifeboatError) return error.code;
@@ -42,7 +49,7 @@ describe('one network', () => {
 	test('is told how long', async () => {
 		await guess(START, 'a');
 		await guess(START + 1000, 'a');
-		const refused = judge({ bucket, guessers: 'anyone', now: START + 2000 }, 'a', GOOD);
+		const refused = judge({ bucket, scope: 'anyone', now: START + 2000 }, 'a', GOOD);
 		await expect(refused).rejects.toMatchObject({ status: 429, retryAfter: 3 });
 	});
 
@@ -53,18 +60,18 @@ describe('one network', () => {
 });
 
 describe('the lock', () => {
-	async function lock(guessers: Guessers = 'anyone'): Promise<void> {
+	async function lock(scope: LockoutScope = 'anyone'): Promise<void> {
 		for (let i = 1; i < MAX_WRONG; i++) {
-			expect(await guess(START + i, `n${i}`, null, guessers)).toBe('code_invalid');
+			expect(await guess(START + i, `n${i}`, null, scope)).toBe('code_invalid');
 		}
-		const last = judge({ bucket, guessers, now: START + MAX_WRONG }, 'last', null);
+		const last = judge({ bucket, scope, now: START + MAX_WRONG }, 'last', null);
 		await expect(last).rejects.toBeInstanceOf(JustLocked);
 	}
 
 	test('closes after so many wrong codes, and time lifts it', async () => {
 		await lock();
 		expect(await guess(START + DAY, 'other', GOOD)).toBe('access_locked');
-		const { lockedUntil, wrong } = await lockState(bucket, 'anyone', START + DAY);
+		const { lockedUntil, wrong } = await readLockout(bucket, 'anyone', START + DAY);
 		expect(wrong).toHaveLength(MAX_WRONG);
 		expect(lockedUntil).toBe(START + 1 + 365 * DAY);
 		expect(await guess(START + 365 * DAY, 'other', GOOD)).toBe('access_locked');
@@ -73,7 +80,7 @@ describe('the lock', () => {
 
 	test('is lifted by an administrator', async () => {
 		await lock();
-		await liftLock(bucket, 'anyone');
+		await liftLockout(bucket, 'anyone');
 		expect(await guess(START + DAY, 'last', GOOD)).toBe('right');
 	});
 
@@ -100,7 +107,7 @@ test('of many guesses at once no more are looked at than one by one', async () =
 	const count = (code: string) => outcomes.filter((outcome) => outcome === code).length;
 	expect(count('code_invalid')).toBe(MAX_WRONG - 1);
 	expect(count('code_invalid') + count('access_locked') + count('state_contended')).toBe(200);
-	expect((await lockState(bucket, 'anyone', START)).wrong).toHaveLength(MAX_WRONG);
+	expect((await readLockout(bucket, 'anyone', START)).wrong).toHaveLength(MAX_WRONG);
 });
 
 test('a right code may be shown again from the same network, and nothing is written', async () => {
@@ -120,5 +127,5 @@ test('the object stays small, whoever calls', async () => {
 test('what somebody has put in its place counts as nothing', async () => {
 	await bucket.put('access/guesses.json', '{"wrong": "never"}');
 	expect(await guess(START, 'a')).toBe('code_invalid');
-	expect((await lockState(bucket, 'anyone', START)).wrong).toHaveLength(1);
+	expect((await readLockout(bucket, 'anyone', START)).wrong).toHaveLength(1);
 });

@@ -1,53 +1,48 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
-import { storageError, tryRepeatedly } from '../backup/storage/failure.ts';
+import { IF_ABSENT, putIf } from '../backup/storage/conditional.ts';
+import { tryRepeatedly } from '../backup/storage/failure.ts';
+import { sleep } from '../retry.ts';
 
 const PREFIX = 'access/spent/';
 
-/** Milliseconds for which what has run out is kept: clocks of Workers may differ a little. */
+/** Milliseconds for which expired entries are kept: the clocks of Workers may differ slightly. */
 const KEPT_MS = 60_000;
 
-/** R2 answers some calls with an error when many come at once. */
+/** R2 answers some calls with an error if many arrive at once, so callers retry at random times. */
 const MAX_TRIES = 6;
 const MAX_PAUSE_MS = 200;
 
-/** What can be used once: a code or a token. */
+/** What can be used only once: a code or a token. */
 export interface OneTime {
 	/** Letters, digits and hyphens. */
 	id: string;
-	/** Milliseconds since 1970 at which it is good for nothing any more. */
+	/** When it expires, in milliseconds since 1970. */
 	until: number;
 }
 
 /**
- * Uses something up: true for exactly one of all callers, in whatever Worker (R2's conditional puts).
- * RFC 6238, section 5.2, asks for it. Throws `storage_error` (500).
+ * Uses up a code or token: true for exactly one of all callers, in any Worker (R2's conditional
+ * puts). RFC 6238, section 5.2, requires it. Throws `storage_error` (500).
  */
 export async function useUp(
 	bucket: R2Bucket,
 	{ id, until }: OneTime,
 	now: number,
 ): Promise<boolean> {
-	const first = await isFirst(bucket, `${PREFIX}${until}-${id}`);
-	if (first) await forget(bucket, now - KEPT_MS);
-	return first;
+	const mark = crypto.randomUUID();
+	const put = { key: `${PREFIX}${until}-${id}`, body: mark, onlyIf: IF_ABSENT };
+	const etag = await putIf({ bucket, sleep }, put, pauseAfter);
+	if (etag === null) return false;
+	await removeExpired(bucket, now - KEPT_MS);
+	return true;
 }
 
-async function isFirst(bucket: R2Bucket, key: string): Promise<boolean> {
-	const own = crypto.randomUUID();
-	for (let attempt = 1; ; attempt++) {
-		try {
-			if (await bucket.put(key, own, { onlyIf: { etagDoesNotMatch: '*' } })) return true;
-			// A call that seemed to fail may have written it.
-			return attempt > 1 && (await (await bucket.get(key))?.text()) === own;
-		} catch (error) {
-			if (attempt === MAX_TRIES) throw storageError(error);
-		}
-		await new Promise((resolve) => setTimeout(resolve, Math.random() * MAX_PAUSE_MS));
-	}
+function pauseAfter(_error: unknown, tries: number): number | null {
+	return tries === MAX_TRIES ? null : Math.random() * MAX_PAUSE_MS;
 }
 
-/** Removes what has run out before a moment: its keys begin with that time, so the oldest come first. */
-async function forget(bucket: R2Bucket, before: number): Promise<void> {
+/** Removes entries that expired before a moment: keys begin with that time, so the oldest come first. */
+async function removeExpired(bucket: R2Bucket, before: number): Promise<void> {
 	await tryRepeatedly(async () => {
 		const { objects } = await bucket.list({ prefix: PREFIX });
 		const keys = objects.map(({ key }) => key);

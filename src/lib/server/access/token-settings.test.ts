@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { AUDIENCE } from '../../../../tests/tokens.ts';
-import { tokenSettings } from './token.ts';
+import { tokenSettings } from './token-settings.ts';
 
 const complete = { BACKUP_OIDC_REPOSITORY_ID: '74', BACKUP_OIDC_AUDIENCE: AUDIENCE };
 

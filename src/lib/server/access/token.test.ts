@@ -11,7 +11,8 @@ import {
 	REPOSITORY_ID,
 } from '../../../../tests/tokens.ts';
 import type { OutsideAnswer, Seen } from '../../../../tests/outside.ts';
-import { checkToken, looksLikeToken, type TokenSettings } from './token.ts';
+import { checkToken, looksLikeToken } from './token.ts';
+import type { TokenSettings } from './token-settings.ts';
 
 const NOW = Date.UTC(2026, 10, 25, 3, 17);
 const SECONDS = NOW / 1000;
@@ -306,7 +307,7 @@ function encodeText(text: string): string {
 function invalid(fault: string) {
 	const words: Record<string, string> = {
 		...{ issuer: 'BACKUP_OIDC_ISSUER', audience: 'BACKUP_OIDC_AUDIENCE', time: 'too old' },
-		...{ algorithm: 'RS256', signature: 'has signed it', form: 'lacks a part' },
+		...{ algorithm: 'RS256', signature: 'not signed by the issuer', form: 'lacks a part' },
 	};
 	const hint = expect.stringContaining(words[fault] ?? 'no such fault');
 	return { code: 'token_invalid', status: 401, hint };

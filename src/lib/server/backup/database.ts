@@ -1,26 +1,28 @@
 import type { D1Database } from '@cloudflare/workers-types';
-import { LifeboatError } from '../errors.ts';
+import { LifeboatError, messageOf, toLifeboatError } from '../errors.ts';
 import { retry, type Sleep } from '../retry.ts';
 
-/** A row as D1 answers it: what is asked for is text or small numbers, never a value as it is stored. */
+export { messageOf };
+
+/** A row of an answer. Queries ask for text and small numbers, never for a value as stored. */
 export type Row = Record<string, string | number | null>;
 
-/** The rows of one statement, and what D1 says of it. */
+/** The rows of one statement, and D1's figures about it. */
 export interface StatementResult {
 	results: Row[];
 	meta: { rows_read?: number; size_after?: number; total_attempts?: number };
 }
 
-/** SQL, with values for ?1, ?2, … where literals would make it longer than D1 takes. */
+/** SQL, with values for ?1, ?2, … if literals would make it longer than D1 accepts. */
 export type SqlStatement = string | { sql: string; parameters: (string | Uint8Array)[] };
 
 export interface BatchResult {
 	results: StatementResult[];
-	/** The Time Travel bookmark behind the batch; null where there is no such thing. */
+	/** The Time Travel bookmark after the batch; null if the database has none. */
 	bookmark: string | null;
 }
 
-/** Whatever runs SQL: each batch is one transaction, of which all is done or nothing. */
+/** Anything that runs SQL. Each batch is one transaction: all or nothing. */
 export interface SqlDatabase {
 	batch(statements: SqlStatement[]): Promise<BatchResult>;
 }
@@ -43,12 +45,12 @@ export function d1(binding: D1Database): SqlDatabase {
 	};
 }
 
-/** Tries of one call, the first included (D1 > Best practices > Retry queries: five attempts). */
+/** Tries of one call, including the first (D1 > Best practices > Retry queries: five attempts). */
 const MAX_TRIES = 5;
 /** Longest pause between two tries, in milliseconds (same page: full jitter, capped). */
 const LONGEST_PAUSE_MS = 2_000;
 
-/** D1 > Debug D1 > Error list: errors whose action is "retry", or to wait until the queue is shorter. */
+/** D1 > Debug D1 > Error list: errors whose action is to retry, or to wait for a shorter queue. */
 const TRANSIENT = [
 	'reset because its code was updated',
 	'starting up D1 DB storage caused object to be reset',
@@ -62,9 +64,9 @@ const TRANSIENT = [
 	'Currently processing a long-running export',
 ];
 
-/** SQLite's refusal of a single value. */
+/** SQLite's error for a single value. */
 const TOO_LONG_VALUE = 'string or blob too big';
-/** Same list: errors that a smaller query may avoid; the first two are SQLite's own. */
+/** Same list: errors that a smaller query may avoid. The first two are SQLite's own. */
 const TOO_MUCH = [
 	TOO_LONG_VALUE,
 	'out of memory',
@@ -73,23 +75,23 @@ const TOO_MUCH = [
 	'exceeded its CPU time limit and was reset',
 ];
 
-/** True when a smaller query may succeed where this one failed. */
+/** Whether a smaller query may succeed. */
 export function isTooMuch(error: unknown): boolean {
 	const message = messageOf(error);
 	return TOO_MUCH.some((text) => message.includes(text));
 }
 
 /**
- * True when the database's object may have ended with the call, and with it all that it had in memory,
- * such as its counter of changes. Only behind one kind of failure is it sure to live on.
+ * Whether the call may have ended the database's object, and with it everything in its memory, such as
+ * the counter of changes. Only after a value that is too long does the object certainly live on.
  */
 export function mayHaveReset(error: unknown): boolean {
 	return !messageOf(error).includes(TOO_LONG_VALUE);
 }
 
 /**
- * Makes a call of the database again while it fails for a moment only. What it threw otherwise is
- * thrown on; `database_unavailable` (503) when every try failed.
+ * Retries a call of the database after a transient error. Throws any other error as it is, and
+ * `database_unavailable` (503) if every try failed.
  */
 export function retrying<T>(call: () => Promise<T>, sleep: Sleep): Promise<T> {
 	return retry(call, pauseAfter, sleep);
@@ -101,19 +103,12 @@ function pauseAfter(error: unknown, tries: number): number | null {
 	return Math.random() * Math.min(LONGEST_PAUSE_MS, 100 * 2 ** tries);
 }
 
-/** The message of whatever was thrown. */
-export function messageOf(error: unknown): string {
-	return error instanceof Error ? error.message : String(error);
-}
-
-/** `database_error` (500): what a database throws, in our words; one of ours stays as it is. */
+/** Turns what a database throws into `database_error` (500). */
 export function databaseError(error: unknown): LifeboatError {
-	if (error instanceof LifeboatError) return error;
-	return new LifeboatError('The database refused a query.', {
+	return toLifeboatError(error, 'The database refused a query.', {
 		code: 'database_error',
 		status: 500,
 		hint: "Look at the function's log for the reason, then try again.",
-		cause: error,
 	});
 }
 
@@ -123,7 +118,7 @@ function isTransient(error: unknown): boolean {
 }
 
 function unavailable(cause: unknown): LifeboatError {
-	return new LifeboatError('The database did not answer, after several tries.', {
+	return new LifeboatError('The database did not answer after several tries.', {
 		code: 'database_unavailable',
 		status: 503,
 		hint: 'Try again in a few minutes.',

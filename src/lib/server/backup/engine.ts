@@ -5,42 +5,46 @@ import type { Manifest } from './format/manifest.ts';
 import type { BackupKey } from './format/signature.ts';
 import type { Encoding } from './storage/codec.ts';
 
-/** What one invocation may use up before a backup goes on in the next. */
+/** What one invocation may use before a backup continues in the next one. */
 export interface Budget {
-	/** Statements that D1 is asked to run. */
+	/** Statements that D1 runs. */
 	queries: number;
 	milliseconds: number;
 	/** Bytes of SQL. */
 	bytes: number;
 }
 
-/** What the engine works with: nothing else is reached for. */
+/** Everything that the engine works with. */
 export interface Engine {
 	database: D1Database;
 	bucket: R2Bucket;
-	/** How volumes are stored; left out: as plain SQL. */
-	encoding?: Encoding;
-	/** The first signs, any of them opens; left out: nothing is signed or checked. */
-	keys?: readonly BackupKey[];
-	/** What one call may use up, which takes a key for tickets; left out: no limit. */
-	budget?: Budget;
+	/** How volumes are stored. */
+	encoding: Encoding;
+	/** Signs manifests and tickets, which encrypted backups and backups in steps require. */
+	signer: BackupKey | null;
+	/** Each of them is accepted in manifests and tickets; without any, manifests are not checked. */
+	keys: readonly BackupKey[];
+	/** What one call may use. */
+	budget: Budget;
 	/** Milliseconds since 1970. */
 	now(): number;
 	sleep: Sleep;
 }
 
-/** What a running backup tells. */
+/** What a running backup reports. */
 export type BackupProgress =
-	/** A step begins, counted from 1, of the backup of this name. */
+	/** A step starts, counted from 1, of the backup of this name. */
 	| { event: 'step'; name: string; step: number }
 	| ({ event: 'rows' } & DumpProgress)
 	/** The database was written to: the dump starts over after a pause. */
 	| { event: 'restart'; attempt: number };
 
-/** How a call ends: with the backup, or with a ticket for the next step. */
+export type ReportProgress = (progress: BackupProgress) => void;
+
+/** The result of a call: the finished backup, or a ticket for the next step. */
 export type BackupStep = { manifest: Manifest } | { resume: string; progress: StepProgress };
 
-/** How far a backup has come that is made in steps. */
+/** How far a backup in steps has come. */
 export interface StepProgress {
 	name: string;
 	/** Steps that are done. */

@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers';
 import { reset } from 'cloudflare:test';
 import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createBackup, keys } from '../../../../tests/backups.ts';
+import { createBackup, engine as engineWith, keys } from '../../../../tests/backups.ts';
 import { failingDatabase, failingBucket, type Failures } from '../../../../tests/failing.ts';
 import { restoreIntoCopy } from '../../../../tests/restore.ts';
 import { describeFile, listBackups, openFile, startBackup } from './index.ts';
@@ -17,8 +17,8 @@ beforeEach(reset);
 
 let clock = Date.UTC(2026, 10, 22);
 
-function engine({ database = env.DB, bucket = env.MY_BUCKET }: Partial<Engine> = {}): Engine {
-	return { database, bucket, now: () => clock++, sleep: async () => {} };
+function engine(changes: Partial<Engine> = {}): Engine {
+	return engineWith({ now: () => clock++, ...changes });
 }
 
 const run = (...statements: string[]) => env.DB.batch(statements.map((sql) => env.DB.prepare(sql)));

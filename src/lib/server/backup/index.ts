@@ -1,44 +1,48 @@
 import type { R2Bucket, R2Object, R2ObjectBody } from '@cloudflare/workers-types';
 import { LifeboatError } from '../errors.ts';
-import type { BackupProgress, BackupStep, Engine } from './engine.ts';
-import { doubtful, type Job, readJob, readTicket } from './make/job.ts';
+import type { BackupStep, Engine, ReportProgress } from './engine.ts';
 import type { ListedBackup } from './format/manifest.ts';
 import { backupName } from './format/names.ts';
-import { finishCommitted, NOTHING_DONE, takeStep, ticketFor } from './make/step.ts';
+import { doubtful, type Job, NOTHING_DONE, readJob, readTicket, ticketFor } from './make/job.ts';
+import { finishCommitted, takeStep } from './make/step.ts';
 import {
 	backupNotFound,
 	type ByteRange,
 	findFile,
 	findManifest,
-	listStored,
 	readFile,
 } from './storage/bucket.ts';
-import { PLAIN } from './storage/codec.ts';
+import { listStored } from './storage/list.ts';
 import { acquireLock, type HeldLock, readLock, takeUpLock } from './storage/lock.ts';
 
-/** Backups of one page of the list. */
+/** Backups on one page of the list. */
 const DEFAULT_PAGE = 50;
 
 /**
- * Begins a full backup of the database in the bucket, and ends it where the budget lasts. All or
- * nothing: the manifest is written last, and a backup that fails takes back what it has stored.
+ * Starts a full backup of the database, and finishes it if the budget allows, else returns a ticket for
+ * the next step. All or nothing: the manifest is written last, and a backup that fails removes what it
+ * has stored.
  *
- * Throws LifeboatError: `snapshot_unstable` (409) when others kept writing, `backup_running` (409),
- * and what reading and storing throw.
+ * Throws LifeboatError: `snapshot_unstable` (409) if others kept writing, `backup_running` (409), and
+ * the errors of the database and the bucket.
  */
 export async function startBackup(
 	engine: Engine,
-	onProgress: (progress: BackupProgress) => void = () => {},
+	onProgress: ReportProgress = () => {},
 ): Promise<BackupStep> {
-	const { encoding = PLAIN, keys = [], budget, now } = engine;
-	if (keys.length === 0 && (budget || encoding.recipients.length > 0)) {
-		throw new Error('Tickets, and digests of encrypted backups, need a key.');
+	const { encoding, signer, now } = engine;
+	if (encoding.recipients.length > 0 && signer === null) {
+		throw new Error('Digests of encrypted backups need a key.');
 	}
 	const startedAt = now();
 	const name = backupName('full', new Date(startedAt));
 	const lock = await acquireLock(engine, 'backup', name);
 	const job: Job = {
-		...{ name, step: 1, startedAt, attempts: 1, encoding },
+		name,
+		step: 1,
+		startedAt,
+		attempts: 1,
+		encoding,
 		...NOTHING_DONE,
 		cost: { queries: 0, rowsRead: 0 },
 	};
@@ -46,87 +50,93 @@ export async function startBackup(
 }
 
 /**
- * Goes on with a backup that an earlier call has left off. A ticket is good for one step of one
- * backup; where that is done already, its answer is given once more.
+ * Takes the next step of an unfinished backup. A ticket is valid for one step of one backup; if that
+ * step is done already, its answer is repeated.
  *
  * Throws LifeboatError: `ticket_invalid` or `ticket_expired` (403), `ticket_spent` (409),
- * `backup_running` (409) while the step is being taken, and what {@link startBackup} throws. After
- * what is worth another try (`retryable`, and anything unforeseen) the same ticket is still good.
+ * `backup_running` (409) while the step is being taken, and what {@link startBackup} throws. After a
+ * `retryable` or unexpected error the same ticket is still valid.
  */
 export async function resumeBackup(
 	engine: Engine,
 	ticket: string,
-	onProgress: (progress: BackupProgress) => void = () => {},
+	onProgress: ReportProgress = () => {},
 ): Promise<BackupStep> {
-	const { bucket, keys = [], now } = engine;
+	const { bucket, signer, keys, now } = engine;
 	const { name, step } = await readTicket(keys, ticket, now());
 	const held = await readLock(bucket, 'backup');
-	// The manifest decides: where it is written there is no step left to take, whatever the lock says.
+	// Once there is a manifest, no step is left to take, whatever the lock says.
 	const manifest = await findManifest(bucket, name, keys);
 	if (manifest) {
 		if (held?.name === name) await finishCommitted(engine, held, manifest, onProgress);
 		return { manifest };
 	}
 	const job = await heldJob(engine, held, name);
-	const [key] = keys;
-	if (key && held?.waiting && job.step === step + 1) return ticketFor(key, job, held.until);
+	if (signer && held?.waiting && job.step === step + 1) return ticketFor(signer, job, held.until);
 	if (!held || job.step !== step) throw ticketSpent();
 	const lock = await takeUpLock(engine, 'backup', held);
 	return takeStep(engine, lock, held.waiting ? job : doubtful(job), onProgress);
 }
 
-/** The job of that name that waits in the lock. Throws `ticket_spent` (409) where it is not there. */
-async function heldJob({ keys = [] }: Engine, held: HeldLock | null, name: string): Promise<Job> {
+/** The job of this name in the lock. Throws `ticket_spent` (409) if it is not there. */
+async function heldJob({ keys }: Engine, held: HeldLock | null, name: string): Promise<Job> {
 	if (held?.name !== name || held.state === null) throw ticketSpent();
 	return readJob(keys, held.state, name);
 }
 
-/** One page of the complete backups, newest first; `cursor` is null on the last page. */
+/** Which part of the list to read. */
+export interface ListPage {
+	/** The name after which the page starts; the list's `cursor`. */
+	cursor?: string | undefined;
+	limit?: number | undefined;
+}
+
+/**
+ * One page of the complete backups, newest first; `cursor` is null on the last page. Throws
+ * `cursor_unknown` (400), `storage_error` (500).
+ */
 export async function listBackups(
 	bucket: R2Bucket,
-	{
-		cursor,
-		limit = DEFAULT_PAGE,
-	}: { cursor?: string | undefined; limit?: number | undefined } = {},
+	{ cursor, limit = DEFAULT_PAGE }: ListPage = {},
 ): Promise<{ backups: ListedBackup[]; cursor: string | null }> {
 	const all = await listStored(bucket);
 	const start = cursor === undefined ? 0 : all.findIndex((backup) => backup.name === cursor) + 1;
 	if (cursor !== undefined && start === 0) throw unknownCursor();
 	const backups = all.slice(start, start + limit);
-	const more = start + limit < all.length;
-	return { backups, cursor: more ? (backups.at(-1)?.name ?? null) : null };
+	const hasMore = start + limit < all.length;
+	return { backups, cursor: hasMore ? (backups.at(-1)?.name ?? null) : null };
 }
 
-/** What is known of a backup's file without reading it. Throws `backup_not_found` (404). */
+/** The metadata of a backup's file. Throws `backup_not_found` (404), `storage_error` (500). */
 export async function describeFile(bucket: R2Bucket, fileName: string): Promise<R2Object> {
 	const file = await findFile(bucket, fileName);
 	if (file === null) throw backupNotFound();
 	return file;
 }
 
-/** A backup's file as it is stored, or a part of it. Throws `backup_not_found` (404). */
+/** A backup's file as stored, or a part of it. Throws `backup_not_found` (404), `storage_error` (500). */
 export async function openFile(
 	bucket: R2Bucket,
 	file: R2Object,
 	range?: ByteRange,
 ): Promise<R2ObjectBody> {
-	const object = await readFile(bucket, file.key, file.etag, range);
+	const object = await readFile(bucket, file, range);
 	if (object === null) throw backupNotFound();
 	return object;
 }
 
 function ticketSpent(): LifeboatError {
-	return new LifeboatError('The step of this ticket is over, or its backup was given up.', {
+	return new LifeboatError('The step of this ticket is done, or its backup was abandoned.', {
 		code: 'ticket_spent',
 		status: 409,
-		hint: 'Use the ticket of the last answer, or begin a new backup.',
+		hint: 'Use the ticket of the last answer, or start a new backup.',
 	});
 }
 
 function unknownCursor(): LifeboatError {
-	return new LifeboatError('This cursor belongs to no backup.', {
+	return new LifeboatError('There is no backup with this cursor.', {
 		code: 'cursor_unknown',
 		status: 400,
-		hint: 'Leave the cursor out to begin at the newest backup.',
+		hint: 'Omit the cursor to start with the newest backup.',
 	});
 }

@@ -32,8 +32,6 @@ export const MAX_FUNCTION_ARGUMENTS = 32;
 export const MAX_VALUE_BYTES = 2_000_000;
 /** Seconds after which D1 ends a query. */
 export const MAX_QUERY_SECONDS = 30;
-/** Queries of one call of a Worker on the paid plan. */
-export const MAX_QUERIES_PER_CALL = 1_000;
 
 /*
  * R2: developers.cloudflare.com/r2/platform/limits/
@@ -41,3 +39,19 @@ export const MAX_QUERIES_PER_CALL = 1_000;
 
 /** Bytes of an object's metadata, its names included. */
 export const MAX_METADATA_BYTES = 8_192;
+/** Keys that one call deletes (R2 > Workers API reference). */
+export const MAX_KEYS_PER_DELETE = 1000;
+/** Bytes: the smallest part of a multipart upload but the last one (R2 > Multipart objects). */
+export const MIN_PART_BYTES = 5 * 1024 * 1024;
+/** Milliseconds between two writes of one key, with some to spare (R2 > Error codes, 10058). */
+export const KEY_WRITE_INTERVAL_MS = 1_100;
+
+/*
+ * Workers: developers.cloudflare.com/workers/platform/limits/
+ */
+
+/**
+ * Queries of D1 in one invocation, by plan (D1 > Platform > Limits). On the free plan this is also the
+ * limit of calls of D1 and R2 together (Subrequests).
+ */
+export const MAX_QUERIES = { free: 50, paid: 1000 };

@@ -1,90 +1,101 @@
 import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
 import {
 	bucket,
+	choice,
 	database,
 	type Environment,
-	type SecretName,
+	invalid,
+	list,
+	required,
+	secret,
 	text,
 	totpOf,
+	type TotpSecretName,
 } from '../environment.ts';
 import { LifeboatError } from '../errors.ts';
+import { sleep } from '../retry.ts';
 import type { Budget, Engine } from './engine.ts';
 import { type BackupKey, deriveKey } from './format/signature.ts';
 import { BUDGETS } from './make/budget.ts';
 import { recipientKind } from './storage/age.ts';
 import type { Encoding } from './storage/codec.ts';
 
-/** Characters: 128 bits, were each of them hexadecimal. */
-const MIN_MAC_KEY_LENGTH = 32;
-
 /** The settings that {@link backupKeys} reads. */
-export type BackupSecrets = Pick<
-	Environment,
-	'TOTP_SECRET' | 'TOTP_SECRET_PREVIOUS' | 'BACKUP_MAC_KEY'
->;
+export type BackupSecrets = Pick<Environment, TotpSecretName | 'BACKUP_MAC_KEY'>;
 
-/** What a backup call needs. */
+/** The settings that every call of the backup API needs. */
 export interface BackupSettings {
 	database: D1Database;
 	bucket: R2Bucket;
 	totpSecret: string;
 }
 
-/** The settings of `/api/backup`. Throws {@link LifeboatError} (500) that names what is missing. */
+/**
+ * Throws LifeboatError (500): `totp_secret_missing`, `db_binding_missing`, `bucket_binding_missing`.
+ */
 export function backupSettings(env: Environment | undefined): BackupSettings {
 	return {
-		totpSecret: text(env, 'TOTP_SECRET', 'Run `npm run setup` to make one'),
+		totpSecret: required(env, 'TOTP_SECRET', 'Run `npm run setup` to make one'),
 		database: database(env),
 		bucket: bucket(env),
 	};
 }
 
+/** The engine on the app's bindings. Throws LifeboatError (500) if a setting is missing or not valid. */
+export function engineOf(env: Environment | undefined): Engine {
+	const { database, bucket } = backupSettings(env);
+	const keys = backupKeys(env);
+	return {
+		database,
+		bucket,
+		encoding: backupEncoding(env),
+		signer: keys[0] ?? null,
+		keys,
+		budget: backupBudget(env),
+		now: Date.now,
+		sleep,
+	};
+}
+
 /**
- * How backups are stored. Throws {@link LifeboatError} (500): `backup_compression_invalid`,
+ * How volumes are stored. Throws LifeboatError (500): `backup_compression_invalid`,
  * `backup_age_recipients_invalid`, `backup_age_recipients_mixed`.
  */
 export function backupEncoding(env: Environment | undefined): Encoding {
-	return { gzip: compression(env), recipients: ageRecipients(env) };
+	return {
+		gzip: choice(env, 'BACKUP_COMPRESSION', ['gzip', 'off']) === 'gzip',
+		recipients: ageRecipients(env),
+	};
 }
 
-/** What one call may use up. Throws {@link LifeboatError} (500): `backup_plan_invalid`. */
+/** What one call may use. Throws `backup_plan_invalid` (500). */
 export function backupBudget(env: Environment | undefined): Budget {
-	const plan = env?.BACKUP_PLAN?.trim().toLowerCase() || 'free';
-	if (plan === 'free' || plan === 'paid') return BUDGETS[plan];
-	throw new LifeboatError('The setting BACKUP_PLAN is not understood.', {
-		code: 'backup_plan_invalid',
-		status: 500,
-		hint: 'Set it to free or to paid, as your plan of Cloudflare is, or leave it out, which is free.',
-	});
+	return BUDGETS[choice(env, 'BACKUP_PLAN', ['free', 'paid'])];
 }
 
 /**
- * The keys of manifests: that of BACKUP_MAC_KEY or else TOTP_SECRET, which signs, then that of
- * TOTP_SECRET_PREVIOUS. None where no secret is set.
+ * The keys of manifests: first the one that signs, from BACKUP_MAC_KEY or else TOTP_SECRET, then that
+ * of TOTP_SECRET_PREVIOUS. Empty if no secret is set.
  *
- * Throws {@link LifeboatError} (500): `backup_mac_key_too_short`, `totp_secret_previous_invalid`, and
- * the code of a bad TOTP_SECRET.
+ * Throws LifeboatError (500): `backup_mac_key_too_short`, `totp_secret_previous_invalid`, and the code
+ * of an invalid TOTP_SECRET.
  */
 export function backupKeys(env: BackupSecrets | undefined): BackupKey[] {
-	const macKey = env?.BACKUP_MAC_KEY?.trim();
-	const current = macKey ? macKeyBytes(macKey) : secretBytes(env, 'TOTP_SECRET');
-	const previous = secretBytes(env, 'TOTP_SECRET_PREVIOUS');
-	return [current, previous].filter((secret) => secret !== null).map(deriveKey);
+	const macKey = secret(env, 'BACKUP_MAC_KEY');
+	const current = macKey ? new TextEncoder().encode(macKey) : totpBytes(env, 'TOTP_SECRET');
+	const previous = totpBytes(env, 'TOTP_SECRET_PREVIOUS');
+	return [current, previous].filter((bytes) => bytes !== null).map(deriveKey);
 }
 
-function compression(env: Environment | undefined): boolean {
-	const value = env?.BACKUP_COMPRESSION?.trim().toLowerCase() || 'gzip';
-	if (value === 'gzip' || value === 'off') return value === 'gzip';
-	throw new LifeboatError('The setting BACKUP_COMPRESSION is not understood.', {
-		code: 'backup_compression_invalid',
-		status: 500,
-		hint: 'Set it to gzip or to off, or leave it out, which is gzip.',
-	});
+/** The bytes of a TOTP secret, which may be written in several ways; null if it is not set. */
+function totpBytes(env: BackupSecrets | undefined, name: TotpSecretName): Uint8Array | null {
+	const base32 = text(env, name);
+	return base32 === null ? null : totpOf(base32, name).base32ToUint8Array(base32);
 }
 
-/** Public keys of age, separated by white space or commas; all of one kind. */
+/** The age public keys of BACKUP_AGE_RECIPIENTS, all of one kind. */
 function ageRecipients(env: Environment | undefined): string[] {
-	const words = env?.BACKUP_AGE_RECIPIENTS?.split(/[\s,]+/).filter((word) => word !== '') ?? [];
+	const words = list(env, 'BACKUP_AGE_RECIPIENTS');
 	const kinds = words.map((word, index) => {
 		try {
 			return recipientKind(word);
@@ -96,60 +107,23 @@ function ageRecipients(env: Environment | undefined): string[] {
 	return [...new Set(words)];
 }
 
-function macKeyBytes(text: string): Uint8Array {
-	if (text.length >= MIN_MAC_KEY_LENGTH) return new TextEncoder().encode(text);
-	throw new LifeboatError('The setting BACKUP_MAC_KEY is too short.', {
-		code: 'backup_mac_key_too_short',
-		status: 500,
-		hint: `It needs ${MIN_MAC_KEY_LENGTH} random characters: \`openssl rand -hex 32\` prints such.`,
-	});
-}
-
-/** The bytes that a TOTP secret stands for, however it is written; null where it is not set. */
-function secretBytes(env: BackupSecrets | undefined, name: SecretName): Uint8Array | null {
-	const secret = env?.[name]?.trim();
-	if (!secret) return null;
-	return totpOf(secret, name).base32ToUint8Array(secret);
-}
-
 function badRecipient(number: number, word: string, cause: unknown): LifeboatError {
 	const isSecret = word.toUpperCase().startsWith('AGE-SECRET-KEY-');
-	return new LifeboatError(
-		`Entry ${number} in BACKUP_AGE_RECIPIENTS is ${isSecret ? 'a secret key' : 'no public key of age'}.`,
-		{
-			code: 'backup_age_recipients_invalid',
-			status: 500,
-			hint: isSecret
-				? 'It must never be on a server: make another with `npm run setup -- --encrypt`, and set BACKUP_AGE_RECIPIENTS to its public key, age1….'
-				: 'Set it to public keys, age1… or age1pq1…: `npm run setup -- --encrypt` makes one, and `age-keygen -y FILE` prints that of an identity.',
-			cause,
-		},
-	);
+	const found = isSecret ? 'a secret key' : 'not an age public key';
+	const hint = isSecret
+		? 'A secret key must never be on a server: make a new one with `npm run setup -- --encrypt`, and set BACKUP_AGE_RECIPIENTS to its public key, age1….'
+		: 'Set it to public keys, age1… or age1pq1…: `npm run setup -- --encrypt` makes one, and `age-keygen -y FILE` prints that of an identity.';
+	const message = `Entry ${number} in BACKUP_AGE_RECIPIENTS is ${found}.`;
+	return invalid('BACKUP_AGE_RECIPIENTS', hint, message, cause);
 }
 
 function mixedRecipients(): LifeboatError {
 	return new LifeboatError(
-		'BACKUP_AGE_RECIPIENTS mixes post-quantum keys with others, which leaves a backup as safe as the weaker kind.',
+		'BACKUP_AGE_RECIPIENTS mixes post-quantum keys with others, which makes a backup only as safe as the weaker kind.',
 		{
 			code: 'backup_age_recipients_mixed',
 			status: 500,
 			hint: 'Use age1pq1… for all of them, or age1… for all.',
 		},
 	);
-}
-
-/** The engine, with the clock of the platform. Throws what its settings are wrong for. */
-export function engineOf(env: Environment | undefined): Engine {
-	const { database, bucket } = backupSettings(env);
-	return { database, bucket, keys: backupKeys(env), now: Date.now, sleep };
-}
-
-/** The same with what the making of backups needs beside. Throws as {@link engineOf} does. */
-export function backupEngineOf(env: Environment | undefined): Engine {
-	return { ...engineOf(env), encoding: backupEncoding(env), budget: backupBudget(env) };
-}
-
-/** Waits. */
-export function sleep(milliseconds: number): Promise<void> {
-	return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -1,7 +1,12 @@
 import type { ByteRange } from '../backup/storage/bucket.ts';
 import { LifeboatError } from '../errors.ts';
 
-/** What is known of a file before it is read. */
+// R2 could read these headers itself (`get` with `range` and `onlyIf`), but not as HTTP needs them
+// (measured in workerd): it answers a range that cannot be satisfied with the whole file, not with 416;
+// it does not tell a range of all bytes (206) from one to ignore (200); it throws on an If-None-Match
+// that is not valid; it knows no If-Range; and a HEAD has neither.
+
+/** The metadata of a file. */
 export interface StoredFile {
 	key: string;
 	size: number;
@@ -16,13 +21,13 @@ export interface FileAnswer {
 	headers: Headers;
 	/** The part to read; undefined for the whole file. */
 	range: ByteRange | undefined;
-	/** True when the answer has no body. */
+	/** Whether the answer has no body. */
 	empty: boolean;
 }
 
 /**
  * The answer to a GET or HEAD of a file, by its conditional and range headers (RFC 9110, sections
- * 13 and 14). Several ranges at once are answered with the whole file, as the RFC allows.
+ * 13 and 14). A request for several ranges gets the whole file, as the RFC allows.
  *
  * Throws `range_not_satisfiable` (416).
  */
@@ -37,7 +42,7 @@ export function fileAnswer({ method, headers: request }: Request, file: StoredFi
 	if (matches(request.get('If-None-Match'), file.httpEtag)) {
 		return { status: 304, headers, range: undefined, empty: true };
 	}
-	// A range belongs to GET only (RFC 9110, section 14.2).
+	// Only a GET has a range (RFC 9110, section 14.2).
 	const range = method === 'GET' ? requestedRange(request, file) : undefined;
 	const empty = method === 'HEAD' || file.size === 0;
 	headers.set('Content-Length', String(range?.length ?? file.size));
@@ -47,7 +52,7 @@ export function fileAnswer({ method, headers: request }: Request, file: StoredFi
 	return { status: 206, headers, range, empty: false };
 }
 
-/** A name that Windows takes as well: it allows no colon (Microsoft: Naming Files). */
+/** A name that Windows also accepts: it allows no colon (Microsoft: Naming Files). */
 function safeFileName(key: string): string {
 	return key.replaceAll(':', '-');
 }
@@ -57,32 +62,34 @@ function contentType(key: string): string {
 	return key.endsWith('.sql') ? 'application/sql' : 'application/octet-stream';
 }
 
-/** RFC 9110, section 13.1.2: a list of tags compared weakly, or any. */
+/** RFC 9110, section 13.1.2: a list of tags, compared weakly, or `*` for any. */
 function matches(header: string | null, etag: string): boolean {
 	if (header === null) return false;
 	if (header.trim() === '*') return true;
 	return header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
 }
 
+/** RFC 9110, sections 13.1.5 and 14.2: a range that is not valid, or meant for another file, is ignored. */
 function requestedRange(
 	request: Headers,
 	{ size, httpEtag, uploaded }: StoredFile,
 ): ByteRange | undefined {
 	const condition = request.get('If-Range');
-	const changed =
-		condition !== null && condition !== httpEtag && condition !== uploaded.toUTCString();
-	const [, first, last] = /^bytes=(\d*)-(\d*)$/.exec(request.get('Range')?.trim() ?? '') ?? [];
-	if (changed || first === undefined || last === undefined || first + last === '') return undefined;
-
-	const offset = first === '' ? Math.max(0, size - Number(last)) : Number(first);
-	const end = first === '' || last === '' ? size : Math.min(size, Number(last) + 1);
-	if (last !== '' && first !== '' && Number(last) < Number(first)) return undefined; // not valid: ignored
-	if (offset >= end) throw notSatisfiable(size);
-	return { offset, length: end - offset };
+	if (condition !== null && condition !== httpEtag && condition !== uploaded.toUTCString()) {
+		return undefined;
+	}
+	const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(request.get('Range') ?? '') ?? [];
+	if (first === '' && last === '') return undefined;
+	if (first === '') return rangeOf(Math.max(0, size - Number(last)), size, size);
+	if (last === '') return rangeOf(Number(first), size, size);
+	if (Number(last) < Number(first)) return undefined;
+	return rangeOf(Number(first), Math.min(size, Number(last) + 1), size);
 }
 
-function notSatisfiable(size: number): LifeboatError {
-	return new LifeboatError('The file has no such part.', {
+/** The bytes from `start` to before `end` of a file of `size` bytes. */
+function rangeOf(start: number, end: number, size: number): ByteRange {
+	if (start < end) return { offset: start, length: end - start };
+	throw new LifeboatError('The file does not have this range.', {
 		code: 'range_not_satisfiable',
 		status: 416,
 		hint: `The file has ${size} bytes.`,

@@ -1,4 +1,4 @@
-/** What every answer has; `npm test` asks every route for it. */
+/** The headers of every answer; `npm test` checks every route for them. */
 const HEADERS = {
 	'X-Content-Type-Options': 'nosniff',
 	'X-Frame-Options': 'DENY',
@@ -6,20 +6,20 @@ const HEADERS = {
 	'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
 	'Cross-Origin-Opener-Policy': 'same-origin',
 	'Cross-Origin-Resource-Policy': 'same-origin',
-	// Every answer may depend on who asks, and the adapter's worker looks into Cloudflare's cache
-	// before SvelteKit can ask who that is (adapter-cloudflare, files/worker.js).
+	// Any answer may depend on the caller, and the adapter's worker looks into Cloudflare's cache before
+	// SvelteKit can check who that is (adapter-cloudflare, files/worker.js).
 	'Cache-Control': 'private, no-store',
 };
 
-/** What is no page of ours loads, sends and shows nothing: JSON, files, redirects, Auth.js's own pages. */
+/** For everything but our pages, such as JSON, files, redirects and Auth.js's own pages: nothing at all. */
 const NO_PAGE = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** Two years, as RFC 6797 has it: this host alone, since others of the domain may be somebody else's. */
+/** Two years, in seconds, for this host only: other hosts of the domain may be somebody else's (RFC 6797). */
 const HTTPS_ONLY = 'max-age=63072000';
 
 /**
- * Gives an answer the headers that keep others from using it: sniffing, framing, sharing, storing. A page
- * that SvelteKit renders has a Content-Security-Policy already, which stays.
+ * Adds the headers that protect an answer from sniffing, framing, sharing and caching. The
+ * Content-Security-Policy that SvelteKit gives to pages stays.
  */
 export function harden(headers: Headers, { protocol }: URL): void {
 	for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);

@@ -32,8 +32,8 @@ describe('a body', () => {
 		['{"action":"list","when":"never"}', 'when: expected ("now" | "later")'],
 		['{"action":"count","number":"1"}', 'number: expected number'],
 		['{"action":"count","number":0}', 'number: expected >=1'],
-		['{"action":"list","<script>":1}', 'It has a field that docs/api.md does not name.'],
-		['{"action":"list"', 'It is no JSON.'],
+		['{"action":"list","<script>":1}', 'It has a field that is not in docs/api.md.'],
+		['{"action":"list"', 'It is not valid JSON.'],
 		['7', 'expected Object'],
 		['null', 'expected Object'],
 	])('%s is told what is expected', async ([body = '', hint]) => {

@@ -1,17 +1,17 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../errors.ts';
 
-/** Longest body of a call, in bytes: a proof with 20 differences of 300 characters as `\uXXXX`. */
+/** Largest body, in bytes: a proof with 20 differences of 300 characters, each written as `\uXXXX`. */
 const MAX_BODY_BYTES = 50_000;
 
-const BODY = 'The body of this call is not understood.';
-const QUERY = 'The query of this address is not understood.';
+const BODY = 'The body of this call is not valid.';
+const QUERY = 'The query of this call is not valid.';
 
 /**
- * The JSON body of a request, checked; `none` stands for a body that is not there.
+ * The validated JSON body of a request; without a body, `none` is used.
  *
- * Throws `body_too_large` (413), `content_type_unsupported` (415) for a body that is not declared
- * as JSON, and `body_invalid` (400).
+ * Throws `body_too_large` (413), `content_type_unsupported` (415) if the body is not declared as JSON,
+ * and `body_invalid` (400).
  */
 export async function readJson<T extends v.GenericSchema>(
 	request: Request,
@@ -28,18 +28,18 @@ export async function readJson<T extends v.GenericSchema>(
 	throw notUnderstood('body_invalid', BODY, hintOf(result.issues));
 }
 
-/** The query of an address, checked. Throws `query_invalid` (400). */
+/** The validated query of an address. Throws `query_invalid` (400). */
 export function readQuery<T extends v.GenericSchema>(url: URL, schema: T): v.InferOutput<T> {
 	const result = v.safeParse(schema, Object.fromEntries(url.searchParams));
 	if (result.success) return result.output;
 	throw notUnderstood('query_invalid', QUERY, hintOf(result.issues));
 }
 
-/** A form or an untyped body can be sent from any web page without asking first (CORS). */
+/** Any web page may send a form or an untyped body without a preflight request (CORS). */
 function requireJson({ headers }: Request): void {
 	const [type = ''] = (headers.get('Content-Type') ?? '').split(';');
 	if (type.trim().toLowerCase() === 'application/json') return;
-	throw new LifeboatError('The body of this call has to be JSON.', {
+	throw new LifeboatError('The body of this call must be JSON.', {
 		code: 'content_type_unsupported',
 		status: 415,
 		hint: 'Send it with "Content-Type: application/json".',
@@ -66,7 +66,7 @@ async function readBytes({ body }: Request): Promise<Uint8Array> {
 			chunks.push(chunk);
 		}
 	} catch {
-		throw notUnderstood('body_invalid', BODY, 'It broke off.');
+		throw notUnderstood('body_invalid', BODY, 'It was cut off.');
 	}
 	if (bytes > MAX_BODY_BYTES) throw tooLarge();
 	return Buffer.concat(chunks);
@@ -84,10 +84,10 @@ function notUnderstood(code: string, message: string, hint: string): LifeboatErr
 	return new LifeboatError(message, { code, status: 400, hint });
 }
 
-/** What is expected where: valibot's own messages repeat what was received, which no answer does. */
+/** What is expected, and where. Unlike valibot's own messages, it never repeats the input. */
 function hintOf([issue]: [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]]): string {
-	if (issue.type === 'parse_json') return 'It is no JSON.';
-	if (issue.expected === 'never') return 'It has a field that docs/api.md does not name.';
+	if (issue.type === 'parse_json') return 'It is not valid JSON.';
+	if (issue.expected === 'never') return 'It has a field that is not in docs/api.md.';
 	const what = issue.type === 'check' ? issue.message : `expected ${issue.expected ?? issue.type}`;
 	const path = v.getDotPath(issue);
 	return path ? `${path}: ${what}` : what;

@@ -1,14 +1,15 @@
 import { presentable } from './respond.ts';
 
-/** The type of a stream of JSON lines. */
+/** The media type of a stream of JSON lines. */
 const NDJSON = 'application/x-ndjson';
 
-/** Some work, which may tell how far it is; its result has the status of the answer. */
+/** Work that may report its progress; its result has the status of the answer. */
 export type Work = (report: (line: object) => void) => Promise<{ status: number; result: object }>;
 
 /**
- * Answers with the result of some work: as JSON, or, where the caller accepts lines of progress
- * (`Accept: application/x-ndjson`), as the last of them.
+ * Answers with the result of some work: as JSON, or as the last line of its progress if the caller
+ * accepts that (`Accept: application/x-ndjson`). Throws what the work throws, unless the answer is a
+ * stream.
  */
 export async function workResponse(request: Request, work: Work): Promise<Response> {
 	if (request.headers.get('Accept')?.includes(NDJSON)) return progressResponse(work);
@@ -18,17 +19,17 @@ export async function workResponse(request: Request, work: Work): Promise<Respon
 
 /**
  * Answers 200 at once, then a line of JSON for each report of the work and one for its result,
- * `{"event":"done","success":true,…}`. The status is gone by the time that work fails, so an error
- * is a last line of its own: `{"event":"error","error","code","hint"}`. When the caller goes away,
- * the next report throws, so that the work ends and tidies up.
+ * `{"event":"done","success":true,…}`. Since the status is sent before the work can fail, an error is
+ * a last line: `{"event":"error","error","code","hint"}`. If the caller disconnects, the next report
+ * throws, so that the work stops and cleans up.
  */
 function progressResponse(work: Work): Response {
 	const encoder = new TextEncoder();
-	let gone = false;
+	let isGone = false;
 	const body = new ReadableStream<Uint8Array>({
 		async start(controller) {
 			const report = (line: object) => {
-				if (gone) throw new Error('The caller has gone away.');
+				if (isGone) throw new Error('The caller has disconnected.');
 				controller.enqueue(encoder.encode(`${JSON.stringify(line)}\n`));
 			};
 			try {
@@ -36,12 +37,12 @@ function progressResponse(work: Work): Response {
 				report({ event: 'done', success: true, ...result });
 			} catch (error) {
 				const failure = presentable(error);
-				if (!gone) report({ event: 'error', ...failure.toJSON() });
+				if (!isGone) report({ event: 'error', ...failure.toJSON() });
 			}
-			if (!gone) controller.close();
+			if (!isGone) controller.close();
 		},
 		cancel() {
-			gone = true;
+			isGone = true;
 		},
 	});
 	return new Response(body, { headers: { 'Content-Type': NDJSON } });

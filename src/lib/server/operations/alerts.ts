@@ -1,20 +1,39 @@
 import type { BackupSummary } from '../backup/format/manifest.ts';
 import type { Proof } from '../backup/format/proof.ts';
 import type { LifeboatError } from '../errors.ts';
-import type { Alert } from './webhook.ts';
 
 const HOUR_MS = 3_600_000;
-/** Bytes of SQL up to which a database may change its size as it likes. */
+/** Bytes of SQL up to which any change of a database's size is normal. */
 const TINY_BYTES = 10_000;
 
-/** A backup was in vain. */
+export type AlertKind =
+	| 'backup_failed'
+	| 'backup_unstable'
+	| 'backup_overdue'
+	| 'backup_recovered'
+	| 'backup_size'
+	| 'drill_failed'
+	| 'access_locked';
+
+/** Something that an operator must know now. */
+export interface Alert {
+	kind: AlertKind;
+	/** For people; never contains a secret or a row. */
+	text: string;
+	/** Name of the backup concerned. */
+	backup?: string;
+	/** Code of the error. */
+	code?: string;
+}
+
+/** A backup failed. */
 export function failed(
 	{ code, message, hint }: LifeboatError,
 	newest: BackupSummary | undefined,
 	now: number,
 ): Alert {
 	const kind = code === 'snapshot_unstable' ? 'backup_unstable' : 'backup_failed';
-	const text = `The backup failed (${code}). ${message} ${hint} ${newestIs(newest, now)}`;
+	const text = `The backup failed (${code}). ${message} ${hint} ${ageOf(newest, now)}`;
 	return { kind, code, text };
 }
 
@@ -22,12 +41,12 @@ export function failed(
 export function overdue(newest: BackupSummary | undefined, now: number): Alert {
 	return {
 		kind: 'backup_overdue',
-		text: `A backup is overdue. ${newestIs(newest, now)} Look at the runs of the Backup workflow on GitHub, and make one now: npm run backup.`,
+		text: `A backup is overdue. ${ageOf(newest, now)} Check the runs of the Backup workflow on GitHub, and make a backup now: npm run backup.`,
 		...(newest && { backup: newest.name }),
 	};
 }
 
-/** A backup was made after some that were in vain or overdue. */
+/** A backup succeeded after backups had failed or were overdue. */
 export function recovered(backup: BackupSummary, failing: { since: number } | null): Alert {
 	const since = failing ? ` They had failed since ${legible(failing.since)}.` : '';
 	return {
@@ -37,29 +56,30 @@ export function recovered(backup: BackupSummary, failing: { since: number } | nu
 	};
 }
 
-/** Whether a backup has more than so many times the size of the one before, or a smaller part of it. */
+/** Whether a backup is more than `factor` times larger or smaller than the one before. */
 export function isOddSize(before: BackupSummary, backup: BackupSummary, factor: number): boolean {
 	if (Math.max(before.sqlBytes, backup.sqlBytes) <= TINY_BYTES) return false;
 	const bytes = backup.sqlBytes / before.sqlBytes;
 	return bytes > factor || bytes < 1 / factor || backup.rows * factor < before.rows;
 }
 
-/** A backup has another size than is to be expected. */
+/** A backup has an unexpected size. */
 export function oddSize(before: BackupSummary, backup: BackupSummary): Alert {
 	const size = ({ sqlBytes, rows }: BackupSummary) => `${sqlBytes} bytes of SQL with ${rows} rows`;
 	return {
 		kind: 'backup_size',
-		text: `The backup ${backup.name} has ${size(backup)}, the one before had ${size(before)}. If nobody has removed or added that much, look at the database, and keep the older backup.`,
+		text: `The backup ${backup.name} has ${size(backup)}, the one before had ${size(before)}. If nobody has removed or added that much, check the database, and keep the older backup.`,
 		backup: backup.name,
 	};
 }
 
-/** A proof has found that a backup is not what it should be. */
+/** A proof found that a backup differs from its manifest. */
 export function differs({ kind, backup, by, differences }: Proof): Alert {
+	const check = kind === 'drill' ? 'drill' : 'verification';
 	return {
 		kind: 'drill_failed',
 		code: 'backup_differs',
-		text: `The ${kind === 'drill' ? 'drill' : 'verification'} of ${backup} found ${differences.length} differences (by ${by}). Do not rely on it: make another backup, and see in the proof what differs.`,
+		text: `The ${check} of ${backup} found ${differences.length} differences (by ${by}). Do not rely on this backup: make another one, and read in the proof what differs.`,
 		backup,
 	};
 }
@@ -73,16 +93,16 @@ export function notProven({ code, message, hint }: LifeboatError): Alert {
 	};
 }
 
-/** Wrong codes have closed the API. */
+/** Wrong codes have triggered the lockout. */
 export function locked(): Alert {
 	return {
 		kind: 'access_locked',
 		code: 'access_locked',
-		text: 'Too many wrong codes came: the backup API takes none any more. If they were not yours, somebody is guessing; set BACKUP_API_KEY, without which nobody can lock it. An administrator lifts the lock on the page /backups.',
+		text: 'Too many wrong codes were sent: the backup API accepts no codes any more. If they were not yours, somebody is guessing; set BACKUP_API_KEY, so that only callers with the key can cause a lockout. An administrator can lift it on the page /backups.',
 	};
 }
 
-function newestIs(newest: BackupSummary | undefined, now: number): string {
+function ageOf(newest: BackupSummary | undefined, now: number): string {
 	if (!newest) return 'There is no backup.';
 	const startedAt = Date.parse(newest.startedAt);
 	const hours = Math.floor((now - startedAt) / HOUR_MS);

@@ -1,7 +1,7 @@
 import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { type Entry, expireJournal, journalBucket, readJournal, record } from './audit-log.ts';
+import { type Entry, pruneAuditLog, auditLogBucket, readAuditLog, record } from './audit-log.ts';
 
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 10, 25);
@@ -25,7 +25,7 @@ describe('the journal', () => {
 		const times: string[] = [];
 		let before: string | null | undefined;
 		while (before !== null) {
-			const page = await readJournal(bucket, { limit: 2, ...(before && { before }) });
+			const page = await readAuditLog(bucket, { limit: 2, ...(before && { before }) });
 			times.push(...page.entries.map(({ time }) => time));
 			before = page.before;
 		}
@@ -41,7 +41,7 @@ describe('the journal', () => {
 			previousSecret: true,
 		});
 		await record(bucket, whole);
-		expect((await readJournal(bucket, { limit: 10 })).entries).toEqual([whole]);
+		expect((await readAuditLog(bucket, { limit: 10 })).entries).toEqual([whole]);
 		const { objects } = await bucket.list({ prefix: 'journal/' });
 		const text = await (await bucket.get(objects[0]?.key ?? ''))?.text();
 		expect(text).toBe(`${JSON.stringify(whole)}\n`);
@@ -49,13 +49,13 @@ describe('the journal', () => {
 
 	test('has entries of the same millisecond, each once', async () => {
 		await Promise.all(Array.from({ length: 20 }, () => record(bucket, entry(NOW))));
-		expect((await readJournal(bucket, { limit: 50 })).entries).toHaveLength(20);
+		expect((await readAuditLog(bucket, { limit: 50 })).entries).toHaveLength(20);
 	});
 
 	test('forgets what is older than so many days', async () => {
 		for (const days of [0, 1, 29, 31, 400]) await record(bucket, entry(NOW - days * DAY));
-		await expireJournal(bucket, NOW - 30 * DAY);
-		const { entries } = await readJournal(bucket, { limit: 10 });
+		await pruneAuditLog(bucket, NOW - 30 * DAY);
+		const { entries } = await readAuditLog(bucket, { limit: 10 });
 		expect(entries.map(({ time }) => Date.parse(time))).toEqual([NOW, NOW - DAY, NOW - 29 * DAY]);
 	});
 
@@ -63,21 +63,21 @@ describe('the journal', () => {
 		const old = Array.from({ length: 1_005 }, (_, index) => entry(NOW - 40 * DAY - index));
 		await Promise.all(old.map((one) => record(bucket, one)));
 		await record(bucket, entry(NOW));
-		await expireJournal(bucket, NOW - 30 * DAY);
+		await pruneAuditLog(bucket, NOW - 30 * DAY);
 		expect((await bucket.list({ prefix: 'journal/' })).objects).toHaveLength(1);
 	});
 
 	test('shows nothing older, though a lock rule keeps it', async () => {
 		for (const days of [0, 10, 31, 32]) await record(bucket, entry(NOW - days * DAY));
 		const since = NOW - 30 * DAY;
-		const page = await readJournal(bucket, { limit: 3, since });
+		const page = await readAuditLog(bucket, { limit: 3, since });
 		expect(page.entries.map(({ time }) => Date.parse(time))).toEqual([NOW, NOW - 10 * DAY]);
 		expect(page.before).toBeNull();
 	});
 
 	test('is in the bucket for logs where there is one', async () => {
-		expect(journalBucket({ MY_BUCKET: bucket })).toBe(bucket);
-		expect(journalBucket({ MY_BUCKET: bucket, MY_LOGS_BUCKET: env.MY_LOGS_BUCKET })).toBe(
+		expect(auditLogBucket({ MY_BUCKET: bucket })).toBe(bucket);
+		expect(auditLogBucket({ MY_BUCKET: bucket, MY_LOGS_BUCKET: env.MY_LOGS_BUCKET })).toBe(
 			env.MY_LOGS_BUCKET,
 		);
 	});
@@ -101,6 +101,6 @@ describe('the journal', () => {
 	test('passes over what is no entry', async () => {
 		await bucket.put('journal/0000000000000-junk', 'junk');
 		await record(bucket, entry(NOW));
-		expect((await readJournal(bucket, { limit: 10 })).entries).toEqual([entry(NOW)]);
+		expect((await readAuditLog(bucket, { limit: 10 })).entries).toEqual([entry(NOW)]);
 	});
 });

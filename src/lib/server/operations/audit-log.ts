@@ -1,124 +1,130 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
 import * as v from 'valibot';
+import { MAX_KEYS_PER_DELETE } from '../backup/limits.ts';
 import { storageCall } from '../backup/storage/failure.ts';
 import type { Environment } from '../environment.ts';
 
 const PREFIX = 'journal/';
-/** R2 lists keys in their order: counted down from here, in 2286, the newest come first. */
+/** R2 lists keys in ascending order: counted down from here, in 2286, the newest entries come first. */
 const LAST_MS = 9_999_999_999_999;
-/** Entries that R2 deletes at once (R2 > Workers API reference). */
-const MAX_KEYS = 1000;
-/** Deletions of one call: the free plan has 50 calls of R2 and D1 for each call of the app. */
+/** Deletions in one call: on the free plan a call of the app has 50 calls of R2 and D1. */
 const MAX_DELETIONS = 5;
 
 const Count = v.pipe(v.number(), v.minValue(0));
 
 const EntrySchema = v.object({
-	/** When it ended, in UTC with milliseconds. */
+	/** When the call ended, in UTC with milliseconds. */
 	time: v.string(),
-	/** What was asked for: `backup`, `list`, `verify` … */
+	/** The requested operation: `backup`, `list`, `verify` … */
 	operation: v.string(),
-	/** `refused`: nothing was tried. `failed`: it was, in vain. */
+	/** `refused` calls were not attempted, `failed` ones were. */
 	outcome: v.picklist(['done', 'refused', 'failed']),
 	/** The code of the error. */
 	code: v.optional(v.string()),
-	/** HTTP status of the answer; of a long answer the one that its error would have. */
+	/** HTTP status of the answer; for a stream, the status that its error would have. */
 	status: v.optional(Count),
 	durationMs: v.optional(Count),
-	/** Name of the backup that it was about, or of its file. */
+	/** Name of the backup, or of its file. */
 	backup: v.optional(v.string()),
 	rows: v.optional(Count),
-	/** Bytes: of SQL for what makes or proves a backup, of the file for what fetches one. */
+	/** Bytes: of SQL if a backup was made or proven, of the file if it was fetched. */
 	bytes: v.optional(Count),
-	/** A code of TOTP_SECRET_PREVIOUS was used. */
+	/** Whether a code of TOTP_SECRET_PREVIOUS was used. */
 	previousSecret: v.optional(v.boolean()),
 	caller: v.object({
-		/** `stranger`: whoever it is has not shown it. */
+		/** `stranger`: the caller has not authenticated. */
 		kind: v.picklist(['stranger', 'code', 'token', 'administrator', 'app']),
 		address: v.string(),
 	}),
 });
 
-/** One line of the journal. Never a secret, a code, a row, or what a stranger has sent. */
+/** An entry of the audit log. It never contains a secret, a code, a row, or input of a stranger. */
 export type Entry = v.InferOutput<typeof EntrySchema>;
 
-/** Entries, newest first; `before` is where the next page begins, null at the end. */
-export interface JournalPage {
+/** Entries, newest first; `before` is the cursor of the next page, null on the last one. */
+export interface AuditLogPage {
 	entries: Entry[];
 	before: string | null;
 }
 
-/** What `before` may be. */
-export const JournalCursor = v.pipe(v.string(), v.regex(/^\d{13}-[\w.-]+$/));
+/** Which part of the audit log to read. */
+export interface AuditLogQuery {
+	before?: string | undefined;
+	limit: number;
+	/** Older entries are left out, in milliseconds since 1970: a lock rule may keep them in the bucket. */
+	since?: number;
+}
 
-/** Where the journal is: in MY_LOGS_BUCKET where there is one, else beside the backups. */
-export function journalBucket(env: Environment | undefined): R2Bucket | undefined {
+/** The form of `before`. */
+export const AuditLogCursor = v.pipe(v.string(), v.regex(/^\d{13}-[\w.-]+$/));
+
+/** The bucket of the audit log: MY_LOGS_BUCKET, or else the one of the backups. */
+export function auditLogBucket(env: Environment | undefined): R2Bucket | undefined {
 	return env?.MY_LOGS_BUCKET ?? env?.MY_BUCKET;
 }
 
 /**
- * Writes an entry down: on the console as a JSON object, for the log of the platform, and into the
- * bucket, if there is one. Never throws: what it is about has happened, and must not fail for its sake.
+ * Writes an entry as JSON to the console, for the platform's log, and to the bucket if there is one.
+ * Never throws: a call that has happened must not fail because it could not be recorded.
  */
 export async function record(bucket: R2Bucket | undefined, entry: Entry): Promise<void> {
 	const line = JSON.stringify(entry);
 	console.log(line);
 	const key = `${keyAt(Date.parse(entry.time))}-${crypto.randomUUID()}`;
-	const httpMetadata = { contentType: 'application/json' };
 	try {
-		// As metadata as well, because a list has that with it.
-		await bucket?.put(key, `${line}\n`, { httpMetadata, customMetadata: { entry: line } });
+		await bucket?.put(key, `${line}\n`, {
+			httpMetadata: { contentType: 'application/json' },
+			customMetadata: { entry: line }, // a list includes it
+		});
 	} catch (error) {
-		console.error('The journal could not be written:', error);
+		console.error('The audit log could not be written:', error);
 	}
 }
 
-/**
- * A page of the journal, without entries from before `since`, in milliseconds since 1970: a lock rule
- * may keep them in the bucket. Throws `storage_error` (500).
- */
-export async function readJournal(
+/** One page of the audit log. Throws `storage_error` (500). */
+export async function readAuditLog(
 	bucket: R2Bucket,
-	{ before, limit, since = 0 }: { before?: string | undefined; limit: number; since?: number },
-): Promise<JournalPage> {
+	{ before, limit, since = 0 }: AuditLogQuery,
+): Promise<AuditLogPage> {
+	const include: ['customMetadata'] = ['customMetadata'];
 	const startAfter = before === undefined ? {} : { startAfter: PREFIX + before };
-	const include = ['customMetadata' as const];
 	const page = await storageCall(() =>
 		bucket.list({ prefix: PREFIX, limit, include, ...startAfter }),
 	);
-	const young = page.objects.filter(({ key }) => key <= endOf(since));
-	const last = page.truncated && young.length === page.objects.length ? young.at(-1) : undefined;
+	const recent = page.objects.filter(({ key }) => key <= endOf(since));
+	const hasMore = page.truncated && recent.length === page.objects.length;
+	const last = hasMore ? recent.at(-1) : undefined;
 	return {
-		entries: young.flatMap(({ customMetadata }) => parse(customMetadata?.['entry'])),
+		entries: recent.flatMap(({ customMetadata }) => parse(customMetadata?.['entry'])),
 		before: last ? last.key.slice(PREFIX.length) : null,
 	};
 }
 
 /**
- * Removes entries from before a moment, in milliseconds since 1970. Of very many some stay for the
- * next call. Throws `storage_error` (500).
+ * Removes entries from before a time, in milliseconds since 1970. If there are very many, some are left
+ * for the next call. Throws `storage_error` (500).
  */
-export async function expireJournal(bucket: R2Bucket, since: number): Promise<void> {
+export async function pruneAuditLog(bucket: R2Bucket, since: number): Promise<void> {
 	for (let deletions = 0; deletions < MAX_DELETIONS; deletions++) {
 		const { objects, truncated } = await storageCall(() =>
-			bucket.list({ prefix: PREFIX, startAfter: endOf(since), limit: MAX_KEYS }),
+			bucket.list({ prefix: PREFIX, startAfter: endOf(since), limit: MAX_KEYS_PER_DELETE }),
 		);
 		if (objects.length > 0) await storageCall(() => bucket.delete(objects.map(({ key }) => key)));
 		if (!truncated) return;
 	}
 }
 
-/** Behind all keys of a moment's entries and of newer ones, before those of older ones. */
+/** Sorts after the entries of this time and newer ones, and before older ones. */
 function endOf(milliseconds: number): string {
 	return `${keyAt(milliseconds)}~`;
 }
 
-/** What the keys of a moment's entries begin with. */
+/** The first part of the keys of all entries of this time. */
 function keyAt(milliseconds: number): string {
 	return PREFIX + String(LAST_MS - milliseconds).padStart(13, '0');
 }
 
-/** None for what is no entry of ours. */
+/** Empty if the text is not an entry. */
 function parse(text: string | undefined): Entry[] {
 	const result = v.safeParse(v.pipe(v.string(), v.parseJson(), EntrySchema), text);
 	return result.success ? [result.output] : [];

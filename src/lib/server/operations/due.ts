@@ -1,11 +1,11 @@
-import { listBackups } from '../backup/index.ts';
 import type { BackupSummary, ListedBackup } from '../backup/format/manifest.ts';
+import { listBackups } from '../backup/index.ts';
 import type { Operations } from './index.ts';
 
 /**
- * The newest backup while it is younger than half the allowed age, so that a run that is late, skipped
- * or fails leaves as much time again for the next; null when one is due. A newest backup that was
- * found to differ from its manifest counts as none.
+ * The newest backup while it is younger than half the allowed age; null when one is due. That leaves
+ * the other half to the next run if one is late, skipped or fails. A backup that was found to differ
+ * from its manifest does not count.
  *
  * Throws `storage_error` (500).
  */
@@ -20,7 +20,7 @@ export async function undueBackup({
 	return verified?.proven === false || drilled?.proven === false ? null : newest;
 }
 
-/** Whether the newest backup is older than it may be, or there is none. */
+/** Whether the newest backup is older than allowed, or there is none. */
 export function isOverdue(
 	newest: Pick<BackupSummary, 'startedAt'> | undefined,
 	maxAgeMs: number,

@@ -1,27 +1,27 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
-import { listBackups } from '../backup/index.ts';
 import type { LastProof, ListedBackup } from '../backup/format/manifest.ts';
+import { listBackups } from '../backup/index.ts';
 import { isOverdue } from './due.ts';
-import { forgetOld, type Operations } from './index.ts';
+import { type Operations, removeOldData } from './index.ts';
 import { watchAge } from './watch.ts';
 
 const HOUR_MS = 3_600_000;
-/** For how long an answer stands, good or bad, so that no number of callers loads the bucket. */
-const GOOD_FOR_MS = 60_000;
+/** How long an answer is reused, so that no number of callers can load the bucket. */
+const CACHE_MS = 60_000;
 
-/** How the backups stand: nothing that a stranger could not be told. */
+/** The state of the backups. It contains nothing that strangers may not know. */
 export interface Health {
-	/** The newest backup, and the newest one that is proven, are young enough. */
+	/** Whether both the newest backup and the newest proven one are young enough. */
 	healthy: boolean;
-	/** The age that they may have, in hours. */
+	/** The allowed age, in hours. */
 	maxAgeHours: number;
-	/** Hours since then, to a tenth; null for never. */
+	/** Hours since then, to one decimal; null for never. */
 	ages: {
 		backup: number | null;
-		/** Verification and drill that have found a backup to be good. */
+		/** The last verification and the last drill that proved a backup. */
 		verification: number | null;
 		drill: number | null;
-		/** The newest backup that was found to be good, and not to be bad since. */
+		/** The newest backup whose last proofs have all succeeded. */
 		provenBackup: number | null;
 	};
 }
@@ -29,23 +29,23 @@ export interface Health {
 const answers = new WeakMap<R2Bucket, { until: number; health: Promise<Health> }>();
 
 /**
- * How the backups stand, as it was at most a minute ago. Tells, once, when they are overdue. Throws
+ * The state of the backups, at most a minute old. Sends an alert, once, if they are overdue. Throws
  * `storage_error` (500).
  */
 export function readHealth(operations: Operations): Promise<Health> {
 	const { bucket, now } = operations;
 	const known = answers.get(bucket);
 	if (known && known.until > now()) return known.health;
-	const health = lookAt(operations);
-	answers.set(bucket, { until: now() + GOOD_FOR_MS, health });
+	const health = checkHealth(operations);
+	answers.set(bucket, { until: now() + CACHE_MS, health });
 	return health;
 }
 
-async function lookAt(operations: Operations): Promise<Health> {
+async function checkHealth(operations: Operations): Promise<Health> {
 	const { bucket, settings, now } = operations;
 	const { backups } = await listBackups(bucket, { limit: Number.MAX_SAFE_INTEGER });
 	await watchAge(operations, backups[0]);
-	await forgetOld(operations);
+	await removeOldData(operations);
 	return healthOf(backups, settings.maxAgeMs, now());
 }
 
@@ -54,7 +54,7 @@ function healthOf(backups: ListedBackup[], maxAgeMs: number, now: number): Healt
 	const proven = backups.find(isProven);
 	const age = (time: string | undefined) =>
 		time === undefined ? null : Math.round(((now - Date.parse(time)) / HOUR_MS) * 10) / 10;
-	const last = (proofs: (LastProof | null)[]) => {
+	const ageOfLast = (proofs: (LastProof | null)[]) => {
 		const times = proofs.flatMap((proof) => (proof?.proven ? [proof.at] : []));
 		return age(times.sort().at(-1));
 	};
@@ -63,8 +63,8 @@ function healthOf(backups: ListedBackup[], maxAgeMs: number, now: number): Healt
 		maxAgeHours: maxAgeMs / HOUR_MS,
 		ages: {
 			backup: age(newest?.startedAt),
-			verification: last(backups.map(({ verified }) => verified)),
-			drill: last(backups.map(({ drilled }) => drilled)),
+			verification: ageOfLast(backups.map(({ verified }) => verified)),
+			drill: ageOfLast(backups.map(({ drilled }) => drilled)),
 			provenBackup: age(proven?.startedAt),
 		},
 	};

@@ -9,7 +9,7 @@ import { UNLIMITED } from '../backup/make/budget.ts';
 import { resumeBackup, startBackup } from '../backup/index.ts';
 import { TICKET_MS } from '../backup/make/job.ts';
 import { LEASE_MS, LOCK_KEYS } from '../backup/storage/lock.ts';
-import { forgetOld } from './index.ts';
+import { removeOldData } from './index.ts';
 
 beforeEach(reset);
 
@@ -31,9 +31,9 @@ test('what a backup has left in the lock goes when nobody can go on with it', as
 	await begin();
 	const left = await state();
 	expect(left).toEqual(expect.any(String));
-	await forgetOld(operationsOn(() => clock.now + TICKET_MS - 1_000));
+	await removeOldData(operationsOn(() => clock.now + TICKET_MS - 1_000));
 	expect(await state()).toBe(left);
-	await forgetOld(operationsOn(() => clock.now + TICKET_MS));
+	await removeOldData(operationsOn(() => clock.now + TICKET_MS));
 	expect(await state()).toBeNull();
 });
 
@@ -41,8 +41,8 @@ test('that of a step that died goes when its ticket has expired', async () => {
 	const ticket = await begin();
 	const { engine: dying, died } = dyingEngine(stepping(), 4);
 	await Promise.race([died, resumeBackup(dying, ticket)]);
-	await forgetOld(operationsOn(() => clock.now + LEASE_MS));
+	await removeOldData(operationsOn(() => clock.now + LEASE_MS));
 	expect(await state()).toEqual(expect.any(String));
-	await forgetOld(operationsOn(() => clock.now + TICKET_MS));
+	await removeOldData(operationsOn(() => clock.now + TICKET_MS));
 	expect(await state()).toBeNull();
 });

@@ -1,47 +1,57 @@
-/** All that one call tells the world outside takes no longer than this, in milliseconds. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { retry } from '../retry.ts';
+
+/** Milliseconds in which one call of the app must send all its notifications. */
 export const SEND_MS = 10_000;
-const TRIES = 3;
+const MAX_TRIES = 3;
 const PAUSE_MS = 500;
 
-/** A message to somebody outside. */
+/** A message to a receiver outside the app. */
 export interface Message {
 	url: URL;
 	body: string;
 	contentType: 'application/json' | 'text/plain';
 }
 
+/** The receiver answered, and did not accept the message. */
+class Refused extends Error {
+	readonly status: number;
+
+	constructor(status: number) {
+		super(`The receiver answered ${status}.`);
+		this.status = status;
+	}
+}
+
 /**
- * Posts a message; false when it was not taken. Tries a few times where that may help, until the signal
- * ends it. Never throws, follows no redirect, which might lead anywhere, and reads no answer.
+ * Posts a message, and returns whether it was accepted. Tries again if that may help, until the signal
+ * aborts. Never throws, follows no redirects, which could lead anywhere, and ignores the answer's body.
  */
 export async function send(message: Message, signal: AbortSignal): Promise<boolean> {
-	for (let attempt = 1; attempt <= TRIES && !signal.aborted; attempt++) {
-		if (attempt > 1) await pause(signal);
-		const status = await post(message, signal);
-		if (status !== null && status >= 200 && status < 300) return true;
-		const mayPass = status === null || status === 429 || status >= 500;
-		if (!mayPass) return false;
-	}
-	return false;
-}
-
-/** The status of the answer; null where there was none. */
-async function post({ url, body, contentType }: Message, signal: AbortSignal) {
+	const pauseAfter = (error: unknown, tries: number) =>
+		tries < MAX_TRIES && mayPass(error) ? PAUSE_MS : null;
+	const pause = (milliseconds: number) => wait(milliseconds, undefined, { signal });
 	try {
-		const response = await fetch(url, {
-			...{ method: 'POST', body, signal, redirect: 'manual' },
-			headers: { 'Content-Type': contentType, 'User-Agent': 'Lifeboat' },
-		});
-		await response.body?.cancel();
-		return response.status;
+		await retry(() => post(message, signal), pauseAfter, pause);
+		return true;
 	} catch {
-		return null;
+		return false;
 	}
 }
 
-function pause(signal: AbortSignal): Promise<void> {
-	return new Promise((resolve) => {
-		const timer = setTimeout(resolve, PAUSE_MS);
-		signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+async function post({ url, body, contentType }: Message, signal: AbortSignal): Promise<void> {
+	const response = await fetch(url, {
+		method: 'POST',
+		headers: { 'Content-Type': contentType, 'User-Agent': 'Lifeboat' },
+		body,
+		signal,
+		redirect: 'manual',
 	});
+	await response.body?.cancel();
+	if (!response.ok) throw new Refused(response.status);
+}
+
+/** Whether another try may succeed: the receiver did not answer, is overloaded, or has a fault. */
+function mayPass(error: unknown): boolean {
+	return !(error instanceof Refused) || error.status === 429 || error.status >= 500;
 }

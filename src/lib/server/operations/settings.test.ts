@@ -5,7 +5,7 @@ const DAY = 86_400_000;
 
 test('without any settings nobody is told, and a backup is too old after 32 days', () => {
 	expect(operationsSettings({})).toEqual({
-		...{ webhook: null, ping: null, maxAgeMs: 32 * DAY, sizeFactor: 2, journalDays: 90 },
+		...{ webhook: null, ping: null, maxAgeMs: 32 * DAY, sizeFactor: 2, auditLogDays: 90 },
 	});
 });
 
@@ -19,7 +19,7 @@ test('are read as they are given', () => {
 	).toEqual({
 		webhook: new URL('https://hooks.slack.com/services/a/b/c'),
 		ping: new URL('http://localhost:8000/ping/x'),
-		...{ maxAgeMs: DAY, sizeFactor: 1.5, journalDays: 7 },
+		...{ maxAgeMs: DAY, sizeFactor: 1.5, auditLogDays: 7 },
 	});
 });
 

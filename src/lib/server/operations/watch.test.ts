@@ -17,9 +17,9 @@ import { type BackupStep } from '../backup/engine.ts';
 import type { Proof } from '../backup/format/proof.ts';
 import { LifeboatError } from '../errors.ts';
 import type { Operations } from './index.ts';
-import { readJournal } from './audit-log.ts';
+import { readAuditLog } from './audit-log.ts';
 import { SEND_MS } from './send.ts';
-import { watchAge, watchBackup, watchLock, watchProof } from './watch.ts';
+import { watchAge, watchBackup, watchLockout, watchProof } from './watch.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -65,7 +65,7 @@ async function fail(operations: Operations, code = 'database_error', status = 50
 	await expect(outcome).rejects.toMatchObject({ code });
 }
 
-const journal = async () => (await readJournal(env.MY_BUCKET, { limit: 100 })).entries;
+const journal = async () => (await readAuditLog(env.MY_BUCKET, { limit: 100 })).entries;
 const kinds = async (url: URL) => (await receivedAlerts(url)).map(({ kind }) => kind);
 
 describe('a backup', () => {
@@ -243,7 +243,7 @@ test('a journal whose old entries are locked keeps nothing from being told', asy
 	await env.MY_BUCKET.put(`journal/${9_999_999_999_999 - Date.UTC(2025)}-x`, 'old');
 	await fail(watched);
 	await received(watched.webhook);
-	await backUp({ ...watched, journal: locked });
+	await backUp({ ...watched, auditLog: locked });
 	expect(await kinds(watched.webhook)).toEqual(['backup_recovered']);
 });
 
@@ -308,7 +308,7 @@ test('a failure is told also where it cannot be read what was told before', asyn
 
 test('wrong codes that close the lock are told', async () => {
 	const watched = operations();
-	await watchLock(watched);
+	await watchLockout(watched);
 	expect(await kinds(watched.webhook)).toEqual(['access_locked']);
 });
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { type Alert, alertMessage } from './webhook.ts';
+import type { Alert } from './alerts.ts';
+import { alertMessage } from './webhook.ts';
 
 const TIME = '2026-11-25T00:00:00.000Z';
 const ALERT: Alert = {

@@ -1,12 +1,13 @@
 import * as v from 'valibot';
 import { listBackups, resumeBackup, startBackup } from '$lib/server/backup/index';
-import { type BackupStep } from '$lib/server/backup/engine';
+import type { BackupStep } from '$lib/server/backup/engine';
 import { summarize } from '$lib/server/backup/format/manifest';
-import { apiRoute, type Call } from '$lib/server/http/route';
-import { backupEngineOf } from '$lib/server/backup/settings';
+import type { Call } from '$lib/server/http/call';
+import { engineOf } from '$lib/server/backup/settings';
 import { readJson, readQuery } from '$lib/server/http/input';
+import { apiRoute } from '$lib/server/http/route';
 import { undueBackup } from '$lib/server/operations/due';
-import { forgetOld } from '$lib/server/operations/index';
+import { removeOldData } from '$lib/server/operations/index';
 import { watchBackup } from '$lib/server/operations/watch';
 
 const Action = v.variant('action', [
@@ -20,11 +21,11 @@ const Action = v.variant('action', [
 const Page = v.object({
 	cursor: v.optional(v.string()),
 	limit: v.optional(
-		v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number), v.minValue(1), v.maxValue(100)),
+		v.pipe(v.string(), v.digits(), v.transform(Number), v.minValue(1), v.maxValue(100)),
 	),
 });
 
-/** Makes a backup, or a step of one: 201, 202 when there is more to do, 200 when none is due. */
+/** Makes a backup, or one step of it: 201 when it is done, 202 if steps are left, 200 if none is due. */
 export const POST = apiRoute('backup', async (call) => {
 	const caller = await call.admit();
 	const body = await readJson(call.request, Action, { action: 'backup' });
@@ -33,14 +34,14 @@ export const POST = apiRoute('backup', async (call) => {
 	if (body.action === 'backup') {
 		const backup = body.when === 'due' ? await undueBackup(operations) : null;
 		if (backup) {
-			await forgetOld(operations);
+			await removeOldData(operations);
 			return () => Promise.resolve({ status: 200, result: { due: false, backup } });
 		}
 		await caller.spend();
 	}
 	return async (report) => {
 		const step = await watchBackup(operations, report, (report) => {
-			const engine = backupEngineOf(call.env);
+			const engine = engineOf(call.env);
 			return body.action === 'backup'
 				? startBackup(engine, report)
 				: resumeBackup(engine, body.ticket, report);

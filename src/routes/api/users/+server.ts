@@ -16,7 +16,7 @@ export const GET: RequestHandler = async ({ locals, platform, url }) => {
 };
 
 function notSignedIn(): LifeboatError {
-	return new LifeboatError('Only people who are signed in may list users.', {
+	return new LifeboatError('Only signed-in people may list users.', {
 		status: 401,
 		code: 'not_signed_in',
 		hint: 'Sign in on the home page and call again with the same cookies.',

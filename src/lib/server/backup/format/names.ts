@@ -12,8 +12,8 @@ const FILE_NAME = new RegExp(
 		String.raw`(?:\.manifest\.json|\.proof-${TIME}\.json|(?:\.\d+)?\.sql(?:\.gz)?(?:\.age)?)$`,
 );
 
-/** The names of all objects of all backups begin with one of these. */
-export const NAME_PREFIXES = ['full_backup_', 'incremental_backup_'];
+/** The key of every object of every backup begins with this. */
+export const NAME_PREFIX = 'full_backup_';
 
 /** The name of a backup that starts now: `full_backup_2026-11-22T21:52:00.000Z`. */
 export function backupName(kind: Kind, startedAt: Date): string {

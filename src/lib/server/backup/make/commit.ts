@@ -1,15 +1,15 @@
 import type { DumpSummary } from '../dump/script.ts';
 import type { Engine } from '../engine.ts';
-import type { Job } from './job.ts';
 import { ENGINE_VERSION, type Manifest } from '../format/manifest.ts';
 import { type BackupKey, hideDigests, signManifest } from '../format/signature.ts';
 import { commitManifest, findManifest } from '../storage/bucket.ts';
 import type { Encoding } from '../storage/codec.ts';
 import { type Lock, lockLost } from '../storage/lock.ts';
+import type { Job } from './job.ts';
 
 /**
- * The moment from which the backup exists. Where another Worker has taken the same step and come
- * first, its manifest is the backup's. Throws `lock_lost` (409) where the backup was given up.
+ * Writes the manifest: from then on the backup exists. If another Worker took the same step and wrote
+ * its manifest first, that one is returned. Throws `lock_lost` (409) if the backup was abandoned.
  */
 export async function commit(
 	engine: Engine,
@@ -17,10 +17,18 @@ export async function commit(
 	job: Job,
 	summary: DumpSummary,
 ): Promise<Manifest> {
-	const { bucket, now, keys = [] } = engine;
-	const { name, startedAt, attempts, bookmark, volumes, cost, encoding } = job;
-	const finishedAt = now();
-	const plain: Manifest = {
+	const plain = describeBackup(job, summary, engine.now());
+	const manifest = protect(plain, job.encoding, engine.signer);
+	await lock.confirm();
+	if (await commitManifest(engine, manifest)) return manifest;
+	const committed = await findManifest(engine.bucket, job.name, engine.keys);
+	if (committed === null) throw lockLost('backup');
+	return committed;
+}
+
+function describeBackup(job: Job, summary: DumpSummary, finishedAt: number): Manifest {
+	const { name, startedAt, attempts, bookmark, volumes, cost } = job;
+	return {
 		format: 1,
 		name,
 		kind: 'full',
@@ -37,17 +45,11 @@ export async function commit(
 		cost: { ...cost, durationMs: finishedAt - startedAt },
 		engine: { version: ENGINE_VERSION },
 	};
-	const manifest = protect(plain, encoding, keys);
-	await lock.confirm();
-	if (await commitManifest(engine, manifest)) return manifest;
-	const committed = await findManifest(bucket, name, keys);
-	if (committed === null) throw lockLost('backup');
-	return committed;
 }
 
-/** As little in it as is needed where the backup is encrypted, and signed. */
-function protect(plain: Manifest, { recipients }: Encoding, [key]: readonly BackupKey[]): Manifest {
-	if (!key) return plain;
-	if (recipients.length === 0) return signManifest(plain, key);
-	return signManifest({ ...hideDigests(plain, key), encryption: { recipients } }, key);
+/** Signs a manifest; that of an encrypted backup says as little as possible about its contents. */
+function protect(plain: Manifest, { recipients }: Encoding, signer: BackupKey | null): Manifest {
+	if (signer === null) return plain;
+	if (recipients.length === 0) return signManifest(plain, signer);
+	return signManifest({ ...hideDigests(plain, signer), encryption: { recipients } }, signer);
 }

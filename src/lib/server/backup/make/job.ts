@@ -3,10 +3,11 @@ import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
 import { FenceSchema } from '../dump/reader.ts';
 import { CheckpointSchema } from '../dump/checkpoint.ts';
+import type { BackupStep } from '../engine.ts';
 import { CostSchema, VolumeSchema } from '../format/manifest.ts';
 import type { BackupKey } from '../format/signature.ts';
 
-/** How long the next step may be begun, in milliseconds. */
+/** How long a ticket is valid, in milliseconds. */
 export const TICKET_MS = 15 * 60_000;
 
 const ALGORITHM = 'HS256';
@@ -18,25 +19,25 @@ const JOB = 'lifeboat backup job';
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const TicketSchema = v.object({
-	/** Name of the backup that is being made. */
+	/** Name of the unfinished backup. */
 	name: v.string(),
-	/** The step that may be begun, from 2. */
+	/** The step that may be taken, from 2. */
 	step: Count,
 });
-/** The right to begin one step of one backup. */
+/** The right to take one step of one backup. */
 export type Ticket = v.InferOutput<typeof TicketSchema>;
 
 const JobSchema = v.object({
 	name: v.string(),
-	/** The step that comes next or is running, from 1. */
+	/** The next or current step, from 1. */
 	step: Count,
 	/** Milliseconds since 1970. */
 	startedAt: v.number(),
-	/** Dumps begun. */
+	/** Dumps started. */
 	attempts: Count,
 	/** How all volumes are stored. */
 	encoding: v.object({ gzip: v.boolean(), recipients: v.array(v.string()) }),
-	/** Where the dump goes on; null where it begins anew. */
+	/** Where the dump continues; null if it starts over. */
 	checkpoint: v.nullable(
 		v.object({
 			dump: CheckpointSchema,
@@ -47,32 +48,50 @@ const JobSchema = v.object({
 	),
 	/** Bookmark of the dump's first query. */
 	bookmark: v.nullable(v.string()),
-	/** Volumes that are stored. */
+	/** The stored volumes. */
 	volumes: v.array(VolumeSchema),
 	cost: CostSchema,
 });
-/** A backup that is being made, as one step leaves it to the next. */
+/** An unfinished backup, as one step leaves it to the next. */
 export type Job = v.InferOutput<typeof JobSchema>;
 
+/** The part of a {@link Job} that is reset when its dump starts, or starts over. */
+export const NOTHING_DONE = { checkpoint: null, volumes: [], bookmark: null };
+
 /**
- * The job of a step that is begun again. Its try before may have ended because the database's object
- * was made anew, so the counter of changes is not enough to tell that the state is the same.
+ * The job of a step that is repeated. The first try may have failed because the database's object was
+ * restarted, so the counter of changes alone does not show that nobody wrote.
  */
 export function doubtful(job: Job): Job {
 	const { checkpoint } = job;
 	if (checkpoint === null) return job;
+	const fence = { ...checkpoint.fence, needsBookmark: true };
+	return { ...job, checkpoint: { ...checkpoint, fence } };
+}
+
+/** The answer with a ticket for the next step of a job; `until` is in milliseconds since 1970. */
+export async function ticketFor(signer: BackupKey, job: Job, until: number): Promise<BackupStep> {
+	const { name, step, volumes, checkpoint } = job;
+	const { tables, current } = checkpoint?.dump ?? { tables: [], current: null };
+	const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
 	return {
-		...job,
-		checkpoint: { ...checkpoint, fence: { ...checkpoint.fence, needsBookmark: true } },
+		resume: await printTicket(signer.ticket, { name, step }, until),
+		progress: {
+			name,
+			step: step - 1,
+			tables: tables.length,
+			rows: sum(tables.map(({ rows }) => rows)) + (current?.digest.rows ?? 0),
+			sqlBytes: sum(volumes.map(({ sqlBytes }) => sqlBytes)),
+		},
 	};
 }
 
-/** A ticket as text that nobody else can make: a JSON Web Token (RFC 7519), good until `expiresAt`. */
-export function printTicket(key: Uint8Array, ticket: Ticket, expiresAt: number): Promise<string> {
+/** A ticket as a signed JSON Web Token (RFC 7519). */
+function printTicket(key: Uint8Array, ticket: Ticket, until: number): Promise<string> {
 	return new SignJWT(ticket)
 		.setProtectedHeader({ alg: ALGORITHM })
 		.setAudience(TICKET)
-		.setExpirationTime(new Date(expiresAt))
+		.setExpirationTime(new Date(until))
 		.sign(key);
 }
 
@@ -88,7 +107,7 @@ export async function readTicket(
 		requiredClaims: ['exp'],
 		currentDate: new Date(now),
 	};
-	const payload = await opened(
+	const payload = await openWithAny(
 		keys.map(({ ticket }) => ticket),
 		async (key) => (await jwtVerify(text, key, options)).payload,
 	);
@@ -96,14 +115,14 @@ export async function readTicket(
 }
 
 /**
- * A job as text that nobody else can make or read: it holds SQL that the next step runs and rows that
- * are not digested yet, and lies in a bucket that others may use. A JSON Web Encryption (RFC 7516).
+ * A job as a JSON Web Encryption (RFC 7516), which nobody else can forge or read: it contains SQL that
+ * the next step runs and rows that are not digested yet, and is stored in a bucket that others may use.
  */
 export function printJob({ state }: BackupKey, job: Job): Promise<string> {
 	return new EncryptJWT({ job }).setProtectedHeader(ENCRYPTION).setAudience(JOB).encrypt(state);
 }
 
-/** Reads the job of a backup. Throws `ticket_invalid` (403) where it is not a job of ours, or of another backup. */
+/** Reads the job of a backup. Throws `ticket_invalid` (403) if it is not one of ours, or another backup's. */
 export async function readJob(
 	keys: readonly BackupKey[],
 	text: string,
@@ -114,17 +133,17 @@ export async function readJob(
 		contentEncryptionAlgorithms: [ENCRYPTION.enc],
 		audience: JOB,
 	};
-	const { job } = await opened(
+	const { job } = await openWithAny(
 		keys.map(({ state }) => state),
 		async (key) => (await jwtDecrypt(text, key, options)).payload,
 	);
-	const { success, output } = v.safeParse(JobSchema, job); // another version may have left it
+	const { success, output } = v.safeParse(JobSchema, job); // another version may have written it
 	if (!success || output.name !== name) throw invalid();
 	return output;
 }
 
-/** What the first of the keys opens that fits. */
-async function opened(
+/** Opens a token with the first key that fits. Throws `ticket_invalid` or `ticket_expired` (403). */
+async function openWithAny(
 	keys: Uint8Array[],
 	open: (key: Uint8Array) => Promise<JWTPayload>,
 ): Promise<JWTPayload> {
@@ -140,10 +159,10 @@ async function opened(
 }
 
 function invalid(): LifeboatError {
-	return new LifeboatError('This is no ticket of this app.', {
+	return new LifeboatError('This is not a ticket of this app.', {
 		code: 'ticket_invalid',
 		status: 403,
-		hint: 'Send the value of "resume" of the last answer as it is, or begin a new backup.',
+		hint: 'Send the value of "resume" from the last answer unchanged, or start a new backup.',
 	});
 }
 
@@ -151,6 +170,6 @@ function expired(): LifeboatError {
 	return new LifeboatError('This ticket has expired.', {
 		code: 'ticket_expired',
 		status: 403,
-		hint: 'Begin a new backup. What this one has left behind is removed then.',
+		hint: 'Start a new backup, which removes what this one has left.',
 	});
 }

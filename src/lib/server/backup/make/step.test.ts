@@ -21,7 +21,7 @@ const MINUTE = 60_000;
 
 /** So few queries that every step reads one table. */
 function inSteps(changes: Partial<Engine> = {}): Engine {
-	return { ...engine(), keys: [key], budget: { ...UNLIMITED, queries: 1 }, ...changes };
+	return engine({ keys: [key], budget: { ...UNLIMITED, queries: 1 }, ...changes });
 }
 
 /** Three tables, and so a few steps. */

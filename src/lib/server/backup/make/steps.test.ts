@@ -24,7 +24,7 @@ beforeEach(reset);
 const SMALL = { ...UNLIMITED, queries: 1 };
 
 function inSteps(changes: Partial<Engine> = {}): Engine {
-	return { ...engine(), keys: [key], budget: SMALL, ...changes };
+	return engine({ keys: [key], budget: SMALL, ...changes });
 }
 
 /** A few tables: small ones, one of many pages, one with long rows, and counters. */

@@ -7,7 +7,7 @@ import {
 	type SqlDatabase,
 	type SqlStatement,
 } from '../database.ts';
-import { MAX_QUERIES_PER_CALL } from '../limits.ts';
+import { MAX_QUERIES } from '../limits.ts';
 import type { Claim } from './claim.ts';
 
 /**
@@ -16,7 +16,7 @@ import type { Claim } from './claim.ts';
  */
 export const TRANSACTION_BYTES = 4_000_000;
 /** Statements of one transaction: the rest is for what the restore itself adds and reads. */
-export const TRANSACTION_STATEMENTS = MAX_QUERIES_PER_CALL - 100;
+export const TRANSACTION_STATEMENTS = MAX_QUERIES.paid - 100;
 
 /** A statement to run, and where it is in the file. */
 export interface PlacedStatement {

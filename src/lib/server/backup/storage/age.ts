@@ -1,17 +1,17 @@
 import { Decrypter, Encrypter } from 'age-encryption';
 import { LifeboatError } from '../../errors.ts';
 
-// Files of age (age-encryption.org/v1), all of whose cryptography is that of typage.
+// age files (age-encryption.org/v1). All cryptography is typage's.
 
-/** Throws where a text is no public key of age, or one of another kind than these two. */
+/** The kind of an age public key. Throws if the text is not one, or is of any other kind. */
 export function recipientKind(recipient: string): 'x25519' | 'post-quantum' {
 	const hybrid = recipient.startsWith('age1pq1');
-	if (!hybrid && !/^age1[ac-hj-np-z02-9]{58}$/.test(recipient)) throw new Error('no recipient');
+	if (!hybrid && !/^age1[ac-hj-np-z02-9]{58}$/.test(recipient)) throw new Error('not a recipient');
 	new Encrypter().addRecipient(recipient);
 	return hybrid ? 'post-quantum' : 'x25519';
 }
 
-/** Encrypts bytes for recipients. Those that were pushed must stay as they are: the last are not read yet. */
+/** Encrypts bytes for recipients. Pushed bytes must not be changed: they may be read later. */
 export class AgeEncoder {
 	readonly #input = new TransformStream<Uint8Array, Uint8Array>();
 	readonly #writer = this.#input.writable.getWriter();
@@ -20,7 +20,7 @@ export class AgeEncoder {
 
 	constructor(recipients: string[]) {
 		this.#finished = this.#encrypt(recipients);
-		// Whoever writes hears of the error.
+		// The writer gets the error.
 		this.#finished.catch((error: unknown) => this.#writer.abort(error));
 	}
 
@@ -44,8 +44,8 @@ export class AgeEncoder {
 }
 
 /**
- * The plain text of a file of age. What is cut or damaged throws, and so does `identity_wrong` (422)
- * where none of the identities opens it, as it seems when the part for one of them is damaged.
+ * The plain text of an age file. Throws if the file is cut off or damaged, and `identity_wrong` (422)
+ * if none of the identities opens it. A damaged header looks like a wrong identity.
  */
 export async function* decrypted(
 	bytes: AsyncIterable<Uint8Array>,
@@ -53,7 +53,7 @@ export async function* decrypted(
 ): AsyncGenerator<Uint8Array, void, void> {
 	const decrypter = new Decrypter();
 	for (const identity of identities) decrypter.addIdentity(identity);
-	// Asked only when none before it fits.
+	// Reached only if no identity before it fits.
 	decrypter.addIdentity({
 		unwrapFileKey() {
 			throw identityWrong();
@@ -62,7 +62,7 @@ export async function* decrypted(
 	yield* await decrypter.decrypt(streamOf(bytes));
 }
 
-/** A stream that asks for a chunk when it is asked for one. */
+/** A stream that takes each chunk only when its reader asks for one. */
 function streamOf(bytes: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
 	const iterator = bytes[Symbol.asyncIterator]();
 	return new ReadableStream(
@@ -81,9 +81,9 @@ function streamOf(bytes: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> 
 }
 
 function identityWrong(): LifeboatError {
-	return new LifeboatError('The backup is encrypted for others than this identity.', {
+	return new LifeboatError('The backup is not encrypted for this identity.', {
 		code: 'identity_wrong',
 		status: 422,
-		hint: 'Give the identity of one of the recipients that its manifest names.',
+		hint: 'Use the identity of one of the recipients in its manifest.',
 	});
 }

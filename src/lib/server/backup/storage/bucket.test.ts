@@ -4,7 +4,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { backUp, createBackup, engine } from '../../../../../tests/backups.ts';
 import { type Manifest, parseSummary } from '../format/manifest.ts';
 import { type EncodingName, backupName, volumeKey, manifestKey } from '../format/names.ts';
-import { commitManifest, listStored, readManifest } from './bucket.ts';
+import { commitManifest, readManifest } from './bucket.ts';
+import { listStored } from './list.ts';
 
 beforeEach(reset);
 
@@ -46,7 +47,7 @@ describe('a manifest', () => {
 		const manifest = await manifestWith([1]);
 		expect(await commitManifest(context, manifest)).toBe(true);
 		expect(await commitManifest(context, { ...manifest, warnings: ['x'] })).toBe(false);
-		const { manifest: stored } = await readManifest(env.MY_BUCKET, manifestKey(manifest.name));
+		const { manifest: stored } = await readManifest(env.MY_BUCKET, manifestKey(manifest.name), []);
 		expect(stored.warnings).toEqual([]);
 	});
 });

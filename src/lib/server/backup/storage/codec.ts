@@ -7,26 +7,26 @@ import { AgeEncoder, decrypted } from './age.ts';
 /** How volumes are stored. */
 export interface Encoding {
 	gzip: boolean;
-	/** Public keys of age; none for a volume that is not encrypted. */
+	/** age public keys; none if volumes are not encrypted. */
 	recipients: string[];
 }
 
-/** SQL text as it is. */
-export const PLAIN: Encoding = { gzip: false, recipients: [] };
-
-/** Level 6, the usual, took three times as long for 6% less. */
+/** Level 6, the default, took three times as long to save 6%. */
 const GZIP_LEVEL = 3;
-/** Bytes that gzip hands out at once. */
+/** Bytes of gzip's output chunks. */
 const GZIP_CHUNK_BYTES = 64 * 1024;
 
 /** The names of an encoding's parts, in the order in which they are applied. */
 export function namesOf({ gzip, recipients }: Encoding): EncodingName[] {
-	return [...(gzip ? ['gzip' as const] : []), ...(recipients.length > 0 ? ['age' as const] : [])];
+	const names: EncodingName[] = [];
+	if (gzip) names.push('gzip');
+	if (recipients.length > 0) names.push('age');
+	return names;
 }
 
 /**
- * Takes bytes and gives what is ready of their encoded form: no more is held than a few chunks.
- * Nobody may change bytes that were pushed.
+ * Takes bytes and returns the encoded bytes that are ready; it holds only a few chunks. Bytes that were
+ * pushed must not be changed.
  */
 export interface Encoder {
 	push(bytes: Uint8Array): Promise<Uint8Array[]>;
@@ -35,17 +35,16 @@ export interface Encoder {
 
 /** An encoder of one volume. */
 export function encoderOf({ gzip, recipients }: Encoding): Encoder {
-	const encoders: Encoder[] = [
-		...(gzip ? [new GzipEncoder()] : []),
-		...(recipients.length > 0 ? [new AgeEncoder(recipients)] : []),
-	];
+	const encoders: Encoder[] = [];
+	if (gzip) encoders.push(new GzipEncoder());
+	if (recipients.length > 0) encoders.push(new AgeEncoder(recipients));
 	return encoders.reduce(chain, { push: async (bytes) => [bytes], end: async () => [] });
 }
 
 /**
- * A volume's bytes without its encodings, which are named in the order in which they were applied.
- * What is cut, damaged or continued makes the stream fail. Throws `backup_encrypted` (409) without identities
- * of age where one is needed, `identity_wrong` (422) when none of them fits.
+ * Decodes a volume; `encodings` are in the order in which they were applied. The stream fails if the
+ * bytes are cut off, damaged, or followed by others. Throws `backup_encrypted` (409) if an age identity
+ * is needed and none is given, `identity_wrong` (422) if none fits.
  */
 export function decoded(
 	bytes: AsyncIterable<Uint8Array>,
@@ -59,18 +58,18 @@ export function decoded(
 	}, bytes);
 }
 
-/** `backup_encrypted` (409): what has to be read is encrypted, and nobody here can open it. */
+/** `backup_encrypted` (409): the contents are needed, and there is no identity to decrypt them. */
 export function encrypted(): LifeboatError {
-	return new LifeboatError('The backup is encrypted, and nothing here can open it.', {
+	return new LifeboatError('The backup is encrypted, and the app cannot decrypt it.', {
 		code: 'backup_encrypted',
 		status: 409,
-		hint: 'Go where the identity of age is: `npm run drill` or `npm run restore` with --identity FILE or AGE_IDENTITY_FILE.',
+		hint: 'Run `npm run drill` or `npm run restore` with --identity FILE or AGE_IDENTITY_FILE where you keep the age identity.',
 	});
 }
 
 /**
- * gzip, one member. It is that of node:zlib because CompressionStream takes in all that it is
- * given, read or not (workerd: compression.c++), and has one level only.
+ * One gzip member. It uses node:zlib because CompressionStream buffers all its input, whether or not the
+ * output is read (workerd: compression.c++), and has only one level.
  */
 class GzipEncoder implements Encoder {
 	readonly #gzip = createGzip({ level: GZIP_LEVEL, chunkSize: GZIP_CHUNK_BYTES });
@@ -108,8 +107,8 @@ function chain(first: Encoder, second: Encoder): Encoder {
 }
 
 /**
- * Several gzip files in a row are one, as for gunzip. Anything else behind them is an error: zlib
- * takes zeros for the end of all (node_zlib.cc), and whatever follows them would never be read.
+ * Decompresses one or more gzip members in a row, like gunzip. Anything else after them is an error:
+ * zlib takes zeros for the end of its input (node_zlib.cc) and would never read what follows.
  */
 async function* gunzipped(
 	bytes: AsyncIterable<Uint8Array>,
@@ -124,7 +123,8 @@ async function* gunzipped(
 		}
 		ended = true;
 	};
-	// Whoever reads hears of the error.
+	// The reader gets the error.
 	yield* pipeline(Readable.from(counted()), gunzip, () => {});
-	if (!ended || gunzip.bytesWritten !== given) throw new Error('bytes behind the end of gzip');
+	if (!ended || gunzip.bytesWritten !== given)
+		throw new Error('there are bytes after the end of gzip');
 }

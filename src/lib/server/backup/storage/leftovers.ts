@@ -1,36 +1,35 @@
 import type { R2Bucket, R2Object } from '@cloudflare/workers-types';
 import { type Manifest, parseSummary } from '../format/manifest.ts';
-import { isVolume, manifestKey, backupOfFile } from '../format/names.ts';
+import { backupOfFile, isVolume, manifestKey, NAME_PREFIX } from '../format/names.ts';
 import type { BackupKey } from '../format/signature.ts';
-import { findManifest, objectsOfBackups } from './bucket.ts';
+import { MAX_KEYS_PER_DELETE } from '../limits.ts';
+import { findManifest } from './bucket.ts';
 import type { BucketContext } from './conditional.ts';
 import { storageCall, tryRepeatedly } from './failure.ts';
+import { listObjects } from './list.ts';
 import { buryBackup, isTombstone } from './tombstone.ts';
 
-// What backups that came to nothing have left in the bucket. Nothing here removes a volume that a
-// manifest names or may still come to name, nor one that might be somebody's copy: it takes a
-// tombstone, or a manifest that does not name it.
+// What abandoned backups leave in the bucket. A volume is removed only if there is a tombstone, or a
+// manifest that does not name it. Without either, a manifest may still follow, or the volume may be
+// somebody's copy.
 
-/** Names that one backup cleans up after: the others wait, so that a call stays within its limits. */
+/** Names that one backup cleans up after; the rest waits, so that a call stays within its limits. */
 const MAX_NAMES = 5;
 /** How long a tombstone stays, in milliseconds: longer than any Worker can be stalled. */
 const TOMBSTONE_MS = 24 * 3_600_000;
 
-/** Keys that one call removes at most (R2 > Workers API reference). */
-const MAX_KEYS = 1000;
-
-/** What there is of one name. */
+/** The objects of one name. */
 interface Group {
 	name: string;
-	/** Or its tombstone. */
+	/** The manifest, or the tombstone in its place. */
 	manifest: R2Object;
 	volumes: string[];
 }
 
 /**
- * Removes the volumes of backups that were given up, and those of complete backups that the manifest
- * does not name; both are left by Workers that died or were stalled. Never throws: what cannot be
- * removed is logged, and the next backup tries again.
+ * Removes the volumes of abandoned backups, and volumes of complete backups that their manifest does
+ * not name; Workers that died or stalled leave both. Never throws: what cannot be removed is logged,
+ * and the next backup tries again.
  */
 export async function removeLeftovers(
 	bucket: R2Bucket,
@@ -46,8 +45,8 @@ export async function removeLeftovers(
 }
 
 /**
- * Gives a backup up and removes its volumes, unless its manifest is there after all: then that is
- * returned, and everything stays. Null where it is given up. Throws `storage_error` (500).
+ * Abandons a backup and removes its volumes. If its manifest exists after all, everything stays, and
+ * the manifest is returned; else null. Throws `storage_error` (500).
  */
 export async function giveUp(
 	context: BucketContext,
@@ -61,16 +60,17 @@ export async function giveUp(
 	return null;
 }
 
-/** Removes the volumes of a backup that its manifest does not name. Throws `storage_error` (500), `object_locked` (409). */
+/**
+ * Removes the volumes of a backup that its manifest does not name. Throws `storage_error` (500),
+ * `object_locked` (409).
+ */
 export async function removeStrays(
 	bucket: R2Bucket,
 	{ name, volumes }: Pick<Manifest, 'name' | 'volumes'>,
 ): Promise<void> {
 	const named = volumes.map(({ key }) => key);
-	await remove(
-		bucket,
-		(await volumesOf(bucket, name)).filter((key) => !named.includes(key)),
-	);
+	const strays = (await volumesOf(bucket, name)).filter((key) => !named.includes(key));
+	await remove(bucket, strays);
 }
 
 async function clean(
@@ -94,11 +94,11 @@ function hasLeftovers({ manifest, volumes }: Group, now: number): boolean {
 	return files !== undefined && new Set(volumes).difference(new Set(files)).size > 0;
 }
 
-/** Of each name with a manifest or a tombstone its volumes, oldest first. */
+/** The objects of every name that has a manifest or a tombstone, oldest first. */
 async function groups(bucket: R2Bucket): Promise<Group[]> {
 	const manifests = new Map<string, R2Object>();
 	const volumes = new Map<string, string[]>();
-	for await (const object of objectsOfBackups(bucket)) {
+	for await (const object of listObjects(bucket, NAME_PREFIX)) {
 		const name = backupOfFile(object.key);
 		if (name === null) continue;
 		if (object.key === manifestKey(name)) manifests.set(name, object);
@@ -110,20 +110,12 @@ async function groups(bucket: R2Bucket): Promise<Group[]> {
 }
 
 async function volumesOf(bucket: R2Bucket, name: string): Promise<string[]> {
-	return storageCall(async () => {
-		const volumes: string[] = [];
-		let cursor: string | undefined;
-		do {
-			const page = await bucket.list({ prefix: `${name}.`, ...(cursor && { cursor }) });
-			volumes.push(...page.objects.map(({ key }) => key).filter(isVolume));
-			cursor = page.truncated ? page.cursor : undefined;
-		} while (cursor);
-		return volumes;
-	});
+	const objects = await Array.fromAsync(listObjects(bucket, `${name}.`));
+	return objects.map(({ key }) => key).filter(isVolume);
 }
 
 async function remove(bucket: R2Bucket, keys: string[]): Promise<void> {
-	for (let at = 0; at < keys.length; at += MAX_KEYS) {
-		await storageCall(() => bucket.delete(keys.slice(at, at + MAX_KEYS)));
+	for (let at = 0; at < keys.length; at += MAX_KEYS_PER_DELETE) {
+		await storageCall(() => bucket.delete(keys.slice(at, at + MAX_KEYS_PER_DELETE)));
 	}
 }

@@ -1,42 +1,43 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
+import { KEY_WRITE_INTERVAL_MS } from '../limits.ts';
 import { type BucketContext, type Condition, IF_ABSENT, putIf } from './conditional.ts';
-import { RETRY_PAUSE_MS, storageCall, tryRepeatedly } from './failure.ts';
+import { storageCall, tryRepeatedly } from './failure.ts';
 
-/** What only one may do at a time, and the objects that say that somebody does. */
+/** What only one caller may do at a time, each with the key of its lock. */
 export const LOCK_KEYS = { backup: 'lifeboat.lock', drill: 'lifeboat-drill.lock' };
 export type Task = keyof typeof LOCK_KEYS;
 
 /**
- * How long a lock holds without being renewed, in milliseconds: longer than any one step of a
- * backup or drill, of which five tries of a query that D1 ends after 30 seconds each are the longest.
+ * How long a lock holds without renewal, in milliseconds: longer than the longest pause between two
+ * renewals, which is five tries of a query that D1 ends after 30 seconds each.
  */
 export const LEASE_MS = 5 * 60_000;
-/** A lock is renewed when it is this old. */
+/** A lock is renewed once it is this old, in milliseconds. */
 const RENEW_AFTER_MS = 30_000;
 
 /**
- * How long the ticket of a step that has died may be good after its lock ran out, in milliseconds:
- * tickets last for 15 minutes, and the lock was taken with one for at least {@link LEASE_MS}.
+ * How long the ticket of a dead step may stay valid after its lock expired, in milliseconds: tickets
+ * are valid for 15 minutes, and the lock was held with it for at least {@link LEASE_MS}.
  */
 const TICKET_REST_MS = 10 * 60_000;
 
-/** What the lock's object says. */
+/** The contents of a lock's object. */
 const LockSchema = v.object({
-	/** The backup that it is held for. */
+	/** The backup for which the lock is held. */
 	name: v.string(),
-	/** Tells one writing of the lock from any other: an etag in R2 is that of the contents. */
+	/** Unique for each write: an etag in R2 depends on nothing but the contents. */
 	writing: v.optional(v.string(), ''),
-	/** Milliseconds since 1970; after that anybody may take it. */
+	/** When the lock expires, in milliseconds since 1970; then anybody may take it. */
 	until: v.number(),
-	/** True while nobody works, and the next step is awaited. */
+	/** Whether the backup waits for its next step, so that nobody works on it. */
 	waiting: v.optional(v.boolean(), false),
-	/** What the job's next step needs, encrypted; null before the end of the first. */
+	/** What the next step needs, encrypted; null before the end of the first step. */
 	state: v.optional(v.nullable(v.string()), null),
-	/** How many steps of this backup were begun, those begun again included: each time another number. */
+	/** Steps of this backup that were started, repeated ones included: a new number for each. */
 	tries: v.optional(v.number(), 1),
-	/** Backups that held the lock before and let it run out. */
+	/** Backups that held the lock before and let it expire. */
 	abandoned: v.optional(v.array(v.string()), []),
 });
 type LockContent = Omit<v.InferOutput<typeof LockSchema>, 'writing'>;
@@ -44,39 +45,39 @@ type LockContent = Omit<v.InferOutput<typeof LockSchema>, 'writing'>;
 /** A lock as it was read. */
 export type HeldLock = LockContent & { etag: string };
 
-/** The right to write: to the bucket for one backup, to the drill database for one drill. */
+/** The right to write: a backup to the bucket, or a drill to the drill database. */
 export interface Lock {
-	/** The backups that held the lock before and let it run out. */
+	/** The backups that held the lock before and let it expire. */
 	readonly abandoned: readonly string[];
-	/** How many steps of this backup were begun, this one included: no other step has this number. */
+	/** Steps of this backup that were started, including this one: no other step has this number. */
 	readonly tries: number;
-	/** Forgets the abandoned backups: nobody can end them any more. Said with the next renewal. */
+	/** Forgets the abandoned backups, which can no longer be committed; written with the next renewal. */
 	buried(): void;
-	/** Keeps the lock while work goes on. Throws `lock_lost` (409) when another has taken it over. */
+	/** Keeps the lock while work goes on. Throws `lock_lost` (409) if somebody else has taken it over. */
 	renew(): Promise<void>;
-	/** Makes sure, by a write, that the lock is still held. Throws `lock_lost` (409). */
+	/** Ensures, by a write, that the lock is still held. Throws `lock_lost` (409). */
 	confirm(): Promise<void>;
-	/** Says what the step needs when it has to be begun again. Throws `lock_lost` (409). */
+	/** Stores what a repetition of this step needs. Throws `lock_lost` (409). */
 	save(state: string): Promise<void>;
 	/**
-	 * Gives the lock to whoever begins the next step, until that time, with that state or the one
-	 * before; then {@link release} leaves it alone. Throws `lock_lost` (409).
+	 * Leaves the lock to the next step until that time, with what it needs; {@link release} then does
+	 * nothing. Throws `lock_lost` (409).
 	 */
-	handOver(until: number, state?: string): Promise<void>;
-	/** Gives the lock back. Never throws: it ends by itself. */
+	handOver(until: number, state: string): Promise<void>;
+	/** Gives the lock back. Never throws: a lock expires by itself. */
 	release(): Promise<void>;
 }
 
-/** What a lock needs of the world. */
+/** What locks work with. */
 export interface LockContext extends BucketContext {
 	/** Milliseconds since 1970. */
 	now(): number;
 }
 
 /**
- * Takes the bucket's lock of a task for the backup `name`. R2's conditional puts let exactly one win.
+ * Takes the lock of a task for the backup `name`. R2's conditional puts let exactly one caller win.
  *
- * Throws `backup_running` or `drill_running` (409) while another holds it.
+ * Throws `backup_running` or `drill_running` (409) while somebody else holds it.
  */
 export async function acquireLock(context: LockContext, task: Task, name: string): Promise<Lock> {
 	const { bucket, now } = context;
@@ -95,9 +96,9 @@ export async function acquireLock(context: LockContext, task: Task, name: string
 }
 
 /**
- * Takes up the lock of a job's next step, or of a step that has died. Of several exactly one wins.
+ * Takes over the lock for the next step of a backup, or for a step that died. Exactly one caller wins.
  *
- * Throws `backup_running` or `drill_running` (409) while somebody works.
+ * Throws `backup_running` or `drill_running` (409) while somebody works on it.
  */
 export async function takeUpLock(context: LockContext, task: Task, held: HeldLock): Promise<Lock> {
 	const { now } = context;
@@ -109,7 +110,7 @@ export async function takeUpLock(context: LockContext, task: Task, held: HeldLoc
 	return hold(context, task, { ...next, etag });
 }
 
-/** The lock of a task as it is; null where nobody holds one. What is no lock of ours has run out. */
+/** The lock of a task; null if there is none. An object that is not a lock counts as expired. */
 export async function readLock(bucket: R2Bucket, task: Task): Promise<HeldLock | null> {
 	return storageCall(async () => {
 		const object = await bucket.get(LOCK_KEYS[task]);
@@ -122,8 +123,8 @@ export async function readLock(bucket: R2Bucket, task: Task): Promise<HeldLock |
 }
 
 /**
- * Removes the state of a job from the lock once its ticket has expired, because it holds rows of the
- * database. Never throws: the next call that looks at the lock tries again.
+ * Removes the state of a backup from the lock once its ticket has expired, because it contains rows of
+ * the database. Never throws: the next call tries again.
  */
 export async function dropAbandonedState(context: LockContext): Promise<void> {
 	await tryRepeatedly(async () => {
@@ -132,12 +133,8 @@ export async function dropAbandonedState(context: LockContext): Promise<void> {
 		const until = held.until + (held.waiting ? 0 : TICKET_REST_MS);
 		if (until > context.now()) return;
 		const { etag, ...content } = held;
-		await put(
-			context,
-			'backup',
-			{ ...content, state: null, waiting: false },
-			{ etagMatches: etag },
-		);
+		const next = { ...content, state: null, waiting: false };
+		await put(context, 'backup', next, { etagMatches: etag });
 	});
 }
 
@@ -164,18 +161,18 @@ function hold(context: LockContext, task: Task, held: HeldLock): Lock {
 			if (now() - renewedAt >= RENEW_AFTER_MS) await change({});
 		},
 		async confirm() {
-			// R2 takes one write a second for a key: one that is so young is proof enough.
-			if (now() - renewedAt >= RETRY_PAUSE_MS) await change({});
+			// R2 takes one write of a key a second, and a lock written that recently is still held.
+			if (now() - renewedAt >= KEY_WRITE_INTERVAL_MS) await change({});
 		},
 		save: (state) => change({ state }),
 		async handOver(until, state) {
-			await change({ until, waiting: true, ...(state !== undefined && { state }) });
+			await change({ until, waiting: true, state });
 			handedOver = true;
 		},
 		async release() {
 			if (handedOver) return;
 			await tryRepeatedly(async () => {
-				// What was not buried must not be forgotten.
+				// Abandoned backups that were not buried must not be forgotten.
 				if (content.abandoned.length > 0) return change({ until: now() });
 				const current = await bucket.head(LOCK_KEYS[task]);
 				if (current?.etag === etag) await bucket.delete(LOCK_KEYS[task]);
@@ -184,35 +181,35 @@ function hold(context: LockContext, task: Task, held: HeldLock): Lock {
 	};
 }
 
-/** Writes the lock if the condition holds; its new etag, or null. */
+/** Writes the lock if the condition holds. Returns its new etag, or null. */
 function put(
 	context: LockContext,
 	task: Task,
 	content: LockContent,
 	onlyIf: Condition,
 ): Promise<string | null> {
-	const text = JSON.stringify({ ...content, writing: crypto.randomUUID() });
-	return putIf(context, LOCK_KEYS[task], text, onlyIf);
+	const body = JSON.stringify({ ...content, writing: crypto.randomUUID() });
+	return putIf(context, { key: LOCK_KEYS[task], body, onlyIf });
 }
 
 function running(task: Task, milliseconds: number): LifeboatError {
 	return new LifeboatError(`Another ${task} is running.`, {
 		code: `${task}_running`,
 		status: 409,
-		hint: 'Wait for it to end, then try again. One that has died holds its lock for at most 15 minutes more.',
+		hint: 'Wait for it to end, then try again. If it died, its lock expires within 15 minutes.',
 		retryable: true,
 		retryAfter: Math.ceil(milliseconds / 1000),
 	});
 }
 
-/** `lock_lost` (409): another has taken the lock over. */
+/** `lock_lost` (409): somebody else has taken the lock over. */
 export function lockLost(task: Task): LifeboatError {
 	return new LifeboatError(
-		`Another ${task} has taken over, because this one was silent too long.`,
+		`Another ${task} has taken over, because this one did not report for too long.`,
 		{
 			code: 'lock_lost',
 			status: 409,
-			hint: 'Look at the list for the other one, or try again.',
+			hint: 'Look for the other one in the list, or try again.',
 			retryable: true,
 		},
 	);

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { reset } from 'cloudflare:test';
 import { beforeEach, expect, test } from 'vitest';
-import { PLAIN } from './codec.ts';
+import { ENCODINGS } from '../../../../../tests/encodings.ts';
 import { VolumeWriter } from './volume.ts';
 
 beforeEach(reset);
@@ -11,7 +11,7 @@ const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
 test('a volume that is there already stays, also when the new one is taken back', async () => {
 	await env.MY_BUCKET.put(`${NAME}.2.sql`, 'of somebody');
 	const context = { bucket: env.MY_BUCKET, sleep: async () => {} };
-	const volume = new VolumeWriter(context, NAME, 2, PLAIN);
+	const volume = new VolumeWriter(context, NAME, 2, ENCODINGS.plain);
 	await volume.write(new TextEncoder().encode('SELECT 1;\n'));
 	await expect(volume.finish()).rejects.toMatchObject({ code: 'volume_exists' });
 	await volume.abort();

@@ -1,32 +1,30 @@
 import { createHash } from 'node:crypto';
 import type { R2MultipartUpload, R2UploadedPart } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
-import { type Manifest } from '../format/manifest.ts';
+import type { Manifest } from '../format/manifest.ts';
 import { volumeKey } from '../format/names.ts';
+import { MIN_PART_BYTES } from '../limits.ts';
 import { type Encoder, encoderOf, type Encoding, namesOf } from './codec.ts';
-import type { BucketContext } from './conditional.ts';
-import { isLocked, retryStorage, tryRepeatedly } from './failure.ts';
+import { type BucketContext, IF_ABSENT, putIf } from './conditional.ts';
+import { retryStorage, tryRepeatedly } from './failure.ts';
 
-/**
- * Bytes of one part of a multipart upload: the least that R2 takes (R2 > Multipart upload), so that
- * a volume may have 48 GiB in 10,000 parts while two parts are all that is ever in memory.
- */
-export const PART_BYTES = 5 * 1024 * 1024;
+/** Bytes of one part: 10,000 of them make 48 GiB, while no more than two are ever in memory. */
+export const PART_BYTES = MIN_PART_BYTES;
 
-/** Bytes of the buffer of a part at first: most volumes are small. */
+/** Bytes of a part's buffer at first: most volumes are small. */
 const FIRST_BYTES = 64 * 1024;
 
-/** A volume as it is stored, in the words of the manifest. */
+/** A volume as the manifest describes it. */
 export type StoredVolume = Manifest['volumes'][number];
 
 /**
- * Encodes one volume and streams it into the bucket: one `put` when it is small, a multipart upload
- * when it is large. While a part is being sent, the next one fills up. Nothing shows under the key before
- * {@link finish}, and what is there then is never written again: a bucket may have a lock rule.
+ * Encodes one volume and streams it into the bucket: with one `put` if it is small, else with a
+ * multipart upload, which sends one part while the next one fills up. Nothing is stored under the key
+ * before {@link finish}, and what was stored is never overwritten: the bucket may have a lock rule.
  */
 export class VolumeWriter {
 	readonly key: string;
-	/** Bytes of SQL taken in so far. */
+	/** Bytes of SQL written so far. */
 	sqlBytes = 0;
 	readonly #context: BucketContext;
 	readonly #encoding: Encoding;
@@ -37,7 +35,7 @@ export class VolumeWriter {
 	#otherPart = new Uint8Array(0);
 	#filled = 0;
 	#bytes = 0;
-	/** Whether something may lie under the key. */
+	/** Whether there may be an object of ours under the key. */
 	#sent = false;
 	#upload: R2MultipartUpload | null = null;
 	#sending: Promise<void> = Promise.resolve();
@@ -50,15 +48,15 @@ export class VolumeWriter {
 		this.key = volumeKey(name, number, namesOf(encoding));
 	}
 
-	/** Takes SQL in; waits while two parts are full. Throws `storage_error` (500). */
+	/** Takes SQL; waits while two parts are full. Throws `storage_error` (500). */
 	async write(sql: Uint8Array): Promise<void> {
 		this.sqlBytes += sql.length;
 		for (const bytes of await this.#encoder.push(sql)) await this.#append(bytes);
 	}
 
 	/**
-	 * Stores the volume for good. Throws `volume_exists` (409) when there is another one of that
-	 * number, `storage_error` (500).
+	 * Stores the volume. Throws `volume_exists` (409) if there is another volume with its number,
+	 * `storage_error` (500).
 	 */
 	async finish(): Promise<StoredVolume> {
 		for (const bytes of await this.#encoder.end()) await this.#append(bytes);
@@ -66,7 +64,7 @@ export class VolumeWriter {
 		if (this.#upload !== null) await this.#sendPart();
 		await this.#sending;
 		this.#sent = true;
-		await this.#retry(() => (this.#upload ? this.#complete(this.#upload) : this.#put(sha256)));
+		await (this.#upload ? this.#complete(this.#upload) : this.#put(sha256));
 		return {
 			key: this.key,
 			bytes: this.#bytes,
@@ -77,8 +75,8 @@ export class VolumeWriter {
 	}
 
 	/**
-	 * Takes back everything, also after {@link finish}, as long as nobody else has been told of the
-	 * volume. Never throws: R2 ends uploads after a week, and a later backup removes what is left.
+	 * Removes everything, also after {@link finish}, as long as no manifest or lock names the volume.
+	 * Never throws: R2 ends uploads after a week, and a later backup removes what is left.
 	 */
 	async abort(): Promise<void> {
 		await this.#sending.catch(() => {});
@@ -88,28 +86,22 @@ export class VolumeWriter {
 	}
 
 	async #put(sha256: string): Promise<void> {
-		const { bucket } = this.#context;
-		const bytes = this.#part.subarray(0, this.#filled);
-		const onlyIf = { etagDoesNotMatch: '*' };
-		try {
-			if ((await bucket.put(this.key, bytes, { sha256, onlyIf })) !== null) return;
-		} catch (error) {
-			if (!isLocked(error)) throw error; // a lock rule comes before the condition
-		}
-		// An earlier try may have stored it without saying so.
-		const { sha256: stored } = (await bucket.head(this.key))?.checksums.toJSON() ?? {};
-		if (stored === sha256) return;
-		this.#sent = false; // what is there is not this one's to remove
+		const body = this.#part.subarray(0, this.#filled);
+		const put = { key: this.key, body, sha256, onlyIf: IF_ABSENT };
+		if ((await putIf(this.#context, put)) !== null) return;
+		this.#sent = false; // the object under the key is somebody else's
 		throw volumeExists(this.key);
 	}
 
-	async #complete(upload: R2MultipartUpload): Promise<void> {
-		try {
-			await upload.complete(this.#parts);
-		} catch (error) {
-			// It may be done all the same: nobody else writes under this key.
-			if ((await this.#context.bucket.head(this.key))?.size !== this.#bytes) throw error;
-		}
+	#complete(upload: R2MultipartUpload): Promise<void> {
+		return this.#retry(async () => {
+			try {
+				await upload.complete(this.#parts);
+			} catch (error) {
+				// It may be complete all the same: nobody else writes under this key.
+				if ((await this.#context.bucket.head(this.key))?.size !== this.#bytes) throw error;
+			}
+		});
 	}
 
 	#retry<T>(call: () => Promise<T>): Promise<T> {
@@ -146,14 +138,14 @@ export class VolumeWriter {
 		const part = this.#part.subarray(0, this.#filled);
 		const sending = this.#retry(() => upload.uploadPart(number, part));
 		this.#sending = sending.then((sent) => void this.#parts.push(sent));
-		this.#sending.catch(() => {}); // it is reported by the next call that waits for it
+		this.#sending.catch(() => {}); // the next call that waits for it throws the error
 		[this.#part, this.#otherPart] = [this.#otherPart, this.#part];
 		this.#filled = 0;
 	}
 }
 
 function volumeExists(key: string): LifeboatError {
-	return new LifeboatError(`There is another volume ${key} already.`, {
+	return new LifeboatError(`There is already another volume ${key}.`, {
 		code: 'volume_exists',
 		status: 409,
 		hint: 'Nothing was changed. Try again: each try stores its volume under another number.',

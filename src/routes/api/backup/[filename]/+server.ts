@@ -4,9 +4,8 @@ import { BackupDiffers, OutsideProofSchema } from '$lib/server/backup/format/pro
 import { drillBackup, recordProof, verifyBackup } from '$lib/server/backup/prove/prove';
 import { apiRoute } from '$lib/server/http/route';
 import { drillDatabase } from '$lib/server/environment';
-import { backupSettings } from '$lib/server/backup/settings';
 import { fileAnswer } from '$lib/server/http/download';
-import { engineOf } from '$lib/server/backup/settings';
+import { backupSettings, engineOf } from '$lib/server/backup/settings';
 import { readJson } from '$lib/server/http/input';
 import { watchProof } from '$lib/server/operations/watch';
 
@@ -15,7 +14,7 @@ const Action = v.variant('action', [
 	v.strictObject({ action: v.literal('proof'), proof: OutsideProofSchema }),
 ]);
 
-/** A file of a backup as it is stored, or the part of it that is asked for. */
+/** A file of a backup as stored, or the requested range of it. */
 export const GET = apiRoute('fetch', async (call) => {
 	await call.admit();
 	const { bucket } = backupSettings(call.env);
@@ -29,7 +28,7 @@ export const GET = apiRoute('fetch', async (call) => {
 
 export const HEAD = GET;
 
-/** Proves a backup here, or records what somebody else has found. */
+/** Proves a backup, or records a proof that was made elsewhere. */
 export const POST = apiRoute('prove', async (call) => {
 	const caller = await call.admit();
 	const body = await readJson(call.request, Action);

@@ -4,13 +4,13 @@ import { errorResponse } from '$lib/server/http/respond';
 import type { RequestHandler } from './$types';
 
 /**
- * Whether there is a backup that is young enough and proven: 200, else 503. Anybody may ask, so it is not
- * written down: that would load the bucket.
+ * 200 if the newest backup and the newest proven one are young enough, else 503. Anybody may call, so
+ * calls are not recorded: that would load the bucket.
  */
 export const GET: RequestHandler = async ({ platform, url }) => {
 	try {
 		const reading = readHealth(operationsOf(platform?.env, url));
-		// Others wait for the same look at the bucket: it goes on when this caller has gone away.
+		// Other callers wait for the same reading, so it must finish even if this one disconnects.
 		platform?.ctx?.waitUntil(reading.catch(() => {}));
 		const health = await reading;
 		return Response.json(health, { status: health.healthy ? 200 : 503 });

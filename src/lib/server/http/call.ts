@@ -1,0 +1,101 @@
+import { admit, type Caller } from '../access/index.ts';
+import { JustLocked } from '../access/lockout.ts';
+import { requireProduction } from '../access/preview.ts';
+import { accessSettings } from '../access/settings.ts';
+import type { Environment } from '../environment.ts';
+import { auditLogBucket, type Entry, record } from '../operations/audit-log.ts';
+import { type Operations, operationsOf } from '../operations/index.ts';
+import { watchLockout } from '../operations/watch.ts';
+
+/** The parts of SvelteKit's `RequestEvent` that the API uses. */
+export interface ApiEvent {
+	request: Request;
+	url: URL;
+	params: Partial<Record<string, string>>;
+	platform?: Readonly<ApiPlatform> | undefined;
+	getClientAddress(): string;
+}
+
+interface ApiPlatform {
+	env: Environment;
+	ctx?: { waitUntil(promise: Promise<unknown>): void };
+}
+
+/** What a call adds to its entry in the audit log; never input of a stranger. */
+type Facts = Pick<Entry, 'backup' | 'rows' | 'bytes'>;
+
+/** A call of the backup API. */
+export class Call {
+	/** The operation, as the audit log names it. */
+	operation: string;
+	/** Who calls, once that is known. */
+	caller: Caller | undefined;
+	readonly request: Request;
+	readonly url: URL;
+	readonly env: Environment | undefined;
+	readonly params: ApiEvent['params'];
+	readonly #event: ApiEvent;
+	readonly #startedAt = Date.now();
+	#facts: Facts = {};
+	#isRecorded = false;
+
+	constructor(event: ApiEvent, operation: string) {
+		this.request = event.request;
+		this.url = event.url;
+		this.env = event.platform?.env;
+		this.params = event.params;
+		this.operation = operation;
+		this.#event = event;
+	}
+
+	/** Authenticates the caller. Throws what {@link requireProduction} and {@link admit} throw. */
+	async admit(): Promise<Caller> {
+		requireProduction(this.url, this.env);
+		const settings = accessSettings(this.env);
+		try {
+			this.caller = await admit(settings, this.request, this.address(), this.#startedAt);
+			return this.caller;
+		} catch (error) {
+			if (error instanceof JustLocked) await watchLockout(this.operations());
+			throw error;
+		}
+	}
+
+	/** The caller's address; empty if Cloudflare does not provide it. */
+	address(): string {
+		return this.#event.getClientAddress() ?? '';
+	}
+
+	/** Throws what {@link operationsOf} throws. */
+	operations(): Operations {
+		return operationsOf(this.env, this.url);
+	}
+
+	/** Keeps the Worker alive until clean-up and alerts finish, even if the caller disconnects. */
+	keepAlive(work: Promise<unknown>): void {
+		this.#event.platform?.ctx?.waitUntil(work.catch(() => {})); // the caller gets the error
+	}
+
+	/** Adds details to the entry in the audit log. */
+	note(facts: Facts): void {
+		this.#facts = { ...this.#facts, ...facts };
+	}
+
+	/** Records how the call ended; only the first time counts. */
+	async end(outcome: Entry['outcome'], status: number, code?: string): Promise<void> {
+		if (this.#isRecorded) return;
+		this.#isRecorded = true;
+		const now = Date.now();
+		await record(auditLogBucket(this.env), {
+			time: new Date(now).toISOString(),
+			operation: this.operation,
+			outcome,
+			...(code !== undefined && { code }),
+			status,
+			durationMs: now - this.#startedAt,
+			...this.#facts,
+			...(this.caller?.previous && { previousSecret: true }),
+			caller: { kind: this.caller?.kind ?? 'stranger', address: this.address() },
+		});
+	}
+}
