@@ -125,7 +125,9 @@ test('an e-mail address of another account does not open that account', async ({
 	await page.goto(app);
 	await signInButton(page).click();
 	await page.getByRole('button', { name: 'Authorize' }).click();
-	await expect(page.getByRole('alert')).toContainText('Another account here has this e-mail address');
+	await expect(page.getByRole('alert')).toContainText(
+		'Another account here has this e-mail address',
+	);
 });
 
 test('every kind of answer carries the security headers', async ({ page }) => {
