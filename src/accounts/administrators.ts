@@ -1,4 +1,4 @@
-import { database, invalid, list } from '$lib/server/environment';
+import { database, invalidSetting, list } from '$lib/server/environment';
 import { LifeboatError } from '$lib/server/errors';
 import type { AppEnvironment } from './settings';
 import { githubAccountId } from './users';
@@ -34,7 +34,7 @@ function administrators(env: AppEnvironment | undefined): string[] {
 	const ids = list(env, 'BACKUP_ADMINS');
 	const wrong = ids.findIndex((id) => !/^\d+$/.test(id)) + 1;
 	if (wrong === 0) return ids;
-	throw invalid(
+	throw invalidSetting(
 		'BACKUP_ADMINS',
 		'Set it to numeric ids of GitHub accounts, since names can change hands: `gh api user --jq .id` prints yours.',
 		`Entry ${wrong} in BACKUP_ADMINS is not an account id.`,

@@ -107,7 +107,10 @@ export function choice<Name extends string, Word extends string>(
 	if (value === undefined) return usual;
 	const word = words.find((one) => one === value);
 	if (word !== undefined) return word;
-	throw invalid(name, `Set it to ${words.join(' or ')}, or remove it: the default is ${usual}.`);
+	throw invalidSetting(
+		name,
+		`Set it to ${words.join(' or ')}, or remove it: the default is ${usual}.`,
+	);
 }
 
 /** A positive decimal number for which `fits` holds; `what` describes it. Throws `<name>_invalid` (500). */
@@ -119,7 +122,7 @@ export function number<Name extends string>(
 	const value = text(env, name);
 	if (value === null) return usual;
 	if (/^\d{1,6}(\.\d{1,6})?$/.test(value) && fits(Number(value))) return Number(value);
-	throw invalid(name, `Set it to ${what}, or remove it: the default is ${usual}.`);
+	throw invalidSetting(name, `Set it to ${what}, or remove it: the default is ${usual}.`);
 }
 
 /**
@@ -136,7 +139,7 @@ export function address<Name extends string>(
 	const url = URL.canParse(value) ? new URL(value) : null;
 	const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(url?.hostname ?? '');
 	if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLocal)) return url;
-	throw invalid(name, hint);
+	throw invalidSetting(name, hint);
 }
 
 /** A random key of at least 32 characters; null if it is not set. Throws `<name>_too_short` (500). */
@@ -172,7 +175,7 @@ export function totpOf(secret: string, name: TotpSecretName): TOTP {
 }
 
 /** `<name>_invalid` (500). The message must never quote the value: it may be a secret. */
-export function invalid(
+export function invalidSetting(
 	name: string,
 	hint: string,
 	message = `The setting ${name} is not valid.`,

@@ -13,12 +13,12 @@ export type PauseAfter = (error: unknown, tries: number) => number | null;
 
 /**
  * Makes a call until it succeeds or `pauseAfter` gives up. Throws the last error, or what `pauseAfter`
- * or `sleep` throws.
+ * or `wait` throws.
  */
 export async function retry<T>(
 	call: () => Promise<T>,
 	pauseAfter: PauseAfter,
-	sleep: Sleep,
+	wait: Sleep,
 ): Promise<T> {
 	for (let tries = 1; ; tries++) {
 		try {
@@ -26,7 +26,7 @@ export async function retry<T>(
 		} catch (error) {
 			const pause = pauseAfter(error, tries);
 			if (pause === null) throw error;
-			await sleep(pause);
+			await wait(pause);
 		}
 	}
 }

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { isIP } from 'node:net';
-import { type Environment, invalid, list } from '../environment.ts';
+import { type Environment, invalidSetting, list } from '../environment.ts';
 import { LifeboatError } from '../errors.ts';
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
@@ -80,7 +80,7 @@ function contains([start, bits]: AddressRange, address: Address): boolean {
 }
 
 function badEntry(number: number): LifeboatError {
-	return invalid(
+	return invalidSetting(
 		'BACKUP_ALLOWED_IPS',
 		'Set it to IPv4 and IPv6 addresses, or networks such as 198.51.100.0/24 and 2001:db8::/32, separated by spaces.',
 		`Entry ${number} in BACKUP_ALLOWED_IPS is neither an address nor a network.`,

@@ -1,4 +1,4 @@
-import { address, type Environment, invalid, text } from '../environment.ts';
+import { address, type Environment, invalidSetting, text } from '../environment.ts';
 
 const GITHUB_ISSUER = 'https://token.actions.githubusercontent.com';
 const DEFAULT_REF = 'refs/heads/main';
@@ -55,5 +55,5 @@ function baseAddress(
 }
 
 function refused(name: keyof typeof HINTS) {
-	return invalid(name, HINTS[name], `The setting ${name} is missing or not valid.`);
+	return invalidSetting(name, HINTS[name], `The setting ${name} is missing or not valid.`);
 }

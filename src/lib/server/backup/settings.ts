@@ -4,7 +4,7 @@ import {
 	choice,
 	database,
 	type Environment,
-	invalid,
+	invalidSetting,
 	list,
 	required,
 	secret,
@@ -114,7 +114,7 @@ function badRecipient(number: number, word: string, cause: unknown): LifeboatErr
 		? 'A secret key must never be on a server: make a new one with `npm run setup -- --encrypt`, and set BACKUP_AGE_RECIPIENTS to its public key, age1….'
 		: 'Set it to public keys, age1… or age1pq1…: `npm run setup -- --encrypt` makes one, and `age-keygen -y FILE` prints that of an identity.';
 	const message = `Entry ${number} in BACKUP_AGE_RECIPIENTS is ${found}.`;
-	return invalid('BACKUP_AGE_RECIPIENTS', hint, message, cause);
+	return invalidSetting('BACKUP_AGE_RECIPIENTS', hint, message, cause);
 }
 
 function mixedRecipients(): LifeboatError {
