@@ -4,6 +4,7 @@ import type { SqlDatabase } from '../../lib/server/backup/database.ts';
 import { Reader, SnapshotChanged } from '../../lib/server/backup/dump/reader.ts';
 import { writeScript } from '../../lib/server/backup/dump/script.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
+import { retry } from '../../lib/server/retry.ts';
 import type { Context } from '../terminal/command.ts';
 
 /** Attempts to dump a database that keeps changing. */
@@ -40,21 +41,19 @@ export function timeForNames(): string {
 	return new Date().toISOString().replaceAll(':', '-');
 }
 
-async function dumpUndisturbed(
+/** Starts over when the database was written to meanwhile. */
+function dumpUndisturbed(
 	database: SqlDatabase,
 	file: FileHandle,
 	signal: AbortSignal,
 	onProgress: (bytes: number) => void,
 ): Promise<void> {
-	for (let attempt = 1; ; attempt++) {
-		try {
-			return await dump(database, file, signal, onProgress);
-		} catch (error) {
-			if (!(error instanceof SnapshotChanged)) throw error;
-			if (attempt === MAX_ATTEMPTS) throw unstable(error);
-		}
-		await sleep(PAUSE_MS * attempt);
-	}
+	const pauseAfter = (error: unknown, tries: number) => {
+		if (!(error instanceof SnapshotChanged)) return null;
+		if (tries === MAX_ATTEMPTS) throw unstable(error);
+		return PAUSE_MS * tries;
+	};
+	return retry(() => dump(database, file, signal, onProgress), pauseAfter, sleep);
 }
 
 async function dump(
