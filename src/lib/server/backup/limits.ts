@@ -1,6 +1,6 @@
 /*
- * What Cloudflare's platform allows, each limit with its source. What the engine chooses for itself
- * stands in the file that uses it.
+ * The limits of Cloudflare's platform, each with its source, and what the engine derives from them.
+ * Sizes that it chooses freely are in the files that use them.
  */
 
 /*

@@ -11,7 +11,7 @@ export const SEQUENCE = 'sqlite_sequence';
  */
 export const RESTORE_MARKER = 'lifeboat_restore';
 
-/** What older versions put in its place when they restored single tables. */
+/** The marker that older versions created when they restored single tables. */
 export const TABLES_MARKER = 'lifeboat_tables';
 
 /** `"name"`, with the quotes inside doubled (SQLite: Keywords). */
@@ -19,15 +19,12 @@ export function quoteName(name: string): string {
 	return `"${name.replaceAll('"', '""')}"`;
 }
 
-/**
- * `'text'`, with the quotes inside doubled. For text that the engine itself makes, never for
- * values.
- */
+/** `'text'`, with the quotes inside doubled. For names and other text of our own, not for values. */
 export function quoteText(text: string): string {
 	return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** What a token in any of SQLite's four kinds of quotes means; any other token as it is. */
+/** The text of a token in any of SQLite's four kinds of quotes; any other token as it is. */
 export function unquote(token: string): string {
 	const open = token.charAt(0);
 	if (open === '[') return token.slice(1, -1);

@@ -3,7 +3,7 @@ import { databaseError, type SqlDatabase } from '../database.ts';
 import { foldCase, isOfD1, isStatistics } from '../sql.ts';
 import { Claim, noteLeftover } from './claim.ts';
 import type { Existing } from './claimable.ts';
-import { type Head, parseHead } from './parse.ts';
+import { type Head, parseHead, type RowsHead } from './parse.ts';
 import { readReferences } from './references.ts';
 import { forTarget } from './rewrite.ts';
 import type { SqlSource } from './source.ts';
@@ -200,7 +200,7 @@ class Loader {
 		if (statement.number === this.#plan?.moveAfter) await this.#move(statement);
 	}
 
-	async #isStaged(head: Head & { kind: 'rows' }): Promise<boolean> {
+	async #isStaged(head: RowsHead): Promise<boolean> {
 		if (this.#atomic || !fitsStage(head)) return false;
 		if (this.#plan === null) {
 			await this.#transactions.flush(); // now all tables exist

@@ -2,22 +2,31 @@ import { unquote } from '../sql.ts';
 
 /** What a statement does, as far as a restore needs to know. Names are without quotes. */
 export type Head =
-	| { kind: 'transaction'; verb: string }
-	| { kind: 'pragma'; name: string }
-	| {
-			kind: 'create';
-			type: 'table' | 'virtual table' | 'index' | 'view' | 'trigger';
-			name: string;
-			/** The table that an index or trigger belongs to; for others the name itself. */
-			table: string;
-			unique: boolean;
-	  }
+	| CreateHead
+	| RowsHead
 	| { kind: 'drop'; type: string; name: string }
-	/**
-	 * An INSERT with VALUES. `columns` is null if it names none; `values` is the index after VALUES.
-	 */
-	| { kind: 'rows'; table: string; columns: string[] | null; values: number }
+	| { kind: 'pragma'; name: string }
+	| { kind: 'transaction'; verb: string }
 	| { kind: 'other' };
+
+export interface CreateHead {
+	kind: 'create';
+	type: 'table' | 'virtual table' | 'index' | 'view' | 'trigger';
+	name: string;
+	/** The table that an index or trigger belongs to; for others the name itself. */
+	table: string;
+	unique: boolean;
+}
+
+/** An INSERT with VALUES. */
+export interface RowsHead {
+	kind: 'rows';
+	table: string;
+	/** Null if the statement names none. */
+	columns: string[] | null;
+	/** The index after VALUES. */
+	values: number;
+}
 
 const COMMENT = String.raw`(?:\s|--[^\n]*(?:\n|$)|/\*[\s\S]*?\*/)*`;
 const NAME =

@@ -1,14 +1,12 @@
 import type { SqlDatabase } from '../database.ts';
 import { MAX_COLUMNS } from '../limits.ts';
 import { foldCase, quoteName, quoteText } from '../sql.ts';
-import type { Head } from './parse.ts';
+import type { RowsHead } from './parse.ts';
 import type { Reference } from './references.ts';
 import { forTarget } from './rewrite.ts';
 import type { Statement } from './statements.ts';
 import type { Survey } from './survey.ts';
 import type { PlacedStatement } from './transactions.ts';
-
-type Rows = Head & { kind: 'rows' };
 
 /** The rows of one table, kept unchanged in a table without types and constraints. */
 export interface Stage {
@@ -72,7 +70,7 @@ export class Staging {
 	}
 
 	/** The statements that stage the rows of an INSERT; the first time they also create the stage. */
-	async stage({ sql, ...place }: Statement, head: Rows): Promise<PlacedStatement[]> {
+	async stage({ sql, ...place }: Statement, head: RowsHead): Promise<PlacedStatement[]> {
 		const key = foldCase(head.table);
 		const known = this.#stages.get(key);
 		const stage = known ?? (await this.#newStage(head));
@@ -85,7 +83,7 @@ export class Staging {
 		return statements.map((staged) => ({ ...place, sql: staged, table: head.table }));
 	}
 
-	async #newStage({ table, columns }: Rows): Promise<Stage> {
+	async #newStage({ table, columns }: RowsHead): Promise<Stage> {
 		const name = `${this.#prefix}${this.#stages.size + 1}`;
 		return { table, name, columns: columns ?? (await this.#columnsOf(table)) };
 	}

@@ -4,7 +4,7 @@ import { JOINED_PIECES, JOINED_START } from '../format/pieces.ts';
 import { parseTrailer } from '../format/trailer.ts';
 import { MAX_STATEMENT_BYTES } from '../limits.ts';
 import { foldCase, RESTORE_MARKER } from '../sql.ts';
-import { type Head, parseHead } from './parse.ts';
+import { type CreateHead, type Head, parseHead, type RowsHead } from './parse.ts';
 import type { SqlSource } from './source.ts';
 import { readStatements, type Statement, StatementReader } from './statements.ts';
 
@@ -80,7 +80,7 @@ class Surveyor {
 	readonly #digests = new Map<string, RowDigest>();
 	readonly #rowStatements: Survey['rowStatements'] = new Map();
 	readonly #tableNames = new Map<string, string>();
-	readonly #definitions: { statement: Statement; head: Head; afterRows: boolean }[] = [];
+	readonly #definitions: { statement: Statement; head: CreateHead; afterRows: boolean }[] = [];
 	readonly #dropped = new Set<string>();
 	readonly #tooLong: number[] = [];
 	readonly #reserved: number[] = [];
@@ -132,7 +132,7 @@ class Surveyor {
 		this.#tableNames.delete(name);
 	}
 
-	#addRows({ sql, number }: Statement, { table, columns, values }: Head & { kind: 'rows' }): void {
+	#addRows({ sql, number }: Statement, { table, columns, values }: RowsHead): void {
 		if (/^sqlite_(schema|master)$/i.test(table)) throw virtualTables(number);
 		const body = sql.slice(values, -1);
 		const piece = columns === null ? /^ \((\d+),X'([0-9A-F]*)'\)$/.exec(body) : null;
@@ -179,8 +179,7 @@ class Surveyor {
 	#hoisted(): Statement[] {
 		if (!this.#definitions.some(({ afterRows }) => afterRows)) return [];
 		return this.#definitions
-			.filter(({ head }) => head.kind === 'create' && isNeededByRows(head))
-			.filter(({ head }) => head.kind === 'create' && !this.#dropped.has(foldCase(head.name)))
+			.filter(({ head }) => isNeededByRows(head) && !this.#dropped.has(foldCase(head.name)))
 			.map(({ statement }) => statement);
 	}
 }
@@ -192,7 +191,7 @@ function isReserved(head: Head): boolean {
 }
 
 /** A row needs its table, and a foreign key needs a unique index on the columns it refers to. */
-function isNeededByRows({ type, unique }: Head & { kind: 'create' }): boolean {
+function isNeededByRows({ type, unique }: CreateHead): boolean {
 	return type === 'table' || type === 'virtual table' || (type === 'index' && unique);
 }
 

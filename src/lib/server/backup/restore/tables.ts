@@ -6,7 +6,7 @@ import { foldCase, notOfD1, quoteName, quoteText, SEQUENCE } from '../sql.ts';
 import { type RestoreOptions, type RestoreSummary, whileClaimed } from './apply.ts';
 import type { Claim } from './claim.ts';
 import { readContents } from './contents.ts';
-import { type Head, parseHead } from './parse.ts';
+import { parseHead, type RowsHead } from './parse.ts';
 import { guardTriggers, readReferences } from './references.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, putBack, type Stage, Staging } from './staging.ts';
@@ -158,7 +158,7 @@ class TablesRestore {
 		else await this.#transactions.add(placed);
 	}
 
-	async #collectRows(statement: Statement, head: Head & { kind: 'rows' }): Promise<void> {
+	async #collectRows(statement: Statement, head: RowsHead): Promise<void> {
 		const { lifeboat } = this.#options.survey;
 		const wanted = this.#tables.has(foldCase(head.table)) || head.table === SEQUENCE;
 		if (!wanted || (lifeboat && isFullTextCommand(statement.sql.slice(head.values)))) return;
