@@ -47,7 +47,7 @@ export async function operate(
 	args: string[],
 	{ env = {}, killAfter }: { env?: NodeJS.ProcessEnv; killAfter?: number } = {},
 ): Promise<Ended> {
-	const script = join(ROOT, `src/cli/${command}.ts`);
+	const script = join(ROOT, `src/cli/commands/${command}.ts`);
 	const child = spawn(process.execPath, [script, ...args], {
 		cwd,
 		env: { ...process.env, ...env },

@@ -3,7 +3,7 @@ import { database } from '$lib/server/environment';
 import type { AppEnvironment } from './settings';
 
 // Development only. Everything that imports this module does so behind `import.meta.env.DEV`,
-// so a production build leaves it out; tests/build.test.ts proves it.
+// so a production build leaves it out; tests/app/build.test.ts proves it.
 
 const DEMO_USER = 'demo-sailor';
 const SESSION_MS = 24 * 60 * 60 * 1000;

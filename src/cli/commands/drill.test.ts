@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { operate } from '../../../tests/operator.ts';
 import { json, listen, type Request } from '../../../tests/stand-in.ts';
-import { SUMMARY } from '../../../tests/stepped-app.ts';
+import { SUMMARY } from '../../../tests/workflows/stepped-app.ts';
 
 const DRILLED = { at: '2026-11-23T05:07:02.871Z', proven: true, scope: 'contents' };
 

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { BackupApi } from '../src/cli/client/api.ts';
+import { BackupApi } from '../../src/cli/client/api.ts';
 import { clock, masked, runBackup, SECRET } from './backup-run.ts';
 import { cells, type Context, type Run, runnerPath } from './runner.ts';
-import { type Answer, json, lines, listen, type Request } from './stand-in.ts';
+import { type Answer, json, lines, listen, type Request } from '../stand-in.ts';
 import { type Fault, ROWS, refusal, SteppedApp, SUMMARY } from './stepped-app.ts';
 
 // Who the callers of the API are, and what they do when the app turns them away.

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
-import { TOTP } from '../src/lib/totp.js';
+import { migrate, type Server, startServer } from '../../src/cli/embedded/server.ts';
+import { TOTP } from '../../src/lib/totp.js';
 
 // Two processes of the built app with one bucket between them, as Cloudflare runs many.
 

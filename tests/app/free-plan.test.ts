@@ -2,12 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { BackupApi } from '../src/cli/client/api.ts';
-import { openDatabase } from '../src/cli/demo/database.ts';
-import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
-import { clock, runBackup, SECRET } from './backup-run.ts';
-import { cells } from './runner.ts';
-import { type Answer, listen } from './stand-in.ts';
+import { BackupApi } from '../../src/cli/client/api.ts';
+import { openDatabase } from '../../src/cli/demo/database.ts';
+import { migrate, type Server, startServer } from '../../src/cli/embedded/server.ts';
+import { clock, runBackup, SECRET } from '../workflows/backup-run.ts';
+import { cells } from '../workflows/runner.ts';
+import { type Answer, listen } from '../stand-in.ts';
 
 // The built app with the budget of the free plan, and more tables than that has queries for one call.
 

@@ -3,13 +3,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { BackupApi } from '../src/cli/client/api.ts';
-import { makeBackup } from '../src/cli/client/make-backup.js';
-import { TOTP } from '../src/lib/totp.js';
+import { BackupApi } from '../../src/cli/client/api.ts';
+import { makeBackup } from '../../src/cli/client/make-backup.js';
+import { TOTP } from '../../src/lib/totp.js';
 import { clock, context, masked, runBackup, SECRET } from './backup-run.ts';
-import { projectFolder, removeFolder } from './operator.ts';
+import { projectFolder, removeFolder } from '../operator.ts';
 import { cells, job, readWorkflow, type Run, runJob, runnerPath } from './runner.ts';
-import { type Answer, json, lines, listen, page, type Request } from './stand-in.ts';
+import { type Answer, json, lines, listen, page, type Request } from '../stand-in.ts';
 import {
 	BROKEN,
 	type Fault,

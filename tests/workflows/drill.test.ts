@@ -4,11 +4,11 @@ import { delimiter, join } from 'node:path';
 import type { R2Bucket } from '@cloudflare/workers-types';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { getPlatformProxy } from 'wrangler';
-import { makeIdentity } from '../src/cli/secrets/identity.ts';
-import { BackupApi } from '../src/cli/client/api.ts';
-import { freePort, migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
-import type { BackupSummary, ListedBackup } from '../src/lib/server/backup/format/manifest.ts';
-import { TOTP } from '../src/lib/totp.js';
+import { makeIdentity } from '../../src/cli/secrets/identity.ts';
+import { BackupApi } from '../../src/cli/client/api.ts';
+import { freePort, migrate, type Server, startServer } from '../../src/cli/embedded/server.ts';
+import type { BackupSummary, ListedBackup } from '../../src/lib/server/backup/format/manifest.ts';
+import { TOTP } from '../../src/lib/totp.js';
 import {
 	type Context,
 	cells,

@@ -1,4 +1,4 @@
-import { type Answer, cut, json, line, lines } from './stand-in.ts';
+import { type Answer, cut, json, line, lines } from '../stand-in.ts';
 
 /** The summary of the backup that every stand-in makes. */
 export const SUMMARY = {

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { freePort } from '../src/cli/embedded/server.ts';
+import { freePort } from '../../src/cli/embedded/server.ts';
 
 /** Somebody with an account at the stand-in. */
 export interface Account {

@@ -1,7 +1,7 @@
 import { expect, type Page } from '@playwright/test';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { startServer } from '../src/cli/embedded/server.ts';
+import { startServer } from '../../src/cli/embedded/server.ts';
 import { type Account } from './github.ts';
 import * as people from './people.ts';
 import { ADA, authorize, GRACE, type People, signInButton, startPeople, test } from './people.ts';

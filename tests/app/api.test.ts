@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
-import { TOTP } from '../src/lib/totp.js';
+import { migrate, type Server, startServer } from '../../src/cli/embedded/server.ts';
+import { TOTP } from '../../src/lib/totp.js';
 
 // The built app under `wrangler pages dev`, called with curl: what no test of a handler can see.
 

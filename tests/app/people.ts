@@ -1,9 +1,8 @@
 import { expect, test as base, type Page } from '@playwright/test';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { freePort, migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
+import { rm } from 'node:fs/promises';
+import { freePort, type Server, startServer } from '../../src/cli/embedded/server.ts';
 import { type Account, type GitHub, startGitHub } from './github.ts';
+import { migratedFolder } from './migrated.ts';
 
 // People in front of a browser: the built app, and a stand-in for github.com that knows them.
 
@@ -50,13 +49,12 @@ export const test = base.extend<{ page: Page }>({
 
 /** Starts the app, with more settings than signing in takes. */
 export async function startPeople(vars: Record<string, string> = {}): Promise<People> {
-	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-e2e-'));
+	const folder = migratedFolder();
 	const port = await freePort();
 	// Another host name than GitHub's, as in real life: cookies and redirects cross sites.
 	const app = `http://localhost:${port}`;
 	const client = { clientId: 'Iv1.lifeboat', clientSecret: '0123456789abcdef' };
 	const github = await startGitHub({ ...client, callback: `${app}/auth/callback/github` }, GRACE);
-	await migrate(folder);
 	const server = await startServer({
 		port,
 		persistTo: folder,

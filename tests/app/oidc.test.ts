@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
-import { job, readWorkflow, type Run, runJob } from './runner.ts';
-import { json, listen } from './stand-in.ts';
-import { type Claims, type IssuerKey, makeKey, mint, REPOSITORY_ID } from './tokens.ts';
+import { migrate, type Server, startServer } from '../../src/cli/embedded/server.ts';
+import { job, readWorkflow, type Run, runJob } from '../workflows/runner.ts';
+import { json, listen } from '../stand-in.ts';
+import { type Claims, type IssuerKey, makeKey, mint, REPOSITORY_ID } from '../tokens.ts';
 
 // The built app, called by the workflow with tokens in place of any secret. A server on this machine
 // stands in for GitHub's runner, which hands tokens out, and for GitHub's issuer, which has their keys.

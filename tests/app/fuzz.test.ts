@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
-import { TOTP } from '../src/lib/totp.js';
+import { migrate, type Server, startServer } from '../../src/cli/embedded/server.ts';
+import { TOTP } from '../../src/lib/totp.js';
 import { type Malformed, malformed } from './malformed.ts';
-import { runLocally } from './operator.ts';
+import { runLocally } from '../operator.ts';
 
 // The built app, asked for what it never should be. LIFEBOAT_FUZZ changes how many times.
 

@@ -2,11 +2,11 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
+import { migrate, type Server, startServer } from '../../src/cli/embedded/server.ts';
 
 // Asks the built app for every route that SvelteKit has put into its manifest.
 
-const MANIFEST = new URL('../.svelte-kit/output/server/manifest-full.js', import.meta.url).href;
+const MANIFEST = new URL('../../.svelte-kit/output/server/manifest-full.js', import.meta.url).href;
 const ASSETS = '.svelte-kit/cloudflare';
 
 /** What stands for the parameters of a route in an address. */
@@ -195,7 +195,7 @@ test('files that Cloudflare serves by itself have theirs', async () => {
 });
 
 test('over https browsers are told to stay there', async () => {
-	const { harden } = await import('../src/lib/server/http/headers.ts');
+	const { harden } = await import('../../src/lib/server/http/headers.ts');
 	const headers = new Headers({ 'Content-Security-Policy': "default-src 'self'" });
 	harden(headers, new URL('https://app.example'));
 	expect(headers.get('Strict-Transport-Security')).toBe('max-age=63072000');
