@@ -16,6 +16,11 @@ export interface Request {
 	body: string;
 }
 
+/** The bodies of requests, read as JSON. */
+export function bodies(requests: Request[]): unknown[] {
+	return requests.map(({ body }) => JSON.parse(body) as unknown);
+}
+
 /** Answers a request whose body has been read. */
 export type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 

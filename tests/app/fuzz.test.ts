@@ -1,19 +1,16 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../../src/cli/embedded/server.ts';
 import { TOTP } from '../../src/lib/totp.js';
+import { counted, SEED } from '../counts.ts';
+import { App } from './app.ts';
 import { type Malformed, malformed } from './malformed.ts';
 import { runLocally } from '../operator.ts';
 
-// The built app, asked for what it never should be. LIFEBOAT_FUZZ changes how many times.
+// The built app, asked for what nobody should ask it.
 
-const REQUESTS = Number(process.env['LIFEBOAT_FUZZ'] || 20_000);
-const SEED = Number(process.env['LIFEBOAT_SEED']) || Date.now() % 2 ** 31;
+const REQUESTS = counted(20_000);
 const CONNECTIONS = 16;
 /** Milliseconds: an app that waits for the rest of a body is left alone. */
 const PATIENCE_MS = 500;
@@ -24,25 +21,22 @@ const AUTH_SECRET = 'the-secret-of-auth-js-in-this-test';
 /** What is in the database and in no answer. */
 const ROW = 'what-only-the-database-knows';
 
-let folder: string;
-let server: Server;
+let app: App;
 const codes = new Set<string>();
 
 beforeAll(async () => {
-	folder = await mkdtemp(join(tmpdir(), 'lifeboat-fuzz-'));
-	await migrate(folder);
-	await runLocally(folder, `INSERT INTO users (id, name) VALUES ('${ROW}', '${ROW}')`);
-	const vars = { TOTP_SECRET: SECRET, BACKUP_API_KEY: API_KEY, AUTH_SECRET };
-	server = await startServer({
-		persistTo: folder,
-		vars: { ...vars, GITHUB_ID: 'Iv1.lifeboat', GITHUB_SECRET: '0123456789abcdef' },
+	app = new App();
+	await runLocally(app.folder, `INSERT INTO users (id, name) VALUES ('${ROW}', '${ROW}')`);
+	await app.start({
+		TOTP_SECRET: SECRET,
+		BACKUP_API_KEY: API_KEY,
+		AUTH_SECRET,
+		GITHUB_ID: 'Iv1.lifeboat',
+		GITHUB_SECRET: '0123456789abcdef',
 	});
 });
 
-afterAll(async () => {
-	await server?.stop();
-	await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => app?.stop());
 
 async function currentCode(): Promise<string> {
 	const code = await new TOTP(SECRET).generateTOTP(Date.now() / 1000);
@@ -52,7 +46,7 @@ async function currentCode(): Promise<string> {
 
 async function call(path: string, init: RequestInit = {}): Promise<Response> {
 	const headers = { Authorization: `Bearer ${await currentCode()}`, 'X-API-Key': API_KEY };
-	return fetch(`${server.url}/api/backup${path}`, { ...init, headers });
+	return fetch(`${app.url}/api/backup${path}`, { ...init, headers });
 }
 
 /** Everything that an attacker could have changed. */
@@ -66,7 +60,7 @@ async function state(): Promise<unknown> {
 		}),
 	);
 	const rows = await runLocally(
-		folder,
+		app.folder,
 		'SELECT * FROM users',
 		'SELECT * FROM sessions',
 		'SELECT * FROM accounts',
@@ -86,7 +80,7 @@ async function bytesOf({
 }: Malformed): Promise<Buffer> {
 	const lines = [
 		`${method} ${path} HTTP/1.1`,
-		`Host: ${new URL(server.url).host}`,
+		`Host: ${new URL(app.url).host}`,
 		'Connection: close',
 	];
 	if (credentials !== 'none') lines.push(`X-API-Key: ${API_KEY}`);
@@ -104,7 +98,7 @@ async function bytesOf({
 
 /** What came back before the connection was closed, or after enough of waiting. */
 async function exchange(bytes: Buffer): Promise<string> {
-	const { port, hostname } = new URL(server.url);
+	const { port, hostname } = new URL(app.url);
 	const socket = connect(Number(port), hostname);
 	const chunks: Buffer[] = [];
 	socket.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -164,7 +158,7 @@ test(`of ${REQUESTS} malformed requests none does anything`, { timeout: 900_000 
 	for (const status of ['200', '400', '401', '403', '404', '405', '413', '415']) {
 		expect([status, statuses[status]]).toEqual([status, expect.any(Number)]);
 	}
-	expectNoSecretIn(server.output());
+	expectNoSecretIn(app.output());
 });
 
 /**

@@ -1,8 +1,7 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../../src/cli/embedded/server.ts';
+import { App } from './app.ts';
 
 // Asks the built app for every route that SvelteKit has put into its manifest.
 
@@ -20,23 +19,19 @@ interface Manifest {
 	_: { routes: { id: string }[] };
 }
 
-let folder: string;
-let server: Server;
+let app: App;
 
 beforeAll(async () => {
-	folder = await mkdtemp(join(tmpdir(), 'lifeboat-headers-'));
-	await migrate(folder);
-	const vars = { TOTP_SECRET: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ', AUTH_SECRET: 'x'.repeat(32) };
-	server = await startServer({
-		persistTo: folder,
-		vars: { ...vars, GITHUB_ID: 'Iv1.lifeboat', GITHUB_SECRET: '0123456789abcdef' },
+	app = new App();
+	await app.start({
+		TOTP_SECRET: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ',
+		AUTH_SECRET: 'x'.repeat(32),
+		GITHUB_ID: 'Iv1.lifeboat',
+		GITHUB_SECRET: '0123456789abcdef',
 	});
 });
 
-afterAll(async () => {
-	await server?.stop();
-	await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => app?.stop());
 
 const { manifest } = (await import(MANIFEST)) as { manifest: Manifest };
 const routes = manifest._.routes.map(({ id }) => id);
@@ -51,7 +46,7 @@ function pathOf(route: string): string {
 }
 
 const ask = (path: string, method = 'GET', headers: Record<string, string> = {}) =>
-	fetch(server.url + path, { method, headers, redirect: 'manual' });
+	fetch(app.url + path, { method, headers, redirect: 'manual' });
 
 /** What an answer to anything has to have. */
 function expectHardened(response: Response, what: string): void {
@@ -111,7 +106,7 @@ describe.for(routes)('%s', (route) => {
 		]) {
 			expectHardened(await ask(of), `GET ${of}`);
 		}
-		const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: server.url };
+		const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: app.url };
 		expectHardened(await ask(`${path}?/lift`, 'POST', form), `a form to ${path}`);
 	});
 });
@@ -123,7 +118,7 @@ test.for([
 ])('GET %s has all headers', async (path) => expectHardened(await ask(path), path));
 
 test('signing in has them, where it leads to GitHub', async () => {
-	const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: server.url };
+	const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: app.url };
 	const response = await ask('/auth/signin/github', 'POST', form);
 	expect(response.status).toBe(302);
 	expectHardened(response, 'POST /auth/signin/github');
@@ -135,12 +130,12 @@ test.for(['X-Forwarded-Host', 'X-Forwarded-Proto'])(
 		for (const value of ['evil.example', 'http', '%', '💩'.repeat(3)]) {
 			const headers = { [name]: Buffer.from(value).toString('latin1') };
 			expect((await ask('/', 'GET', headers)).status).toBe(200);
-			const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: server.url };
+			const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: app.url };
 			const { location } = Object.fromEntries(
 				(await ask('/auth/signin/github', 'POST', { ...form, ...headers })).headers,
 			);
 			const callback = new URL(location ?? '').searchParams.get('redirect_uri');
-			expect(callback).toBe(`${server.url}/auth/callback/github`);
+			expect(callback).toBe(`${app.url}/auth/callback/github`);
 		}
 	},
 );
@@ -164,9 +159,9 @@ test('an address with a slash too many leads to the one without, and has them to
 		const response = await ask(`${pathOf(route)}/`);
 		expect([route, response.status]).toEqual([route, 308]);
 		expectHardened(response, route);
-		const { pathname, origin } = new URL(response.headers.get('Location') ?? '', server.url);
+		const { pathname, origin } = new URL(response.headers.get('Location') ?? '', app.url);
 		expect([origin, decodeURIComponent(pathname)]).toEqual([
-			server.url,
+			app.url,
 			decodeURIComponent(pathOf(route)),
 		]);
 	}

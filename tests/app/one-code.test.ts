@@ -1,11 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../../src/cli/embedded/server.ts';
+import { type Server, startServer } from '../../src/cli/embedded/server.ts';
 import { TOTP } from '../../src/lib/totp.js';
+import { migratedFolder } from './migrated.ts';
 
-// Two processes of the built app with one bucket between them, as Cloudflare runs many.
+// Two processes of the built app that share one bucket, as Cloudflare runs many.
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 
@@ -13,10 +12,9 @@ let folder: string;
 let servers: Server[];
 
 beforeAll(async () => {
-	folder = await mkdtemp(join(tmpdir(), 'lifeboat-one-code-'));
-	await migrate(folder);
+	folder = migratedFolder();
 	const options = { persistTo: folder, vars: { TOTP_SECRET: SECRET } };
-	servers = [await startServer(options), await startServer(options)];
+	servers = await Promise.all([startServer(options), startServer(options)]);
 });
 
 afterAll(async () => {

@@ -5,13 +5,12 @@ import { describe, expect, test } from 'vitest';
 import { BackupApi } from '../../src/cli/client/api.ts';
 import { clock, masked, runBackup, SECRET } from './backup-run.ts';
 import { cells, type Context, type Run, runnerPath } from './runner.ts';
-import { type Answer, json, lines, listen, type Request } from '../stand-in.ts';
+import { type Answer, bodies, json, lines, listen, type Request } from '../stand-in.ts';
 import { type Fault, ROWS, refusal, SteppedApp, SUMMARY } from './stepped-app.ts';
 
 // Who the callers of the API are, and what they do when the app turns them away.
 
 const API_KEY = 'k'.repeat(32);
-const bodies = (requests: Request[]) => requests.map(({ body }) => JSON.parse(body) as unknown);
 const never = new AbortController().signal;
 
 /** Runs the workflow's backup against a stand-in. */

@@ -18,6 +18,12 @@ export const ROWS = { event: 'rows', table: 'users', rows: 500, bytes: 60_000 };
 /** The last line of a backup in one call. */
 export const DONE = { event: 'done', success: true, backup: SUMMARY };
 
+/** The body of the call that begins a backup. */
+export const FIRST = { action: 'backup' };
+
+/** The body of the call that makes this step. */
+export const ticketFor = (step: number) => ({ action: 'resume', ticket: SteppedApp.ticket(step) });
+
 /** What becomes of a call instead of the usual; `after` once its step is done. */
 export interface Fault {
 	after?: boolean;
