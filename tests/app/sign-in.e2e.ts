@@ -1,7 +1,5 @@
 import { expect, type Page } from '@playwright/test';
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { startServer } from '../../src/cli/embedded/server.ts';
+import { runLocally } from '../operator.ts';
 import { type Account } from './github.ts';
 import * as people from './people.ts';
 import { ADA, authorize, GRACE, type People, signInButton, startPeople, test } from './people.ts';
@@ -27,9 +25,8 @@ async function listUsers(page: Page, query = '') {
 }
 
 async function query(sql: string): Promise<Record<string, unknown>[]> {
-	const args = ['d1', 'execute', 'DB', '--local', '--persist-to', all.folder, '--json'];
-	const { stdout } = await promisify(execFile)('wrangler', [...args, '--command', sql]);
-	return JSON.parse(stdout)[0].results;
+	const [rows] = await runLocally(all.folder, sql);
+	return rows as Record<string, unknown>[];
 }
 
 test('somebody who is signed out sees the home page and no profile', async ({ page }) => {
@@ -203,24 +200,4 @@ test.describe('without JavaScript', () => {
 		await page.getByRole('button', { name: 'Sign out' }).click();
 		await expect(signInButton(page)).toBeVisible();
 	});
-});
-
-test('without its settings the app says what is missing', async ({ page }) => {
-	const vars = { AUTH_SECRET: 'set', TOTP_SECRET: 'A'.repeat(32) };
-	const bare = await startServer({ persistTo: all.folder, vars });
-	try {
-		const response = await page.goto(bare.url);
-		expect(response?.status()).toBe(500);
-		await expect(page.getByText('github_id_missing')).toBeVisible();
-		await expect(page.getByText('wrangler pages secret put GITHUB_ID')).toBeVisible();
-		for (const path of ['/api/users', '/auth/session']) {
-			const answer = await page.request.get(bare.url + path);
-			expect(answer.status()).toBe(500);
-			expect(await answer.json()).toMatchObject({ code: 'github_id_missing' });
-		}
-		// Backups do not depend on signing in.
-		expect((await page.request.get(`${bare.url}/api/backup`)).status()).toBe(401);
-	} finally {
-		await bare.stop();
-	}
 });

@@ -1,5 +1,5 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
@@ -10,10 +10,10 @@ import {
 	runLocally,
 	sqlite3,
 } from '../../../tests/operator.ts';
+import { d1, type SqlDatabase } from '../../lib/server/backup/database.ts';
+import { fileIn, large, planFor, standInForWrangler } from '../../../tests/plans.ts';
 import { MARKER_DEFINITION } from '../../lib/server/backup/restore/contents.ts';
-import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
-import { survey } from '../../lib/server/backup/restore/survey.ts';
-import { EmbeddedDatabase } from '../embedded/database.ts';
+import { openDatabase } from '../demo/database.ts';
 import { Progress } from '../terminal/progress.ts';
 import { openLocal } from './local.ts';
 import { remoteTarget } from './remote.ts';
@@ -33,13 +33,19 @@ const STATEMENTS = [
 ];
 
 const context = { signal: new AbortController().signal, progress: new Progress() };
+interface Change {
+	sql?: string;
+	change?: (sql: string) => string;
+}
+
 let project: string;
 let text: string;
 let folder: string;
 let state: string;
-/** The file of the embedded database. */
+/** The embedded database in it, and its file. */
+let embedded: SqlDatabase;
 let path: string;
-let embedded: EmbeddedDatabase;
+let close: () => PromiseLike<void>;
 
 beforeAll(async () => {
 	project = projectFolder();
@@ -53,9 +59,11 @@ beforeEach(async () => {
 	folder = join(project, `target-${Math.random()}`);
 	state = join(folder, 'state');
 	mkdirSync(folder);
-	embedded = new EmbeddedDatabase({ kind: 'configured', persistTo: state });
+	const opened = await openDatabase(state);
+	embedded = d1(opened.database);
+	close = () => opened[Symbol.asyncDispose]();
 	await embedded.batch(['CREATE TABLE mine (a)', 'INSERT INTO mine VALUES (7)']);
-	path = await embedded.file;
+	path = fileIn(state);
 	process.chdir(project);
 });
 afterEach(async () => {
@@ -63,51 +71,14 @@ afterEach(async () => {
 	for (const name of readdirSync(project)) {
 		if (name.startsWith('before-restore-')) rmSync(join(project, name));
 	}
-	await embedded[Symbol.asyncDispose]();
+	await close();
 	removeFolder(folder);
 });
 
-const sourceOf = (sql: string): SqlSource => ({
-	async *open() {
-		yield Buffer.from(sql);
-	},
-});
-
 const damage = (sql: string) => sql.replace('to be kept', 'to be lost');
-/** The same backup, as large as to be imported. */
-const large = (sql: string) => sql.replace('\n', `\n${'-- filling\n'.repeat(400_000)}`);
-
-/** A plan for a backup; `change` is what happens to it on its way into the target. */
-async function plan(
-	changes: Partial<Plan>,
-	{ sql = text, change = (unchanged: string) => unchanged } = {},
-): Promise<Plan> {
-	const found = await survey(sourceOf(sql));
-	const onProgress = () => {};
-	return {
-		sql: sourceOf(change(sql)),
-		survey: found,
-		tables: null,
-		kept: null,
-		onProgress,
-		...changes,
-	};
-}
-
-/** A stand-in for wrangler, which imports a file into the database, and says with which words it was called. */
-function standInForWrangler(): string {
-	const [bin, log] = [join(folder, 'bin'), join(folder, 'calls')];
-	mkdirSync(bin);
-	const script = `#!/bin/sh
-echo "$(ls '${project}' | grep -c before-restore) $*" >> '${log}'
-if [ "$2" = execute ]; then for last; do :; done; sqlite3 -bail '${path}' < "$last"; fi
-echo '{"bookmark":"0000-1"}'
-`;
-	writeFileSync(join(bin, 'wrangler'), script);
-	chmodSync(join(bin, 'wrangler'), 0o755);
-	vi.stubEnv('PATH', `${bin}${delimiter}${process.env['PATH']}`);
-	return log;
-}
+/** A plan for the backup or another text; `change` is what happens to it on its way into the target. */
+const plan = (changes: Partial<Plan>, { sql = text, change }: Change = {}) =>
+	planFor(sql, changes, change);
 
 const KEPT = { file: 'kept.sql', undo: 'npm run undo' };
 const mine = () =>
@@ -173,7 +144,7 @@ describe('what comes back otherwise than the backup says', () => {
 	});
 
 	test('on Cloudflare by the import is told as well', async () => {
-		const log = standInForWrangler();
+		const log = standInForWrangler(folder, project, path);
 		const sql = large(text);
 		const damaged = await plan({ kept: KEPT }, { sql, change: damage });
 		await expect(remote().restore(damaged)).rejects.toMatchObject(differs);
@@ -226,7 +197,7 @@ describe('what is written while a target is kept and replaced', () => {
 	});
 
 	test('is in the bookmark of a database on Cloudflare, which is taken behind the copy', async () => {
-		const log = standInForWrangler();
+		const log = standInForWrangler(folder, project, path);
 		const kept = await remote().keep();
 		expect(readFileSync(log, 'utf8')).toBe('1 d1 time-travel info production --json\n');
 		expect(kept.undo).toBe('npx wrangler d1 time-travel restore production --bookmark=0000-1');
