@@ -13,6 +13,8 @@ export const MARK = 'a-row-of-somebody';
  */
 export class SimulatedDatabase {
 	readonly #sqlite = new DatabaseSync(':memory:');
+	/** Results of queries since the last write: histories ask the same again and again. */
+	#read = new Map<string, Record<string, unknown>[]>();
 	#changes = 0;
 	#version = 0;
 	/** All states that it ever had, as {@link contentsOf} tells them. */
@@ -29,6 +31,11 @@ export class SimulatedDatabase {
 		this.states.add(this.state);
 	}
 
+	/** Another text after each write, and after it was made anew. */
+	get version(): string {
+		return `${this.#version} ${this.#changes}`;
+	}
+
 	/** What it holds now. */
 	get state(): string {
 		return contentsOf(this.#sqlite);
@@ -42,12 +49,14 @@ export class SimulatedDatabase {
 			this.#changes += 2;
 		}
 		this.#version++;
+		this.#read.clear();
 		this.states.add(this.state);
 	}
 
 	/** The database's object is made anew: its count of changes begins at 0. */
 	restart(): void {
 		this.#changes = 0;
+		this.#read.clear();
 	}
 
 	/** The binding of a Worker, whose calls go through a gate. */
@@ -77,9 +86,15 @@ export class SimulatedDatabase {
 			{ page_count: number },
 		];
 		return statements.map((sql) => {
-			const results = this.#sqlite.prepare(sql).all();
+			const results = this.#query(sql);
 			return { results, meta: { rows_read: results.length, size_after: pages * 4096 } };
 		});
+	}
+
+	#query(sql: string): Record<string, unknown>[] {
+		const read = this.#read.get(sql) ?? this.#sqlite.prepare(sql).all();
+		this.#read.set(sql, read);
+		return structuredClone(read);
 	}
 
 	#insert(table: string): void {
