@@ -58,7 +58,7 @@ test('oathtool and genTotp.js agree at random times', async () => {
 	);
 });
 
-test('the code is the one of now', async () => {
+test('the code is the current one', async () => {
 	const before = oathtool(SECRET);
 	const { stdout } = await genTotp({ secret: SECRET });
 	expect([before, oathtool(SECRET)]).toContain(stdout);
@@ -83,7 +83,7 @@ test.for(FORMS)('genTotp.js and setup find a secret in .env: %s', async ([, text
 	expect(await genTotp({ seconds: 59 })).toEqual({ exitCode: 0, stdout: '287082\n', stderr: '' });
 });
 
-test('the environment goes before .env, unless it is empty there', async () => {
+test('the environment takes precedence over .env, unless it is empty', async () => {
 	writeFileSync(join(folder, '.env'), `TOTP_SECRET=${'A'.repeat(32)}\n`);
 	expect((await genTotp({ secret: SECRET, seconds: 59 })).stdout).toBe('287082\n');
 	expect((await genTotp({ secret: '', seconds: 59 })).stdout).toBe(oathtool('A'.repeat(32), 59));

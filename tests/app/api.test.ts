@@ -107,7 +107,7 @@ test('a backup is verified, and the list says so', async () => {
 	expect([drill.status, JSON.parse(drill.body).code]).toEqual([409, 'drill_database_missing']);
 });
 
-test('curl goes on where a download broke off', async () => {
+test('curl resumes a broken download', async () => {
 	const { files } = await backup();
 	const whole = (await curl(`/api/backup/${files[0]}`)).body;
 	const part = await curl(`/api/backup/${files[0]}`, '-r', '100-');
@@ -116,7 +116,7 @@ test('curl goes on where a download broke off', async () => {
 	expect(part.body).toBe(whole.slice(100));
 });
 
-test('HEAD tells the size', async () => {
+test('HEAD returns the size', async () => {
 	const { files } = await backup();
 	const head = await curl(`/api/backup/${files[0]}`, '-I');
 	expect(head.status).toBe(200);
@@ -124,7 +124,7 @@ test('HEAD tells the size', async () => {
 	expect(head.body).toBe('');
 });
 
-test('progress comes as lines, and no answer may be kept by a cache', async () => {
+test('progress arrives line by line, and no answer may be cached', async () => {
 	const { files } = await backup();
 	const accept = ['-H', 'Accept: application/x-ndjson'];
 	const lines = await curlWith(await freshCode(), '/api/backup', '-X', 'POST', ...accept);
@@ -146,7 +146,7 @@ test('progress comes as lines, and no answer may be kept by a cache', async () =
 	expect(answers.map(({ status }) => status)).toEqual([200, 200, 401, 200, 200, 404, 405, 404]);
 });
 
-test('a form of another web page is refused', async () => {
+test('a form from another site is refused', async () => {
 	const answer = await curl('/api/backup', '-d', 'action=backup');
 	expect(answer.status).toBe(403);
 });

@@ -50,7 +50,7 @@ test('an administrator sees who has guessed, and lifts the lock', async ({ page 
 	);
 });
 
-test('nobody else does', async ({ page }) => {
+test('nobody else may', async ({ page }) => {
 	await page.goto(path());
 	expect(page.url()).toBe(`${all.app}/`);
 	await signIn(all, page, ADA);

@@ -42,7 +42,7 @@ test('the workflow makes one backup in several steps, each with a volume', async
 	});
 });
 
-test('answers that are lost cost no step and leave no second backup', async () => {
+test('lost answers cost no step and leave no second backup', async () => {
 	const whole = await api.create();
 	await forgetCodes(app.folder);
 	before = await names();
@@ -60,7 +60,7 @@ test('answers that are lost cost no step and leave no second backup', async () =
 	expect(made).toMatchObject({ tables: whole.tables, rows: whole.rows, sqlBytes: whole.sqlBytes });
 });
 
-test('a call doubled on its way harms nothing', async () => {
+test('a duplicated call does no harm', async () => {
 	await using proxy = await listen(async (request, response, body) => {
 		const isStep = body.includes('"resume"');
 		const twins = [forward(request, body), ...(isStep ? [forward(request, body)] : [])];
@@ -73,7 +73,7 @@ test('a call doubled on its way harms nothing', async () => {
 	expect((await newBackup()).tables).toBeGreaterThan(TABLES);
 });
 
-test('a ticket that has done its work is refused, and the backup goes on', async () => {
+test('a used ticket is refused, and the backup continues', async () => {
 	const used: string[] = [];
 	let refused = '';
 	await using proxy = await listen(async (request, response, body) => {

@@ -97,7 +97,7 @@ describe.for(routes)('%s', (route) => {
 		expectHardened(await ask(path, method, method === 'GET' ? {} : type), `${method} ${path}`);
 	});
 
-	test('has them for data and actions as well', async () => {
+	test('data and actions have all headers', async () => {
 		const path = pathOf(route);
 		for (const of of [
 			`${path.replace(/\/$/, '')}/__data.json`,
@@ -117,7 +117,7 @@ test.for([
 	...['/auth/callback/github?code=x&state=y', '/nothing', '/api/nothing', '/%zz', '/..%2f'],
 ])('GET %s has all headers', async (path) => expectHardened(await ask(path), path));
 
-test('signing in has them, where it leads to GitHub', async () => {
+test('the redirect to GitHub has all headers', async () => {
 	const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: app.url };
 	const response = await ask('/auth/signin/github', 'POST', form);
 	expect(response.status).toBe(302);
@@ -141,7 +141,7 @@ test.for(['X-Forwarded-Host', 'X-Forwarded-Proto'])(
 );
 
 // SvelteKit gives these answers before it calls a hook.
-test('a form of another page is refused, and has them too', async () => {
+test('a form from another site is refused, with all headers', async () => {
 	const form = {
 		'Content-Type': 'application/x-www-form-urlencoded',
 		Origin: 'https://evil.example',
@@ -154,7 +154,7 @@ test('a form of another page is refused, and has them too', async () => {
 	}
 });
 
-test('an address with a slash too many leads to the one without, and has them too', async () => {
+test('an address with a trailing slash redirects, with all headers', async () => {
 	for (const route of routes.filter((route) => route !== '/')) {
 		const response = await ask(`${pathOf(route)}/`);
 		expect([route, response.status]).toEqual([route, 308]);
@@ -172,7 +172,7 @@ test.for([
 	...['/auth/signin/__data.json'],
 ])('GET %s has all headers', async (path) => expectHardened(await ask(path), path));
 
-test('files that Cloudflare serves by itself have theirs', async () => {
+test('files that Cloudflare serves by itself have their own headers', async () => {
 	const files = (await readdir(join(ASSETS, '_app'), { recursive: true })).filter((name) =>
 		/\.(js|css)$/.test(name),
 	);
@@ -189,7 +189,7 @@ test('files that Cloudflare serves by itself have theirs', async () => {
 	}
 });
 
-test('over https browsers are told to stay there', async () => {
+test('over https, browsers are told to keep using it', async () => {
 	const { harden } = await import('../../src/lib/server/http/headers.ts');
 	const headers = new Headers({ 'Content-Security-Policy': "default-src 'self'" });
 	harden(headers, new URL('https://app.example'));

@@ -22,7 +22,7 @@ afterAll(async () => {
 	await rm(folder, { recursive: true, force: true });
 });
 
-test('of 50 calls at once with one code exactly one makes a backup', async () => {
+test('of 50 simultaneous calls with one code exactly one makes a backup', async () => {
 	const code = await new TOTP(SECRET).generateTOTP(Date.now() / 1000);
 	const headers = { Authorization: `Bearer ${code}` };
 	const answers = await Promise.all(

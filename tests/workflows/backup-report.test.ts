@@ -6,7 +6,7 @@ import { clock, runBackup } from './backup-run.ts';
 import { cells, type Run } from './runner.ts';
 import { DONE, ROWS, SUMMARY } from './stepped-app.ts';
 
-describe('telling how the call ended', () => {
+describe('the report of a call', () => {
 	/** Runs the backup against a stand-in for the app. */
 	async function runAgainst(answer: RequestListener): Promise<Run> {
 		await using app = await listen(answer);
@@ -28,7 +28,7 @@ describe('telling how the call ended', () => {
 		});
 	});
 
-	test('an answer in one piece counts as well', async () => {
+	test('an answer in one piece works as well', async () => {
 		const run = await runAgainst(json(201, { success: true, backup: SUMMARY }));
 		expect(run.exitCode).toBe(0);
 		expect(cells(run.summary)).toMatchObject({ Rows: '1,234,567' });
@@ -66,7 +66,7 @@ describe('telling how the call ended', () => {
 		expect(run.summary).toBe('');
 	});
 
-	test("a proxy's page fails the run with its words", async () => {
+	test("a proxy's error page fails the run, which quotes it", async () => {
 		const html = '<!doctype html>\n<title>502</title>\n<h1>Bad\n gateway</h1>\n';
 		const run = await runAgainst(page(502, html));
 		expect(run.exitCode).not.toBe(0);
@@ -129,7 +129,7 @@ describe('telling how the call ended', () => {
 		expect(run.errors).toEqual([expect.stringMatching(message)]);
 	});
 
-	test('a long answer is told in a few lines', async () => {
+	test('a long answer is logged in a few lines', async () => {
 		const run = await runAgainst(lines(200, ...Array.from({ length: 5000 }, () => ROWS), DONE));
 		expect(run.exitCode).toBe(0);
 		const told = run.output.split('\n').filter((text) => text.startsWith('users: '));

@@ -43,7 +43,7 @@ describe('backing up a real app', () => {
 		expect(made?.['tables']).toBeGreaterThan(1); // numbers, so the comparison was not of NaN
 	});
 
-	test('a wrong secret fails with what the app said', async () => {
+	test("a wrong secret fails the run with the app's error", async () => {
 		const run = await runBackup(app.url, { TOTP_SECRET: OTHER_SECRET });
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toEqual([expect.stringContaining('(code_invalid)')]);
@@ -52,7 +52,7 @@ describe('backing up a real app', () => {
 	});
 });
 
-test('the call carries the code of the moment in a header, which no process list shows', async () => {
+test('the call sends the current code in a header, where no process list shows it', async () => {
 	const requests: Request[] = [];
 	await using app = await listen(json(201, DONE), requests);
 	const run = await runBackup(`${app.url}/`);
@@ -118,7 +118,7 @@ describe('settings', () => {
 		},
 	);
 
-	test('a secret that makes no code fails before any call', async () => {
+	test('a secret that makes no code fails the run before any call', async () => {
 		const requests: Request[] = [];
 		await using app = await listen(json(201, DONE), requests);
 		const run = await runBackup(app.url, { TOTP_SECRET: 'deadbeef01' });
@@ -138,7 +138,7 @@ describe('keeping the schedule', () => {
 		return runJob(keepAlive, { github: { token: 'ghs_token' }, env });
 	}
 
-	test('enables this workflow anew with the token of the run', async () => {
+	test('enables this workflow again with the token of the run', async () => {
 		const requests: Request[] = [];
 		await using api = await listen((_, response) => void response.writeHead(204).end(), requests);
 		expect(await runKeepAlive(api.url)).toMatchObject({ exitCode: 0, output: '\n' });

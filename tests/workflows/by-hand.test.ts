@@ -16,14 +16,14 @@ describe('the API of the commands', () => {
 	const api = (url: string, signal = new AbortController().signal) =>
 		new BackupApi(url, { TOTP_SECRET: SECRET }, signal);
 
-	test('makes a backup in steps, and survives a broken one', async () => {
+	test('makes a backup in steps, and survives a broken step', async () => {
 		const stand = new SteppedApp(3, { 2: LOST });
 		await using app = await listen(stand.answer);
 		expect(await api(app.url).create()).toEqual(SUMMARY);
 		expect(stand.done).toEqual([1, 2, 3]);
 	});
 
-	test('says what the app says', async () => {
+	test("passes on the app's error", async () => {
 		await using app = await listen(json(409, refusal('backup_running')));
 		await expect(api(app.url).create()).rejects.toMatchObject({
 			name: 'LifeboatError',
@@ -33,14 +33,14 @@ describe('the API of the commands', () => {
 		});
 	});
 
-	test('stops in a call', async () => {
+	test('stops during a call', async () => {
 		const controller = new AbortController();
 		const stopped = new Error('Stopped.');
 		await using app = await listen(() => controller.abort(stopped)); // and never answers
 		await expect(api(app.url, controller.signal).create()).rejects.toBe(stopped);
 	});
 
-	test('stops in a pause', async () => {
+	test('stops during a pause', async () => {
 		const controller = new AbortController();
 		const stopped = new Error('Stopped.');
 		const stand = new SteppedApp(2, {
@@ -100,7 +100,7 @@ describe('by hand', () => {
 		expect(JSON.parse(answers[2] ?? '')).toEqual({ success: true, backup: SUMMARY });
 	});
 
-	test('the loop with curl sends the API key where there is one', async () => {
+	test('the loop with curl sends the API key if there is one', async () => {
 		const requests: Request[] = [];
 		await using app = await listen(json(201, { success: true, backup: SUMMARY }), requests);
 		const BACKUP_API_KEY = 'k'.repeat(32);
@@ -112,7 +112,7 @@ describe('by hand', () => {
 		]);
 	});
 
-	test('the loop with curl ends where a call fails, and shows the error', async () => {
+	test('the loop with curl ends when a call fails, and shows the error', async () => {
 		const refused = { answer: json(403, refusal('ticket_expired')) };
 		await using app = await listen(new SteppedApp(3, { 2: refused }).answer);
 		const { stderr, code } = await runLoop(app.url);

@@ -7,7 +7,7 @@ const ORIGIN = 'https://app.example.com';
 const backup = await readWorkflow('backup.yml');
 
 describe('the file', () => {
-	test('a drill follows each backup that was made, and is there on demand', () => {
+	test('a drill runs after each backup and on demand', () => {
 		expect(Object.keys(workflow.on).sort()).toEqual(['workflow_dispatch', 'workflow_run']);
 		expect(workflow.on['workflow_run']).toEqual({
 			workflows: [backup.name],
@@ -35,7 +35,7 @@ describe('the file', () => {
 		expect(evaluate(drill.if ?? 'true', { github })).toBe(expected);
 	});
 
-	test('a running drill is left to end', () => {
+	test('a running drill is never cancelled', () => {
 		expect(workflow.concurrency).toEqual({ group: 'restore-drill', 'cancel-in-progress': false });
 	});
 
@@ -43,7 +43,7 @@ describe('the file', () => {
 		expect(drill.permissions).toEqual({ contents: 'read', 'id-token': 'write' });
 	});
 
-	test('packages are installed before they are needed, and their scripts see no secret', () => {
+	test('packages are installed first, and their scripts see no secret', () => {
 		const names = drill.steps.map(({ name, uses }) => name ?? uses?.split('@')[0]);
 		expect(names).toEqual([
 			'actions/checkout',
@@ -58,7 +58,7 @@ describe('the file', () => {
 		expect(drill).not.toHaveProperty('env');
 	});
 
-	test("with GitHub's tokens it takes what checks who made a backup, and no more", async () => {
+	test("with GitHub's tokens it needs only the secret that verifies manifests", async () => {
 		const [, check] = drill.steps;
 		const given = {
 			vars: { BACKUP_URL: ORIGIN, BACKUP_OIDC_AUDIENCE: ORIGIN },
@@ -73,7 +73,7 @@ describe('the file', () => {
 		}
 	});
 
-	test('the settings are checked before anything else', async () => {
+	test('the settings are checked first', async () => {
 		const run = await runJob(drill, {});
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toEqual([

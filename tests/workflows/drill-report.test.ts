@@ -9,7 +9,7 @@ import { type Run, runnerPath } from './runner.ts';
 const ORIGIN = 'https://app.example.com';
 const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
 
-describe('telling how the drill ended', () => {
+describe('the report of a drill', () => {
 	let folder: string;
 	beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'lifeboat-npm-'))));
 	afterAll(() => rm(folder, { recursive: true }));
@@ -67,7 +67,7 @@ describe('telling how the drill ended', () => {
 		});
 	});
 
-	test('every difference is told, and none is taken for Markdown or a command', async () => {
+	test('every difference is reported, and none is read as Markdown or a command', async () => {
 		const differences = [
 			'users: row 3 of 100%',
 			'a|b `c` **d** <img src=x>\\| [e](http://f) $g$ _h_',
@@ -110,7 +110,7 @@ describe('telling how the drill ended', () => {
 		});
 	});
 
-	test('an identity is in a file for the owner, for as long as the drill lasts', async () => {
+	test('an identity is in a file that only the owner can read, and only during the drill', async () => {
 		const secrets = { TOTP_SECRET: SECRET, AGE_IDENTITY: 'AGE-SECRET-KEY-1TEST' };
 		expect(await runWith(JSON.stringify(RESULT), 0, {}, secrets)).toMatchObject({ exitCode: 0 });
 		expect(await readFile(join(folder, 'mode'), 'utf8')).toBe('600\n');
@@ -120,7 +120,7 @@ describe('telling how the drill ended', () => {
 		expect(await readdir(folder)).not.toContain('drill.agekey');
 	});
 
-	test('what checks manifests reaches the drill', async () => {
+	test('the secrets that verify manifests reach the drill', async () => {
 		const keys = { BACKUP_MAC_KEY: 'mac key', TOTP_SECRET_PREVIOUS: 'old one' };
 		await runWith(JSON.stringify(RESULT), 0, {}, { TOTP_SECRET: SECRET, ...keys });
 		const variables = await readFile(join(folder, 'variables'), 'utf8');
@@ -128,13 +128,13 @@ describe('telling how the drill ended', () => {
 		expect(variables).toContain('TOTP_SECRET_PREVIOUS=old one');
 	});
 
-	test('after a run of the other workflow only what is not proven yet is drilled', async () => {
+	test('after the Backup workflow only an unproven backup is drilled', async () => {
 		const github = { event_name: 'workflow_run' };
 		await runWith(JSON.stringify(RESULT), 0, {}, { TOTP_SECRET: SECRET }, github);
 		expect((await words()).slice(-3)).toEqual(['--unless-drilled', '--', 'latest']);
 	});
 
-	test('a drill that fails fails the run, whatever it said before', async () => {
+	test('a drill that fails fails the run, whatever it printed', async () => {
 		expect((await runWith(JSON.stringify(RESULT), 1)).exitCode).toBe(1);
 	});
 

@@ -54,7 +54,7 @@ describe('drilling the backups of a real app', () => {
 		await opened.bucket.put(key, bytes.with(middle, (bytes[middle] ?? 0) ^ 1));
 	}
 
-	test('the newest one is proven, shown as the summary, and the proof is recorded', async () => {
+	test('the newest one is proven, the summary shows it, and the proof is recorded', async () => {
 		expect(await listed(newest)).toMatchObject({ drilled: null });
 		const run = await runDrill(app.url);
 		expect(run).toMatchObject({ exitCode: 0, errors: [] });
@@ -75,7 +75,7 @@ describe('drilling the backups of a real app', () => {
 		expect(proof).toMatchObject({ kind: 'drill', by: 'GitHub Actions' });
 	});
 
-	test('what is proven is not drilled again after a run of the other workflow', async () => {
+	test('a proven backup is not drilled again after the Backup workflow', async () => {
 		const before = (await listed(newest))?.drilled;
 		const run = await runDrill(app.url, { github: { event_name: 'workflow_run' } });
 		expect(run).toMatchObject({ exitCode: 0, errors: [] });
@@ -90,7 +90,7 @@ describe('drilling the backups of a real app', () => {
 		expect((await listed(newest))?.drilled).toEqual(before);
 	});
 
-	test('a damaged one fails the run with what differs, which is recorded too', async () => {
+	test('a damaged one fails the run with the differences, and the failure is recorded', async () => {
 		const run = await runDrill(app.url, { inputs: { backup: damaged.name } });
 		expect(run.exitCode).not.toBe(0);
 		const differences = differencesIn(run.summary);
@@ -110,13 +110,13 @@ describe('drilling the backups of a real app', () => {
 		},
 	);
 
-	test('a wrong secret fails the run with what the app said', async () => {
+	test('a wrong secret fails the run with the error of the app', async () => {
 		const run = await runDrill(app.url, { secrets: { TOTP_SECRET: OTHER_SECRET } });
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toEqual([expect.stringContaining('(code_invalid)')]);
 	});
 
-	test('one that is encrypted needs the identity, and says what to do without it', async () => {
+	test('an encrypted one needs the identity, and the error without it says what to do', async () => {
 		const file = join(app.folder, 'own.agekey');
 		const recipient = await makeIdentity(file, false);
 		await app.start({ TOTP_SECRET: SECRET, BACKUP_AGE_RECIPIENTS: recipient });

@@ -9,7 +9,7 @@ const backup = await readWorkflow('backup.yml');
 const ci = await readWorkflow('ci.yml');
 
 describe('the files', () => {
-	test('the backup is made monthly, looked for daily, and made on demand', () => {
+	test('a backup is made monthly, daily when one is due, and on demand', () => {
 		expect(Object.keys(backup.on).sort()).toEqual(['schedule', 'workflow_dispatch']);
 		const crons = (backup.on['schedule'] as { cron: string }[]).map(({ cron }) => cron);
 		// Away from the start of an hour, and on a day that each month has.
@@ -25,7 +25,7 @@ describe('the files', () => {
 		expect(on({})).toBe(''); // the button
 	});
 
-	test('a running backup is left to end; an outdated check is not', () => {
+	test('a running backup is never cancelled, an outdated check is', () => {
 		expect(backup.concurrency).toEqual({ group: 'backup', 'cancel-in-progress': false });
 		expect(ci.concurrency).toEqual({ group: 'ci-${{ github.ref }}', 'cancel-in-progress': true });
 	});
@@ -37,7 +37,7 @@ describe('the files', () => {
 		expect(job(ci, 'audit').permissions).toEqual({ contents: 'read' });
 	});
 
-	test('every change and every push to main is checked in one command, and what it depends on', () => {
+	test('one command checks every change and push to main, and another its dependencies', () => {
 		expect(ci.on).toEqual({ push: { branches: ['main'] }, pull_request: null });
 		expect(scripts(ci)).toEqual(['bash .ci/run', 'npm audit --audit-level=low']);
 	});

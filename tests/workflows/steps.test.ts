@@ -34,7 +34,7 @@ async function runAgainst(
 }
 
 describe('a backup in steps', () => {
-	test('follows the tickets to its end, and counts them in the summary', async () => {
+	test('follows the tickets to the end, and counts the steps in the summary', async () => {
 		const app = new SteppedApp(3);
 		const { run, requests } = await runAgainst(app.answer);
 		expect(run.exitCode).toBe(0);
@@ -44,7 +44,7 @@ describe('a backup in steps', () => {
 		expect(run.commands.at(-1)).toBe(`::notice title=Backup made::${SUMMARY.name}`);
 	});
 
-	test('sends a fresh code with each call, and has it and the ticket hidden', async () => {
+	test('sends a fresh code with each call, and hides it and the ticket in the log', async () => {
 		const { run, requests } = await runAgainst(new SteppedApp(3).answer);
 		const codes = requests.map(
 			({ headers }) => headers.authorization?.replace('Bearer ', '') ?? '',
@@ -55,7 +55,7 @@ describe('a backup in steps', () => {
 		);
 	});
 
-	test('hides them before anybody can print them', async () => {
+	test('hides them before anything can print them', async () => {
 		const app = new SteppedApp(3, {
 			2: {
 				answer: (request, response, body) => {
@@ -113,7 +113,7 @@ describe('a backup in steps', () => {
 		},
 	);
 
-	test('gives a step up that keeps failing, with what was wrong', async () => {
+	test('gives up a step that keeps failing, and says what is wrong', async () => {
 		const faults = Array.from({ length: 20 }, (_, call) => [call + 2, BROKEN] as const);
 		const app = new SteppedApp(3, Object.fromEntries(faults));
 		const { run, requests } = await runAgainst(app.answer, noPauses);
@@ -126,7 +126,7 @@ describe('a backup in steps', () => {
 		expect(bodies(requests)).toEqual([FIRST, ...PAUSES.map(() => ticketFor(2)), ticketFor(2)]);
 	});
 
-	test('waits as long as the app says, up to the five minutes of a lock', async () => {
+	test('waits as long as the app says, but at most the five minutes of a lock', async () => {
 		const busy = json(409, refusal('backup_running'), { 'Retry-After': '3600' });
 		const app = new SteppedApp(2, { 2: { answer: busy } });
 		const { run } = await runAgainst(app.answer, clock({ [300_000]: 1 }));
@@ -145,20 +145,20 @@ describe('a backup that would never end', () => {
 		};
 	}
 
-	test('ends where nothing goes on', async () => {
+	test('ends when no step makes progress', async () => {
 		const { run, requests } = await runAgainst(endless(() => onward(1)));
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toEqual([expect.stringContaining('(steps_without_progress)')]);
 		expect(requests).toHaveLength(2);
 	});
 
-	test('may lose bytes when its dump starts over', async () => {
+	test('may shrink when its dump starts over', async () => {
 		const answers = [onward(1, 500), onward(2, 900), onward(3, 100), { backup: SUMMARY }];
 		const { run } = await runAgainst(endless((call) => answers[call - 1] ?? {}));
 		expect(run.exitCode).toBe(0);
 	});
 
-	test('ends after 55 minutes, also in a pause', async () => {
+	test('ends after 55 minutes, even during a pause', async () => {
 		const hour = clock({ [55 * 60_000]: 1000 });
 		const { run } = await runAgainst(endless(onward), hour);
 		expect(run.exitCode).not.toBe(0);

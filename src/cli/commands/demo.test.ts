@@ -40,7 +40,7 @@ describe('the comparison of two databases', () => {
 		return compareDatabases(before.database, database);
 	}
 
-	test('finds the same where nothing was changed', async () => {
+	test('finds no difference where nothing was changed', async () => {
 		const { tables, rows, searches, differences } = await compareAfter();
 		expect(differences).toEqual([]);
 		expect(tables).toBe(12);

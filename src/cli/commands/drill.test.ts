@@ -16,7 +16,7 @@ async function drill(backups: object[], ...args: string[]) {
 }
 
 describe('--unless-drilled', () => {
-	test('leaves a newest backup alone that a drill has proven', async () => {
+	test('skips a newest backup that a drill has proven', async () => {
 		const older = { ...SUMMARY, name: 'full_backup_2026-10-22T21:52:00.000Z', drilled: null };
 		const { code, stdout, urls } = await drill(
 			[{ ...SUMMARY, drilled: DRILLED }, older],
@@ -27,7 +27,7 @@ describe('--unless-drilled', () => {
 		expect(urls).toEqual(['/api/backup']);
 	});
 
-	test('says so as JSON too', async () => {
+	test('says so in JSON too', async () => {
 		const { stdout } = await drill(
 			[{ ...SUMMARY, drilled: DRILLED }],
 			...['--unless-drilled', '--json'],
@@ -49,7 +49,7 @@ describe('--unless-drilled', () => {
 		expect(urls.at(-1)).toBe(`/api/backup/${SUMMARY.name}.manifest.json`);
 	});
 
-	test('without it what is proven is drilled once more', async () => {
+	test('without it a proven backup is drilled again', async () => {
 		const { urls } = await drill([{ ...SUMMARY, drilled: DRILLED }]);
 		expect(urls.at(-1)).toBe(`/api/backup/${SUMMARY.name}.manifest.json`);
 	});

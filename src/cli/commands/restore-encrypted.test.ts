@@ -37,7 +37,7 @@ describe('an encrypted backup', () => {
 		expect(sum(restored)).toBe(sum(expected));
 	});
 
-	test('says nothing of the contents but names and counts', () => {
+	test('reveals only names and counts of its contents', () => {
 		const stored = readdirSync(backup.files).map((file) =>
 			readFileSync(join(backup.files, file), 'latin1'),
 		);
@@ -49,7 +49,7 @@ describe('an encrypted backup', () => {
 		expect(digests.filter((digest) => stored.join().includes(digest))).toEqual([]);
 	});
 
-	test('restores and drills with its backup.identity, from the app', async () => {
+	test('restores and drills from the app with its identity', async () => {
 		await success(['latest', '--identity', backup.identity], backup.appEnv);
 		await success([backup.name], { ...backup.appEnv, AGE_IDENTITY_FILE: backup.identity });
 		const local = ['--to', `local:${target}`, '--identity', backup.identity];
@@ -61,7 +61,7 @@ describe('an encrypted backup', () => {
 		expect(await localDifferences(backup.original, target)).toEqual([]);
 	});
 
-	test('restores and drills from files, found by any of them', async () => {
+	test('restores and drills from files, whichever of them is named', async () => {
 		const [volume = ''] = backup.volumes;
 		for (const file of [volume, manifestKey(backup.name)]) {
 			await success([join(backup.files, file), '--identity', backup.identity], {
@@ -78,7 +78,7 @@ describe('an encrypted backup', () => {
 		await success([lone, '--identity', backup.identity], {});
 	});
 
-	test('finds its identity by .env', async () => {
+	test('finds its identity through .env', async () => {
 		const env = join(backup.project, '.env');
 		writeFileSync(env, `TOTP_SECRET=${SECRET}\nAGE_IDENTITY_FILE="${backup.identity}"\n`);
 		try {
@@ -116,7 +116,7 @@ describe('an encrypted backup', () => {
 		expect(stdout).not.toMatch(/SECRET-1XYZ|KEY-1QQQQ/);
 	});
 
-	test('takes a post-quantum identity too', async () => {
+	test('accepts a post-quantum identity too', async () => {
 		const hybrid = join(target, 'hybrid.agekey');
 		const recipients = [await makeIdentity(hybrid, true)];
 		const lone = join(target, 'hybrid.sql.age');

@@ -51,7 +51,7 @@ describe('a backup that the app has not signed', () => {
 		expect(await success([...args, '--unsigned'], env)).toContain('Warning: nothing shows');
 	});
 
-	test('in the bucket is refused as the latest', async () => {
+	test('is refused as the latest in the bucket', async () => {
 		const sql = readFileSync(backup.plain);
 		const stored = await encoded(sql, [backup.recipient], true); // the public key is enough for that
 		const late = 'full_backup_2099-01-01T00:00:00.000Z';
@@ -79,14 +79,14 @@ describe('a backup that the app has not signed', () => {
 		await bucket.delete([key, manifestKey(late)]);
 	});
 
-	test('as its own, but of another name, is refused on this machine too', async () => {
+	test('is refused on this machine under another name', async () => {
 		const other = join(target, manifestKey('full_backup_2099-01-01T00-00-00.000Z'));
 		writeFileSync(other, printManifest(backup.manifest));
 		const args = [other, '--identity', backup.identity];
 		expect(await refusal(args, env)).toBe('manifest_unreadable');
 	});
 
-	test('is not told from others without a secret', async () => {
+	test('cannot be told from others without a secret', async () => {
 		plant(backup.manifest);
 		const args = [path, '--identity', backup.identity];
 		const none = { TOTP_SECRET: '' };
@@ -94,7 +94,7 @@ describe('a backup that the app has not signed', () => {
 		expect(await success([...args, '--unsigned'], none)).toContain('Warning');
 	});
 
-	test('with the secret of now is told by the one before, and by no other', async () => {
+	test('signed with the previous secret is accepted with that one, and with no other', async () => {
 		plant(backup.manifest);
 		const args = [path, '--identity', backup.identity];
 		expect(await refusal(args, { TOTP_SECRET: OTHER_SECRET })).toBe('manifest_forged');

@@ -149,7 +149,7 @@ describe('a target that is not empty', () => {
 		expect(sqlite3(path, 'SELECT a FROM mine')).toBe('7');
 	});
 
-	test('in an SQLite file is kept beside it', async () => {
+	test('is kept next to it, if it is an SQLite file', async () => {
 		const path = join(target, 'file.db');
 		sqlite3(path, 'CREATE TABLE mine (a); INSERT INTO mine VALUES (7);');
 		expect(await restore([file, '--to', path])).toMatchObject({ code: 2 });
@@ -277,7 +277,7 @@ describe('a drill of a file', () => {
 		});
 	});
 
-	test('of another tool cannot be tried', async () => {
+	test('cannot try one of another tool', async () => {
 		const other = join(target, 'other.sql');
 		writeFileSync(other, 'CREATE TABLE t (a);');
 		const { code, stdout } = await drill(other);

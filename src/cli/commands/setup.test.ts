@@ -30,7 +30,7 @@ afterEach(() => {
 });
 
 describe('without a .env', () => {
-	test('writes the example with two new secrets, for the owner only', async () => {
+	test('writes the example with two new secrets, readable only by the owner', async () => {
 		const { exitCode, stdout, stderr } = await setup();
 		expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
 		expect(readdirSync(folder)).toEqual(['.env']);
@@ -46,7 +46,7 @@ describe('without a .env', () => {
 		expect(stdout).not.toContain(AUTH_SECRET);
 	});
 
-	test('makes other secrets each time', async () => {
+	test('makes new secrets each time', async () => {
 		await setup();
 		const first = values();
 		rmSync(file);
@@ -91,7 +91,7 @@ describe('with a .env', () => {
 		expect(stdout).not.toContain('old one');
 	});
 
-	test('leaves a complete one alone, and shows its secret again', async () => {
+	test('leaves a complete one as it is, and shows its secret again', async () => {
 		const text = `AUTH_SECRET=x\r\n TOTP_SECRET = 'gezd gnbv-gy3t qojq gezd gnbv gy3t qojq'\r\n`;
 		writeFileSync(file, text);
 		utimesSync(file, 1, 1);

@@ -47,7 +47,7 @@ describe('completeEnv', () => {
 		);
 	});
 
-	test('makes what had no value and changes no value that was there', () => {
+	test('makes missing values and changes no existing one', () => {
 		fc.assert(
 			fc.property(files, ({ text, values }) => {
 				const missing = ['TOTP_SECRET', 'AUTH_SECRET'].filter((name) => !values.get(name)?.trim());
@@ -62,7 +62,7 @@ describe('completeEnv', () => {
 		);
 	});
 
-	test('leaves every line as and where it is, unless a value is missing there', () => {
+	test('leaves every line as it is, unless its value is missing', () => {
 		fc.assert(
 			fc.property(files, ({ text, lines }) => {
 				const { text: completed, made } = completeEnv(text, EXAMPLE);

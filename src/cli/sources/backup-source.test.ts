@@ -128,7 +128,7 @@ describe('a signed backup', () => {
 		expect(isRestored()).toBe(false);
 	});
 
-	test('gives no SQL of a volume that was replaced after it was verified', async () => {
+	test('returns no SQL of a volume that was replaced after verification', async () => {
 		const volume = await signedBackup();
 		const replace = () => writeFileSync(volume, Buffer.concat([gzipSync(otherSql), ZEROS]));
 		await expect(readTwice(volume, replace)).rejects.toMatchObject({ code: 'backup_damaged' });
@@ -138,7 +138,7 @@ describe('a signed backup', () => {
 describe('a file alone', () => {
 	const path = (name: string) => join(folder, name);
 
-	test('is refused with anything behind the end of gzip, also zeros', async () => {
+	test('is refused with anything after the end of gzip, even zeros', async () => {
 		for (const behind of [ZEROS, Buffer.from('x'), Buffer.concat([ZEROS, gzipSync(otherSql)])]) {
 			writeFileSync(path('backup.sql.gz'), Buffer.concat([gzipSync(sql), behind]));
 			const { code, stdout } = await restore(path('backup.sql.gz'));
@@ -153,7 +153,7 @@ describe('a file alone', () => {
 		expect((await readTwice(path('backup.sql.gz'))).equals(sql)).toBe(true);
 	});
 
-	test('is refused with anything behind the end of age', async () => {
+	test('is refused with anything after the end of age', async () => {
 		const identity = path('own.agekey');
 		const encoder = encoderOf({ gzip: true, recipients: [await makeIdentity(identity, false)] });
 		const stored = Buffer.concat([...(await encoder.push(sql)), ...(await encoder.end())]);
@@ -170,7 +170,7 @@ describe('a file alone', () => {
 		}
 	});
 
-	test('is not read a second time when it is another one by then', async () => {
+	test('is not read a second time once it was replaced', async () => {
 		writeFileSync(path('backup.sql.gz'), gzipSync(sql));
 		const replace = () => writeFileSync(path('backup.sql.gz'), gzipSync(otherSql));
 		await expect(readTwice(path('backup.sql.gz'), replace)).rejects.toMatchObject({

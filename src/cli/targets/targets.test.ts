@@ -91,13 +91,13 @@ function openFile(): { target: Target; file: string } {
 	return { target: new SqliteFile(file), file };
 }
 
-describe('what comes back otherwise than the backup says', () => {
+describe('a restore that differs from its backup', () => {
 	const differs = {
 		code: 'restore_differs',
 		message: expect.stringContaining('"notes" has other rows'),
 	};
 
-	test('in the embedded database is taken back', async () => {
+	test('is rolled back in the embedded database', async () => {
 		const local = openLocal(state, context);
 		const damaged = await plan({ kept: KEPT }, { change: damage });
 		await expect(local.restore(damaged)).rejects.toMatchObject(differs);
@@ -132,7 +132,7 @@ describe('what comes back otherwise than the backup says', () => {
 		expect(readFileSync(file).equals(restored)).toBe(true);
 	});
 
-	test('on Cloudflare is told, with the way back', async () => {
+	test('is reported on Cloudflare, with the way back', async () => {
 		const damaged = await plan({ kept: KEPT }, { change: damage });
 		const error: unknown = await remote()
 			.restore(damaged)
@@ -143,7 +143,7 @@ describe('what comes back otherwise than the backup says', () => {
 		);
 	});
 
-	test('on Cloudflare by the import is told as well', async () => {
+	test('is reported after an import on Cloudflare as well', async () => {
 		const log = standInForWrangler(folder, project, path);
 		const sql = large(text);
 		const damaged = await plan({ kept: KEPT }, { sql, change: damage });
@@ -157,7 +157,7 @@ describe('what comes back otherwise than the backup says', () => {
 		expect(readFileSync(log, 'utf8').trim().split('\n')).toEqual([call, call]);
 	});
 
-	test('on Cloudflare changes no row of a table', async () => {
+	test('changes no row of a table on Cloudflare', async () => {
 		await remote().restore(await plan({ kept: KEPT }));
 		await embedded.batch(['DELETE FROM notes WHERE user IS NULL']);
 		const tables = ['notes', 'users', 'search'];
@@ -169,7 +169,7 @@ describe('what comes back otherwise than the backup says', () => {
 	});
 });
 
-test('rows come back into tables that have got another column, and keep it', async () => {
+test('rows come back into tables that have gained a column, and keep it', async () => {
 	const local = openLocal(state, context);
 	await local.restore(await plan({ kept: KEPT }));
 	await embedded.batch([
@@ -186,8 +186,8 @@ test('rows come back into tables that have got another column, and keep it', asy
 	}
 });
 
-describe('what is written while a target is kept and replaced', () => {
-	test('waits for the embedded database', async () => {
+describe('writes while a target is kept and replaced', () => {
+	test('wait in the embedded database', async () => {
 		const local = openLocal(state, context);
 		const kept = await local.keep();
 		using app = new DatabaseSync(path);
@@ -196,7 +196,7 @@ describe('what is written while a target is kept and replaced', () => {
 		expect(await local.count(['notes'])).toEqual([3]);
 	});
 
-	test('is in the bookmark of a database on Cloudflare, which is taken behind the copy', async () => {
+	test('are in the bookmark of a database on Cloudflare, which is taken after the copy', async () => {
 		const log = standInForWrangler(folder, project, path);
 		const kept = await remote().keep();
 		expect(readFileSync(log, 'utf8')).toBe('1 d1 time-travel info production --json\n');
@@ -204,7 +204,7 @@ describe('what is written while a target is kept and replaced', () => {
 		expect(readFileSync(kept.file, 'utf8')).toContain('CREATE TABLE mine (a)');
 	});
 
-	test('to a place where no SQLite file was stays', async () => {
+	test('stay if they make an SQLite file where none was', async () => {
 		const file = join(folder, 'new.db');
 		const target = new SqliteFile(file);
 		expect(await target.contents()).toEqual([]);
@@ -243,7 +243,7 @@ describe('a target with something of the marker’s name', () => {
 		expect(await mine()).toEqual([{ a: 7 }]);
 	});
 
-	test('a file that would make it is refused before anything is asked', async () => {
+	test('a file that would create it is refused before any question', async () => {
 		const file = join(folder, 'other.sql');
 		writeFileSync(file, 'CREATE TABLE lifeboat_restore (a);');
 		const words = [file, '--to', `local:${state}`, '--replace', '--yes', 'local', '--json'];
@@ -254,7 +254,7 @@ describe('a target with something of the marker’s name', () => {
 	});
 });
 
-test('the copy of a half-restored database has all but the marker', async () => {
+test('the copy of a half-restored database has everything except the marker', async () => {
 	const id = '0b4f3f0e-3c62-4a42-9d5c-6f0a4c3f4d11';
 	await embedded.batch([
 		MARKER_DEFINITION,
