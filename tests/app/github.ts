@@ -20,109 +20,123 @@ export interface OAuthApp {
 	callback: string;
 }
 
-export interface GitHub {
-	/** What GITHUB_ENTERPRISE_URL has to be. */
-	url: string;
-	/** Who sits in front of the browser, signed in at GitHub. */
-	account: Account;
-	/** Every access token that was handed out. */
-	tokens: string[];
-	stop(): Promise<void>;
-}
-
 interface Grant {
 	redirectUri: string;
 	challenge: string;
 	account: Account;
 }
 
+type Route = (query: URLSearchParams, call: Call) => Answer | Promise<Answer>;
+
 /**
- * Starts a stand-in for a GitHub Enterprise server: the OAuth web flow with PKCE, and the two API
- * calls that Auth.js makes after it. It refuses what GitHub refuses.
+ * A stand-in for a GitHub Enterprise server: the OAuth web flow with PKCE, and the two API calls that
+ * Auth.js makes after it. It refuses what GitHub refuses.
  * https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps
  */
-export async function startGitHub(app: OAuthApp, account: Account): Promise<GitHub> {
-	const port = await freePort();
-	const github: GitHub = { url: `http://127.0.0.1:${port}`, account, tokens: [], stop };
-	const authorized = new Set<number>();
-	const codes = new Map<string, Grant>();
-	const tokens = new Map<string, Account>();
-
-	const routes: Record<string, (query: URLSearchParams, call: Call) => Answer | Promise<Answer>> = {
-		'GET /login/oauth/authorize': (query) => {
-			const problem = authorizeProblem(query, app);
-			if (problem) return { status: 404, html: problem };
-			return authorized.has(github.account.id) ? grant(query) : { html: consentPage(query) };
-		},
-		'POST /login/oauth/authorize': async (_, { body }) => {
-			const query = new URLSearchParams(await body());
-			const problem = authorizeProblem(query, app);
-			if (problem) return { status: 404, html: problem };
-			return query.has('cancel') ? back(query, { error: 'access_denied' }) : grant(query);
-		},
-		'POST /login/oauth/access_token': async (_, { body, headers }) => {
-			const form = new URLSearchParams(await body());
-			const code = form.get('code') ?? '';
-			const granted = codes.get(code);
-			codes.delete(code); // good for one use
-			const error = tokenProblem(form, headers.authorization, app, granted);
-			if (error || !granted) return { json: { error } }; // GitHub says so with status 200
-			const token = `gho_${randomUUID()}`;
-			tokens.set(token, granted.account);
-			github.tokens.push(token);
-			return { json: { access_token: token, scope: 'read:user,user:email', token_type: 'bearer' } };
-		},
-		'GET /api/v3/user': (_, { headers }) => {
-			const { id, login, name, avatar } = caller(headers) ?? {};
-			if (!id) return { status: 401, json: { message: 'Bad credentials' } };
-			return { json: { id, login, name, email: null, avatar_url: avatar } };
-		},
-		'GET /api/v3/user/emails': (_, { headers }) => {
-			const email = caller(headers)?.email;
-			if (!email) return { status: 401, json: { message: 'Bad credentials' } };
-			return {
-				json: [
-					{ email: 'spare@example.com', primary: false, verified: true },
-					{ email, primary: true, verified: true },
-				],
-			};
-		},
+export class GitHub {
+	/** What GITHUB_ENTERPRISE_URL has to be. */
+	readonly url: string;
+	/** Who sits in front of the browser, signed in at GitHub. */
+	account: Account;
+	/** Every access token that was handed out. */
+	readonly tokens: string[] = [];
+	readonly #app: OAuthApp;
+	readonly #server = createServer((request, response) => void this.#serve(request, response));
+	/** The ids of accounts that have authorized the app. */
+	readonly #authorized = new Set<number>();
+	readonly #codes = new Map<string, Grant>();
+	readonly #holders = new Map<string, Account>();
+	readonly #routes: Record<string, Route> = {
+		'GET /login/oauth/authorize': (query) => this.#askForConsent(query),
+		'POST /login/oauth/authorize': (_, call) => this.#takeConsent(call),
+		'POST /login/oauth/access_token': (_, call) => this.#exchangeCode(call),
+		'GET /api/v3/user': (_, call) => this.#user(call),
+		'GET /api/v3/user/emails': (_, call) => this.#emails(call),
 	};
 
-	function grant(query: URLSearchParams): Answer {
+	private constructor(app: OAuthApp, account: Account, port: number) {
+		this.#app = app;
+		this.account = account;
+		this.url = `http://127.0.0.1:${port}`;
+	}
+
+	/** Starts one that knows an app. */
+	static async start(app: OAuthApp, account: Account): Promise<GitHub> {
+		const port = await freePort();
+		const github = new GitHub(app, account, port);
+		await once(github.#server.listen(port, '127.0.0.1'), 'listening');
+		return github;
+	}
+
+	async stop(): Promise<void> {
+		this.#server.closeAllConnections();
+		this.#server.close();
+		await once(this.#server, 'close');
+	}
+
+	async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+		const url = new URL(request.url ?? '/', this.url);
+		const route = this.#routes[`${request.method} ${url.pathname}`];
+		const call = { headers: request.headers, body: () => text(request) };
+		const answer = await route?.(url.searchParams, call);
+		send(response, answer ?? { status: 404, html: 'Not found' });
+	}
+
+	#askForConsent(query: URLSearchParams): Answer {
+		const problem = authorizeProblem(query, this.#app);
+		if (problem) return { status: 404, html: problem };
+		if (this.#authorized.has(this.account.id)) return this.#grant(query);
+		return { html: consentPage(query) };
+	}
+
+	async #takeConsent({ body }: Call): Promise<Answer> {
+		const query = new URLSearchParams(await body());
+		const problem = authorizeProblem(query, this.#app);
+		if (problem) return { status: 404, html: problem };
+		return query.has('cancel') ? back(query, { error: 'access_denied' }) : this.#grant(query);
+	}
+
+	async #exchangeCode({ body, headers }: Call): Promise<Answer> {
+		const form = new URLSearchParams(await body());
+		const code = form.get('code') ?? '';
+		const granted = this.#codes.get(code);
+		this.#codes.delete(code); // good for one use
+		const error = tokenProblem(form, headers.authorization, this.#app, granted);
+		if (error || !granted) return { json: { error } }; // GitHub says so with status 200
+		const token = `gho_${randomUUID()}`;
+		this.#holders.set(token, granted.account);
+		this.tokens.push(token);
+		return { json: { access_token: token, scope: 'read:user,user:email', token_type: 'bearer' } };
+	}
+
+	#user({ headers }: Call): Answer {
+		const { id, login, name, avatar } = this.#caller(headers) ?? {};
+		if (!id) return { status: 401, json: { message: 'Bad credentials' } };
+		return { json: { id, login, name, email: null, avatar_url: avatar } };
+	}
+
+	#emails({ headers }: Call): Answer {
+		const email = this.#caller(headers)?.email;
+		if (!email) return { status: 401, json: { message: 'Bad credentials' } };
+		const spare = { email: 'spare@example.com', primary: false, verified: true };
+		return { json: [spare, { email, primary: true, verified: true }] };
+	}
+
+	#grant(query: URLSearchParams): Answer {
 		const code = randomUUID();
-		authorized.add(github.account.id);
-		codes.set(code, {
+		this.#authorized.add(this.account.id);
+		this.#codes.set(code, {
 			redirectUri: query.get('redirect_uri') ?? '',
 			challenge: query.get('code_challenge') ?? '',
-			account: github.account,
+			account: this.account,
 		});
 		return back(query, { code });
 	}
 
-	function caller(headers: IncomingMessage['headers']): Account | undefined {
+	#caller(headers: IncomingMessage['headers']): Account | undefined {
 		if (!headers['user-agent']) return; // GitHub's API refuses calls without one
-		return tokens.get(headers.authorization?.replace(/^Bearer /, '') ?? '');
+		return this.#holders.get(headers.authorization?.replace(/^Bearer /, '') ?? '');
 	}
-
-	async function stop(): Promise<void> {
-		server.closeAllConnections();
-		server.close();
-		await once(server, 'close');
-	}
-
-	const server = createServer(async (request, response) => {
-		const url = new URL(request.url ?? '/', github.url);
-		const route = routes[`${request.method} ${url.pathname}`];
-		const call = { headers: request.headers, body: () => text(request) };
-		send(
-			response,
-			route ? await route(url.searchParams, call) : { status: 404, html: 'Not found' },
-		);
-	});
-	server.listen(port, '127.0.0.1');
-	await once(server, 'listening');
-	return github;
 }
 
 interface Call {

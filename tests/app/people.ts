@@ -1,7 +1,7 @@
 import { expect, test as base, type Page } from '@playwright/test';
 import { rm } from 'node:fs/promises';
-import { freePort, type Server, startServer } from '../../src/cli/embedded/server.ts';
-import { type Account, type GitHub, startGitHub } from './github.ts';
+import { freePort, startServer } from '../../src/cli/embedded/server.ts';
+import { type Account, GitHub } from './github.ts';
 import { migratedFolder } from './migrated.ts';
 
 // People in front of a browser: the built app, and a stand-in for github.com that knows them.
@@ -30,7 +30,6 @@ export interface People {
 	/** Folder of its embedded D1 and R2. */
 	folder: string;
 	github: GitHub;
-	server: Server;
 	stop(): Promise<void>;
 }
 
@@ -54,7 +53,7 @@ export async function startPeople(vars: Record<string, string> = {}): Promise<Pe
 	// Another host name than GitHub's, as in real life: cookies and redirects cross sites.
 	const app = `http://localhost:${port}`;
 	const client = { clientId: 'Iv1.lifeboat', clientSecret: '0123456789abcdef' };
-	const github = await startGitHub({ ...client, callback: `${app}/auth/callback/github` }, GRACE);
+	const github = await GitHub.start({ ...client, callback: `${app}/auth/callback/github` }, GRACE);
 	const server = await startServer({
 		port,
 		persistTo: folder,
@@ -67,7 +66,9 @@ export async function startPeople(vars: Record<string, string> = {}): Promise<Pe
 		},
 	});
 	return {
-		...{ app, folder, github, server },
+		app,
+		folder,
+		github,
 		async stop() {
 			await server.stop();
 			await github.stop();

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readQrCode } from '../../../tests/qr-code.ts';
 import { parseEnv } from '../secrets/env.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -178,59 +179,4 @@ function oathtool(secret: string): string {
 	} catch (cause) {
 		throw new Error('This test needs a working oathtool: apt install oathtool', { cause });
 	}
-}
-
-/**
- * Reads the QR code in a program's output as a camera does, short of correcting errors: version 6
- * with level L and one segment of bytes, which is what a URI of 107 to 134 characters makes
- * (ISO/IEC 18004).
- */
-function readQrCode(output: string): string {
-	const size = 41;
-	const quiet = 4;
-	const rows = output
-		.split('\n')
-		.filter((line) => line.length === size + 2 * quiet && /^[█▀▄ ]+$/.test(line))
-		.flatMap((line) => [
-			[...line].map((c) => '▄ '.includes(c)),
-			[...line].map((c) => '▀ '.includes(c)),
-		]);
-	const dark = (x: number, y: number) => Number(rows[y + quiet]?.[x + quiet]);
-
-	// The first five bits of the format, unmasked: two for the level, three for the mask.
-	const format = [0, 1, 2, 3, 4].reduce((bits, x) => bits * 2 + dark(x, 8), 0) ^ 0b10101;
-	expect(format >> 3).toBe(0b01);
-	const mask = [
-		(x: number, y: number) => (x + y) % 2,
-		(_: number, y: number) => y % 2,
-		(x: number) => x % 3,
-		(x: number, y: number) => (x + y) % 3,
-		(x: number, y: number) => (Math.floor(x / 3) + Math.floor(y / 2)) % 2,
-		(x: number, y: number) => ((x * y) % 2) + ((x * y) % 3),
-		(x: number, y: number) => (((x * y) % 2) + ((x * y) % 3)) % 2,
-		(x: number, y: number) => (((x + y) % 2) + ((x * y) % 3)) % 2,
-	][format & 0b111];
-
-	const isFinder = (x: number, y: number) =>
-		(x < 9 && y < 9) || (x > size - 9 && y < 9) || (x < 9 && y > size - 9);
-	const isAlignment = (x: number, y: number) => Math.max(Math.abs(x - 34), Math.abs(y - 34)) < 3;
-	let bits = '';
-	for (let right = size - 1, up = true; right > 0; right -= 2, up = !up) {
-		if (right === 6) right--; // the column of the timing pattern
-		for (let i = 0; i < size; i++) {
-			const y = up ? size - 1 - i : i;
-			for (const x of [right, right - 1]) {
-				if (y === 6 || isFinder(x, y) || isAlignment(x, y)) continue;
-				bits += dark(x, y) ^ Number(mask?.(x, y) === 0);
-			}
-		}
-	}
-
-	// Two blocks of 68 data bytes take turns; error correction follows them.
-	const codewords = (bits.match(/.{8}/g) ?? []).slice(0, 136);
-	const data = [0, 1].flatMap((block) => codewords.filter((_, i) => i % 2 === block)).join('');
-	expect(data.slice(0, 4)).toBe('0100');
-	const length = parseInt(data.slice(4, 12), 2);
-	const bytes = data.slice(12, 12 + length * 8).match(/.{8}/g) ?? [];
-	return bytes.map((byte) => String.fromCharCode(parseInt(byte, 2))).join('');
 }
