@@ -114,7 +114,7 @@ test('no secret anywhere: exit 1 and one line that helps', async () => {
 interface Call {
 	/** TOTP_SECRET of the environment. */
 	secret?: string;
-	/** What the clock says, Unix time; the real clock when left out. */
+	/** The time in seconds since 1970; the real time when left out. */
 	seconds?: number;
 	node?: string;
 	program?: string;
@@ -141,7 +141,7 @@ function genTotp(call: Call): Promise<Result> {
 	});
 }
 
-/** What Debian's oathtool prints for a moment (Unix time), or for now. */
+/** What Debian's oathtool prints for a time in seconds since 1970, or for now. */
 function oathtool(secret: string, seconds?: number): string {
 	const args = ['--totp', '--base32', secret];
 	if (seconds !== undefined) args.push('--now', `@${seconds}`);
@@ -152,7 +152,7 @@ function oathtool(secret: string, seconds?: number): string {
 	}
 }
 
-/** This Node, and each one that a shell outside of npm would find. */
+/** This Node, and every other that a shell outside npm would find. */
 function everyNode(): string[] {
 	const folders = (process.env['PATH'] ?? '').split(delimiter);
 	const found = folders

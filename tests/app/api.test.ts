@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { App } from './app.ts';
 import { forgetCodes } from './bucket.ts';
 
-// The built app under `wrangler pages dev`, called with curl: what no test of a handler can see.
+// Calls the built app with curl, to see what no test of a handler can see.
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 const run = promisify(execFile);
@@ -133,7 +133,7 @@ test('progress arrives line by line, and no answer may be cached', async () => {
 	const answers = await Promise.all([
 		curl('/api/backup'),
 		lines,
-		curl('/api/backup', '-H', 'Authorization: Bearer 000000'), // beside the good one
+		curl('/api/backup', '-H', 'Authorization: Bearer 000000'),
 		curl(`/api/backup/${files[0]}`),
 		curl(`/api/backup/${files[0]}`, '-I'),
 		curl('/api/backup/nothing.sql'),

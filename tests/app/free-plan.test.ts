@@ -7,14 +7,14 @@ import { type Answer, listen } from '../stand-in.ts';
 import { App } from './app.ts';
 import { forgetCodes } from './bucket.ts';
 
-// The built app with the budget of the free plan, and more tables than that has queries for one call.
+// The built app on the free plan's budget, with more tables than one call may make queries.
 
 const TABLES = 120;
 const TICKET = /"resume":"([^"]+)"/;
 
 let app: App;
 let api: BackupApi;
-/** Backups before the test. */
+/** The names of the backups before the test. */
 let before: string[];
 
 beforeAll(async () => {
@@ -102,7 +102,7 @@ async function fill(): Promise<void> {
 	await opened.database.batch(statements.map((sql) => opened.database.prepare(sql)));
 }
 
-/** The same call to the app. */
+/** Passes a call on to the app. */
 function forward({ headers }: Parameters<Answer>[0], body: string): Promise<Response> {
 	const { authorization = '', accept = '' } = headers;
 	return fetch(`${app.url}/api/backup`, {
@@ -121,7 +121,7 @@ async function names(): Promise<string[]> {
 	return (await api.list()).map(({ name }) => name);
 }
 
-/** The one backup that has come. */
+/** The one backup that the test has added. */
 async function newBackup() {
 	const added = (await api.list()).filter(({ name }) => !before.includes(name));
 	expect(added).toHaveLength(1);

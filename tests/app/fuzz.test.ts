@@ -8,17 +8,17 @@ import { App } from './app.ts';
 import { type Malformed, malformed } from './malformed.ts';
 import { runLocally } from '../operator.ts';
 
-// The built app, asked for what nobody should ask it.
+// Sends the built app requests that no client of ours would send.
 
 const REQUESTS = counted(20_000);
 const CONNECTIONS = 16;
-/** Milliseconds: an app that waits for the rest of a body is left alone. */
+/** How long a connection may be silent, in milliseconds: the app may wait for the rest of a body. */
 const PATIENCE_MS = 500;
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 const API_KEY = 'a-key-of-at-least-thirty-two-characters';
 const AUTH_SECRET = 'the-secret-of-auth-js-in-this-test';
-/** What is in the database and in no answer. */
+/** A value that is in the database and must be in no answer. */
 const ROW = 'what-only-the-database-knows';
 
 let app: App;
@@ -96,20 +96,20 @@ async function bytesOf({
 	return Buffer.concat([head, size, body, Buffer.from('\r\n0\r\n\r\n')]);
 }
 
-/** What came back before the connection was closed, or after enough of waiting. */
+/** The answer until the connection is closed or has been silent for too long. */
 async function exchange(bytes: Buffer): Promise<string> {
 	const { port, hostname } = new URL(app.url);
 	const socket = connect(Number(port), hostname);
 	const chunks: Buffer[] = [];
 	socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-	socket.on('error', () => {}); // reset, as it may be
+	socket.on('error', () => {}); // it may be reset
 	socket.setTimeout(PATIENCE_MS, () => socket.destroy());
 	socket.write(bytes);
 	await new Promise((resolve) => socket.once('close', resolve));
 	return Buffer.concat(chunks).toString('latin1');
 }
 
-/** Does the requests, a few at a time; `look` sees each with its answer. */
+/** Sends the requests, a few at a time, and hands each with its answer to `look`. */
 async function exchangeAll(requests: Malformed[], look: (r: Malformed, answer: string) => void) {
 	let next = 0;
 	const worker = async () => {
@@ -120,7 +120,7 @@ async function exchangeAll(requests: Malformed[], look: (r: Malformed, answer: s
 	await Promise.all(Array.from({ length: CONNECTIONS }, worker));
 }
 
-/** What a path means once URLs are understood; null where it means nothing. */
+/** The file that a path names once it is parsed as a URL; null if it names none. */
 function fileAskedFor(path: string): string | null {
 	try {
 		const { pathname } = new URL(path, 'http://app.example');
@@ -157,7 +157,7 @@ test(
 
 		expect(wrong.slice(0, 5)).toEqual([]);
 		expect(await state()).toEqual(before);
-		// That it was the app that was asked: most were answered by it, in all the ways that it has.
+		// The app itself answered, in all the ways it can.
 		for (const status of ['200', '400', '401', '403', '404', '405', '413', '415']) {
 			expect([status, statuses[status]]).toEqual([status, expect.any(Number)]);
 		}
@@ -166,15 +166,15 @@ test(
 );
 
 /**
- * Answers to what never came as far as the app, and would not on Cloudflare: workerd knows no such method,
- * and wrangler's proxy, which is there on one's own machine alone, got half a body.
+ * Answers to requests that never reached the app, nor would on Cloudflare: workerd knows no such method,
+ * and wrangler's proxy, which exists only on a developer's machine, got half a body.
  */
 const BEFORE_THE_APP = [
 	/^ERROR: Unrecognized request method\.$/,
 	/^Error: (Network connection lost|Promise will never complete)\.\n +at async Object\.fetch \(file:.+\/miniflare\/[\w/.]+:\d+:\d+\)$/,
 ];
 
-/** What is wrong with an answer, if anything is. */
+/** The problem with an answer; null if there is none. */
 function problemOf({ path, method }: Malformed, answer: string, status: string, files: string[]) {
 	const body = answer.slice(answer.indexOf('\r\n\r\n') + 4);
 	if (BEFORE_THE_APP.some((known) => known.test(body))) return null;
@@ -195,6 +195,6 @@ function expectNoSecretIn(log: string): void {
 	const words = new Set(log.match(/\b\d{6}\b/g));
 	for (const code of codes) expect(words).not.toContain(code);
 	expect(log).not.toContain('internal_error');
-	// But for those of wrangler's own proxy, which is there on one's own machine alone.
+	// Except for those of wrangler's proxy, which exists only on a developer's machine.
 	expect(log).not.toMatch(/^\s+at (?!.*\/node_modules\/(?:wrangler|miniflare)\/).+:\d+:\d+\)?$/m);
 }

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { text } from 'node:stream/consumers';
 import { freePort } from '../../src/cli/embedded/server.ts';
 
-/** Somebody with an account at the stand-in. */
+/** An account at the stand-in. */
 export interface Account {
 	id: number;
 	login: string;
@@ -34,11 +34,11 @@ type Route = (query: URLSearchParams, call: Call) => Answer | Promise<Answer>;
  * https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps
  */
 export class GitHub {
-	/** What GITHUB_ENTERPRISE_URL has to be. */
+	/** The value for GITHUB_ENTERPRISE_URL. */
 	readonly url: string;
-	/** Who sits in front of the browser, signed in at GitHub. */
+	/** The account that is signed in at GitHub in the browser. */
 	account: Account;
-	/** Every access token that was handed out. */
+	/** Every access token that was issued. */
 	readonly tokens: string[] = [];
 	readonly #app: OAuthApp;
 	readonly #server = createServer((request, response) => void this.#serve(request, response));

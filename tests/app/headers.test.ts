@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { App } from './app.ts';
 
-// Asks the built app for every route that SvelteKit has put into its manifest.
+// Asks the built app for every route in SvelteKit's manifest.
 
 const MANIFEST = new URL('../../.svelte-kit/output/server/manifest-full.js', import.meta.url).href;
 const ASSETS = '.svelte-kit/cloudflare';
 
-/** What stands for the parameters of a route in an address. */
+/** The values of the parameters of routes. */
 const PARAMETERS: Record<string, string> = {
 	filename: 'full_backup_2026-11-22T21:52:00.000Z.sql',
 };
@@ -36,7 +36,7 @@ afterAll(() => app?.stop());
 const { manifest } = (await import(MANIFEST)) as { manifest: Manifest };
 const routes = manifest._.routes.map(({ id }) => id);
 
-/** An address of a route. Throws for a parameter that this test knows nothing for. */
+/** An address of a route. Throws for a parameter without a value above. */
 function pathOf(route: string): string {
 	return route.replace(/\[(\w+)\]/g, (_, name: string) => {
 		const value = PARAMETERS[name];
@@ -48,7 +48,7 @@ function pathOf(route: string): string {
 const ask = (path: string, method = 'GET', headers: Record<string, string> = {}) =>
 	fetch(app.url + path, { method, headers, redirect: 'manual' });
 
-/** What an answer to anything has to have. */
+/** Expects the headers that every answer must have. */
 function expectHardened(response: Response, what: string): void {
 	const headers = Object.fromEntries(response.headers);
 	expect([what, headers]).toMatchObject([
@@ -66,7 +66,7 @@ function expectHardened(response: Response, what: string): void {
 	expectStrict(headers['content-security-policy'] ?? '', what);
 }
 
-/** No script but the app's own, by nonce, and nobody around it. */
+/** Expects a policy that allows only the app's own scripts, by nonce, and no frame around the page. */
 function expectStrict(policy: string, what: string): void {
 	const directives = new Map(
 		policy.split(/; */).map((one) => one.split(/ (.*)/s) as [string, string]),

@@ -4,15 +4,15 @@ import { json, listen } from '../stand-in.ts';
 import { type Claims, type IssuerKey, makeKey, mint, REPOSITORY_ID } from '../tokens.ts';
 import { App } from './app.ts';
 
-// The built app, called by the workflow with tokens in place of any secret. A server on this machine
-// stands in for GitHub's runner, which hands tokens out, and for GitHub's issuer, which has their keys.
+// The workflow calls the built app with tokens instead of secrets. A server on this machine
+// stands in for GitHub's runner, which issues the tokens, and for GitHub's issuer, which publishes the keys.
 
 const AUDIENCE = 'https://app.example.com';
 
 let key: IssuerKey;
 let github: Awaited<ReturnType<typeof listen>>;
 let app: App;
-/** What the next tokens say otherwise. */
+/** Claims of the next tokens that differ from those of a good one. */
 let claims: Claims = {};
 
 beforeAll(async () => {

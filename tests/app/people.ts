@@ -4,7 +4,7 @@ import { freePort, startServer } from '../../src/cli/embedded/server.ts';
 import { type Account, GitHub } from './github.ts';
 import { migratedFolder } from './migrated.ts';
 
-// People in front of a browser: the built app, and a stand-in for github.com that knows them.
+// The built app, and a stand-in for github.com with accounts that sign in to it in a browser.
 
 const AVATAR =
 	'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path fill="%230ca678" d="M0 0h9v9H0z"/><circle cx="4.5" cy="4.5" r="2.5" fill="%23fff"/></svg>';
@@ -46,7 +46,7 @@ export const test = base.extend<{ page: Page }>({
 	},
 });
 
-/** Starts the app, with more settings than signing in takes. */
+/** Starts the app with the settings for signing in, and more. */
 export async function startPeople(vars: Record<string, string> = {}): Promise<People> {
 	const folder = migratedFolder();
 	const port = await freePort();
@@ -81,7 +81,7 @@ export async function startPeople(vars: Record<string, string> = {}): Promise<Pe
 export const signInButton = (page: Page) =>
 	page.getByRole('button', { name: 'Sign in with GitHub' });
 
-/** Presses the button on the home page and ends on the profile. */
+/** Signs in with the button on the home page, and waits for the profile. */
 export async function signIn(
 	{ app, github }: People,
 	page: Page,

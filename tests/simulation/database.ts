@@ -4,12 +4,12 @@ import type { Gate } from './bucket.ts';
 
 /** Tables of the simulated app. */
 export const TABLES = ['a', 'b', 'c'];
-/** What every row holds, and nothing but a row does. */
+/** A text that every row holds and nothing else does. */
 export const MARK = 'a-row-of-somebody';
 
 /**
  * A D1 database as production has it: a bookmark that moves with every write, and a count of changes
- * that begins anew with the database's object. SQLite itself does the rest.
+ * that starts at 0 again with the database's object. SQLite itself does the rest.
  */
 export class SimulatedDatabase {
 	readonly #sqlite = new DatabaseSync(':memory:');
@@ -31,7 +31,7 @@ export class SimulatedDatabase {
 		this.states.add(this.state);
 	}
 
-	/** Another text after each write, and after it was made anew. */
+	/** A text that changes with each write and each restart. */
 	get version(): string {
 		return `${this.#version} ${this.#changes}`;
 	}
@@ -53,7 +53,7 @@ export class SimulatedDatabase {
 		this.states.add(this.state);
 	}
 
-	/** The database's object is made anew: its count of changes begins at 0. */
+	/** Restarts the database's object: its count of changes starts at 0 again. */
 	restart(): void {
 		this.#changes = 0;
 		this.#read.clear();

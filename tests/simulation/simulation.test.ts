@@ -9,7 +9,7 @@ import { histories, live } from './history.ts';
 const ENGINE = fileURLToPath(new URL('../../src/lib/server/backup', import.meta.url));
 const LONG = process.env['LIFEBOAT_LONG'] === '1';
 const RUNS = counted(5_000);
-/** Some ten times as many histories as it took to meet the rarest of the faults. */
+/** About ten times as many histories as finding the rarest of the faults took. */
 const RUNS_WITH_FAULT = 2_000;
 
 vi.spyOn(console, 'error').mockReturnValue();

@@ -17,7 +17,7 @@ const SMALL = { ...UNLIMITED, queries: 1 };
 export const identity = await generateX25519Identity();
 const recipient = await identityToRecipient(identity);
 
-/** What a history takes place in. */
+/** The setting of a history. */
 export interface Setting {
 	/** Whether a lock rule protects backups. */
 	locked: boolean;
@@ -35,11 +35,11 @@ export interface App {
 	secret: Uint8Array;
 	/** Every ticket that it ever gave out. */
 	tickets: string[];
-	/** That of the backup that is not made yet; null where a caller would begin anew. */
+	/** The ticket of the unfinished backup; null if a caller would start over. */
 	next: string | null;
 }
 
-/** What a Worker works with. */
+/** Where a Worker runs. */
 interface Place {
 	bucket: SimulatedBucket;
 	clock: { now: number };
@@ -60,7 +60,7 @@ export class World {
 	/** The backups at the last look, and the objects of each when it was found sound. */
 	#checked: unknown[] = [];
 	readonly #sound = new Map<string, unknown[]>();
-	/** What the last future began with. */
+	/** The state from which the last future was tried. */
 	#origin: unknown[] = [];
 
 	constructor(code: Code, { locked, apps, encrypted }: Setting) {
@@ -91,7 +91,7 @@ export class World {
 		return worker;
 	}
 
-	/** Throws a {@link Violation} where something is not as it has to be. */
+	/** Throws a {@link Violation} if something is not as it must be. */
 	async check(): Promise<void> {
 		this.#requireNoRowsOutside();
 		const objects = this.#objectsOf('full_backup_');

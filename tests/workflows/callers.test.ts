@@ -8,7 +8,7 @@ import { cells, type Context, type Run, runnerPath } from './runner.ts';
 import { type Answer, bodies, json, lines, listen, type Request } from '../stand-in.ts';
 import { type Fault, ROWS, refusal, SteppedApp, SUMMARY } from './stepped-app.ts';
 
-// Who the callers of the API are, and what they do when the app turns them away.
+// How callers of the API identify themselves, and what they do when the app refuses them.
 
 const API_KEY = 'k'.repeat(32);
 const never = new AbortController().signal;

@@ -25,7 +25,7 @@ describe('the report of a drill', () => {
 		differences: [] as string[],
 	};
 
-	/** Runs the job with a stand-in for npm that writes its words down and ends as it is told to. */
+	/** Runs the job with a stand-in for npm that records its arguments and ends with this output and code. */
 	async function runWith(
 		output: string,
 		code: number,
@@ -47,7 +47,7 @@ describe('the report of a drill', () => {
 		return runDrill(ORIGIN, { inputs, secrets, github, env });
 	}
 
-	/** The words that the stand-in was called with. */
+	/** The arguments of the stand-in. */
 	async function words(): Promise<string[]> {
 		return (await readFile(join(folder, 'words'), 'utf8')).split('\0').slice(0, -1);
 	}

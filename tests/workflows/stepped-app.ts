@@ -24,7 +24,7 @@ export const FIRST = { action: 'backup' };
 /** The body of the call that makes this step. */
 export const ticketFor = (step: number) => ({ action: 'resume', ticket: SteppedApp.ticket(step) });
 
-/** What becomes of a call instead of the usual; `after` once its step is done. */
+/** The answer to a call instead of the usual one; with `after`, once its step is done. */
 export interface Fault {
 	after?: boolean;
 	answer: Answer;
@@ -35,7 +35,7 @@ export const BROKEN: Fault = { answer: cut(line(ROWS)) };
 /** The connection breaks, but the step is done. */
 export const LOST: Fault = { after: true, answer: cut(line(ROWS)) };
 
-/** A stand-in for an app that makes a backup in so many steps, and keeps to the rules of tickets. */
+/** A stand-in for an app that makes a backup in steps and follows the rules of tickets. */
 export class SteppedApp {
 	/** The steps that were done, each once. */
 	readonly done: number[] = [];
@@ -71,7 +71,7 @@ export class SteppedApp {
 		return this.#result(this.done.length);
 	}
 
-	/** As the app answers: in lines where the caller accepts them. */
+	/** The app's answer: in lines if the caller accepts them. */
 	#result(step: number): Answer {
 		const last = step === this.#steps;
 		const result = last ? { success: true, backup: SUMMARY } : { success: true, ...onward(step) };
@@ -84,7 +84,7 @@ export class SteppedApp {
 	}
 }
 
-/** What an answer says after this step: the ticket for the next, and how far the backup is. */
+/** The body of the answer to this step: the ticket for the next one, and the progress. */
 export function onward(step: number, sqlBytes = step * 16_000_000) {
 	const { name } = SUMMARY;
 	const progress = { name, step, tables: step, rows: step * 10_000, sqlBytes };

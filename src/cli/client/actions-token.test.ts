@@ -118,7 +118,7 @@ async function ask(
 	return await actionsToken(audience, signal);
 }
 
-/** What a job has that may ask for tokens. */
+/** The environment of a job that may ask for tokens. */
 function allow(runner: string): void {
 	vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_URL', `${runner}/token?api-version=2.0`);
 	vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_TOKEN', BEARER);

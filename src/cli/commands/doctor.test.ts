@@ -67,10 +67,10 @@ describe('npm run doctor', () => {
 });
 
 describe('npm run doctor on a database with bookmarks as on Cloudflare', () => {
-	/** What happens behind a call. */
+	/** What happens after each call. */
 	type Behind = (connection: DatabaseSync) => void;
 
-	/** SQLite with a bookmark that counts writes and, where told, reads. */
+	/** SQLite with a bookmark that counts writes and, if asked, reads. */
 	function database({ readsMove = false, behind }: { readsMove?: boolean; behind?: Behind } = {}) {
 		const connection = new DatabaseSync(':memory:');
 		connection.exec('CREATE TABLE t (x)');

@@ -6,7 +6,7 @@ import { SUMMARY } from '../../../tests/workflows/stepped-app.ts';
 
 const DRILLED = { at: '2026-11-23T05:07:02.871Z', proven: true, scope: 'contents' };
 
-/** Drills the newest of these backups, and returns what was asked of the app too. */
+/** Drills the newest of these backups. Also returns the addresses that it asked for. */
 async function drill(backups: object[], ...args: string[]) {
 	const requests: Request[] = [];
 	await using app = await listen(json(200, { backups }), requests);

@@ -41,7 +41,7 @@ async function journal(entries: Entry[], ...args: string[]) {
 	return { code, stdout, stderr, requests, queries: requests.map(queryOf) };
 }
 
-/** As the app answers: so many entries from a point on, and where the next page begins. */
+/** Answers as the app does: one page of entries, and where the next page begins. */
 function journalOf(entries: Entry[]): Answer {
 	return (request, response) => {
 		const query = new URL(request.url ?? '', 'http://app').searchParams;

@@ -13,7 +13,7 @@ import {
 	sqlite3,
 } from '../../../tests/operator.ts';
 
-// Restores that are killed, at every step or at some of them, and what they leave.
+// Kills restores at their steps and looks at what they leave.
 
 /** Rows of each table: with more than a restore runs at once. */
 const ROWS = 3000;

@@ -58,7 +58,7 @@ const restore = (args: string[], options?: Parameters<typeof operate>[3]): Promi
 	operate(project, 'restore', args, options);
 const into = (...more: string[]) => [file, '--to', `local:${target}`, ...more];
 
-/** What Debian's sqlite3 says of all contents and definitions of a file. */
+/** The checksum that Debian's sqlite3 makes of a file's contents and definitions. */
 const sum = (path: string) => sqlite3(path, '.sha3sum --schema');
 
 describe('a file restores', () => {

@@ -134,7 +134,7 @@ function mode(path: string): number {
 	return statSync(path).mode & 0o777;
 }
 
-/** What Debian's age-keygen takes for the public key of the identity. */
+/** The identity's public key, by Debian's age-keygen. */
 function publicKey(): string {
 	return execFileSync('age-keygen', ['-y', identity], { encoding: 'utf8' }).trim();
 }

@@ -20,7 +20,7 @@ import { openBackup, verifyBackup } from './backup-source.ts';
 import { makeIdentity } from '../secrets/identity.ts';
 import { Progress } from '../terminal/progress.ts';
 
-// Backups on this machine that somebody has changed: not one statement of them is run.
+// Backups on this machine that were tampered with: none of their statements is run.
 
 const MAC_KEY = 'a secret of the tests, long enough';
 const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
@@ -45,7 +45,7 @@ beforeAll(async () => {
 	);
 	await dumpLocally(original, join(project, 'plain.sql'));
 	sql = readFileSync(join(project, 'plain.sql'));
-	// No digest is of what such a statement does.
+	// No digest covers this statement.
 	const more = 'UPDATE users SET admin=1;\n';
 	otherSql = Buffer.from(sql.toString().replace('-- lifeboat {', `${more}-- lifeboat {`));
 	expect(otherSql.length).toBe(sql.length + more.length);
@@ -96,7 +96,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 	yield bytes;
 }
 
-/** Reads a backup as a restore does: verified first, then once more, which is what runs. */
+/** Reads a backup twice, as a restore does: first to verify it, then to run it. */
 async function readTwice(path: string, between: () => void = () => {}): Promise<Buffer> {
 	const backup = await openBackup(path, { unsigned: true }, context);
 	await verifyBackup(backup, context);
