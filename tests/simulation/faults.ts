@@ -64,8 +64,8 @@ export const FAULTS: Fault[] = [
 			{ file: 'make/commit.ts', right: '	await lock.confirm();\n', wrong: '' },
 			{
 				file: 'make/step.ts',
-				right: "import { requireUnused } from './storage/bucket.ts';",
-				wrong: "import { findManifest, requireUnused } from './storage/bucket.ts';",
+				right: "import { requireUnused } from '../storage/bucket.ts';",
+				wrong: "import { findManifest, requireUnused } from '../storage/bucket.ts';",
 			},
 			{
 				file: 'make/step.ts',
