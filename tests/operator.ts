@@ -23,12 +23,12 @@ export interface Ended {
 	stderr: string;
 }
 
-/** A folder with links to everything in the project except its state and secrets. */
+/** A folder with links to everything in the project except its state, its build and its secrets. */
 export function projectFolder(): string {
 	const folder = mkdtempSync(join(tmpdir(), 'lifeboat-operator-'));
-	const kept = ['.env', '.dev.vars', '.git', '.wrangler'];
+	const own = ['.env', '.dev.vars', '.git', '.svelte-kit', '.wrangler', 'test-results'];
 	for (const name of readdirSync(ROOT)) {
-		if (!kept.includes(name)) symlinkSync(join(ROOT, name), join(folder, name));
+		if (!own.includes(name)) symlinkSync(join(ROOT, name), join(folder, name));
 	}
 	return folder;
 }

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -127,7 +127,12 @@ describe('the comparison of two databases', () => {
 
 describe('npm run demo', () => {
 	let folder: string;
-	beforeEach(() => void (folder = projectFolder()));
+	beforeEach(() => {
+		folder = projectFolder();
+		// A copy, as the demo builds anew where something has changed, and other tests use the build.
+		const [from, to] = [join(ROOT, '.svelte-kit'), join(folder, '.svelte-kit')];
+		cpSync(from, to, { recursive: true, preserveTimestamps: true });
+	});
 	afterEach(() => removeFolder(folder));
 
 	test('runs on a fresh copy, and again until Ctrl-C', async () => {
