@@ -127,6 +127,7 @@ describe('drilling the backups of a real app', () => {
 		expect(without.errors).toEqual([expect.stringContaining('gh secret set AGE_IDENTITY < FILE')]);
 		expect(without.errors).toEqual([expect.stringContaining('drill at home')]);
 
+		await forgetCodes(app.folder);
 		const identity = await readFile(file, 'utf8');
 		const secrets = { TOTP_SECRET: SECRET, AGE_IDENTITY: identity };
 		const env = { RUNNER_TEMP: app.folder };
