@@ -7,6 +7,7 @@ import { evaluate, job, readWorkflow, scripts, WORKFLOWS } from './runner.ts';
 const files = await readdir(WORKFLOWS);
 const backup = await readWorkflow('backup.yml');
 const ci = await readWorkflow('ci.yml');
+const nightly = await readWorkflow('nightly.yml');
 
 describe('the files', () => {
 	test('a backup is made monthly, daily when one is due, and on demand', () => {
@@ -40,6 +41,12 @@ describe('the files', () => {
 	test('one command checks every change and push to main, and another its dependencies', () => {
 		expect(ci.on).toEqual({ push: { branches: ['main'] }, pull_request: null });
 		expect(scripts(ci)).toEqual(['bash .ci/run', 'npm audit --audit-level=low']);
+	});
+
+	test('all tests run at full length each night and on demand', () => {
+		expect(Object.keys(nightly.on).sort()).toEqual(['schedule', 'workflow_dispatch']);
+		expect(scripts(nightly)).toEqual(['bash .ci/run long']);
+		expect(job(nightly, 'test').permissions).toEqual({ contents: 'read' });
 	});
 
 	test.for(files)('%s keeps the rules', async (file) => {
