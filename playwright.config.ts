@@ -3,8 +3,9 @@ import { findChromium } from './tests/chromium.ts';
 
 export default defineConfig({
 	testDir: 'tests',
+	globalSetup: './tests/app/migrated.ts',
 	testMatch: '*.e2e.ts',
-	workers: 1, // each file runs a server of its own
+	workers: '100%', // each file runs a server of its own
 	timeout: 60_000,
 	use: {
 		trace: 'retain-on-failure',

@@ -7,8 +7,13 @@ import { witness } from './tests/witness.ts';
 // restored into, the one for drills.
 const databases = ['DB', 'COPY', 'DRILL_DB'];
 
+const reporters = ['default', './tests/slowest.ts'];
+if (process.env['GITHUB_ACTIONS']) reporters.push('github-actions');
+
 export default defineConfig({
 	test: {
+		maxWorkers: '100%', // by default a core is left idle: of two, one
+		reporters,
 		projects: [
 			{
 				// Everything that runs in the Worker, with real D1 and R2.
@@ -51,6 +56,7 @@ export default defineConfig({
 				// Programs for operators and workflows, run as they are run: as processes.
 				test: {
 					name: 'node',
+					globalSetup: 'tests/app/migrated.ts',
 					include: ['src/cli/**/*.test.ts', 'tests/**/*.test.ts'],
 					exclude: ['tests/properties/**'],
 					testTimeout: 120_000,

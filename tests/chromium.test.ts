@@ -14,13 +14,13 @@ async function program(script: string): Promise<string> {
 	return path;
 }
 
-test('the browser in CHROMIUM_PATH goes before every other', async () => {
+test('the browser in CHROMIUM_PATH takes precedence', async () => {
 	const path = await program('[ "$1" = --version ]');
 	vi.stubEnv('CHROMIUM_PATH', path);
 	expect(findChromium()).toBe(path);
 });
 
-test('a browser that does not start is passed over', async () => {
+test('a browser that does not start is skipped', async () => {
 	const path = await program('echo Install the snap instead. >&2; exit 1');
 	vi.stubEnv('CHROMIUM_PATH', path);
 	expect(findChromium()).not.toBe(path);

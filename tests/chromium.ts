@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chromium } from '@playwright/test';
 
-/** Where distributions and Google's own packages put it. */
+/** Paths at which distributions and Google's own packages install it. */
 const USUAL_PLACES = [
 	'/usr/bin/chromium',
 	'/usr/bin/chromium-browser',

@@ -4,7 +4,6 @@ import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { compareDatabases } from '../src/cli/demo/compare.ts';
 import { openDatabase } from '../src/cli/demo/database.ts';
 import { EmbeddedDatabase } from '../src/cli/embedded/database.ts';
@@ -14,6 +13,8 @@ import { Progress } from '../src/cli/terminal/progress.ts';
 // An operator in front of a terminal, for tests of the commands.
 
 const ROOT = join(import.meta.dirname, '..');
+/** Kills a restore at a chosen step. */
+const KILLER = join(import.meta.dirname, 'kill-at.ts');
 
 /** How a command ended. */
 export interface Ended {
@@ -22,40 +23,38 @@ export interface Ended {
 	stderr: string;
 }
 
-/** A folder with all of the project but its state and secrets. */
+/** A folder with links to everything in the project except its state, its build and its secrets. */
 export function projectFolder(): string {
 	const folder = mkdtempSync(join(tmpdir(), 'lifeboat-operator-'));
-	const kept = ['.env', '.dev.vars', '.git', '.wrangler'];
+	const own = ['.env', '.dev.vars', '.git', '.svelte-kit', '.wrangler', 'test-results'];
 	for (const name of readdirSync(ROOT)) {
-		if (!kept.includes(name)) symlinkSync(join(ROOT, name), join(folder, name));
+		if (!own.includes(name)) symlinkSync(join(ROOT, name), join(folder, name));
 	}
 	return folder;
 }
 
-/** Removes such a folder, also while a process that was killed still lets go of it. */
+/** Removes a folder, even while a killed process still lets go of it. */
 export function removeFolder(folder: string): void {
 	rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 }
 
 /**
- * Runs such a command of `npm run` in a folder; with `killAfter` it is killed after so many
- * milliseconds, which no program can answer.
+ * Runs a command of `npm run` in a folder. With `killAt` it is killed at that step, counted from 1 as in
+ * kill-at.ts; with 0 it only says how many steps it took.
  */
 export async function operate(
 	cwd: string,
 	command: 'restore' | 'drill' | 'doctor',
 	args: string[],
-	{ env = {}, killAfter }: { env?: NodeJS.ProcessEnv; killAfter?: number } = {},
+	{ env = {}, killAt }: { env?: NodeJS.ProcessEnv; killAt?: number } = {},
 ): Promise<Ended> {
 	const script = join(ROOT, `src/cli/commands/${command}.ts`);
-	const child = spawn(process.execPath, [script, ...args], {
+	const killer = killAt === undefined ? [] : ['--import', KILLER];
+	const child = spawn(process.execPath, [...killer, script, ...args], {
 		cwd,
-		env: { ...process.env, ...env },
+		env: { ...process.env, KILL_AT: String(killAt), ...env },
 		stdio: ['ignore', 'pipe', 'pipe'],
 	});
-	if (killAfter !== undefined) {
-		void sleep(killAfter).then(() => child.kill('SIGKILL'));
-	}
 	const [stdout, stderr, [code]] = await Promise.all([
 		text(child.stdout),
 		text(child.stderr),
@@ -66,8 +65,9 @@ export async function operate(
 
 /** Runs statements in the embedded database in a folder, in one transaction. */
 export async function runLocally(persistTo: string, ...statements: string[]): Promise<unknown[]> {
-	await using database = new EmbeddedDatabase({ kind: 'configured', persistTo });
-	const { results } = await database.batch(statements);
+	await using opened = await openDatabase(persistTo);
+	const { database } = opened;
+	const results = await database.batch(statements.map((sql) => database.prepare(sql)));
 	return results.map((result) => result.results);
 }
 
@@ -78,14 +78,14 @@ export async function dumpLocally(persistTo: string, path: string): Promise<void
 	await keepDatabase(database, path, { signal, progress: new Progress() });
 }
 
-/** What differs between the embedded databases in two folders, by queries of another author. */
+/** What differs between the embedded databases in two folders, by queries other than the engine's. */
 export async function localDifferences(before: string, after: string): Promise<string[]> {
 	await using was = await openDatabase(before);
 	await using is = await openDatabase(after);
 	return (await compareDatabases(was.database, is.database)).differences;
 }
 
-/** What Debian's sqlite3 prints. Throws when it says that something is wrong. */
+/** What Debian's sqlite3 prints. Throws when it prints an error. */
 export function sqlite3(path: string, input: string): string {
 	const { stdout, stderr } = spawnSync('sqlite3', ['-bail', path], { input, encoding: 'utf8' });
 	if (stderr) throw new Error(stderr);

@@ -16,10 +16,15 @@ export interface Request {
 	body: string;
 }
 
+/** The bodies of requests, read as JSON. */
+export function bodies(requests: Request[]): unknown[] {
+	return requests.map(({ body }) => JSON.parse(body) as unknown);
+}
+
 /** Answers a request whose body has been read. */
 export type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
-/** Starts a server that answers every request alike and writes the requests down. */
+/** Starts a server that answers every request in the same way and records the requests. */
 export async function listen(
 	answer: Answer,
 	requests: Request[] = [],

@@ -9,7 +9,7 @@ function missing(): string[] {
 	return PROGRAMS.filter((name) => spawnSync(name, ['--version']).error !== undefined);
 }
 
-/** Installs Debian packages where that is allowed without asking anybody. */
+/** Installs Debian packages if that is possible without a question. */
 function install(packages: string[]): void {
 	const sudo = process.getuid?.() === 0 ? '' : 'sudo -n ';
 	const command = `${sudo}apt-get update && ${sudo}apt-get install -y ${packages.join(' ')}`;

@@ -3,7 +3,7 @@ import { database } from '$lib/server/environment';
 import type { AppEnvironment } from './settings';
 
 // Development only. This module is imported only behind `import.meta.env.DEV`, so that production
-// builds leave it out; tests/build.test.ts checks that.
+// builds leave it out; tests/app/build.test.ts checks that.
 
 const DEMO_USER = 'demo-sailor';
 const SESSION_MS = 24 * 60 * 60 * 1000;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { R2Bucket } from '@cloudflare/workers-types';
 
-/** Makes a call when the one who decides about it says so; `key` is that of an object to be written. */
+/** Makes a call once its owner allows it; `key` is that of an object to be written. */
 export type Gate = <T>(call: () => T, key?: string) => Promise<T>;
 
 /** An object of R2. */
@@ -21,7 +21,7 @@ type PutOptions = {
 
 /**
  * As much of R2 as backups of small databases use, in memory, so that thousands of histories can be
- * tried and a bucket be copied at any moment. bucket.test.ts beside the engine compares it with R2.
+ * tried and a bucket be copied at any moment. A test of the engine's bucket compares it with R2.
  */
 export class SimulatedBucket {
 	readonly objects = new Map<string, Stored>();

@@ -4,15 +4,17 @@ import type { Gate } from './bucket.ts';
 
 /** Tables of the simulated app. */
 export const TABLES = ['a', 'b', 'c'];
-/** What every row holds, and nothing but a row does. */
+/** A text that every row holds and nothing else does. */
 export const MARK = 'a-row-of-somebody';
 
 /**
  * A D1 database as production has it: a bookmark that moves with every write, and a count of changes
- * that begins anew with the database's object. SQLite itself does the rest.
+ * that starts at 0 again with the database's object. SQLite itself does the rest.
  */
 export class SimulatedDatabase {
 	readonly #sqlite = new DatabaseSync(':memory:');
+	/** Results of queries since the last write: histories ask the same again and again. */
+	#read = new Map<string, Record<string, unknown>[]>();
 	#changes = 0;
 	#version = 0;
 	/** All states that it ever had, as {@link contentsOf} tells them. */
@@ -29,6 +31,11 @@ export class SimulatedDatabase {
 		this.states.add(this.state);
 	}
 
+	/** A text that changes with each write and each restart. */
+	get version(): string {
+		return `${this.#version} ${this.#changes}`;
+	}
+
 	/** What it holds now. */
 	get state(): string {
 		return contentsOf(this.#sqlite);
@@ -42,12 +49,14 @@ export class SimulatedDatabase {
 			this.#changes += 2;
 		}
 		this.#version++;
+		this.#read.clear();
 		this.states.add(this.state);
 	}
 
-	/** The database's object is made anew: its count of changes begins at 0. */
+	/** Restarts the database's object: its count of changes starts at 0 again. */
 	restart(): void {
 		this.#changes = 0;
+		this.#read.clear();
 	}
 
 	/** The binding of a Worker, whose calls go through a gate. */
@@ -77,9 +86,15 @@ export class SimulatedDatabase {
 			{ page_count: number },
 		];
 		return statements.map((sql) => {
-			const results = this.#sqlite.prepare(sql).all();
+			const results = this.#query(sql);
 			return { results, meta: { rows_read: results.length, size_after: pages * 4096 } };
 		});
+	}
+
+	#query(sql: string): Record<string, unknown>[] {
+		const read = this.#read.get(sql) ?? this.#sqlite.prepare(sql).all();
+		this.#read.set(sql, read);
+		return structuredClone(read);
 	}
 
 	#insert(table: string): void {

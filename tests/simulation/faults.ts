@@ -5,10 +5,10 @@ const SOURCE = fileURLToPath(new URL('../../src/lib/server', import.meta.url));
 /** Within the project, so that its packages are found, and ignored by git. */
 const COPIES = fileURLToPath(new URL('../../test-results/faults', import.meta.url));
 
-/** A fault that the engine once had: what to put in place of what, in which file. */
+/** A fault that the engine once had, as a replacement of text in one of its files. */
 export interface Fault {
 	title: string;
-	/** What it leads to. */
+	/** The violation that it leads to. */
 	violation: RegExp;
 	edits: { file: string; right: string; wrong: string }[];
 }

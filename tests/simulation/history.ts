@@ -5,20 +5,20 @@ import type { BackupStep } from '../../src/lib/server/backup/engine.ts';
 import type { Fate, Worker } from './worker.ts';
 import { type App, type Setting, World } from './world.ts';
 
-/** Something that happens. Numbers choose among what there is, counted from its newest. */
+/** Something that happens. Numbers choose among what exists, counted from the newest. */
 type Action =
 	/** A caller begins a backup, sends one of its tickets, or sends an old one once more. */
 	| { do: 'start'; app: number }
 	| { do: 'resume'; app: number; ticket: number }
-	/** A Worker goes on by so many calls, the last of which may fail. */
+	/** A Worker makes this many calls, the last of which may fail. */
 	| { do: 'run'; worker: number; calls: number; fate: Fate }
-	/** A caller begins a step, or takes as many as it takes, until one is about to write such an object. */
+	/** A caller makes steps until one is about to write an object with this ending; without one, begins a step. */
 	| { do: 'approach'; app: number; ending: string | null }
 	| { do: 'die'; worker: number; afterwards: boolean }
-	/** A caller takes so many steps undisturbed, from its newest ticket on or from the start. */
+	/** A caller makes this many steps undisturbed, from its newest ticket or from the start. */
 	| { do: 'steps'; app: number; steps: number }
 	| { do: 'write'; app: number; tables: string[] }
-	/** The next call fails because D1's object is made anew, and somebody writes before the retry. */
+	/** The next call fails because D1's object restarts, and somebody writes before the retry. */
 	| { do: 'restart'; app: number; worker: number; tables: string[] }
 	| { do: 'wait'; minutes: number };
 
@@ -42,7 +42,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
 	fc.record({ do: fc.constant('wait' as const), minutes }),
 );
 
-/** A step of a backup that comes so far, and what others do before its Worker is heard of again. */
+/** An interrupted step of a backup, and what others do before its Worker continues. */
 const interruption: fc.Arbitrary<Action[]> = fc
 	.record({
 		app,
@@ -91,8 +91,8 @@ export const histories = fc.record({
 export type History = typeof histories extends fc.Arbitrary<infer T> ? T : never;
 
 /**
- * Lets a history happen, and looks after every action whether all is as it has to be. Throws a
- * `Violation` where it is not.
+ * Plays a history, and checks after every action that everything is as it must be. Throws a
+ * `Violation` if it is not.
  */
 export async function live(code: Code, { setting, actions: all }: History): Promise<void> {
 	const world = new World(code, setting);
@@ -139,10 +139,10 @@ async function happen(world: World, action: Action): Promise<void> {
 	}
 }
 
-/** Steps of a backup, with some that begin anew: more than any takes. */
+/** More steps than any backup takes, including restarts. */
 const MANY = 12;
 
-/** A caller that goes on from its last ticket, or begins anew, until the backup is made or refused. */
+/** A caller that continues from its last ticket, or starts over, until the backup is made or refused. */
 async function takeSteps(world: World, chosen: App, most: number): Promise<void> {
 	for (let step = 0; step < most; step++) {
 		const worker = await world.call(chosen, chosen.next);
@@ -160,7 +160,7 @@ async function approach(world: World, chosen: App, ending: string | null): Promi
 	}
 }
 
-/** A caller whose ticket was refused begins anew the next time. */
+/** A caller whose ticket was refused starts over the next time. */
 function forget({ outcome }: Worker<BackupStep>, chosen: App): void {
 	if (outcome && 'error' in outcome) chosen.next = null;
 }

@@ -1,6 +1,6 @@
 import type { Gate } from './bucket.ts';
 
-/** What becomes of a call of D1 or R2. */
+/** How a call of D1 or R2 ends. */
 export type Fate =
 	| 'done'
 	/** It fails before it is done. */
@@ -8,7 +8,7 @@ export type Fate =
 	/** It is done, and its answer is an error. */
 	| 'lost';
 
-/** What R2 and D1 say of a moment's trouble. */
+/** What R2 and D1 say about a transient failure. */
 const TROUBLE = 'Network connection lost. (10001)';
 
 interface Parked {
@@ -18,7 +18,7 @@ interface Parked {
 }
 
 /**
- * Some work that goes on by one call of D1 or R2 at a time, when it is told to: so that whatever may
+ * Work that makes one call of D1 or R2 at a time, when it is told to, so that anything that may
  * happen between two calls can be made to happen. A Worker that is dead never hears of its calls.
  */
 export class Worker<T> {
@@ -44,19 +44,19 @@ export class Worker<T> {
 		return worker;
 	}
 
-	/** Lets it make the next call, and go on to the one after. */
+	/** Lets it make the next call, and continue to the one after. */
 	async advance(fate: Fate = 'done'): Promise<void> {
 		if (!this.isWaiting) return;
 		this.#parked.shift()?.make(fate);
 		await this.#idle();
 	}
 
-	/** Lets it go on until it is about to write such an object. */
+	/** Lets it continue until it is about to write an object whose key ends like this. */
 	async reach(ending: string): Promise<void> {
 		while (this.isWaiting && !this.#parked[0]?.key.endsWith(ending)) await this.advance();
 	}
 
-	/** Ends it as a Worker is ended from outside: before its next call, or behind that. */
+	/** Ends it as the runtime ends a Worker: before its next call, or after it. */
 	die({ afterwards = false } = {}): void {
 		if (!this.isWaiting) return;
 		this.#dead = true;

@@ -17,7 +17,7 @@ const SMALL = { ...UNLIMITED, queries: 1 };
 export const identity = await generateX25519Identity();
 const recipient = await identityToRecipient(identity);
 
-/** What a history takes place in. */
+/** The setting of a history. */
 export interface Setting {
 	/** Whether a lock rule protects backups. */
 	locked: boolean;
@@ -35,11 +35,11 @@ export interface App {
 	secret: Uint8Array;
 	/** Every ticket that it ever gave out. */
 	tickets: string[];
-	/** That of the backup that is not made yet; null where a caller would begin anew. */
+	/** The ticket of the unfinished backup; null if a caller would start over. */
 	next: string | null;
 }
 
-/** What a Worker works with. */
+/** Where a Worker runs. */
 interface Place {
 	bucket: SimulatedBucket;
 	clock: { now: number };
@@ -57,7 +57,11 @@ export class World {
 	readonly #encoding: Encoding;
 	/** Names of backups that were listed once. */
 	readonly #known = new Set<string>();
-	#checked: Map<string, unknown> = new Map();
+	/** The backups at the last look, and the objects of each when it was found sound. */
+	#checked: unknown[] = [];
+	readonly #sound = new Map<string, unknown[]>();
+	/** The state from which the last future was tried. */
+	#origin: unknown[] = [];
 
 	constructor(code: Code, { locked, apps, encrypted }: Setting) {
 		this.#code = code;
@@ -87,21 +91,35 @@ export class World {
 		return worker;
 	}
 
-	/** Throws a {@link Violation} where something is not as it has to be. */
+	/** Throws a {@link Violation} if something is not as it must be. */
 	async check(): Promise<void> {
 		this.#requireNoRowsOutside();
-		if (!this.#hasChanged()) return;
+		const objects = this.#objectsOf('full_backup_');
+		if (isSame(objects, this.#checked)) return;
+		this.#checked = objects;
 		const { backups } = await this.#code.backups.listBackups(this.#open(this.bucket));
 		const names = backups.map(({ name }) => name);
 		for (const name of this.#known) {
 			if (!names.includes(name)) throw new Violation(`${name} is no longer listed.`);
 		}
-		for (const name of names) await this.#requireSound(this.bucket, name);
+		for (const name of names) {
+			const files = this.#objectsOf(name);
+			if (isSame(files, this.#sound.get(name))) continue;
+			await this.#requireSound(this.bucket, name);
+			this.#sound.set(name, files);
+		}
 		names.forEach((name) => this.#known.add(name));
 	}
 
-	/** From here an undisturbed backup of each app succeeds, in another world; in steps takes longer. */
+	/**
+	 * From here an undisturbed backup of each app succeeds, in another world. It is tried only where
+	 * something but the time has changed, or always in steps, which take longer.
+	 */
 	async requireFuture({ inSteps = false } = {}): Promise<void> {
+		const versions = this.apps.map(({ database }) => database.version);
+		const origin = [...this.#objectsOf(''), ...versions];
+		if (isSame(origin, this.#origin) && !inSteps) return;
+		this.#origin = origin;
 		const budget = inSteps ? SMALL : UNLIMITED;
 		for (const app of this.apps) {
 			const bucket = this.bucket.copy();
@@ -179,15 +197,14 @@ export class World {
 		}
 	}
 
-	/** Whether backups have changed since the last look. */
-	#hasChanged(): boolean {
-		const backups = [...this.bucket.objects].filter(([key]) => key.startsWith('full_backup_'));
-		const same =
-			backups.length === this.#checked.size &&
-			backups.every(([key, object]) => this.#checked.get(key) === object);
-		this.#checked = new Map(backups);
-		return !same;
+	/** Keys that begin like this, each followed by its object, which is another one after each write. */
+	#objectsOf(prefix: string): unknown[] {
+		return [...this.bucket.objects].filter(([key]) => key.startsWith(prefix)).flat();
 	}
+}
+
+function isSame(one: unknown[], other: unknown[] | undefined): boolean {
+	return one.length === other?.length && one.every((part, index) => part === other[index]);
 }
 
 /** Whether a text holds rows of the app, also as JSON in Base64 within JSON. */

@@ -17,7 +17,7 @@ afterEach(() => {
 	vi.useRealTimers();
 });
 
-test('a token is what the runner answers, asked as GitHub documents it', async () => {
+test('a token comes from the runner, asked as GitHub documents it', async () => {
 	const requests: Request[] = [];
 	await expect(ask(json(200, { count: 1, value: TOKEN }), requests)).resolves.toBe(TOKEN);
 	expect(requests).toEqual([
@@ -29,14 +29,14 @@ test('a token is what the runner answers, asked as GitHub documents it', async (
 	]);
 });
 
-test('an audience stays one, whatever it has', async () => {
+test('an audience stays one parameter, whatever it contains', async () => {
 	const requests: Request[] = [];
 	await ask(json(200, { value: TOKEN }), requests, 'https://a.test/?x=1&audience=b#c ü');
 	const { searchParams } = new URL(requests[0]?.url ?? '', 'http://runner.test');
 	expect(searchParams.getAll('audience')).toEqual(['https://a.test/?x=1&audience=b#c ü']);
 });
 
-test('every call asks anew', async () => {
+test('every call asks for a new one', async () => {
 	const requests: Request[] = [];
 	await using runner = await listen(json(200, { value: TOKEN }), requests);
 	allow(runner.url);
@@ -80,19 +80,19 @@ describe('without a token the error says what the job needs', () => {
 		expect(requests).toEqual([]);
 	});
 
-	test('the runner cannot be reached, which may pass', async () => {
+	test('the runner cannot be reached, which is retryable', async () => {
 		allow('http://127.0.0.1:9');
 		const error = await actionsToken(AUDIENCE, NEVER).catch((thrown: unknown) => thrown);
 		expect(error).toMatchObject(unavailable(true));
 		expect(String(error)).not.toContain(BEARER);
 	});
 
-	test('the address is none', async () => {
+	test('the address is invalid', async () => {
 		allow('no address');
 		await expect(actionsToken(AUDIENCE, NEVER)).rejects.toMatchObject(unavailable(true));
 	});
 
-	test('the runner is silent for half a minute, which may pass', async () => {
+	test('the runner is silent for half a minute, which is retryable', async () => {
 		vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
 		const silent: RequestListener = () => vi.advanceTimersByTime(30_000);
 		await expect(ask(silent)).rejects.toMatchObject(unavailable(true));
@@ -118,7 +118,7 @@ async function ask(
 	return await actionsToken(audience, signal);
 }
 
-/** What a job has that may ask for tokens. */
+/** The environment of a job that may ask for tokens. */
 function allow(runner: string): void {
 	vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_URL', `${runner}/token?api-version=2.0`);
 	vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_TOKEN', BEARER);

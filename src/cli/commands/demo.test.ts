@@ -1,11 +1,12 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { sqlite3 } from '../../../tests/operator.ts';
+import { forgetCodes } from '../../../tests/app/bucket.ts';
+import { projectFolder, removeFolder, sqlite3 } from '../../../tests/operator.ts';
 import { compareDatabases, type Comparison } from '../demo/compare.ts';
 import { openDatabase } from '../demo/database.ts';
 import { loadSample } from '../demo/sample.ts';
@@ -39,7 +40,7 @@ describe('the comparison of two databases', () => {
 		return compareDatabases(before.database, database);
 	}
 
-	test('finds the same where nothing was changed', async () => {
+	test('finds no difference where nothing was changed', async () => {
 		const { tables, rows, searches, differences } = await compareAfter();
 		expect(differences).toEqual([]);
 		expect(tables).toBe(12);
@@ -126,15 +127,13 @@ describe('the comparison of two databases', () => {
 
 describe('npm run demo', () => {
 	let folder: string;
-	// A folder with all of the project but its state and secrets.
 	beforeEach(() => {
-		folder = mkdtempSync(join(tmpdir(), 'lifeboat-demo-test-'));
-		const kept = ['.env', '.dev.vars', '.git', '.wrangler'];
-		for (const name of readdirSync(ROOT)) {
-			if (!kept.includes(name)) symlinkSync(join(ROOT, name), join(folder, name));
-		}
+		folder = projectFolder();
+		// A copy, as the demo builds anew where something has changed, and other tests use the build.
+		const [from, to] = [join(ROOT, '.svelte-kit'), join(folder, '.svelte-kit')];
+		cpSync(from, to, { recursive: true, preserveTimestamps: true });
 	});
-	afterEach(() => rmSync(folder, { recursive: true }));
+	afterEach(() => removeFolder(folder));
 
 	test('runs on a fresh copy, and again until Ctrl-C', async () => {
 		const { stdout } = await promisify(execFile)(process.execPath, [DEMO, '--exit'], {
@@ -144,6 +143,7 @@ describe('npm run demo', () => {
 		expect(stdout).toMatch(/^compare .*: same /m);
 		const env = readFileSync(join(folder, '.env'), 'utf8');
 
+		await forgetCodes(join(folder, '.wrangler/state'));
 		const again = spawn(process.execPath, [DEMO], { cwd: folder });
 		let output = '';
 		for await (const data of again.stdout) {

@@ -39,7 +39,7 @@ describe('npm run doctor', () => {
 		expect(await contents()).toEqual(before);
 	});
 
-	test('measures writes too when asked, and takes its table away again', async () => {
+	test('measures writes too when asked, and drops its table afterwards', async () => {
 		const before = await contents();
 		const { code, stdout } = await doctor(`local:${folder}`, '--write', '--wait', '0');
 		expect(code).toBe(0);
@@ -66,11 +66,11 @@ describe('npm run doctor', () => {
 	);
 });
 
-describe('of a database with bookmarks as on Cloudflare', () => {
-	/** What happens behind a call. */
+describe('npm run doctor on a database with bookmarks as on Cloudflare', () => {
+	/** What happens after each call. */
 	type Behind = (connection: DatabaseSync) => void;
 
-	/** SQLite with a bookmark that counts writes and, where told, reads. */
+	/** SQLite with a bookmark that counts writes and, if asked, reads. */
 	function database({ readsMove = false, behind }: { readsMove?: boolean; behind?: Behind } = {}) {
 		const connection = new DatabaseSync(':memory:');
 		connection.exec('CREATE TABLE t (x)');
@@ -91,7 +91,7 @@ describe('of a database with bookmarks as on Cloudflare', () => {
 	const resultOf = (findings: Finding[], what: string) =>
 		findings.find((finding) => finding.what === what);
 
-	test('tells that they stand still under reads and move with writes', async () => {
+	test('reports that they stand still under reads and move with writes', async () => {
 		const { measured, connection } = database();
 		const findings = [...(await measureReads(measured, reads)), ...(await measureWrites(measured))];
 		const bookmarks = findings.filter(({ what }) => what.startsWith('bookmark'));
@@ -106,7 +106,7 @@ describe('of a database with bookmarks as on Cloudflare', () => {
 		expect(tables).toEqual([{ name: 't' }]);
 	});
 
-	test('tells that they move under reads, which a backup can live with', async () => {
+	test('reports that they move under reads, which a backup tolerates', async () => {
 		const findings = await measureReads(database({ readsMove: true }).measured, reads);
 		expect(resultOf(findings, 'bookmark, during reads')).toMatchObject({
 			result: 'moves',
@@ -115,7 +115,7 @@ describe('of a database with bookmarks as on Cloudflare', () => {
 		expect(resultOf(findings, 'bookmark, after 0 s')).toBeUndefined();
 	});
 
-	test('tells that they move by themselves, which a backup cannot', async () => {
+	test('reports that they move by themselves, which a backup does not', async () => {
 		const { measured, move } = database();
 		const sleep = async () => void move();
 		const findings = await measureReads(measured, { waitMs: 9_000, sleep });
@@ -125,7 +125,7 @@ describe('of a database with bookmarks as on Cloudflare', () => {
 		});
 	});
 
-	test('tells that somebody writes', async () => {
+	test('reports that somebody writes', async () => {
 		const { measured } = database({ behind: (open) => open.exec('INSERT INTO t VALUES (1)') });
 		const findings = await measureReads(measured, reads);
 		expect(resultOf(findings, 'change counter, during reads')).toMatchObject({ good: false });

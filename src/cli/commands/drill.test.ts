@@ -2,11 +2,11 @@ import { tmpdir } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { operate } from '../../../tests/operator.ts';
 import { json, listen, type Request } from '../../../tests/stand-in.ts';
-import { SUMMARY } from '../../../tests/stepped-app.ts';
+import { SUMMARY } from '../../../tests/workflows/stepped-app.ts';
 
 const DRILLED = { at: '2026-11-23T05:07:02.871Z', proven: true, scope: 'contents' };
 
-/** Drills the newest of these backups, and returns what was asked of the app too. */
+/** Drills the newest of these backups. Also returns the addresses that it asked for. */
 async function drill(backups: object[], ...args: string[]) {
 	const requests: Request[] = [];
 	await using app = await listen(json(200, { backups }), requests);
@@ -16,7 +16,7 @@ async function drill(backups: object[], ...args: string[]) {
 }
 
 describe('--unless-drilled', () => {
-	test('leaves a newest backup alone that a drill has proven', async () => {
+	test('skips a newest backup that a drill has proven', async () => {
 		const older = { ...SUMMARY, name: 'full_backup_2026-10-22T21:52:00.000Z', drilled: null };
 		const { code, stdout, urls } = await drill(
 			[{ ...SUMMARY, drilled: DRILLED }, older],
@@ -27,7 +27,7 @@ describe('--unless-drilled', () => {
 		expect(urls).toEqual(['/api/backup']);
 	});
 
-	test('says so as JSON too', async () => {
+	test('says so in JSON too', async () => {
 		const { stdout } = await drill(
 			[{ ...SUMMARY, drilled: DRILLED }],
 			...['--unless-drilled', '--json'],
@@ -49,7 +49,7 @@ describe('--unless-drilled', () => {
 		expect(urls.at(-1)).toBe(`/api/backup/${SUMMARY.name}.manifest.json`);
 	});
 
-	test('without it what is proven is drilled once more', async () => {
+	test('without it a proven backup is drilled again', async () => {
 		const { urls } = await drill([{ ...SUMMARY, drilled: DRILLED }]);
 		expect(urls.at(-1)).toBe(`/api/backup/${SUMMARY.name}.manifest.json`);
 	});

@@ -41,7 +41,7 @@ async function journal(entries: Entry[], ...args: string[]) {
 	return { code, stdout, stderr, requests, queries: requests.map(queryOf) };
 }
 
-/** As the app answers: so many entries from a point on, and where the next page begins. */
+/** Answers as the app does: one page of entries, and where the next page begins. */
 function journalOf(entries: Entry[]): Answer {
 	return (request, response) => {
 		const query = new URL(request.url ?? '', 'http://app').searchParams;
@@ -66,7 +66,7 @@ async function run(args: string[]) {
 const queryOf = ({ url = '' }: Request) => url.replace('/api/backup/journal?', '');
 
 describe('npm run journal', () => {
-	test('prints a table, newest first, asked for with a code', async () => {
+	test('prints a table, newest first, and calls with a code', async () => {
 		const previous = { ...BACKUP, previousSecret: true };
 		const { code, stdout, stderr, requests, queries } = await journal([BACKUP, GUESS, previous]);
 		expect({ code, stderr, queries }).toEqual({ code: 0, stderr: '', queries: ['limit=50'] });
@@ -96,7 +96,7 @@ describe('npm run journal', () => {
 		]);
 	});
 
-	test('asks for as many pages as it takes', async () => {
+	test('asks for as many pages as it needs', async () => {
 		const entries = Array.from({ length: 1200 }, (_, i) => ({ ...BACKUP, rows: i }));
 		const { stdout, queries } = await journal(entries, '--limit', '1100', '--json');
 		expect(queries).toEqual(['limit=500', 'limit=500&before=500', 'limit=100&before=1000']);
@@ -111,7 +111,7 @@ describe('npm run journal', () => {
 		expect(queries).toEqual(['limit=300']);
 	});
 
-	test('--refused finds what went wrong, also far back', async () => {
+	test('--refused finds what went wrong, however far back', async () => {
 		const entries = [GUESS, ...Array<Entry>(1200).fill(BACKUP), FAILED, GUESS];
 		const { stdout } = await journal(entries, '--refused', '--limit', '2', '--json');
 		const found = stdout
@@ -154,7 +154,7 @@ describe('npm run journal', () => {
 		},
 	);
 
-	test('what the app refuses is told', async () => {
+	test('an error of the app is shown', async () => {
 		const refusal = { error: 'No.', code: 'access_locked', hint: 'Wait.' };
 		await using app = await listen(json(429, refusal, { 'Retry-After': '9' }));
 		expect(await run(['--from', app.url])).toEqual({ code: 2, stdout: '', stderr: 'No. Wait.\n' });

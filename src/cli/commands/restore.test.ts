@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import {
 	chmodSync,
+	cpSync,
 	existsSync,
 	mkdirSync,
 	readdirSync,
@@ -10,6 +10,7 @@ import {
 import { join } from 'node:path';
 import { delimiter } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { forgetCodes } from '../../../tests/app/bucket.ts';
 import {
 	dumpLocally,
 	type Ended,
@@ -57,7 +58,7 @@ const restore = (args: string[], options?: Parameters<typeof operate>[3]): Promi
 	operate(project, 'restore', args, options);
 const into = (...more: string[]) => [file, '--to', `local:${target}`, ...more];
 
-/** What Debian's sqlite3 says of all contents and definitions of a file. */
+/** The checksum that Debian's sqlite3 makes of a file's contents and definitions. */
 const sum = (path: string) => sqlite3(path, '.sha3sum --schema');
 
 describe('a file restores', () => {
@@ -101,6 +102,7 @@ describe('a file restores', () => {
 			expect(JSON.parse(named.stdout)).toMatchObject({ restored: true, backup: backup.name });
 			expect(await localDifferences(original, target)).toEqual([]);
 
+			await forgetCodes(original);
 			const drilled = await operate(project, 'drill', ['latest', '--record'], { env });
 			expect(drilled).toMatchObject({ code: 0 });
 			expect(drilled.stdout).toContain(`Proven: ${backup.name}`);
@@ -118,7 +120,12 @@ describe('a file restores', () => {
 });
 
 describe('a target that is not empty', () => {
-	beforeEach(() => runLocally(target, 'CREATE TABLE mine (a)', 'INSERT INTO mine VALUES (7)'));
+	let mineAlone: string;
+	beforeAll(async () => {
+		mineAlone = join(project, 'mine');
+		await runLocally(mineAlone, 'CREATE TABLE mine (a)', 'INSERT INTO mine VALUES (7)');
+	});
+	beforeEach(() => cpSync(mineAlone, target, { recursive: true }));
 	const mine = () => runLocally(target, 'SELECT a FROM mine');
 
 	test.for([
@@ -142,7 +149,7 @@ describe('a target that is not empty', () => {
 		expect(sqlite3(path, 'SELECT a FROM mine')).toBe('7');
 	});
 
-	test('in an SQLite file is kept beside it', async () => {
+	test('is kept next to it, if it is an SQLite file', async () => {
 		const path = join(target, 'file.db');
 		sqlite3(path, 'CREATE TABLE mine (a); INSERT INTO mine VALUES (7);');
 		expect(await restore([file, '--to', path])).toMatchObject({ code: 2 });
@@ -200,92 +207,6 @@ describe('a damaged file', () => {
 		expect(ended.stderr).toContain('Statement 3, at byte 53 (table "t")');
 		expect(ended.stderr).toContain('Nothing in it was changed.');
 	});
-});
-
-describe('files of other tools', () => {
-	const STATEMENTS = [
-		'CREATE TABLE child (id INTEGER PRIMARY KEY AUTOINCREMENT, parent REFERENCES parent (id), note TEXT)',
-		'CREATE TABLE parent (id INTEGER PRIMARY KEY, content BLOB NOT NULL, price REAL)',
-		`INSERT INTO parent VALUES (1, randomblob(200000), 1.25), (2, X'', -0.5), (9, X'00FF', 12.5)`,
-		`INSERT INTO child (parent, note) VALUES (2, 'it''s; one'), (1, 'two\nlines'), (NULL, NULL)`,
-		'CREATE UNIQUE INDEX one ON child (note) WHERE note IS NOT NULL',
-		'CREATE VIEW joined AS SELECT note, price FROM child JOIN parent ON parent.id = child.parent',
-		`CREATE TRIGGER logged AFTER INSERT ON child BEGIN UPDATE parent SET price = 0 WHERE id = new.parent; END`,
-	];
-	const QUERY = `SELECT * FROM parent; SELECT * FROM child; SELECT * FROM joined; SELECT * FROM sqlite_sequence;
-		SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND name NOT LIKE '_cf_%' ORDER BY name;`;
-
-	test('by `wrangler d1 export --local`', async () => {
-		const path = join(target, 'exported.sql');
-		const source = join(project, '.wrangler/state');
-		await runLocally(source, ...STATEMENTS);
-		execFileSync('wrangler', ['d1', 'export', 'DB', '--local', '--output', path], { cwd: project });
-		expect(await restore([path, '--to', `local:${target}`])).toMatchObject({ code: 0 });
-		expect(await localDifferences(source, target)).toEqual([]);
-	});
-
-	test('by `sqlite3 .dump`', async () => {
-		const [source, path] = [join(target, 'source.db'), join(target, 'dump.sql')];
-		sqlite3(source, `${STATEMENTS.join(';\n')};`);
-		writeFileSync(path, sqlite3(source, '.dump'));
-		const copy = join(target, 'copy.db');
-		expect(await restore([path, '--to', copy])).toMatchObject({ code: 0 });
-		expect(sqlite3(copy, QUERY)).toBe(sqlite3(source, QUERY));
-		expect(await restore([path, '--to', `local:${target}`])).toMatchObject({ code: 0 });
-		const rows = `SELECT id, hex(content) AS content, price FROM parent`;
-		const [found] = (await runLocally(target, rows)) as Record<string, unknown>[][];
-		const lines = found?.map((row) => Object.values(row).join('|')).join('\n');
-		expect(lines).toBe(sqlite3(source, rows));
-	});
-});
-
-describe('a restore that is killed', () => {
-	let large: string;
-	let origin: string;
-	beforeAll(async () => {
-		[large, origin] = [join(project, 'large.sql'), join(project, 'large')];
-		const series = `WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 9000)`;
-		await runLocally(
-			origin,
-			`CREATE TABLE tree (id INTEGER PRIMARY KEY, up REFERENCES tree (id), x TEXT)`,
-			`CREATE TABLE leaf (tree REFERENCES tree (id) ON DELETE CASCADE, x TEXT)`,
-			`${series} INSERT INTO tree SELECT i, 9001 - i, hex(randomblob(600)) FROM n`,
-			`INSERT INTO leaf SELECT id, x FROM tree`,
-		);
-		await dumpLocally(origin, large);
-	});
-
-	test('at any moment leaves nothing that the next run does not put right', async () => {
-		const whole = 1800;
-		for (let kill = 1; kill <= 15; kill++) {
-			const args = [large, '--to', `local:${target}`];
-			const killed = await restore(args, { killAfter: Math.random() * whole });
-			const done = killed.code === 0; // before it could be killed
-			if (!done) expect((await restore(into())).code).toBe(0); // never "not empty"
-			removeFolder(target);
-		}
-		await restore([large, '--to', `local:${target}`], { killAfter: whole * 0.6 });
-		expect(await restore([large, '--to', `local:${target}`, '--json'])).toSatisfy(
-			({ code, stdout }: Ended) => code === 0 || JSON.parse(stdout).code === 'target_not_empty',
-		);
-		expect(await localDifferences(origin, target)).toEqual([]);
-	}, 300_000);
-
-	test('leaves an SQLite file as it was, or complete', async () => {
-		const path = join(target, 'file.db');
-		sqlite3(path, 'CREATE TABLE mine (a); INSERT INTO mine VALUES (7);');
-		const before = sum(path);
-		for (let kill = 1; kill <= 8; kill++) {
-			const args = [large, '--to', path, '--replace', '--yes', 'file.db'];
-			await restore(args, { killAfter: 200 + Math.random() * 800 });
-			if (sum(path) === before) continue;
-			expect(sqlite3(path, 'SELECT count(*) FROM leaf; PRAGMA quick_check')).toBe('9000\nok');
-			break;
-		}
-		const { code } = await restore([large, '--to', path, '--replace', '--yes', 'file.db']);
-		expect(code).toBe(0);
-		expect(readdirSync(target).filter((name) => name.includes('restoring'))).toEqual([]);
-	}, 120_000);
 });
 
 describe('a database on Cloudflare', () => {
@@ -356,7 +277,7 @@ describe('a drill of a file', () => {
 		});
 	});
 
-	test('of another tool cannot be tried', async () => {
+	test('cannot try one of another tool', async () => {
 		const other = join(target, 'other.sql');
 		writeFileSync(other, 'CREATE TABLE t (a);');
 		const { code, stdout } = await drill(other);

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { execFile, execFileSync } from 'node:child_process';
 import {
 	chmodSync,
@@ -14,7 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { completeEnv, parseEnv } from '../secrets/dotenv.ts';
+import { readQrCode } from '../../../tests/qr-code.ts';
+import { parseEnv } from '../secrets/dotenv.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const EXAMPLE = readFileSync(join(ROOT, '.env.example'), 'utf8');
@@ -31,7 +31,7 @@ afterEach(() => {
 });
 
 describe('without a .env', () => {
-	test('writes the example with two new secrets, for the owner only', async () => {
+	test('writes the example with two new secrets, readable only by the owner', async () => {
 		const { exitCode, stdout, stderr } = await setup();
 		expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
 		expect(readdirSync(folder)).toEqual(['.env']);
@@ -47,7 +47,7 @@ describe('without a .env', () => {
 		expect(stdout).not.toContain(AUTH_SECRET);
 	});
 
-	test('makes other secrets each time', async () => {
+	test('makes new secrets each time', async () => {
 		await setup();
 		const first = values();
 		rmSync(file);
@@ -92,7 +92,7 @@ describe('with a .env', () => {
 		expect(stdout).not.toContain('old one');
 	});
 
-	test('leaves a complete one alone, and shows its secret again', async () => {
+	test('leaves a complete one as it is, and shows its secret again', async () => {
 		const text = `AUTH_SECRET=x\r\n TOTP_SECRET = 'gezd gnbv-gy3t qojq gezd gnbv gy3t qojq'\r\n`;
 		writeFileSync(file, text);
 		utimesSync(file, 1, 1);
@@ -142,91 +142,6 @@ test.for(['--force', '--post-quantum'])(
 	},
 );
 
-describe('completeEnv', () => {
-	const names = fc.constantFrom('TOTP_SECRET', 'AUTH_SECRET', 'OTHER', 'MY_TOTP_SECRET');
-	const starts = fc.constantFrom('', '  ', 'export ');
-	const equals = fc.constantFrom('=', ' = ');
-	const contents = fc.constantFrom(
-		{ written: '', value: '' },
-		{ written: ' ', value: '' },
-		{ written: '""', value: '' },
-		{ written: "' '", value: ' ' },
-		{ written: ' # later', value: '' },
-		{ written: 'v', value: 'v' },
-		{ written: 'v # now', value: 'v' },
-		{ written: '"a # b"', value: 'a # b' },
-		{ written: "'a b' # now", value: 'a b' },
-	);
-	const assignments = fc
-		.tuple(starts, names, equals, contents)
-		.map(([start, name, sign, { written, value }]) => {
-			return { line: start + name + sign + written, name, value };
-		});
-	const silent = fc.constantFrom('', ' ', '# a comment', '# TOTP_SECRET=x', 'TOTP_SECRET');
-	const lines = fc.oneof(
-		assignments,
-		silent.map((line) => ({ line, name: '', value: '' })),
-	);
-	const ends = fc.constantFrom('\n', '\r\n');
-	const files = fc.tuple(fc.array(lines), ends, fc.boolean()).map(([all, end, closed]) => ({
-		lines: all,
-		text: all.map(({ line }) => line).join(end) + (closed ? end : ''),
-		values: new Map(all.filter(({ name }) => name).map(({ name, value }) => [name, value])),
-	}));
-
-	test('reads what was written', () => {
-		fc.assert(
-			fc.property(files, ({ text, values }) => {
-				expect(parseEnv(text)).toEqual(Object.fromEntries(values));
-			}),
-		);
-	});
-
-	test('makes what had no value and changes no value that was there', () => {
-		fc.assert(
-			fc.property(files, ({ text, values }) => {
-				const missing = ['TOTP_SECRET', 'AUTH_SECRET'].filter((name) => !values.get(name)?.trim());
-				const { text: completed, made } = completeEnv(text, EXAMPLE);
-				expect(made).toEqual(missing);
-
-				const after = parseEnv(completed);
-				for (const name of made) expect(after[name]).toMatch(/^\S{32,44}$/);
-				for (const name of made) values.delete(name);
-				expect(after).toMatchObject(Object.fromEntries(values));
-			}),
-		);
-	});
-
-	test('leaves every line as and where it is, unless a value is missing there', () => {
-		fc.assert(
-			fc.property(files, ({ text, lines }) => {
-				const { text: completed, made } = completeEnv(text, EXAMPLE);
-				const after = completed.split(/\r?\n/);
-				for (const [i, { line, name, value }] of lines.entries()) {
-					const isFilled = made.includes(name) && !value.trim();
-					if (line && !isFilled) expect(after[i]).toBe(line);
-				}
-			}),
-			{ numRuns: 1000 },
-		);
-	});
-
-	test('makes secrets out of all 32 characters of base32', () => {
-		const made = Array.from({ length: 100 }, () => completeEnv('', EXAMPLE).text);
-		const symbols = made.flatMap((text) => [...(parseEnv(text)['TOTP_SECRET'] ?? '')]);
-		expect([...new Set(symbols)].sort().join('')).toBe('234567ABCDEFGHIJKLMNOPQRSTUVWXYZ');
-	});
-
-	test('has nothing left to do the second time', () => {
-		fc.assert(
-			fc.property(files, ({ text }) => {
-				const once = completeEnv(text, EXAMPLE).text;
-				expect(completeEnv(once, EXAMPLE)).toMatchObject({ text: once, made: [] });
-			}),
-		);
-	});
-});
-
 interface Result {
 	exitCode: number | string | null | undefined;
 	stdout: string;
@@ -264,59 +179,4 @@ function oathtool(secret: string): string {
 	} catch (cause) {
 		throw new Error('This test needs a working oathtool: apt install oathtool', { cause });
 	}
-}
-
-/**
- * Reads the QR code in a program's output as a camera does, short of correcting errors: version 6
- * with level L and one segment of bytes, which is what a URI of 107 to 134 characters makes
- * (ISO/IEC 18004).
- */
-function readQrCode(output: string): string {
-	const size = 41;
-	const quiet = 4;
-	const rows = output
-		.split('\n')
-		.filter((line) => line.length === size + 2 * quiet && /^[█▀▄ ]+$/.test(line))
-		.flatMap((line) => [
-			[...line].map((c) => '▄ '.includes(c)),
-			[...line].map((c) => '▀ '.includes(c)),
-		]);
-	const dark = (x: number, y: number) => Number(rows[y + quiet]?.[x + quiet]);
-
-	// The first five bits of the format, unmasked: two for the level, three for the mask.
-	const format = [0, 1, 2, 3, 4].reduce((bits, x) => bits * 2 + dark(x, 8), 0) ^ 0b10101;
-	expect(format >> 3).toBe(0b01);
-	const mask = [
-		(x: number, y: number) => (x + y) % 2,
-		(_: number, y: number) => y % 2,
-		(x: number) => x % 3,
-		(x: number, y: number) => (x + y) % 3,
-		(x: number, y: number) => (Math.floor(x / 3) + Math.floor(y / 2)) % 2,
-		(x: number, y: number) => ((x * y) % 2) + ((x * y) % 3),
-		(x: number, y: number) => (((x * y) % 2) + ((x * y) % 3)) % 2,
-		(x: number, y: number) => (((x + y) % 2) + ((x * y) % 3)) % 2,
-	][format & 0b111];
-
-	const isFinder = (x: number, y: number) =>
-		(x < 9 && y < 9) || (x > size - 9 && y < 9) || (x < 9 && y > size - 9);
-	const isAlignment = (x: number, y: number) => Math.max(Math.abs(x - 34), Math.abs(y - 34)) < 3;
-	let bits = '';
-	for (let right = size - 1, up = true; right > 0; right -= 2, up = !up) {
-		if (right === 6) right--; // the column of the timing pattern
-		for (let i = 0; i < size; i++) {
-			const y = up ? size - 1 - i : i;
-			for (const x of [right, right - 1]) {
-				if (y === 6 || isFinder(x, y) || isAlignment(x, y)) continue;
-				bits += dark(x, y) ^ Number(mask?.(x, y) === 0);
-			}
-		}
-	}
-
-	// Two blocks of 68 data bytes take turns; error correction follows them.
-	const codewords = (bits.match(/.{8}/g) ?? []).slice(0, 136);
-	const data = [0, 1].flatMap((block) => codewords.filter((_, i) => i % 2 === block)).join('');
-	expect(data.slice(0, 4)).toBe('0100');
-	const length = parseInt(data.slice(4, 12), 2);
-	const bytes = data.slice(12, 12 + length * 8).match(/.{8}/g) ?? [];
-	return bytes.map((byte) => String.fromCharCode(parseInt(byte, 2))).join('');
 }

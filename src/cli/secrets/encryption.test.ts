@@ -31,7 +31,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('makes an identity outside of the project, for the owner only', async () => {
+test('makes an identity outside the project that only the owner can read', async () => {
 	const { exitCode, stdout, stderr } = await encrypt();
 	expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
 	expect(mode(identity)).toBe(0o600);
@@ -50,7 +50,7 @@ test('makes an identity outside of the project, for the owner only', async () =>
 	expect(stdout + readFileSync(file, 'utf8')).not.toContain('AGE-SECRET-KEY');
 });
 
-test('what is encrypted for its key is opened by age with its file', async () => {
+test('age opens with its file what is encrypted for its key', async () => {
 	await encrypt();
 	const { BACKUP_AGE_RECIPIENTS: recipient = '' } = values();
 	const encrypted = execFileSync('age', ['-r', recipient], { input: 'SELECT 1;' });
@@ -58,7 +58,7 @@ test('what is encrypted for its key is opened by age with its file', async () =>
 	expect(opened.toString()).toBe('SELECT 1;');
 });
 
-test('keeps all that is there the second time', async () => {
+test('changes nothing the second time', async () => {
 	await encrypt();
 	const before = [file, identity].map((path) => readFileSync(path, 'utf8'));
 	const { exitCode, stdout } = await encrypt();
@@ -67,7 +67,7 @@ test('keeps all that is there the second time', async () => {
 	expect(stdout).toContain(`Kept the identity that opens encrypted backups, in\n  ${identity}`);
 });
 
-test('adds to a .env what is missing, and takes an identity that is there', async () => {
+test('adds what is missing to .env, and uses an existing identity', async () => {
 	const own = newIdentity();
 	identity = join(folder, 'own.agekey');
 	writeFileSync(identity, own);
@@ -79,7 +79,7 @@ test('adds to a .env what is missing, and takes an identity that is there', asyn
 	expect(existsSync(config)).toBe(false);
 });
 
-test('makes a post-quantum identity when it is asked for, in place of no other', async () => {
+test('makes a post-quantum identity on request, but replaces no other', async () => {
 	await encrypt('--post-quantum');
 	expect(values()['BACKUP_AGE_RECIPIENTS']).toMatch(/^age1pq1\w+$/);
 	expect(readFileSync(identity, 'utf8')).toMatch(/^AGE-SECRET-KEY-PQ-1/m);
@@ -137,7 +137,7 @@ function mode(path: string): number {
 	return statSync(path).mode & 0o777;
 }
 
-/** What Debian's age-keygen takes for the public key of the identity. */
+/** The identity's public key, by Debian's age-keygen. */
 function publicKey(): string {
 	return execFileSync('age-keygen', ['-y', identity], { encoding: 'utf8' }).trim();
 }

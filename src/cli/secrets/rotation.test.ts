@@ -92,7 +92,7 @@ describe('--rotate', () => {
 		expect(places).not.toContain(-1);
 	});
 
-	test('refuses while a rotation is not over, and changes nothing', async () => {
+	test('refuses during a rotation, and changes nothing', async () => {
 		const text = `TOTP_SECRET=${OLD}\nTOTP_SECRET_PREVIOUS=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP\n`;
 		writeFileSync(file, text);
 		for (const more of [[], ['--leaked']]) {
@@ -119,7 +119,7 @@ describe('--rotate', () => {
 		expect(existsSync(file)).toBe(false);
 	});
 
-	test('goes with no other errand', async () => {
+	test('cannot be combined with another task', async () => {
 		writeFileSync(file, `TOTP_SECRET=${OLD}\n`);
 		const { exitCode, stderr } = await rotate('--encrypt');
 		expect(exitCode).toBe(1);
@@ -140,7 +140,7 @@ describe('--rotate --leaked', () => {
 		expect(stdout).toContain('--unsigned');
 	});
 
-	test('is for --rotate', async () => {
+	test('needs --rotate', async () => {
 		const { exitCode, stderr } = await setup('--leaked');
 		expect({ exitCode, stderr }).toMatchObject({
 			exitCode: 1,

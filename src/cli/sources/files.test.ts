@@ -21,7 +21,7 @@ import { verifyBackup } from './verify.ts';
 import { makeIdentity } from '../secrets/identity.ts';
 import { Progress } from '../terminal/progress.ts';
 
-// Backups on this machine that somebody has changed: not one statement of them is run.
+// Backups on this machine that were tampered with: none of their statements is run.
 
 const MAC_KEY = 'a secret of the tests, long enough';
 const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
@@ -46,7 +46,7 @@ beforeAll(async () => {
 	);
 	await dumpLocally(original, join(project, 'plain.sql'));
 	sql = readFileSync(join(project, 'plain.sql'));
-	// No digest is of what such a statement does.
+	// No digest covers this statement.
 	const more = 'UPDATE users SET admin=1;\n';
 	otherSql = Buffer.from(sql.toString().replace('-- lifeboat {', `${more}-- lifeboat {`));
 	expect(otherSql.length).toBe(sql.length + more.length);
@@ -97,7 +97,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 	yield bytes;
 }
 
-/** Reads a backup as a restore does: verified first, then once more, which is what runs. */
+/** Reads a backup twice, as a restore does: first to verify it, then to run it. */
 async function readTwice(path: string, between: () => void = () => {}): Promise<Buffer> {
 	const backup = await openBackup(path, { unsigned: true }, context);
 	await verifyBackup(backup, context);
@@ -129,7 +129,7 @@ describe('a signed backup', () => {
 		expect(isRestored()).toBe(false);
 	});
 
-	test('gives no SQL of a volume that was replaced after it was verified', async () => {
+	test('returns no SQL of a volume that was replaced after verification', async () => {
 		const volume = await signedBackup();
 		const replace = () => writeFileSync(volume, Buffer.concat([gzipSync(otherSql), ZEROS]));
 		await expect(readTwice(volume, replace)).rejects.toMatchObject({ code: 'backup_damaged' });
@@ -139,7 +139,7 @@ describe('a signed backup', () => {
 describe('a file alone', () => {
 	const path = (name: string) => join(folder, name);
 
-	test('is refused with anything behind the end of gzip, also zeros', async () => {
+	test('is refused with anything after the end of gzip, even zeros', async () => {
 		for (const behind of [ZEROS, Buffer.from('x'), Buffer.concat([ZEROS, gzipSync(otherSql)])]) {
 			writeFileSync(path('backup.sql.gz'), Buffer.concat([gzipSync(sql), behind]));
 			const { code, stdout } = await restore(path('backup.sql.gz'));
@@ -154,7 +154,7 @@ describe('a file alone', () => {
 		expect((await readTwice(path('backup.sql.gz'))).equals(sql)).toBe(true);
 	});
 
-	test('is refused with anything behind the end of age', async () => {
+	test('is refused with anything after the end of age', async () => {
 		const identity = path('own.agekey');
 		const encoder = encoderOf({ gzip: true, recipients: [await makeIdentity(identity, false)] });
 		const stored = Buffer.concat([...(await encoder.push(sql)), ...(await encoder.end())]);
@@ -171,7 +171,7 @@ describe('a file alone', () => {
 		}
 	});
 
-	test('is not read a second time when it is another one by then', async () => {
+	test('is not read a second time once it was replaced', async () => {
 		writeFileSync(path('backup.sql.gz'), gzipSync(sql));
 		const replace = () => writeFileSync(path('backup.sql.gz'), gzipSync(otherSql));
 		await expect(readTwice(path('backup.sql.gz'), replace)).rejects.toMatchObject({

@@ -1,5 +1,5 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
@@ -10,10 +10,10 @@ import {
 	runLocally,
 	sqlite3,
 } from '../../../tests/operator.ts';
+import { d1, type SqlDatabase } from '../../lib/server/backup/database.ts';
+import { fileIn, large, planFor, standInForWrangler } from '../../../tests/plans.ts';
 import { MARKER_DEFINITION } from '../../lib/server/backup/restore/contents.ts';
-import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
-import { survey } from '../../lib/server/backup/restore/survey.ts';
-import { EmbeddedDatabase } from '../embedded/database.ts';
+import { openDatabase } from '../demo/database.ts';
 import { Progress } from '../terminal/progress.ts';
 import { openLocal } from './local.ts';
 import { remoteTarget } from './remote.ts';
@@ -33,13 +33,19 @@ const STATEMENTS = [
 ];
 
 const context = { signal: new AbortController().signal, progress: new Progress() };
+interface Change {
+	sql?: string;
+	change?: (sql: string) => string;
+}
+
 let project: string;
 let text: string;
 let folder: string;
 let state: string;
-/** The file of the embedded database. */
+/** The embedded database in it, and its file. */
+let embedded: SqlDatabase;
 let path: string;
-let embedded: EmbeddedDatabase;
+let close: () => PromiseLike<void>;
 
 beforeAll(async () => {
 	project = projectFolder();
@@ -53,9 +59,11 @@ beforeEach(async () => {
 	folder = join(project, `target-${Math.random()}`);
 	state = join(folder, 'state');
 	mkdirSync(folder);
-	embedded = new EmbeddedDatabase({ kind: 'configured', persistTo: state });
+	const opened = await openDatabase(state);
+	embedded = d1(opened.database);
+	close = () => opened[Symbol.asyncDispose]();
 	await embedded.batch(['CREATE TABLE mine (a)', 'INSERT INTO mine VALUES (7)']);
-	path = await embedded.file;
+	path = fileIn(state);
 	process.chdir(project);
 });
 afterEach(async () => {
@@ -63,51 +71,14 @@ afterEach(async () => {
 	for (const name of readdirSync(project)) {
 		if (name.startsWith('before-restore-')) rmSync(join(project, name));
 	}
-	await embedded[Symbol.asyncDispose]();
+	await close();
 	removeFolder(folder);
 });
 
-const sourceOf = (sql: string): SqlSource => ({
-	async *open() {
-		yield Buffer.from(sql);
-	},
-});
-
 const damage = (sql: string) => sql.replace('to be kept', 'to be lost');
-/** The same backup, as large as to be imported. */
-const large = (sql: string) => sql.replace('\n', `\n${'-- filling\n'.repeat(400_000)}`);
-
-/** A plan for a backup; `change` is what happens to it on its way into the target. */
-async function plan(
-	changes: Partial<Plan>,
-	{ sql = text, change = (unchanged: string) => unchanged } = {},
-): Promise<Plan> {
-	const found = await survey(sourceOf(sql));
-	const onProgress = () => {};
-	return {
-		sql: sourceOf(change(sql)),
-		survey: found,
-		tables: null,
-		kept: null,
-		onProgress,
-		...changes,
-	};
-}
-
-/** A stand-in for wrangler, which imports a file into the database, and says with which words it was called. */
-function standInForWrangler(): string {
-	const [bin, log] = [join(folder, 'bin'), join(folder, 'calls')];
-	mkdirSync(bin);
-	const script = `#!/bin/sh
-echo "$(ls '${project}' | grep -c before-restore) $*" >> '${log}'
-if [ "$2" = execute ]; then for last; do :; done; sqlite3 -bail '${path}' < "$last"; fi
-echo '{"bookmark":"0000-1"}'
-`;
-	writeFileSync(join(bin, 'wrangler'), script);
-	chmodSync(join(bin, 'wrangler'), 0o755);
-	vi.stubEnv('PATH', `${bin}${delimiter}${process.env['PATH']}`);
-	return log;
-}
+/** A plan for the backup or another text; `change` is what happens to it on its way into the target. */
+const plan = (changes: Partial<Plan>, { sql = text, change }: Change = {}) =>
+	planFor(sql, changes, change);
 
 const KEPT = { file: 'kept.sql', undo: 'npm run undo' };
 const mine = () =>
@@ -120,13 +91,13 @@ function openFile(): { target: Target; file: string } {
 	return { target: new SqliteFile(file), file };
 }
 
-describe('what comes back otherwise than the backup says', () => {
+describe('a restore that differs from its backup', () => {
 	const differs = {
 		code: 'restore_differs',
 		message: expect.stringContaining('"notes" has other rows'),
 	};
 
-	test('in the embedded database is taken back', async () => {
+	test('is rolled back in the embedded database', async () => {
 		const local = openLocal(state, context);
 		const damaged = await plan({ kept: KEPT }, { change: damage });
 		await expect(local.restore(damaged)).rejects.toMatchObject(differs);
@@ -161,7 +132,7 @@ describe('what comes back otherwise than the backup says', () => {
 		expect(readFileSync(file).equals(restored)).toBe(true);
 	});
 
-	test('on Cloudflare is told, with the way back', async () => {
+	test('is reported on Cloudflare, with the way back', async () => {
 		const damaged = await plan({ kept: KEPT }, { change: damage });
 		const error: unknown = await remote()
 			.restore(damaged)
@@ -172,8 +143,8 @@ describe('what comes back otherwise than the backup says', () => {
 		);
 	});
 
-	test('on Cloudflare by the import is told as well', async () => {
-		const log = standInForWrangler();
+	test('is reported after an import on Cloudflare as well', async () => {
+		const log = standInForWrangler(folder, project, path);
 		const sql = large(text);
 		const damaged = await plan({ kept: KEPT }, { sql, change: damage });
 		await expect(remote().restore(damaged)).rejects.toMatchObject(differs);
@@ -186,7 +157,7 @@ describe('what comes back otherwise than the backup says', () => {
 		expect(readFileSync(log, 'utf8').trim().split('\n')).toEqual([call, call]);
 	});
 
-	test('on Cloudflare changes no row of a table', async () => {
+	test('changes no row of a table on Cloudflare', async () => {
 		await remote().restore(await plan({ kept: KEPT }));
 		await embedded.batch(['DELETE FROM notes WHERE user IS NULL']);
 		const tables = ['notes', 'users', 'search'];
@@ -198,7 +169,7 @@ describe('what comes back otherwise than the backup says', () => {
 	});
 });
 
-test('rows come back into tables that have got another column, and keep it', async () => {
+test('rows come back into tables that have gained a column, and keep it', async () => {
 	const local = openLocal(state, context);
 	await local.restore(await plan({ kept: KEPT }));
 	await embedded.batch([
@@ -215,8 +186,8 @@ test('rows come back into tables that have got another column, and keep it', asy
 	}
 });
 
-describe('what is written while a target is kept and replaced', () => {
-	test('waits for the embedded database', async () => {
+describe('writes while a target is kept and replaced', () => {
+	test('wait in the embedded database', async () => {
 		const local = openLocal(state, context);
 		const kept = await local.keep();
 		using app = new DatabaseSync(path);
@@ -225,15 +196,15 @@ describe('what is written while a target is kept and replaced', () => {
 		expect(await local.count(['notes'])).toEqual([3]);
 	});
 
-	test('is in the bookmark of a database on Cloudflare, which is taken behind the copy', async () => {
-		const log = standInForWrangler();
+	test('are in the bookmark of a database on Cloudflare, which is taken after the copy', async () => {
+		const log = standInForWrangler(folder, project, path);
 		const kept = await remote().keep();
 		expect(readFileSync(log, 'utf8')).toBe('1 d1 time-travel info production --json\n');
 		expect(kept.undo).toBe('npx wrangler d1 time-travel restore production --bookmark=0000-1');
 		expect(readFileSync(kept.file, 'utf8')).toContain('CREATE TABLE mine (a)');
 	});
 
-	test('to a place where no SQLite file was stays', async () => {
+	test('stay if they make an SQLite file where none was', async () => {
 		const file = join(folder, 'new.db');
 		const target = new SqliteFile(file);
 		expect(await target.contents()).toEqual([]);
@@ -272,7 +243,7 @@ describe('a target with something of the marker’s name', () => {
 		expect(await mine()).toEqual([{ a: 7 }]);
 	});
 
-	test('a file that would make it is refused before anything is asked', async () => {
+	test('a file that would create it is refused before any question', async () => {
 		const file = join(folder, 'other.sql');
 		writeFileSync(file, 'CREATE TABLE lifeboat_restore (a);');
 		const words = [file, '--to', `local:${state}`, '--replace', '--yes', 'local', '--json'];
@@ -283,7 +254,7 @@ describe('a target with something of the marker’s name', () => {
 	});
 });
 
-test('the copy of a half-restored database has all but the marker', async () => {
+test('the copy of a half-restored database has everything except the marker', async () => {
 	const id = '0b4f3f0e-3c62-4a42-9d5c-6f0a4c3f4d11';
 	await embedded.batch([
 		MARKER_DEFINITION,

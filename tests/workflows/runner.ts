@@ -9,7 +9,7 @@ import { parse } from 'yaml';
 /** Where GitHub looks for workflows. */
 export const WORKFLOWS = '.github/workflows';
 
-/** Not run again: the tests themselves run with what such a script installs. */
+/** Scripts that are not run: the tests themselves use what they install. */
 const INSTALL = /\bnpm ci$/;
 
 export interface Step {
@@ -37,12 +37,12 @@ export interface Workflow {
 	jobs: Record<string, Job>;
 }
 
-/** What a run is given from outside. */
+/** The inputs of a run. */
 export interface Context {
 	secrets?: Record<string, string>;
 	vars?: Record<string, string>;
 	github?: Record<string, unknown>;
-	/** What somebody typed beside the button. */
+	/** The inputs that were typed next to the button. */
 	inputs?: Record<string, string>;
 	/** Variables that the runner itself sets. */
 	env?: Record<string, string>;
@@ -114,7 +114,7 @@ export function cells(table: string): Record<string, string> {
 	return Object.fromEntries(rows.filter((row) => row[1] !== '---').map((row) => [row[1], row[2]]));
 }
 
-/** The PATH without what npm adds to it: on the runner nothing is installed. */
+/** The PATH without npm's additions: on the runner no packages are installed. */
 export function runnerPath(): string {
 	const folders = (process.env['PATH'] ?? '').split(delimiter);
 	return folders.filter((path) => !path.includes('node_modules')).join(delimiter);
@@ -141,7 +141,7 @@ async function runStep(step: Step, context: Context, log: number): Promise<numbe
 	return code;
 }
 
-/** Replaces the expressions in `${{ }}`; what is not set is empty, as at GitHub. */
+/** Replaces the expressions in `${{ }}`. As on GitHub, what is not set is empty. */
 function expand(text: string, context: Context): string {
 	return text.replace(/\$\{\{ (.+?) \}\}/g, (_, expression: string) => {
 		return String(evaluate(expression, context) ?? '');

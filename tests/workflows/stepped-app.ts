@@ -1,4 +1,4 @@
-import { type Answer, cut, json, line, lines } from './stand-in.ts';
+import { type Answer, cut, json, line, lines } from '../stand-in.ts';
 
 /** The summary of the backup that every stand-in makes. */
 export const SUMMARY = {
@@ -18,7 +18,13 @@ export const ROWS = { event: 'rows', table: 'users', rows: 500, bytes: 60_000 };
 /** The last line of a backup in one call. */
 export const DONE = { event: 'done', success: true, backup: SUMMARY };
 
-/** What becomes of a call instead of the usual; `after` once its step is done. */
+/** The body of the call that begins a backup. */
+export const FIRST = { action: 'backup' };
+
+/** The body of the call that makes this step. */
+export const ticketFor = (step: number) => ({ action: 'resume', ticket: SteppedApp.ticket(step) });
+
+/** The answer to a call instead of the usual one; with `after`, once its step is done. */
 export interface Fault {
 	after?: boolean;
 	answer: Answer;
@@ -29,7 +35,7 @@ export const BROKEN: Fault = { answer: cut(line(ROWS)) };
 /** The connection breaks, but the step is done. */
 export const LOST: Fault = { after: true, answer: cut(line(ROWS)) };
 
-/** A stand-in for an app that makes a backup in so many steps, and keeps to the rules of tickets. */
+/** A stand-in for an app that makes a backup in steps and follows the rules of tickets. */
 export class SteppedApp {
 	/** The steps that were done, each once. */
 	readonly done: number[] = [];
@@ -65,7 +71,7 @@ export class SteppedApp {
 		return this.#result(this.done.length);
 	}
 
-	/** As the app answers: in lines where the caller accepts them. */
+	/** The app's answer: in lines if the caller accepts them. */
 	#result(step: number): Answer {
 		const last = step === this.#steps;
 		const result = last ? { success: true, backup: SUMMARY } : { success: true, ...onward(step) };
@@ -78,7 +84,7 @@ export class SteppedApp {
 	}
 }
 
-/** What an answer says after this step: the ticket for the next, and how far the backup is. */
+/** The body of the answer to this step: the ticket for the next one, and the progress. */
 export function onward(step: number, sqlBytes = step * 16_000_000) {
 	const { name } = SUMMARY;
 	const progress = { name, step, tables: step, rows: step * 10_000, sqlBytes };

@@ -26,13 +26,13 @@ export async function runBackup(
 	return run;
 }
 
-/** What the log is told to hide. */
+/** The values that the log is asked to hide. */
 export function masked({ commands }: Run): string[] {
 	return commands.flatMap((command) => /^::add-mask::(.+)$/.exec(command)?.[1] ?? []);
 }
 
 /**
- * The environment in which a program's waits of so many milliseconds are others: in tests nobody
+ * An environment that shortens a program's waits, from milliseconds to milliseconds: no test
  * waits for an hour.
  */
 export function clock(waits: Record<number, number>): Record<string, string> {

@@ -1,33 +1,24 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
-import { TOTP } from '../src/lib/totp.js';
+import { App } from './app.ts';
+import { forgetCodes } from './bucket.ts';
 
-// The built app under `wrangler pages dev`, called with curl: what no test of a handler can see.
+// Calls the built app with curl, to see what no test of a handler can see.
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 const run = promisify(execFile);
 
-let folder: string;
-let server: Server;
+let app: App;
 
 beforeAll(async () => {
-	folder = await mkdtemp(join(tmpdir(), 'lifeboat-api-'));
-	await migrate(folder);
-	server = await startServer({ persistTo: folder, vars: { TOTP_SECRET: SECRET } });
+	app = new App();
+	await app.start({ TOTP_SECRET: SECRET });
 });
 
-afterAll(async () => {
-	await server?.stop();
-	await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => app?.stop());
 
 interface Answer {
 	status: number;
@@ -35,22 +26,13 @@ interface Answer {
 	body: string;
 }
 
-/** Steps whose codes have started something. */
-const spent = new Set<number>();
-
-/** A code that has started nothing: of this step or the next, or else of one to come. */
+/** The current code, which the app takes even if it has started something before. */
 async function freshCode(): Promise<string> {
-	const now = Math.floor(Date.now() / 30_000);
-	const step = [now, now + 1].find((step) => !spent.has(step));
-	if (step === undefined) {
-		await sleep(1000);
-		return freshCode();
-	}
-	spent.add(step);
-	return new TOTP(SECRET).generateTOTP(step * 30);
+	await forgetCodes(app.folder);
+	return currentCode();
 }
 
-/** The code of genTotp.js, as the README says: good for calls that start nothing. */
+/** The code that genTotp.js prints, as the README says. */
 async function currentCode(): Promise<string> {
 	const env = { ...process.env, TOTP_SECRET: SECRET };
 	return (await run('node', ['genTotp.js'], { env })).stdout.trim();
@@ -64,7 +46,7 @@ async function curl(path: string, ...options: string[]): Promise<Answer> {
 async function curlWith(code: string, path: string, ...options: string[]): Promise<Answer> {
 	const { stdout } = await run(
 		'curl',
-		[...['-s', '-i', '-H', `Authorization: Bearer ${code}`, ...options], `${server.url}${path}`],
+		[...['-s', '-i', '-H', `Authorization: Bearer ${code}`, ...options], `${app.url}${path}`],
 		{ encoding: 'latin1' },
 	); // a character for each byte: files are compressed
 	const end = stdout.indexOf('\r\n\r\n');
@@ -125,7 +107,7 @@ test('a backup is verified, and the list says so', async () => {
 	expect([drill.status, JSON.parse(drill.body).code]).toEqual([409, 'drill_database_missing']);
 });
 
-test('curl goes on where a download broke off', async () => {
+test('curl resumes a broken download', async () => {
 	const { files } = await backup();
 	const whole = (await curl(`/api/backup/${files[0]}`)).body;
 	const part = await curl(`/api/backup/${files[0]}`, '-r', '100-');
@@ -134,7 +116,7 @@ test('curl goes on where a download broke off', async () => {
 	expect(part.body).toBe(whole.slice(100));
 });
 
-test('HEAD tells the size', async () => {
+test('HEAD returns the size', async () => {
 	const { files } = await backup();
 	const head = await curl(`/api/backup/${files[0]}`, '-I');
 	expect(head.status).toBe(200);
@@ -142,7 +124,7 @@ test('HEAD tells the size', async () => {
 	expect(head.body).toBe('');
 });
 
-test('progress comes as lines, and no answer may be kept by a cache', async () => {
+test('progress arrives line by line, and no answer may be cached', async () => {
 	const { files } = await backup();
 	const accept = ['-H', 'Accept: application/x-ndjson'];
 	const lines = await curlWith(await freshCode(), '/api/backup', '-X', 'POST', ...accept);
@@ -151,7 +133,7 @@ test('progress comes as lines, and no answer may be kept by a cache', async () =
 	const answers = await Promise.all([
 		curl('/api/backup'),
 		lines,
-		curl('/api/backup', '-H', 'Authorization: Bearer 000000'), // beside the good one
+		curl('/api/backup', '-H', 'Authorization: Bearer 000000'),
 		curl(`/api/backup/${files[0]}`),
 		curl(`/api/backup/${files[0]}`, '-I'),
 		curl('/api/backup/nothing.sql'),
@@ -164,7 +146,7 @@ test('progress comes as lines, and no answer may be kept by a cache', async () =
 	expect(answers.map(({ status }) => status)).toEqual([200, 200, 401, 200, 200, 404, 405, 404]);
 });
 
-test('a form of another web page is refused', async () => {
+test('a form from another site is refused', async () => {
 	const answer = await curl('/api/backup', '-d', 'action=backup');
 	expect(answer.status).toBe(403);
 });

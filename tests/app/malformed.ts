@@ -2,16 +2,16 @@ import fc from 'fast-check';
 
 // Requests that nobody sends who means well.
 
-/** What is sent, as bytes: what stands in it need not be HTTP. */
+/** A request to be sent as bytes, which need not be valid HTTP. */
 export interface Malformed {
-	/** What the app's own callers send is sent with it. */
+	/** The credentials of the app's own callers that are sent with it. */
 	credentials: 'none' | 'key' | 'both';
 	method: string;
 	path: string;
 	/** Lines, without their ends. */
 	headers: string[];
 	body: Buffer;
-	/** What the headers say of the body: nothing, its length, another one, or that it comes in pieces. */
+	/** How the headers describe the body: not at all, its length, a wrong length, or in chunks. */
 	length: 'none' | 'right' | 'longer' | 'shorter' | 'negative' | 'chunked' | 'broken chunks';
 }
 
@@ -78,7 +78,7 @@ const text = fc.oneof(
 /** One line, whatever is in it; a NUL is sent as one. */
 const line = text.map((value) => value.replace(/[\r\n]/g, ' '));
 
-/** What HTTP lets stand in a header (RFC 9110, section 5): what goes on to the app. */
+/** Text that HTTP allows in a header (RFC 9110, section 5), so that it reaches the app. */
 const visible = fc.oneof(
 	fc.stringMatching(/^[!-~][ -~]{0,40}[!-~]$/),
 	fc.constantFrom(...NASTY.filter((text) => /^[!-~]+$/.test(text))),
@@ -211,7 +211,7 @@ const types = fc
 	)
 	.map((type) => `Content-Type: ${type}`);
 
-/** What callers without credentials put in their place: none of it is a code. */
+/** What callers without credentials send instead; none of it is a code. */
 const strangers = fc
 	.oneof(
 		fc.constantFrom(
@@ -249,7 +249,7 @@ export function malformed(files: string[]): fc.Arbitrary<Malformed> {
 			authorization: strangers,
 			type: types,
 			others: fc.array(headers, { maxLength: 4 }),
-			/** One in ten has a line that is no header at all: that goes no further than the server. */
+			/** One in ten has a line that is not a header: it gets no further than the server. */
 			broken: fc.oneof({ weight: 9, arbitrary: fc.constant([]) }, fc.tuple(line)),
 			body: bodies,
 			length: fc.constantFrom<Malformed['length']>(
@@ -266,7 +266,7 @@ export function malformed(files: string[]): fc.Arbitrary<Malformed> {
 		})
 		.map(({ authorization, type, others, broken, ...request }) => ({
 			...request,
-			// With no body a call with a code begins a backup, as it should.
+			// Without a body a call with a code rightly begins a backup.
 			...(request.credentials === 'both' && withBody(request)),
 			...(request.method === 'HEAD' && { length: 'none' as const }),
 			headers: [
@@ -279,7 +279,7 @@ export function malformed(files: string[]): fc.Arbitrary<Malformed> {
 }
 
 function withBody({ body, length }: Pick<Malformed, 'body' | 'length'>): Partial<Malformed> {
-	const sent = body.subarray(0, -1).toString('utf8'); // where it is said to be shorter than it is
+	const sent = body.subarray(0, -1).toString('utf8'); // for a Content-Length that is too short
 	return {
 		body: sent.trim() === '' ? Buffer.from('{ {') : body,
 		length: length === 'none' ? 'right' : length,

@@ -1,18 +1,12 @@
-import { spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { BackupApi } from '../src/cli/client/api.ts';
-import { makeBackup } from '../src/cli/client/make-backup.ts';
-import { TOTP } from '../src/lib/totp.js';
+import { makeBackup } from '../../src/cli/client/make-backup.ts';
+import { TOTP } from '../../src/lib/totp.js';
+import { type Answer, bodies, json, lines, listen, page, type Request } from '../stand-in.ts';
 import { clock, context, masked, runBackup, SECRET } from './backup-run.ts';
-import { projectFolder, removeFolder } from './operator.ts';
-import { cells, job, readWorkflow, type Run, runJob, runnerPath } from './runner.ts';
-import { type Answer, json, lines, listen, page, type Request } from './stand-in.ts';
+import { cells, job, readWorkflow, type Run, runJob } from './runner.ts';
 import {
 	BROKEN,
+	FIRST,
 	type Fault,
 	LOST,
 	onward,
@@ -20,12 +14,9 @@ import {
 	ROWS,
 	SteppedApp,
 	SUMMARY,
+	ticketFor,
 } from './stepped-app.ts';
 
-const BACKUP = resolve('src/cli/commands/backup.ts');
-const FIRST = { action: 'backup' };
-const ticketFor = (step: number) => ({ action: 'resume', ticket: SteppedApp.ticket(step) });
-const bodies = (requests: Request[]) => requests.map(({ body }) => JSON.parse(body) as unknown);
 const errorLine = (code: string) => lines(200, ROWS, { event: 'error', ...refusal(code) });
 
 /** The pauses between the tries of one step, in seconds. */
@@ -43,7 +34,7 @@ async function runAgainst(
 }
 
 describe('a backup in steps', () => {
-	test('follows the tickets to its end, and counts them in the summary', async () => {
+	test('follows the tickets to the end, and counts the steps in the summary', async () => {
 		const app = new SteppedApp(3);
 		const { run, requests } = await runAgainst(app.answer);
 		expect(run.exitCode).toBe(0);
@@ -53,7 +44,7 @@ describe('a backup in steps', () => {
 		expect(run.commands.at(-1)).toBe(`::notice title=Backup made::${SUMMARY.name}`);
 	});
 
-	test('sends a fresh code with each call, and has it and the ticket hidden', async () => {
+	test('sends a fresh code with each call, and hides it and the ticket in the log', async () => {
 		const { run, requests } = await runAgainst(new SteppedApp(3).answer);
 		const codes = requests.map(
 			({ headers }) => headers.authorization?.replace('Bearer ', '') ?? '',
@@ -64,7 +55,7 @@ describe('a backup in steps', () => {
 		);
 	});
 
-	test('hides them before anybody can print them', async () => {
+	test('hides them before anything can print them', async () => {
 		const app = new SteppedApp(3, {
 			2: {
 				answer: (request, response, body) => {
@@ -126,7 +117,7 @@ describe('a backup in steps', () => {
 		},
 	);
 
-	test('gives a step up that keeps failing, with what was wrong', async () => {
+	test('gives up a step that keeps failing, and says what is wrong', async () => {
 		const faults = Array.from({ length: 20 }, (_, call) => [call + 2, BROKEN] as const);
 		const app = new SteppedApp(3, Object.fromEntries(faults));
 		const { run, requests } = await runAgainst(app.answer, noPauses);
@@ -139,7 +130,7 @@ describe('a backup in steps', () => {
 		expect(bodies(requests)).toEqual([FIRST, ...PAUSES.map(() => ticketFor(2)), ticketFor(2)]);
 	});
 
-	test('waits as long as the app says, up to the five minutes of a lock', async () => {
+	test('waits as long as the app says, but at most the five minutes of a lock', async () => {
 		const busy = json(409, refusal('backup_running'), { 'Retry-After': '3600' });
 		const app = new SteppedApp(2, { 2: { answer: busy } });
 		const { run } = await runAgainst(app.answer, clock({ [300_000]: 1 }));
@@ -158,21 +149,21 @@ describe('a backup that would never end', () => {
 		};
 	}
 
-	test('ends where nothing goes on', async () => {
+	test('ends when no step makes progress', async () => {
 		const { run, requests } = await runAgainst(endless(() => onward(1)));
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toEqual([expect.stringContaining('(steps_without_progress)')]);
 		expect(requests).toHaveLength(2);
 	});
 
-	test('may lose bytes when its dump starts over', async () => {
+	test('may shrink when its dump starts over', async () => {
 		const answers = [onward(1, 500), onward(2, 900), onward(3, 100), { backup: SUMMARY }];
 		const { run } = await runAgainst(endless((call) => answers[call - 1] ?? {}));
 		expect(run.exitCode).toBe(0);
 	});
 
-	test('ends after 55 minutes, also in a pause', async () => {
-		const hour = clock({ [55 * 60_000]: 3000 });
+	test('ends after 55 minutes, even during a pause', async () => {
+		const hour = clock({ [55 * 60_000]: 1000 });
 		const { run } = await runAgainst(endless(onward), hour);
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toEqual([expect.stringMatching(/^The backup was not .* 55 minutes/)]);
@@ -199,140 +190,4 @@ describe('a backup that would never end', () => {
 		expect(run.commands).toHaveLength(2); // the mask of the code, and the error
 		expect(requests).toHaveLength(1);
 	});
-});
-
-describe('the API of the commands', () => {
-	const api = (url: string, signal = new AbortController().signal) =>
-		new BackupApi(url, { TOTP_SECRET: SECRET }, signal);
-
-	test('makes a backup in steps, and survives a broken one', async () => {
-		const stand = new SteppedApp(3, { 2: LOST });
-		await using app = await listen(stand.answer);
-		expect(await api(app.url).create()).toEqual(SUMMARY);
-		expect(stand.done).toEqual([1, 2, 3]);
-	});
-
-	test('says what the app says', async () => {
-		await using app = await listen(json(409, refusal('backup_running')));
-		await expect(api(app.url).create()).rejects.toMatchObject({
-			name: 'LifeboatError',
-			code: 'backup_running',
-			status: 409,
-			hint: 'Begin a new backup.',
-		});
-	});
-
-	test('stops in a call', async () => {
-		const controller = new AbortController();
-		const stopped = new Error('Stopped.');
-		await using app = await listen(() => controller.abort(stopped)); // and never answers
-		await expect(api(app.url, controller.signal).create()).rejects.toBe(stopped);
-	});
-
-	test('stops in a pause', async () => {
-		const controller = new AbortController();
-		const stopped = new Error('Stopped.');
-		const stand = new SteppedApp(2, {
-			2: {
-				answer: (request, response) => {
-					json(409, refusal('backup_running'), { 'Retry-After': '300' })(request, response);
-					setTimeout(() => controller.abort(stopped), 200);
-				},
-			},
-		});
-		await using app = await listen(stand.answer);
-		await expect(api(app.url, controller.signal).create()).rejects.toBe(stopped);
-	});
-});
-
-describe('by hand', () => {
-	/** Runs a program and returns what it printed and how it ended. */
-	async function end(command: string, args: string[], env: NodeJS.ProcessEnv, cwd?: string) {
-		const child = spawn(command, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
-		const [stdout, stderr, code] = await Promise.all([
-			text(child.stdout),
-			text(child.stderr),
-			new Promise((resolve) => child.once('close', resolve)),
-		]);
-		return { stdout, stderr, code };
-	}
-
-	/** The loop of the documentation, against this app. */
-	async function runLoop(url: string, more: Record<string, string> = {}) {
-		const page = await readFile('docs/api.md', 'utf8');
-		const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, script = '']) => script);
-		const loops = blocks.filter((script) => script.includes('resume'));
-		expect(loops).toHaveLength(1);
-		const script = String(loops[0]).replace('https://APP', url);
-		expect(script).toContain(url);
-		return end('sh', ['-c', script], { PATH: runnerPath(), TOTP_SECRET: SECRET, ...more });
-	}
-
-	test('the loop with curl makes a backup in one call', async () => {
-		const stand = new SteppedApp(1);
-		await using app = await listen(stand.answer);
-		const { stdout, stderr, code } = await runLoop(app.url);
-		expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-		expect(JSON.parse(stdout)).toEqual({ success: true, backup: SUMMARY });
-	});
-
-	test('the loop with curl makes a backup in three steps', async () => {
-		const stand = new SteppedApp(3);
-		const requests: Request[] = [];
-		await using app = await listen(stand.answer, requests);
-		const { stdout, stderr, code } = await runLoop(app.url);
-		expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-		expect(bodies(requests)).toEqual([FIRST, ticketFor(2), ticketFor(3)]);
-		expect(stand.done).toEqual([1, 2, 3]);
-		const answers = stdout.trim().split('\n');
-		expect(answers).toHaveLength(3);
-		expect(JSON.parse(answers[2] ?? '')).toEqual({ success: true, backup: SUMMARY });
-	});
-
-	test('the loop with curl sends the API key where there is one', async () => {
-		const requests: Request[] = [];
-		await using app = await listen(json(201, { success: true, backup: SUMMARY }), requests);
-		const BACKUP_API_KEY = 'k'.repeat(32);
-		for (const more of [{ BACKUP_API_KEY }, {}] as Record<string, string>[])
-			expect((await runLoop(app.url, more)).code).toBe(0);
-		expect(requests.map(({ headers }) => headers['x-api-key'])).toEqual([
-			BACKUP_API_KEY,
-			undefined,
-		]);
-	});
-
-	test('the loop with curl ends where a call fails, and shows the error', async () => {
-		const refused = { answer: json(403, refusal('ticket_expired')) };
-		await using app = await listen(new SteppedApp(3, { 2: refused }).answer);
-		const { stderr, code } = await runLoop(app.url);
-		expect(code).toBe(1);
-		expect(stderr).toContain('"code":"ticket_expired"');
-	});
-
-	test('npm run backup takes its settings from .env', async () => {
-		const folder = projectFolder();
-		try {
-			await using app = await listen(new SteppedApp(3).answer);
-			await writeFile(join(folder, '.env'), `TOTP_SECRET="${SECRET}"\nBACKUP_URL=${app.url}\n`);
-			const { PATH, HOME } = process.env;
-			const run = await end('npm', ['run', '--silent', 'backup'], { PATH, HOME }, folder);
-			expect(run).toMatchObject({ code: 0, stderr: '' });
-			// Words, as there is no workflow to read commands, nor to hide anything.
-			expect(run.stdout).toBe(
-				`users: 500 rows, 60.0 kB (60,000 bytes) of SQL\nBackup made: ${SUMMARY.name}\n`,
-			);
-		} finally {
-			removeFolder(folder);
-		}
-	});
-
-	test.for([{}, { BACKUP_URL: 'http://app.example.com' }])(
-		'without a good address nothing is called: %j',
-		async (settings) => {
-			const env = { PATH: runnerPath(), TOTP_SECRET: SECRET, ...settings };
-			const { stdout, stderr, code } = await end(process.execPath, [BACKUP], env, tmpdir());
-			expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-			expect(stderr).toMatch(/^Backup failed: The address of the app is not an https origin/);
-		},
-	);
 });

@@ -1,26 +1,21 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
-import { job, readWorkflow, type Run, runJob } from './runner.ts';
-import { json, listen } from './stand-in.ts';
-import { type Claims, type IssuerKey, makeKey, mint, REPOSITORY_ID } from './tokens.ts';
+import { job, readWorkflow, type Run, runJob } from '../workflows/runner.ts';
+import { json, listen } from '../stand-in.ts';
+import { type Claims, type IssuerKey, makeKey, mint, REPOSITORY_ID } from '../tokens.ts';
+import { App } from './app.ts';
 
-// The built app, called by the workflow with tokens in place of any secret. A server on this machine
-// stands in for GitHub's runner, which hands tokens out, and for GitHub's issuer, which has their keys.
+// The workflow calls the built app with tokens instead of secrets. A server on this machine
+// stands in for GitHub's runner, which issues the tokens, and for GitHub's issuer, which publishes the keys.
 
 const AUDIENCE = 'https://app.example.com';
 
-let folder: string;
 let key: IssuerKey;
 let github: Awaited<ReturnType<typeof listen>>;
-let server: Server;
-/** What the next tokens say otherwise. */
+let app: App;
+/** Claims of the next tokens that differ from those of a good one. */
 let claims: Claims = {};
 
 beforeAll(async () => {
-	folder = await mkdtemp(join(tmpdir(), 'lifeboat-oidc-'));
 	key = await makeKey('one');
 	github = await listen(async (request, response) => {
 		if (request.url === '/.well-known/jwks') {
@@ -32,29 +27,25 @@ beforeAll(async () => {
 		const value = await mint(key, github.url, now, { aud, jti: crypto.randomUUID(), ...claims });
 		json(200, { value })(request, response);
 	});
-	await migrate(folder);
-	server = await startServer({
-		persistTo: folder,
-		vars: {
-			TOTP_SECRET: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ',
-			BACKUP_API_KEY: 'a-key-of-at-least-thirty-two-characters',
-			BACKUP_OIDC_REPOSITORY_ID: REPOSITORY_ID,
-			BACKUP_OIDC_AUDIENCE: AUDIENCE,
-			BACKUP_OIDC_ISSUER: github.url,
-		},
+	app = new App();
+	await app.start({
+		TOTP_SECRET: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ',
+		BACKUP_API_KEY: 'a-key-of-at-least-thirty-two-characters',
+		BACKUP_OIDC_REPOSITORY_ID: REPOSITORY_ID,
+		BACKUP_OIDC_AUDIENCE: AUDIENCE,
+		BACKUP_OIDC_ISSUER: github.url,
 	});
 });
 
 afterAll(async () => {
-	await server?.stop();
+	await app?.stop();
 	await github?.[Symbol.asyncDispose]();
-	await rm(folder, { recursive: true, force: true });
 });
 
 /** Runs the job of backup.yml as GitHub would, with no secret at all. */
 async function backUp(): Promise<Run> {
 	return runJob(job(await readWorkflow('backup.yml'), 'backup'), {
-		vars: { BACKUP_URL: server.url, BACKUP_OIDC_AUDIENCE: AUDIENCE },
+		vars: { BACKUP_URL: app.url, BACKUP_OIDC_AUDIENCE: AUDIENCE },
 		env: {
 			ACTIONS_ID_TOKEN_REQUEST_URL: `${github.url}/token?api-version=2.0`,
 			ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'of-the-runner',

@@ -1,6 +1,6 @@
 import { expect, type Page } from '@playwright/test';
-import { MAX_WRONG } from '../src/lib/server/access/lockout.ts';
-import { TOTP } from '../src/lib/totp.js';
+import { MAX_WRONG } from '../../src/lib/server/access/lockout.ts';
+import { TOTP } from '../../src/lib/totp.js';
 import { ADA, GRACE, type People, signIn, startPeople, test } from './people.ts';
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
@@ -50,7 +50,7 @@ test('an administrator sees who has guessed, and lifts the lock', async ({ page 
 	);
 });
 
-test('nobody else does', async ({ page }) => {
+test('nobody else may', async ({ page }) => {
 	await page.goto(path());
 	expect(page.url()).toBe(`${all.app}/`);
 	await signIn(all, page, ADA);

@@ -1,15 +1,14 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
+import { App } from './app.ts';
 
-// Asks the built app for every route that SvelteKit has put into its manifest.
+// Asks the built app for every route in SvelteKit's manifest.
 
-const MANIFEST = new URL('../.svelte-kit/output/server/manifest-full.js', import.meta.url).href;
+const MANIFEST = new URL('../../.svelte-kit/output/server/manifest-full.js', import.meta.url).href;
 const ASSETS = '.svelte-kit/cloudflare';
 
-/** What stands for the parameters of a route in an address. */
+/** The values of the parameters of routes. */
 const PARAMETERS: Record<string, string> = {
 	filename: 'full_backup_2026-11-22T21:52:00.000Z.sql',
 };
@@ -20,28 +19,24 @@ interface Manifest {
 	_: { routes: { id: string }[] };
 }
 
-let folder: string;
-let server: Server;
+let app: App;
 
 beforeAll(async () => {
-	folder = await mkdtemp(join(tmpdir(), 'lifeboat-headers-'));
-	await migrate(folder);
-	const vars = { TOTP_SECRET: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ', AUTH_SECRET: 'x'.repeat(32) };
-	server = await startServer({
-		persistTo: folder,
-		vars: { ...vars, GITHUB_ID: 'Iv1.lifeboat', GITHUB_SECRET: '0123456789abcdef' },
+	app = new App();
+	await app.start({
+		TOTP_SECRET: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ',
+		AUTH_SECRET: 'x'.repeat(32),
+		GITHUB_ID: 'Iv1.lifeboat',
+		GITHUB_SECRET: '0123456789abcdef',
 	});
 });
 
-afterAll(async () => {
-	await server?.stop();
-	await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => app?.stop());
 
 const { manifest } = (await import(MANIFEST)) as { manifest: Manifest };
 const routes = manifest._.routes.map(({ id }) => id);
 
-/** An address of a route. Throws for a parameter that this test knows nothing for. */
+/** An address of a route. Throws for a parameter without a value above. */
 function pathOf(route: string): string {
 	return route.replace(/\[(\w+)\]/g, (_, name: string) => {
 		const value = PARAMETERS[name];
@@ -51,9 +46,9 @@ function pathOf(route: string): string {
 }
 
 const ask = (path: string, method = 'GET', headers: Record<string, string> = {}) =>
-	fetch(server.url + path, { method, headers, redirect: 'manual' });
+	fetch(app.url + path, { method, headers, redirect: 'manual' });
 
-/** What an answer to anything has to have. */
+/** Expects the headers that every answer must have. */
 function expectHardened(response: Response, what: string): void {
 	const headers = Object.fromEntries(response.headers);
 	expect([what, headers]).toMatchObject([
@@ -71,7 +66,7 @@ function expectHardened(response: Response, what: string): void {
 	expectStrict(headers['content-security-policy'] ?? '', what);
 }
 
-/** No script but the app's own, by nonce, and nobody around it. */
+/** Expects a policy that allows only the app's own scripts, by nonce, and no frame around the page. */
 function expectStrict(policy: string, what: string): void {
 	const directives = new Map(
 		policy.split(/; */).map((one) => one.split(/ (.*)/s) as [string, string]),
@@ -102,7 +97,7 @@ describe.for(routes)('%s', (route) => {
 		expectHardened(await ask(path, method, method === 'GET' ? {} : type), `${method} ${path}`);
 	});
 
-	test('has them for data and actions as well', async () => {
+	test('data and actions have all headers', async () => {
 		const path = pathOf(route);
 		for (const of of [
 			`${path.replace(/\/$/, '')}/__data.json`,
@@ -111,7 +106,7 @@ describe.for(routes)('%s', (route) => {
 		]) {
 			expectHardened(await ask(of), `GET ${of}`);
 		}
-		const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: server.url };
+		const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: app.url };
 		expectHardened(await ask(`${path}?/lift`, 'POST', form), `a form to ${path}`);
 	});
 });
@@ -122,8 +117,8 @@ test.for([
 	...['/auth/callback/github?code=x&state=y', '/nothing', '/api/nothing', '/%zz', '/..%2f'],
 ])('GET %s has all headers', async (path) => expectHardened(await ask(path), path));
 
-test('signing in has them, where it leads to GitHub', async () => {
-	const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: server.url };
+test('the redirect to GitHub has all headers', async () => {
+	const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: app.url };
 	const response = await ask('/auth/signin/github', 'POST', form);
 	expect(response.status).toBe(302);
 	expectHardened(response, 'POST /auth/signin/github');
@@ -135,18 +130,18 @@ test.for(['X-Forwarded-Host', 'X-Forwarded-Proto'])(
 		for (const value of ['evil.example', 'http', '%', '💩'.repeat(3)]) {
 			const headers = { [name]: Buffer.from(value).toString('latin1') };
 			expect((await ask('/', 'GET', headers)).status).toBe(200);
-			const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: server.url };
+			const form = { 'Content-Type': 'application/x-www-form-urlencoded', Origin: app.url };
 			const { location } = Object.fromEntries(
 				(await ask('/auth/signin/github', 'POST', { ...form, ...headers })).headers,
 			);
 			const callback = new URL(location ?? '').searchParams.get('redirect_uri');
-			expect(callback).toBe(`${server.url}/auth/callback/github`);
+			expect(callback).toBe(`${app.url}/auth/callback/github`);
 		}
 	},
 );
 
 // SvelteKit gives these answers before it calls a hook.
-test('a form of another page is refused, and has them too', async () => {
+test('a form from another site is refused, with all headers', async () => {
 	const form = {
 		'Content-Type': 'application/x-www-form-urlencoded',
 		Origin: 'https://evil.example',
@@ -159,14 +154,14 @@ test('a form of another page is refused, and has them too', async () => {
 	}
 });
 
-test('an address with a slash too many leads to the one without, and has them too', async () => {
+test('an address with a trailing slash redirects, with all headers', async () => {
 	for (const route of routes.filter((route) => route !== '/')) {
 		const response = await ask(`${pathOf(route)}/`);
 		expect([route, response.status]).toEqual([route, 308]);
 		expectHardened(response, route);
-		const { pathname, origin } = new URL(response.headers.get('Location') ?? '', server.url);
+		const { pathname, origin } = new URL(response.headers.get('Location') ?? '', app.url);
 		expect([origin, decodeURIComponent(pathname)]).toEqual([
-			server.url,
+			app.url,
 			decodeURIComponent(pathOf(route)),
 		]);
 	}
@@ -177,7 +172,7 @@ test.for([
 	...['/auth/signin/__data.json'],
 ])('GET %s has all headers', async (path) => expectHardened(await ask(path), path));
 
-test('files that Cloudflare serves by itself have theirs', async () => {
+test('files that Cloudflare serves by itself have their own headers', async () => {
 	const files = (await readdir(join(ASSETS, '_app'), { recursive: true })).filter((name) =>
 		/\.(js|css)$/.test(name),
 	);
@@ -194,8 +189,8 @@ test('files that Cloudflare serves by itself have theirs', async () => {
 	}
 });
 
-test('over https browsers are told to stay there', async () => {
-	const { harden } = await import('../src/lib/server/http/headers.ts');
+test('over https, browsers are told to keep using it', async () => {
+	const { harden } = await import('../../src/lib/server/http/headers.ts');
 	const headers = new Headers({ 'Content-Security-Policy': "default-src 'self'" });
 	harden(headers, new URL('https://app.example'));
 	expect(headers.get('Strict-Transport-Security')).toBe('max-age=63072000');

@@ -2,16 +2,15 @@ import { once } from 'node:events';
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { BackupApi } from '../src/cli/client/api.ts';
+import { BackupApi } from '../../src/cli/client/api.ts';
 import { clock, masked, runBackup, SECRET } from './backup-run.ts';
 import { cells, type Context, type Run, runnerPath } from './runner.ts';
-import { type Answer, json, lines, listen, type Request } from './stand-in.ts';
+import { type Answer, bodies, json, lines, listen, type Request } from '../stand-in.ts';
 import { type Fault, ROWS, refusal, SteppedApp, SUMMARY } from './stepped-app.ts';
 
-// Who the callers of the API are, and what they do when the app turns them away.
+// How callers of the API identify themselves, and what they do when the app refuses them.
 
 const API_KEY = 'k'.repeat(32);
-const bodies = (requests: Request[]) => requests.map(({ body }) => JSON.parse(body) as unknown);
 const never = new AbortController().signal;
 
 /** Runs the workflow's backup against a stand-in. */
@@ -40,7 +39,7 @@ async function tokens(requests: Request[]) {
 describe('with an API key', () => {
 	const secrets = { BACKUP_API_KEY: API_KEY };
 
-	test('each call carries it beside the code, and no log has it', async () => {
+	test('each call sends it with the code, and no log shows it', async () => {
 		const { run, requests } = await runAgainst(new SteppedApp(3).answer, { secrets });
 		expect(run.errors).toEqual([]);
 		expect(requests).toHaveLength(3);
@@ -59,14 +58,14 @@ describe('with an API key', () => {
 		expect(requests).toMatchObject([{ headers: { 'x-api-key': API_KEY } }]);
 	});
 
-	test('one that is too short is told before any call', async () => {
+	test('one that is too short is reported before any call', async () => {
 		const short = { BACKUP_API_KEY: 'k'.repeat(31) };
 		const { run, requests } = await runAgainst(new SteppedApp(1).answer, { secrets: short });
 		expect(run.errors).toEqual([expect.stringContaining('BACKUP_API_KEY is too short')]);
 		expect(requests).toEqual([]);
 	});
 
-	test('one that no header takes is not repeated in the error', async () => {
+	test('one that no header can hold is not repeated in the error', async () => {
 		const environment = { TOTP_SECRET: SECRET, BACKUP_API_KEY: `${API_KEY}é\nx` };
 		const refused = new BackupApi('http://127.0.0.1', environment, never).list();
 		await expect(refused).rejects.toMatchObject({ code: 'backup_api_key_invalid' });
@@ -83,7 +82,7 @@ describe("with GitHub's tokens", () => {
 	const AUDIENCE = 'https://app.example.com';
 	const vars = { BACKUP_OIDC_AUDIENCE: `${AUDIENCE}/` };
 
-	test('each call carries a fresh one, and no code is needed', async () => {
+	test('each call sends a fresh one, and no code is needed', async () => {
 		const asked: Request[] = [];
 		await using runner = await tokens(asked);
 		const secrets = { TOTP_SECRET: '', BACKUP_API_KEY: API_KEY };
@@ -109,7 +108,7 @@ describe("with GitHub's tokens", () => {
 		expect(requests[0]?.headers.authorization).toMatch(/^Bearer \d{6}$/);
 	});
 
-	test('nothing is called where GitHub gives none', async () => {
+	test('nothing is called when GitHub refuses one', async () => {
 		await using github = await listen(json(403, { message: 'No.' }));
 		const env = {
 			ACTIONS_ID_TOKEN_REQUEST_URL: `${github.url}/token?a=b`,
@@ -133,7 +132,7 @@ describe("with GitHub's tokens", () => {
 	});
 });
 
-describe('turned away at the door', () => {
+describe('a call that is refused before it starts anything', () => {
 	const away = (code: string, seconds: number, status = 401): Answer =>
 		json(status, refusal(code), { 'Retry-After': String(seconds) });
 	const quick = clock({ 17_000: 1, 30_000: 1, 60_000: 1 });
@@ -190,7 +189,7 @@ describe('turned away at the door', () => {
 		expect(calls).toBe(2);
 	});
 
-	test('the commands stop in such a pause', async () => {
+	test('the commands can be stopped during such a pause', async () => {
 		const controller = new AbortController();
 		const stopped = new Error('Stopped.');
 		await using app = await listen((request, response, body) => {
@@ -221,7 +220,7 @@ describe('a warning of the app', () => {
 		expect(warnings).toEqual([`::warning title=The app warns::${warning.replace('%', '%25')}`]);
 	});
 
-	test('is one line on standard error of a command, without what a terminal obeys', async () => {
+	test('is one line on standard error of a command, without control characters', async () => {
 		await using app = await listen(warner(`${warning}\u009b31m`));
 		const env = { PATH: runnerPath(), TOTP_SECRET: SECRET, BACKUP_URL: app.url };
 		const child = spawn(process.execPath, ['src/cli/commands/backup.ts'], { env });
@@ -251,7 +250,7 @@ describe('only when one is due', () => {
 		});
 	});
 
-	test('one that is due is made to its end', async () => {
+	test('one that is due is completed', async () => {
 		const app = new SteppedApp(2);
 		const { run, requests } = await runAgainst(app.answer, daily);
 		expect(bodies(requests)[0]).toEqual({ action: 'backup', when: 'due' });
@@ -259,7 +258,7 @@ describe('only when one is due', () => {
 		expect(run.commands.at(-1)).toBe(`::notice title=Backup made::${SUMMARY.name}`);
 	});
 
-	test('a BACKUP_WHEN that nobody understands makes none', async () => {
+	test('an unknown BACKUP_WHEN makes none', async () => {
 		const env = { PATH: runnerPath(), BACKUP_URL: 'http://127.0.0.1', BACKUP_WHEN: 'sometimes' };
 		const child = spawn(process.execPath, ['src/cli/commands/backup.ts'], { env });
 		const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);

@@ -1,7 +1,5 @@
 import { expect, type Page } from '@playwright/test';
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { startServer } from '../src/cli/embedded/server.ts';
+import { runLocally } from '../operator.ts';
 import { type Account } from './github.ts';
 import * as people from './people.ts';
 import { ADA, authorize, GRACE, type People, signInButton, startPeople, test } from './people.ts';
@@ -27,12 +25,11 @@ async function listUsers(page: Page, query = '') {
 }
 
 async function query(sql: string): Promise<Record<string, unknown>[]> {
-	const args = ['d1', 'execute', 'DB', '--local', '--persist-to', all.folder, '--json'];
-	const { stdout } = await promisify(execFile)('wrangler', [...args, '--command', sql]);
-	return JSON.parse(stdout)[0].results;
+	const [rows] = await runLocally(all.folder, sql);
+	return rows as Record<string, unknown>[];
 }
 
-test('somebody who is signed out sees the home page and no profile', async ({ page }) => {
+test('a visitor who is signed out sees the home page and no profile', async ({ page }) => {
 	await page.goto(app);
 	await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
 	await expect(signInButton(page)).toBeVisible();
@@ -43,7 +40,7 @@ test('somebody who is signed out sees the home page and no profile', async ({ pa
 	expect(profile.headers()['location']).toBe('/');
 });
 
-test('signing in with GitHub leads to the profile, signing out back home', async ({ page }) => {
+test('signing in with GitHub leads to the profile, and signing out back home', async ({ page }) => {
 	await signIn(page);
 	await expect(page.getByRole('heading', { name: 'Grace Hopper' })).toBeVisible();
 	await expect(page.getByText('grace@example.com')).toBeVisible();
@@ -74,7 +71,7 @@ test('signing in again finds the same user, and no GitHub token is kept', async 
 	expect(accounts).not.toContain('gho_');
 });
 
-test('the list of users has public fields only and comes in pages', async ({ page }) => {
+test('the list of users is paged and has only public fields', async ({ page }) => {
 	await signIn(page, ADA);
 	await page.context().clearCookies();
 	await signIn(page, GRACE);
@@ -90,7 +87,7 @@ test('the list of users has public fields only and comes in pages', async ({ pag
 	expect(await refused.json()).toMatchObject({ code: 'query_invalid' });
 });
 
-test('the list of users is for people who are signed in', async ({ request }) => {
+test('the list of users is only for people who are signed in', async ({ request }) => {
 	const response = await request.get(`${app}/api/users`);
 	expect(response.status()).toBe(401);
 	expect(response.headers()['cache-control']).toBe('private, no-store');
@@ -101,7 +98,7 @@ test('the list of users is for people who are signed in', async ({ request }) =>
 	});
 });
 
-test('an image from a host that is not allowed leaves the initial', async ({ browser }) => {
+test('the initial stands in for an image from a host that is not allowed', async ({ browser }) => {
 	const page = await browser.newPage(); // one that may violate the policy
 	const avatar = 'https://elsewhere.invalid/eve.png';
 	await signIn(page, { id: 5, login: 'eve', name: 'Eve', email: 'eve@example.com', avatar });
@@ -109,7 +106,7 @@ test('an image from a host that is not allowed leaves the initial', async ({ bro
 	await page.close();
 });
 
-test('somebody who cancels at GitHub is told so', async ({ page }) => {
+test('somebody who cancels at GitHub sees why they are not signed in', async ({ page }) => {
 	all.github.account = { ...GRACE, id: 2, login: 'hesitant' };
 	await page.goto(app);
 	await signInButton(page).click();
@@ -130,7 +127,7 @@ test('an e-mail address of another account does not open that account', async ({
 	);
 });
 
-test('every kind of answer carries the security headers', async ({ page }) => {
+test('every kind of response has the security headers', async ({ page }) => {
 	for (const path of ['/', '/nowhere', '/auth/signin', '/auth/session', '/api/users']) {
 		const headers = (await page.request.get(app + path, { maxRedirects: 0 })).headers();
 		expect(headers, path).toMatchObject({
@@ -157,7 +154,7 @@ test('forms from other sites and the demo sign-in are refused', async ({ request
 	expect(demo.status()).toBe(405);
 });
 
-test('an address that leads elsewhere after signing in is not followed', async ({ request }) => {
+test('signing out never redirects to another site', async ({ request }) => {
 	const response = await request.post(`${app}/auth/signout`, {
 		headers: { origin: app },
 		form: { callbackUrl: 'https://evil.example/' },
@@ -205,24 +202,4 @@ test.describe('without JavaScript', () => {
 		await page.getByRole('button', { name: 'Sign out' }).click();
 		await expect(signInButton(page)).toBeVisible();
 	});
-});
-
-test('without its settings the app says what is missing', async ({ page }) => {
-	const vars = { AUTH_SECRET: 'set', TOTP_SECRET: 'A'.repeat(32) };
-	const bare = await startServer({ persistTo: all.folder, vars });
-	try {
-		const response = await page.goto(bare.url);
-		expect(response?.status()).toBe(500);
-		await expect(page.getByText('github_id_missing')).toBeVisible();
-		await expect(page.getByText('wrangler pages secret put GITHUB_ID')).toBeVisible();
-		for (const path of ['/api/users', '/auth/session']) {
-			const answer = await page.request.get(bare.url + path);
-			expect(answer.status()).toBe(500);
-			expect(await answer.json()).toMatchObject({ code: 'github_id_missing' });
-		}
-		// Backups do not depend on signing in.
-		expect((await page.request.get(`${bare.url}/api/backup`)).status()).toBe(401);
-	} finally {
-		await bare.stop();
-	}
 });

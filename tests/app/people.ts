@@ -1,11 +1,10 @@
 import { expect, test as base, type Page } from '@playwright/test';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { freePort, migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
-import { type Account, type GitHub, startGitHub } from './github.ts';
+import { rm } from 'node:fs/promises';
+import { freePort, startServer } from '../../src/cli/embedded/server.ts';
+import { type Account, GitHub } from './github.ts';
+import { migratedFolder } from './migrated.ts';
 
-// People in front of a browser: the built app, and a stand-in for github.com that knows them.
+// The built app, and a stand-in for github.com with accounts that sign in to it in a browser.
 
 const AVATAR =
 	'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path fill="%230ca678" d="M0 0h9v9H0z"/><circle cx="4.5" cy="4.5" r="2.5" fill="%23fff"/></svg>';
@@ -31,7 +30,6 @@ export interface People {
 	/** Folder of its embedded D1 and R2. */
 	folder: string;
 	github: GitHub;
-	server: Server;
 	stop(): Promise<void>;
 }
 
@@ -48,15 +46,14 @@ export const test = base.extend<{ page: Page }>({
 	},
 });
 
-/** Starts the app, with more settings than signing in takes. */
+/** Starts the app with the settings for signing in, and more. */
 export async function startPeople(vars: Record<string, string> = {}): Promise<People> {
-	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-e2e-'));
+	const folder = migratedFolder();
 	const port = await freePort();
 	// Another host name than GitHub's, as in real life: cookies and redirects cross sites.
 	const app = `http://localhost:${port}`;
 	const client = { clientId: 'Iv1.lifeboat', clientSecret: '0123456789abcdef' };
-	const github = await startGitHub({ ...client, callback: `${app}/auth/callback/github` }, GRACE);
-	await migrate(folder);
+	const github = await GitHub.start({ ...client, callback: `${app}/auth/callback/github` }, GRACE);
 	const server = await startServer({
 		port,
 		persistTo: folder,
@@ -69,7 +66,9 @@ export async function startPeople(vars: Record<string, string> = {}): Promise<Pe
 		},
 	});
 	return {
-		...{ app, folder, github, server },
+		app,
+		folder,
+		github,
 		async stop() {
 			await server.stop();
 			await github.stop();
@@ -82,7 +81,7 @@ export async function startPeople(vars: Record<string, string> = {}): Promise<Pe
 export const signInButton = (page: Page) =>
 	page.getByRole('button', { name: 'Sign in with GitHub' });
 
-/** Presses the button on the home page and ends on the profile. */
+/** Signs in with the button on the home page, and waits for the profile. */
 export async function signIn(
 	{ app, github }: People,
 	page: Page,

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
-/** Words that stand in the demo sign-in and nowhere else. */
+/** Words that only the demo sign-in contains. */
 const MARKERS = ['demo-sailor', 'demo sailor', 'Demo Sailor', '?/demo', 'demoEnvironment'];
 const SOURCES = ['src/accounts/demo.ts', 'src/routes/+page.svelte'];
 const BUILDS = ['.svelte-kit/output', '.svelte-kit/cloudflare'];

@@ -1,40 +1,36 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { BackupApi } from '../src/cli/client/api.ts';
-import { openDatabase } from '../src/cli/demo/database.ts';
-import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
-import { clock, runBackup, SECRET } from './backup-run.ts';
-import { cells } from './runner.ts';
-import { type Answer, listen } from './stand-in.ts';
+import { BackupApi } from '../../src/cli/client/api.ts';
+import { openDatabase } from '../../src/cli/demo/database.ts';
+import { clock, runBackup, SECRET } from '../workflows/backup-run.ts';
+import { cells } from '../workflows/runner.ts';
+import { type Answer, listen } from '../stand-in.ts';
+import { App } from './app.ts';
+import { forgetCodes } from './bucket.ts';
 
-// The built app with the budget of the free plan, and more tables than that has queries for one call.
+// The built app on the free plan's budget, with more tables than one call may make queries.
 
 const TABLES = 120;
 const TICKET = /"resume":"([^"]+)"/;
 
-let persistTo: string;
-let server: Server;
+let app: App;
 let api: BackupApi;
-/** Backups before the test. */
+/** The names of the backups before the test. */
 let before: string[];
 
 beforeAll(async () => {
-	persistTo = await mkdtemp(join(tmpdir(), 'lifeboat-free-'));
-	await migrate(persistTo);
+	app = new App();
 	await fill();
-	server = await startServer({ persistTo, vars: { TOTP_SECRET: SECRET, BACKUP_PLAN: 'free' } });
-	api = new BackupApi(server.url, { TOTP_SECRET: SECRET }, new AbortController().signal);
+	await app.start({ TOTP_SECRET: SECRET, BACKUP_PLAN: 'free' });
+	api = new BackupApi(app.url, { TOTP_SECRET: SECRET }, new AbortController().signal);
 });
-afterAll(async () => {
-	await server?.stop();
-	await rm(persistTo, { recursive: true });
+afterAll(() => app?.stop());
+beforeEach(async () => {
+	await forgetCodes(app.folder);
+	before = await names();
 });
-beforeEach(async () => void (before = await names()));
 
 test('the workflow makes one backup in several steps, each with a volume', async () => {
-	const run = await runBackup(server.url);
+	const run = await runBackup(app.url);
 	expect(run.errors).toEqual([]);
 	const made = await newBackup();
 	expect(made.tables).toBeGreaterThan(TABLES);
@@ -46,8 +42,9 @@ test('the workflow makes one backup in several steps, each with a volume', async
 	});
 });
 
-test('answers that are lost cost no step and leave no second backup', async () => {
+test('lost answers cost no step and leave no second backup', async () => {
 	const whole = await api.create();
+	await forgetCodes(app.folder);
 	before = await names();
 	let steps = 0;
 	await using proxy = await listen(async (request, response, body) => {
@@ -63,7 +60,7 @@ test('answers that are lost cost no step and leave no second backup', async () =
 	expect(made).toMatchObject({ tables: whole.tables, rows: whole.rows, sqlBytes: whole.sqlBytes });
 });
 
-test('a call doubled on its way harms nothing', async () => {
+test('a duplicated call does no harm', async () => {
 	await using proxy = await listen(async (request, response, body) => {
 		const isStep = body.includes('"resume"');
 		const twins = [forward(request, body), ...(isStep ? [forward(request, body)] : [])];
@@ -76,7 +73,7 @@ test('a call doubled on its way harms nothing', async () => {
 	expect((await newBackup()).tables).toBeGreaterThan(TABLES);
 });
 
-test('a ticket that has done its work is refused, and the backup goes on', async () => {
+test('a used ticket is refused, and the backup continues', async () => {
 	const used: string[] = [];
 	let refused = '';
 	await using proxy = await listen(async (request, response, body) => {
@@ -96,18 +93,19 @@ test('a ticket that has done its work is refused, and the backup goes on', async
 });
 
 async function fill(): Promise<void> {
-	await using opened = await openDatabase(persistTo);
-	const { database } = opened;
+	await using opened = await openDatabase(app.folder);
+	const statements: string[] = [];
 	for (let table = 1; table <= TABLES; table++) {
-		await database.exec(`CREATE TABLE t${table} (id INTEGER PRIMARY KEY, value TEXT)`);
-		await database.exec(`INSERT INTO t${table} (value) VALUES ('row of ${table}')`);
+		statements.push(`CREATE TABLE t${table} (id INTEGER PRIMARY KEY, value TEXT)`);
+		statements.push(`INSERT INTO t${table} (value) VALUES ('row of ${table}')`);
 	}
+	await opened.database.batch(statements.map((sql) => opened.database.prepare(sql)));
 }
 
-/** The same call to the app. */
+/** Passes a call on to the app. */
 function forward({ headers }: Parameters<Answer>[0], body: string): Promise<Response> {
 	const { authorization = '', accept = '' } = headers;
-	return fetch(`${server.url}/api/backup`, {
+	return fetch(`${app.url}/api/backup`, {
 		method: 'POST',
 		headers: { Authorization: authorization, Accept: accept, 'Content-Type': 'application/json' },
 		body,
@@ -123,7 +121,7 @@ async function names(): Promise<string[]> {
 	return (await api.list()).map(({ name }) => name);
 }
 
-/** The one backup that has come. */
+/** The one backup that the test has added. */
 async function newBackup() {
 	const added = (await api.list()).filter(({ name }) => !before.includes(name));
 	expect(added).toHaveLength(1);

@@ -1,48 +1,42 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
-import { TOTP } from '../src/lib/totp.js';
+import { TOTP } from '../../src/lib/totp.js';
+import { counted, SEED } from '../counts.ts';
+import { App } from './app.ts';
 import { type Malformed, malformed } from './malformed.ts';
-import { runLocally } from './operator.ts';
+import { runLocally } from '../operator.ts';
 
-// The built app, asked for what it never should be. LIFEBOAT_FUZZ changes how many times.
+// Sends the built app requests that no client of ours would send.
 
-const REQUESTS = Number(process.env['LIFEBOAT_FUZZ'] || 20_000);
-const SEED = Number(process.env['LIFEBOAT_SEED']) || Date.now() % 2 ** 31;
+const REQUESTS = counted(20_000);
 const CONNECTIONS = 16;
-/** Milliseconds: an app that waits for the rest of a body is left alone. */
+/** How long a connection may be silent, in milliseconds: the app may wait for the rest of a body. */
 const PATIENCE_MS = 500;
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 const API_KEY = 'a-key-of-at-least-thirty-two-characters';
 const AUTH_SECRET = 'the-secret-of-auth-js-in-this-test';
-/** What is in the database and in no answer. */
+/** A value that is in the database and must be in no answer. */
 const ROW = 'what-only-the-database-knows';
 
-let folder: string;
-let server: Server;
+let app: App;
 const codes = new Set<string>();
 
 beforeAll(async () => {
-	folder = await mkdtemp(join(tmpdir(), 'lifeboat-fuzz-'));
-	await migrate(folder);
-	await runLocally(folder, `INSERT INTO users (id, name) VALUES ('${ROW}', '${ROW}')`);
-	const vars = { TOTP_SECRET: SECRET, BACKUP_API_KEY: API_KEY, AUTH_SECRET };
-	server = await startServer({
-		persistTo: folder,
-		vars: { ...vars, GITHUB_ID: 'Iv1.lifeboat', GITHUB_SECRET: '0123456789abcdef' },
+	app = new App();
+	await runLocally(app.folder, `INSERT INTO users (id, name) VALUES ('${ROW}', '${ROW}')`);
+	await app.start({
+		TOTP_SECRET: SECRET,
+		BACKUP_API_KEY: API_KEY,
+		AUTH_SECRET,
+		GITHUB_ID: 'Iv1.lifeboat',
+		GITHUB_SECRET: '0123456789abcdef',
 	});
 });
 
-afterAll(async () => {
-	await server?.stop();
-	await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => app?.stop());
 
 async function currentCode(): Promise<string> {
 	const code = await new TOTP(SECRET).generateTOTP(Date.now() / 1000);
@@ -52,7 +46,7 @@ async function currentCode(): Promise<string> {
 
 async function call(path: string, init: RequestInit = {}): Promise<Response> {
 	const headers = { Authorization: `Bearer ${await currentCode()}`, 'X-API-Key': API_KEY };
-	return fetch(`${server.url}/api/backup${path}`, { ...init, headers });
+	return fetch(`${app.url}/api/backup${path}`, { ...init, headers });
 }
 
 /** Everything that an attacker could have changed. */
@@ -66,7 +60,7 @@ async function state(): Promise<unknown> {
 		}),
 	);
 	const rows = await runLocally(
-		folder,
+		app.folder,
 		'SELECT * FROM users',
 		'SELECT * FROM sessions',
 		'SELECT * FROM accounts',
@@ -86,7 +80,7 @@ async function bytesOf({
 }: Malformed): Promise<Buffer> {
 	const lines = [
 		`${method} ${path} HTTP/1.1`,
-		`Host: ${new URL(server.url).host}`,
+		`Host: ${new URL(app.url).host}`,
 		'Connection: close',
 	];
 	if (credentials !== 'none') lines.push(`X-API-Key: ${API_KEY}`);
@@ -102,20 +96,20 @@ async function bytesOf({
 	return Buffer.concat([head, size, body, Buffer.from('\r\n0\r\n\r\n')]);
 }
 
-/** What came back before the connection was closed, or after enough of waiting. */
+/** The answer until the connection is closed or has been silent for too long. */
 async function exchange(bytes: Buffer): Promise<string> {
-	const { port, hostname } = new URL(server.url);
+	const { port, hostname } = new URL(app.url);
 	const socket = connect(Number(port), hostname);
 	const chunks: Buffer[] = [];
 	socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-	socket.on('error', () => {}); // reset, as it may be
+	socket.on('error', () => {}); // it may be reset
 	socket.setTimeout(PATIENCE_MS, () => socket.destroy());
 	socket.write(bytes);
 	await new Promise((resolve) => socket.once('close', resolve));
 	return Buffer.concat(chunks).toString('latin1');
 }
 
-/** Does the requests, a few at a time; `look` sees each with its answer. */
+/** Sends the requests, a few at a time, and hands each with its answer to `look`. */
 async function exchangeAll(requests: Malformed[], look: (r: Malformed, answer: string) => void) {
 	let next = 0;
 	const worker = async () => {
@@ -126,7 +120,7 @@ async function exchangeAll(requests: Malformed[], look: (r: Malformed, answer: s
 	await Promise.all(Array.from({ length: CONNECTIONS }, worker));
 }
 
-/** What a path means once URLs are understood; null where it means nothing. */
+/** The file that a path names once it is parsed as a URL; null if it names none. */
 function fileAskedFor(path: string): string | null {
 	try {
 		const { pathname } = new URL(path, 'http://app.example');
@@ -137,46 +131,50 @@ function fileAskedFor(path: string): string | null {
 	}
 }
 
-test(`of ${REQUESTS} malformed requests none does anything`, { timeout: 900_000 }, async () => {
-	const made = await call('', { method: 'POST' });
-	expect(made.status).toBe(201);
-	const { backup } = (await made.json()) as { backup: { name: string; files: string[] } };
-	const files = [...backup.files, `${backup.name}.manifest.json`];
-	const before = await state();
+test(
+	`none of ${REQUESTS} malformed requests changes or reveals anything`,
+	{ timeout: 900_000 },
+	async () => {
+		const made = await call('', { method: 'POST' });
+		expect(made.status).toBe(201);
+		const { backup } = (await made.json()) as { backup: { name: string; files: string[] } };
+		const files = [...backup.files, `${backup.name}.manifest.json`];
+		const before = await state();
 
-	const statuses: Record<string, number> = {};
-	const wrong: string[] = [];
-	const requests = fc.sample(malformed(files), { numRuns: REQUESTS, seed: SEED });
-	await exchangeAll(requests, (request, answer) => {
-		const status = /^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 'none';
-		statuses[status] = (statuses[status] ?? 0) + 1;
-		const problem = problemOf(request, answer, status, files);
-		if (problem)
-			wrong.push(
-				`${problem}: ${JSON.stringify({ ...request, body: request.body.toString('latin1').slice(0, 100) })} -> ${answer.slice(0, 600)}`,
-			);
-	});
-	console.log(`seed ${SEED}:`, JSON.stringify(statuses));
+		const statuses: Record<string, number> = {};
+		const wrong: string[] = [];
+		const requests = fc.sample(malformed(files), { numRuns: REQUESTS, seed: SEED });
+		await exchangeAll(requests, (request, answer) => {
+			const status = /^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 'none';
+			statuses[status] = (statuses[status] ?? 0) + 1;
+			const problem = problemOf(request, answer, status, files);
+			if (problem)
+				wrong.push(
+					`${problem}: ${JSON.stringify({ ...request, body: request.body.toString('latin1').slice(0, 100) })} -> ${answer.slice(0, 600)}`,
+				);
+		});
+		console.log(`seed ${SEED}:`, JSON.stringify(statuses));
 
-	expect(wrong.slice(0, 5)).toEqual([]);
-	expect(await state()).toEqual(before);
-	// That it was the app that was asked: most were answered by it, in all the ways that it has.
-	for (const status of ['200', '400', '401', '403', '404', '405', '413', '415']) {
-		expect([status, statuses[status]]).toEqual([status, expect.any(Number)]);
-	}
-	expectNoSecretIn(server.output());
-});
+		expect(wrong.slice(0, 5)).toEqual([]);
+		expect(await state()).toEqual(before);
+		// The app itself answered, in all the ways it can.
+		for (const status of ['200', '400', '401', '403', '404', '405', '413', '415']) {
+			expect([status, statuses[status]]).toEqual([status, expect.any(Number)]);
+		}
+		expectNoSecretIn(app.output());
+	},
+);
 
 /**
- * Answers to what never came as far as the app, and would not on Cloudflare: workerd knows no such method,
- * and wrangler's proxy, which is there on one's own machine alone, got half a body.
+ * Answers to requests that never reached the app, nor would on Cloudflare: workerd knows no such method,
+ * and wrangler's proxy, which exists only on a developer's machine, got half a body.
  */
 const BEFORE_THE_APP = [
 	/^ERROR: Unrecognized request method\.$/,
 	/^Error: (Network connection lost|Promise will never complete)\.\n +at async Object\.fetch \(file:.+\/miniflare\/[\w/.]+:\d+:\d+\)$/,
 ];
 
-/** What is wrong with an answer, if anything is. */
+/** The problem with an answer; null if there is none. */
 function problemOf({ path, method }: Malformed, answer: string, status: string, files: string[]) {
 	const body = answer.slice(answer.indexOf('\r\n\r\n') + 4);
 	if (BEFORE_THE_APP.some((known) => known.test(body))) return null;
@@ -197,6 +195,6 @@ function expectNoSecretIn(log: string): void {
 	const words = new Set(log.match(/\b\d{6}\b/g));
 	for (const code of codes) expect(words).not.toContain(code);
 	expect(log).not.toContain('internal_error');
-	// But for those of wrangler's own proxy, which is there on one's own machine alone.
+	// Except for those of wrangler's proxy, which exists only on a developer's machine.
 	expect(log).not.toMatch(/^\s+at (?!.*\/node_modules\/(?:wrangler|miniflare)\/).+:\d+:\d+\)?$/m);
 }

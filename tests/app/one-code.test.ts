@@ -1,11 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { migrate, type Server, startServer } from '../src/cli/embedded/server.ts';
-import { TOTP } from '../src/lib/totp.js';
+import { type Server, startServer } from '../../src/cli/embedded/server.ts';
+import { TOTP } from '../../src/lib/totp.js';
+import { migratedFolder } from './migrated.ts';
 
-// Two processes of the built app with one bucket between them, as Cloudflare runs many.
+// Two processes of the built app that share one bucket, as Cloudflare runs many.
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 
@@ -13,10 +12,9 @@ let folder: string;
 let servers: Server[];
 
 beforeAll(async () => {
-	folder = await mkdtemp(join(tmpdir(), 'lifeboat-one-code-'));
-	await migrate(folder);
+	folder = migratedFolder();
 	const options = { persistTo: folder, vars: { TOTP_SECRET: SECRET } };
-	servers = [await startServer(options), await startServer(options)];
+	servers = await Promise.all([startServer(options), startServer(options)]);
 });
 
 afterAll(async () => {
@@ -24,7 +22,7 @@ afterAll(async () => {
 	await rm(folder, { recursive: true, force: true });
 });
 
-test('of 50 calls at once with one code exactly one makes a backup', async () => {
+test('of 50 simultaneous calls with one code exactly one makes a backup', async () => {
 	const code = await new TOTP(SECRET).generateTOTP(Date.now() / 1000);
 	const headers = { Authorization: `Bearer ${code}` };
 	const answers = await Promise.all(

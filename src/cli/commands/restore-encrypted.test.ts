@@ -1,0 +1,127 @@
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { encoded, EncryptedBackup, SECRET } from '../../../tests/encrypted-backup.ts';
+import { localDifferences, operate, removeFolder, sqlite3 } from '../../../tests/operator.ts';
+import { manifestKey } from '../../lib/server/backup/format/names.ts';
+import { makeIdentity } from '../secrets/identity.ts';
+
+const backup = new EncryptedBackup();
+/** A folder for each test. */
+let target: string;
+
+beforeAll(() => backup.make());
+afterAll(() => backup.remove());
+beforeEach(() => {
+	target = join(backup.project, `target-${Math.random()}`);
+	mkdirSync(target);
+});
+afterEach(() => removeFolder(target));
+
+const refusal = (args: string[], env: NodeJS.ProcessEnv) => backup.refusal(target, args, env);
+const success = (args: string[], env: NodeJS.ProcessEnv) => backup.success(target, args, env);
+
+describe('an encrypted backup', () => {
+	test('is opened by age, gunzip and sqlite3 alone, with every value', () => {
+		const restored = join(target, 'restored.db');
+		const sql = backup.volumes.map((key) => {
+			expect(key).toMatch(/\.sql\.gz\.age$/);
+			const gzipped = execFileSync('age', ['-d', '-i', backup.identity, join(backup.files, key)]);
+			return execFileSync('gunzip', { input: gzipped, maxBuffer: 1e8 });
+		});
+		sqlite3(restored, Buffer.concat(sql).toString());
+		const expected = join(target, 'expected.db');
+		sqlite3(expected, readFileSync(backup.plain, 'utf8'));
+		const sum = (path: string) => sqlite3(path, '.sha3sum --schema');
+		expect(sum(restored)).toBe(sum(expected));
+	});
+
+	test('reveals only names and counts of its contents', () => {
+		const stored = readdirSync(backup.files).map((file) =>
+			readFileSync(join(backup.files, file), 'latin1'),
+		);
+		const [core = ''] =
+			/"tables":.*\}/.exec(readFileSync(backup.plain, 'utf8').slice(-20_000)) ?? [];
+		const digests = core.match(/[0-9a-f]{64}/g) ?? [];
+		expect(digests.length).toBeGreaterThan(10);
+		expect(stored.join()).not.toContain('INSERT INTO');
+		expect(digests.filter((digest) => stored.join().includes(digest))).toEqual([]);
+	});
+
+	test('restores and drills from the app with its identity', async () => {
+		await success(['latest', '--identity', backup.identity], backup.appEnv);
+		await success([backup.name], { ...backup.appEnv, AGE_IDENTITY_FILE: backup.identity });
+		const local = ['--to', `local:${target}`, '--identity', backup.identity];
+		expect(
+			await operate(backup.project, 'restore', ['latest', ...local], { env: backup.appEnv }),
+		).toMatchObject({
+			code: 0,
+		});
+		expect(await localDifferences(backup.original, target)).toEqual([]);
+	});
+
+	test('restores and drills from files, whichever of them is named', async () => {
+		const [volume = ''] = backup.volumes;
+		for (const file of [volume, manifestKey(backup.name)]) {
+			await success([join(backup.files, file), '--identity', backup.identity], {
+				TOTP_SECRET: SECRET,
+			});
+		}
+	});
+
+	test('restores from a volume alone, for which there is no manifest to check', async () => {
+		const lone = join(target, 'backup.sql.gz.age');
+		copyFileSync(join(backup.files, backup.volumes[0] ?? ''), lone);
+		expect(await refusal([lone], {})).toBe('identity_needed');
+		expect(await refusal([lone, '--identity', backup.otherIdentity], {})).toBe('identity_wrong');
+		await success([lone, '--identity', backup.identity], {});
+	});
+
+	test('finds its identity through .env', async () => {
+		const env = join(backup.project, '.env');
+		writeFileSync(env, `TOTP_SECRET=${SECRET}\nAGE_IDENTITY_FILE="${backup.identity}"\n`);
+		try {
+			await success(['latest'], { BACKUP_URL: backup.server.url });
+		} finally {
+			rmSync(env);
+		}
+	});
+
+	test('is refused without its identity', async () => {
+		expect(await refusal(['latest'], backup.appEnv)).toBe('identity_needed');
+		const wrong = ['latest', '--identity', backup.otherIdentity];
+		expect(await refusal(wrong, backup.appEnv)).toBe('identity_wrong');
+	});
+
+	test.for([
+		['that is not there', null, 'There is no identity'],
+		['with a passphrase', 'age-encryption.org/v1\n-> scrypt x 18\n', 'passphrase'],
+		['without any key', '# public key: age1\n', 'has no identity'],
+		['of another kind', '# mine\nAGE-PLUGIN-SECRET-1XYZ\n', 'Line 2 of'],
+		['with a mistake', 'AGE-SECRET-KEY-1QQQQ\n', 'Line 1 of'],
+	] as const)('is refused with an identity %s, which is not shown', async ([, text, told]) => {
+		const path = join(target, 'bad.agekey');
+		if (text !== null) writeFileSync(path, text);
+		const { code, stdout } = await operate(
+			backup.project,
+			'drill',
+			['latest', '--identity', path, '--json'],
+			{ env: backup.appEnv },
+		);
+		expect([code, JSON.parse(stdout)]).toMatchObject([
+			2,
+			{ code: 'identity_unreadable', error: expect.stringContaining(told) },
+		]);
+		expect(stdout).not.toMatch(/SECRET-1XYZ|KEY-1QQQQ/);
+	});
+
+	test('accepts a post-quantum identity too', async () => {
+		const hybrid = join(target, 'hybrid.agekey');
+		const recipients = [await makeIdentity(hybrid, true)];
+		const lone = join(target, 'hybrid.sql.age');
+		writeFileSync(lone, await encoded(readFileSync(backup.plain), recipients, false));
+		await success([lone, '--identity', hybrid], {});
+		expect(await refusal([lone, '--identity', backup.identity], {})).toBe('identity_wrong');
+	});
+});

@@ -1,0 +1,37 @@
+import { rmSync } from 'node:fs';
+import { type Server, startServer } from '../../src/cli/embedded/server.ts';
+import { migratedFolder } from './migrated.ts';
+
+/** The built app under `wrangler pages dev`, with a database and a bucket of its own. */
+export class App {
+	/** Folder of its embedded D1 and R2. */
+	readonly folder = migratedFolder();
+	#server: Server | undefined;
+
+	/** Starts it with these variables. If it is running, it is restarted. */
+	async start(vars: Record<string, string>): Promise<void> {
+		await this.#server?.stop();
+		this.#server = await startServer({ persistTo: this.folder, vars });
+	}
+
+	/** Ends it and removes its folder. */
+	async stop(): Promise<void> {
+		await this.#server?.stop();
+		rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+	}
+
+	/** Its origin. */
+	get url(): string {
+		return this.#running.url;
+	}
+
+	/** What it has printed since it was started. */
+	output(): string {
+		return this.#running.output();
+	}
+
+	get #running(): Server {
+		if (!this.#server) throw new Error('The app was not started.');
+		return this.#server;
+	}
+}

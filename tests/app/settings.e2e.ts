@@ -1,0 +1,24 @@
+import { expect } from '@playwright/test';
+import { App } from './app.ts';
+import { test } from './people.ts';
+
+test('without its settings the app says what is missing', async ({ page }) => {
+	const vars = { AUTH_SECRET: 'set', TOTP_SECRET: 'A'.repeat(32) };
+	const bare = new App();
+	await bare.start(vars);
+	try {
+		const response = await page.goto(bare.url);
+		expect(response?.status()).toBe(500);
+		await expect(page.getByText('github_id_missing')).toBeVisible();
+		await expect(page.getByText('wrangler pages secret put GITHUB_ID')).toBeVisible();
+		for (const path of ['/api/users', '/auth/session']) {
+			const answer = await page.request.get(bare.url + path);
+			expect(answer.status()).toBe(500);
+			expect(await answer.json()).toMatchObject({ code: 'github_id_missing' });
+		}
+		// Backups do not depend on signing in.
+		expect((await page.request.get(`${bare.url}/api/backup`)).status()).toBe(401);
+	} finally {
+		await bare.stop();
+	}
+});

@@ -1,0 +1,280 @@
+/** A fault to plant: what to replace, once, in which file, and the tests that must notice it. */
+export interface Mutation {
+	title: string;
+	file: string;
+	right: string;
+	wrong: string;
+	/** Paths of test files, or parts of them. */
+	tests: string[];
+}
+
+const BACKUP = 'src/lib/server/backup';
+const ACCESS = 'src/lib/server/access';
+const ROUNDTRIP = 'tests/properties/roundtrip.test.ts';
+
+const dump: Mutation[] = [
+	{
+		title: 'the fence ignores the number of changes',
+		file: `${BACKUP}/dump/reader.ts`,
+		right: 'if (changes !== this.#changes) throw new SnapshotChanged();',
+		wrong: '',
+		tests: [`${BACKUP}/dump/reader.test.ts`, 'tests/properties/snapshot.test.ts'],
+	},
+	{
+		title: 'the fence never requires the bookmark',
+		file: `${BACKUP}/dump/reader.ts`,
+		right: 'if (this.#needsBookmark && bookmark !== this.#bookmark) throw new SnapshotChanged();',
+		wrong: '',
+		tests: [`${BACKUP}/dump/reader.test.ts`],
+	},
+	{
+		title: 'the schema is not compared at the end',
+		file: `${BACKUP}/dump/unchanged.ts`,
+		right: 'if (identityOf(schema?.results ?? []) !== identity) throw new SnapshotChanged();',
+		wrong: 'void schema; void identity; void identityOf;',
+		tests: ['tests/properties/snapshot.test.ts', 'tests/properties/consistency.test.ts'],
+	},
+	{
+		title: 'a carriage return is not special',
+		file: `${BACKUP}/dump/literals.ts`,
+		right: "return sql.includes('\\r') || sql.includes(BEGIN);",
+		wrong: 'return sql.includes(BEGIN);',
+		tests: [ROUNDTRIP],
+	},
+	{
+		title: 'a NUL in a text is not special',
+		file: `${BACKUP}/dump/literals.ts`,
+		right: 'return `instr(${column},char(0))`;',
+		wrong: "return `instr(${column},'no such text')`;",
+		tests: [ROUNDTRIP],
+	},
+	{
+		title: 'every double has 15 digits',
+		file: `${BACKUP}/dump/literals.ts`,
+		right: 'WHEN ${whole} OR ${short} THEN',
+		wrong: 'WHEN abs(${column})<9e999 OR ${whole} OR ${short} THEN',
+		tests: [`${BACKUP}/dump/literals.test.ts`],
+	},
+	{
+		title: 'infinity loses its sign',
+		file: `${BACKUP}/dump/literals.ts`,
+		right: "iif(${column}>0,'9e999','-9e999')",
+		wrong: "iif(${column}<>0,'9e999','-9e999')",
+		tests: [`${BACKUP}/dump/literals.test.ts`, ROUNDTRIP],
+	},
+	{
+		title: 'bytes that are not UTF-8 are taken as they arrive',
+		file: `${BACKUP}/dump/pages.ts`,
+		right: "return sql.length === printed + separators && !text.includes('\\uFFFD');",
+		wrong: 'return sql.length >= 0 || printed + separators > 0;',
+		tests: [ROUNDTRIP],
+	},
+	{
+		title: 'a page is ordered by a wrong key',
+		file: `${BACKUP}/dump/keys.ts`,
+		right: "${part.descending ? ' DESC' : ''}",
+		wrong: "${part.descending ? '' : ' DESC'}",
+		tests: [ROUNDTRIP],
+	},
+	{
+		title: 'rows with an equal first part of the key are skipped',
+		file: `${BACKUP}/dump/keys.ts`,
+		right: "const columns = key.parts.map(column).join(',');",
+		wrong: 'values.length = 1;\n\tconst columns = column(key.parts[0]);',
+		tests: [ROUNDTRIP],
+	},
+	{
+		title: 'the last page is dropped',
+		file: `${BACKUP}/dump/walk.ts`,
+		right: '\t\tfor (const part of page.parts) {',
+		wrong: '\t\tfor (const part of page.last && page !== first ? [] : page.parts) {',
+		tests: [`${BACKUP}/make/`, ROUNDTRIP],
+	},
+	{
+		title: 'the rowid is left out',
+		file: `${BACKUP}/dump/inserts.ts`,
+		right: 'if (table.rowid) columns.unshift(table.rowid);',
+		wrong: '',
+		tests: [ROUNDTRIP],
+	},
+	{
+		title: 'a statement is longer than D1 takes',
+		file: `${BACKUP}/limits.ts`,
+		right: 'export const MAX_WRITTEN_STATEMENT_BYTES = 90_000;',
+		wrong: 'export const MAX_WRITTEN_STATEMENT_BYTES = 150_000;',
+		tests: [ROUNDTRIP],
+	},
+	{
+		title: 'a table that was dropped and made again is not noticed',
+		file: `${BACKUP}/dump/unchanged.ts`,
+		right: 'if (found !== filled.length) throw new SnapshotChanged();',
+		wrong: '',
+		tests: ['tests/properties/snapshot.test.ts', 'tests/properties/consistency.test.ts'],
+	},
+];
+
+const format: Mutation[] = [
+	{
+		title: 'one byte of a digest is ignored',
+		file: `${BACKUP}/format/digest.ts`,
+		right: 'return was.sha256 === is.sha256 ?',
+		wrong: 'return was.sha256.slice(2) === is.sha256.slice(2) ?',
+		tests: [`${BACKUP}/format/`],
+	},
+	{
+		title: 'a digest that was saved forgets its chain',
+		file: `${BACKUP}/format/digest.ts`,
+		right: "digest.#chain = Buffer.from(chain, 'base64');",
+		wrong: 'void chain;',
+		tests: [`${BACKUP}/make/`],
+	},
+	{
+		title: 'the MAC is not compared',
+		file: `${BACKUP}/format/signature.ts`,
+		right: 'given.length === expected.length && timingSafeEqual(given, expected)',
+		wrong: 'given.length === expected.length || timingSafeEqual(expected, expected)',
+		tests: [`${BACKUP}/format/signature.test.ts`],
+	},
+	{
+		title: 'a manifest without a MAC is accepted',
+		file: `${BACKUP}/format/signature.ts`,
+		right: 'throw mac === undefined ? manifestUnsigned() : manifestForged();',
+		wrong: 'if (mac !== undefined) throw manifestForged();\n\t\tvoid manifestUnsigned;',
+		tests: [`${BACKUP}/format/signature.test.ts`],
+	},
+	{
+		title: 'digests of an encrypted backup are not hidden',
+		file: `${BACKUP}/make/commit.ts`,
+		right: '...hideDigests(plain, signer)',
+		wrong: '...(hideDigests(plain, signer) && plain)',
+		tests: [`${BACKUP}/format/signature.test.ts`, 'src/routes/api/backup'],
+	},
+];
+
+const make: Mutation[] = [
+	{
+		title: 'the manifest is written first',
+		file: `${BACKUP}/make/step.ts`,
+		right: 'await requireUnused(engine.bucket, job.name);',
+		wrong:
+			"await requireUnused(engine.bucket, job.name);\n\t\t\tawait engine.bucket.put(manifestKey(job.name), '{}');",
+		tests: [`${BACKUP}/make/`],
+	},
+	{
+		title: 'the lock is not renewed',
+		file: `${BACKUP}/storage/lock.ts`,
+		right: 'if (now() - renewedAt >= RENEW_AFTER_MS) await change({});',
+		wrong: 'void RENEW_AFTER_MS;',
+		tests: [`${BACKUP}/storage/lock.test.ts`, `${BACKUP}/index.test.ts`],
+	},
+	{
+		title: 'a lock is taken while another holds it',
+		file: `${BACKUP}/storage/lock.ts`,
+		right: 'if (other !== null && other.until > now()) throw running(task, other.until - now());',
+		wrong: '',
+		tests: [`${BACKUP}/storage/lock.test.ts`, `${BACKUP}/index.test.ts`],
+	},
+	{
+		title: 'the job lies in the lock in the clear',
+		file: `${BACKUP}/make/job.ts`,
+		right: '.setAudience(JOB).encrypt(state);',
+		wrong:
+			'.setAudience(JOB).encrypt(state).then((text) => `${text}.${btoa(JSON.stringify(job))}`);',
+		tests: [`${BACKUP}/make/`],
+	},
+	{
+		title: 'a ticket never expires',
+		file: `${BACKUP}/make/job.ts`,
+		right: 'if (error instanceof errors.JWTExpired) throw expired();',
+		wrong: 'if (error instanceof errors.JWTExpired) return error.payload;\n\t\t\tvoid expired;',
+		tests: [`${BACKUP}/make/`],
+	},
+	{
+		title: 'a volume may be overwritten',
+		file: `${BACKUP}/storage/volume.ts`,
+		right: 'const put = { key: this.key, body, sha256, onlyIf: IF_ABSENT };',
+		wrong:
+			'await this.#context.bucket.delete(this.key);\n\t\tconst put = { key: this.key, body, sha256, onlyIf: IF_ABSENT };',
+		tests: [`${BACKUP}/storage/volume.test.ts`],
+	},
+	{
+		title: 'a put whose answer was lost counts as failed',
+		file: `${BACKUP}/storage/conditional.ts`,
+		right: 'return object?.checksums.toJSON().sha256 === sha256 ? object.etag : null;',
+		wrong: 'return object?.checksums.toJSON().sha256 === sha256 ? null : null;',
+		tests: [`${BACKUP}/make/`, `${BACKUP}/storage/`],
+	},
+	{
+		title: 'volumes of an abandoned backup are removed without a tombstone',
+		file: `${BACKUP}/storage/leftovers.ts`,
+		right:
+			'if (!(await buryBackup(context, name))) return findManifest(context.bucket, name, keys);',
+		wrong: 'void buryBackup;',
+		tests: [`${BACKUP}/make/`, `${BACKUP}/storage/`, 'tests/simulation'],
+	},
+];
+
+const restore: Mutation[] = [
+	{
+		title: 'a transaction of a restore runs without its marker',
+		file: `${BACKUP}/restore/transactions.ts`,
+		right: '\t\t\tthis.#claim.advance(number),\n',
+		wrong: '',
+		tests: [`${BACKUP}/restore/`],
+	},
+	{
+		title: 'foreign keys are checked row by row',
+		file: `${BACKUP}/restore/transactions.ts`,
+		right: "['PRAGMA defer_foreign_keys=ON', ",
+		wrong: '[',
+		tests: [`${BACKUP}/restore/`],
+	},
+	{
+		title: 'a restore takes a database that another one is working in',
+		file: `${BACKUP}/restore/claim.ts`,
+		right: 'requireFree(contents, existing);',
+		wrong: '',
+		tests: [`${BACKUP}/restore/`],
+	},
+	{
+		title: 'the restored contents are not compared',
+		file: `${BACKUP}/prove/compare.ts`,
+		right: 'if (differences.length > 0) throw differs(differences);',
+		wrong: 'void differs;\n\tvoid differences;',
+		tests: ['src/cli/targets', `${BACKUP}/prove/`],
+	},
+];
+
+const access: Mutation[] = [
+	{
+		title: 'a code is not spent',
+		file: `${ACCESS}/index.ts`,
+		right: 'if (!(await useUp(bucket, code, now))) throw codeSpent(now);',
+		wrong: 'await useUp(bucket, code, now);\n\t\t\tvoid codeSpent;',
+		tests: ['src/routes/api/backup'],
+	},
+	{
+		title: 'a token may be used twice',
+		file: `${ACCESS}/once.ts`,
+		right: 'if (etag === null) return false;',
+		wrong: '',
+		tests: [`${ACCESS}/once.test.ts`, `${ACCESS}/index.test.ts`],
+	},
+	{
+		title: 'wrong codes are not recorded',
+		file: `${ACCESS}/lockout.ts`,
+		right: 'if (!code) return { ...guesses, wrong: [...counted, { at: now, network }] };',
+		wrong: 'if (!code) return guesses;',
+		tests: [`${ACCESS}/lockout.test.ts`],
+	},
+	{
+		title: 'a token for somebody else is accepted',
+		file: `${ACCESS}/token.ts`,
+		right: '\t\t\tissuer,\n\t\t\taudience,\n',
+		wrong: '\t\t\tissuer,\n',
+		tests: [`${ACCESS}/token`],
+	},
+];
+
+/** Every fault, by the room in which it is planted. */
+export const MUTATIONS: Mutation[] = [...dump, ...format, ...make, ...restore, ...access];

@@ -1,0 +1,155 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SECRET } from './backup-run.ts';
+import { differencesIn, plainCells, runDrill } from './drill-run.ts';
+import { type Run, runnerPath } from './runner.ts';
+
+const ORIGIN = 'https://app.example.com';
+const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
+
+describe('the report of a drill', () => {
+	let folder: string;
+	beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'lifeboat-npm-'))));
+	afterAll(() => rm(folder, { recursive: true }));
+
+	const RESULT = {
+		backup: NAME,
+		startedAt: '2026-12-01T03:20:00.000Z',
+		finishedAt: '2026-12-01T03:21:02.340Z',
+		proven: true,
+		tables: 12,
+		rows: 1_234_567,
+		bytes: 98_765_432,
+		differences: [] as string[],
+	};
+
+	/** Runs the job with a stand-in for npm that records its arguments and ends with this output and code. */
+	async function runWith(
+		output: string,
+		code: number,
+		inputs = {},
+		secrets: Record<string, string> = { TOTP_SECRET: SECRET },
+		github: Record<string, string> = { event_name: 'workflow_dispatch' },
+	): Promise<Run> {
+		await writeFile(join(folder, 'output'), output);
+		const lines = [
+			'#!/bin/bash',
+			`printf '%s\\0' "$@" > '${folder}/words'`,
+			`env > '${folder}/variables'`,
+			`[[ -z $AGE_IDENTITY_FILE ]] || stat -c %a "$AGE_IDENTITY_FILE" > '${folder}/mode'`,
+			`cat '${folder}/output'`,
+			`exit ${code}`,
+		];
+		await writeFile(join(folder, 'npm'), lines.join('\n'), { mode: 0o755 });
+		const env = { PATH: folder + delimiter + runnerPath(), RUNNER_TEMP: folder };
+		return runDrill(ORIGIN, { inputs, secrets, github, env });
+	}
+
+	/** The arguments of the stand-in. */
+	async function words(): Promise<string[]> {
+		return (await readFile(join(folder, 'words'), 'utf8')).split('\0').slice(0, -1);
+	}
+
+	test('a proven backup becomes the summary', async () => {
+		const run = await runWith(JSON.stringify(RESULT), 0);
+		expect(run.exitCode).toBe(0);
+		expect(plainCells(run.summary)).toEqual({
+			Drill: '',
+			Backup: NAME,
+			Made: '2026-11-22T21:52:00.000Z',
+			Proven: 'yes',
+			Tables: '12',
+			Rows: '1,234,567',
+			Size: '98.8 MB (98,765,432 bytes)',
+			'Time taken': '62.3 s',
+		});
+	});
+
+	test('every difference is reported, and none is read as Markdown or a command', async () => {
+		const differences = [
+			'users: row 3 of 100%',
+			'a|b `c` **d** <img src=x>\\| [e](http://f) $g$ _h_',
+			'i\r\n::add-mask::j | k |\n| l',
+		];
+		const run = await runWith(JSON.stringify({ ...RESULT, proven: false, differences }), 1);
+		expect(run.exitCode).not.toBe(0);
+		expect(run.commands).toHaveLength(1);
+		expect(run.errors).toEqual([[NAME, ...differences].join('\n')]);
+		expect(differencesIn(run.summary)).toEqual(
+			differences.map((text) => text.replace(/\s+/g, ' ')),
+		);
+		expect(run.summary).not.toMatch(/(?<!\\)[`<[$_]/);
+		for (const line of run.summary.trimEnd().split('\n')) {
+			expect(line).toMatch(/^\|( ([^|\\]|\\.)* \|){2}$/);
+		}
+	});
+
+	const failure = {
+		error: 'The app cannot be reached.',
+		code: 'unreachable',
+		hint: 'Look at it.',
+	};
+
+	test.for<[string, string, number, string]>([
+		[
+			'a drill that could not be tried',
+			JSON.stringify(failure),
+			2,
+			'The app cannot be reached. (unreachable) Look at it.',
+		],
+		['a drill that was killed', '', 137, 'The drill ended without a result.'],
+		['a drill that was killed in a word', '{"prov', 137, 'The drill ended without a result.'],
+		['words that are no result', 'null', 0, 'The drill ended without a result.'],
+	])('%s fails the run', async ([, output, code, message]) => {
+		const run = await runWith(output, code);
+		expect(run.exitCode).not.toBe(0);
+		expect(run.errors).toEqual([expect.stringContaining(message)]);
+		expect(plainCells(run.summary)).toEqual({
+			Drill: '',
+			Backup: 'latest',
+			Proven: 'no: the drill did not run',
+			Problem: run.errors[0],
+		});
+	});
+
+	test('an identity is in a file that only the owner can read, and only during the drill', async () => {
+		const secrets = { TOTP_SECRET: SECRET, AGE_IDENTITY: 'AGE-SECRET-KEY-1TEST' };
+		expect(await runWith(JSON.stringify(RESULT), 0, {}, secrets)).toMatchObject({ exitCode: 0 });
+		expect(await readFile(join(folder, 'mode'), 'utf8')).toBe('600\n');
+		const variables = await readFile(join(folder, 'variables'), 'utf8');
+		expect(variables).toContain(`AGE_IDENTITY_FILE=${folder}/drill.agekey`);
+		expect(variables).not.toContain('AGE-SECRET-KEY');
+		expect(await readdir(folder)).not.toContain('drill.agekey');
+	});
+
+	test('the secrets that verify manifests reach the drill', async () => {
+		const keys = { BACKUP_MAC_KEY: 'mac key', TOTP_SECRET_PREVIOUS: 'old one' };
+		await runWith(JSON.stringify(RESULT), 0, {}, { TOTP_SECRET: SECRET, ...keys });
+		const variables = await readFile(join(folder, 'variables'), 'utf8');
+		expect(variables).toContain('BACKUP_MAC_KEY=mac key');
+		expect(variables).toContain('TOTP_SECRET_PREVIOUS=old one');
+	});
+
+	test('after the Backup workflow only an unproven backup is drilled', async () => {
+		const github = { event_name: 'workflow_run' };
+		await runWith(JSON.stringify(RESULT), 0, {}, { TOTP_SECRET: SECRET }, github);
+		expect((await words()).slice(-3)).toEqual(['--unless-drilled', '--', 'latest']);
+	});
+
+	test('a drill that fails fails the run, whatever it printed', async () => {
+		expect((await runWith(JSON.stringify(RESULT), 1)).exitCode).toBe(1);
+	});
+
+	test.for([
+		[{}, 'latest'],
+		[{ backup: '' }, 'latest'],
+		[{ backup: NAME }, NAME],
+		[{ backup: '--from "$(id)" \'; x' }, '--from "$(id)" \'; x'],
+	] as const)('with the inputs %j the drill is of %s', async ([inputs, name]) => {
+		await runWith(JSON.stringify(RESULT), 0, inputs);
+		const options = ['--from', ORIGIN, '--record', '--json'];
+		expect(await words()).toEqual(['run', '--silent', 'drill', '--', ...options, '--', name]);
+	});
+});

@@ -1,0 +1,151 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { BackupApi } from '../../src/cli/client/api.ts';
+import { freePort } from '../../src/cli/embedded/server.ts';
+import { makeIdentity } from '../../src/cli/secrets/identity.ts';
+import type { BackupSummary, ListedBackup } from '../../src/lib/server/backup/format/manifest.ts';
+import { TOTP } from '../../src/lib/totp.js';
+import { App } from '../app/app.ts';
+import { forgetCodes, openBucket } from '../app/bucket.ts';
+import { OTHER_SECRET, SECRET } from './backup-run.ts';
+import { differencesIn, plainCells, runDrill } from './drill-run.ts';
+
+describe('drilling the backups of a real app', () => {
+	let app: App;
+	let damaged: BackupSummary;
+	let newest: BackupSummary;
+
+	beforeAll(async () => {
+		app = new App();
+		await app.start({ TOTP_SECRET: SECRET });
+		damaged = await makeBackup();
+		newest = await makeBackup();
+		await damage(damaged);
+	});
+	beforeEach(() => forgetCodes(app.folder));
+	afterAll(() => app?.stop());
+
+	async function readProof(name: string): Promise<unknown> {
+		const code = await new TOTP(SECRET).generateTOTP(Date.now() / 1000);
+		const headers = { Authorization: `Bearer ${code}` };
+		return (await fetch(`${app.url}/api/backup/${name}`, { headers })).json();
+	}
+
+	function api(): BackupApi {
+		return new BackupApi(app.url, { TOTP_SECRET: SECRET }, new AbortController().signal);
+	}
+
+	async function makeBackup(): Promise<BackupSummary> {
+		await forgetCodes(app.folder);
+		return api().create();
+	}
+
+	/** The backup as the list has it now. */
+	async function listed({ name }: BackupSummary): Promise<ListedBackup | undefined> {
+		return (await api().list()).find((backup) => backup.name === name);
+	}
+
+	/** Changes one byte of the stored file: its size stays as it is. */
+	async function damage({ files: [key = ''] }: BackupSummary): Promise<void> {
+		await using opened = await openBucket(app.folder);
+		const bytes = new Uint8Array((await (await opened.bucket.get(key))?.arrayBuffer()) ?? []);
+		const middle = bytes.length >> 1;
+		await opened.bucket.put(key, bytes.with(middle, (bytes[middle] ?? 0) ^ 1));
+	}
+
+	test('the newest one is proven, the summary shows it, and the proof is recorded', async () => {
+		expect(await listed(newest)).toMatchObject({ drilled: null });
+		const run = await runDrill(app.url);
+		expect(run).toMatchObject({ exitCode: 0, errors: [] });
+		expect(run.commands).toEqual([`::notice title=Backup proven::${newest.name}`]);
+		expect(plainCells(run.summary)).toMatchObject({
+			Backup: newest.name,
+			Made: newest.startedAt,
+			Proven: 'yes',
+			Tables: newest.tables.toLocaleString('en'),
+			Rows: newest.rows.toLocaleString('en'),
+			Size: expect.stringContaining(`(${newest.sqlBytes.toLocaleString('en')} bytes)`),
+			'Time taken': expect.stringMatching(/^\d+\.\d s$/),
+		});
+		expect(newest.tables).toBeGreaterThan(1);
+		const { drilled } = (await listed(newest)) ?? {};
+		expect(drilled).toMatchObject({ proven: true });
+		const proof = await readProof(`${newest.name}.proof-${drilled?.at}.json`);
+		expect(proof).toMatchObject({ kind: 'drill', by: 'GitHub Actions' });
+	});
+
+	test('a proven backup is not drilled again after the Backup workflow', async () => {
+		const before = (await listed(newest))?.drilled;
+		const run = await runDrill(app.url, { github: { event_name: 'workflow_run' } });
+		expect(run).toMatchObject({ exitCode: 0, errors: [] });
+		const told = `${newest.name} was proven on ${before?.at}`;
+		expect(run.commands).toEqual([`::notice title=Nothing new to drill::${told}`]);
+		expect(plainCells(run.summary)).toEqual({
+			Drill: '',
+			Backup: newest.name,
+			Made: newest.startedAt,
+			Proven: `yes, on ${before?.at}`,
+		});
+		expect((await listed(newest))?.drilled).toEqual(before);
+	});
+
+	test('a damaged one fails the run with the differences, and the failure is recorded', async () => {
+		const run = await runDrill(app.url, { inputs: { backup: damaged.name } });
+		expect(run.exitCode).not.toBe(0);
+		const differences = differencesIn(run.summary);
+		expect(differences).toEqual([expect.stringContaining(damaged.files[0] ?? '')]);
+		expect(run.errors).toEqual([[damaged.name, ...differences].join('\n')]);
+		expect(plainCells(run.summary)).toMatchObject({ Backup: damaged.name, Proven: '**no**' });
+		expect(await listed(damaged)).toMatchObject({ drilled: { proven: false } });
+	});
+
+	test.for(['full_backup_2020-01-01T00:00:00.000Z', '--help', '$(touch drilled)'])(
+		'a backup %s that is not there fails the run',
+		async (name) => {
+			const run = await runDrill(app.url, { inputs: { backup: name } });
+			expect(run.exitCode).not.toBe(0);
+			expect(run.errors).toHaveLength(1);
+			expect(plainCells(run.summary)).toMatchObject({ Backup: name, Problem: run.errors[0] });
+		},
+	);
+
+	test('a wrong secret fails the run with the error of the app', async () => {
+		const run = await runDrill(app.url, { secrets: { TOTP_SECRET: OTHER_SECRET } });
+		expect(run.exitCode).not.toBe(0);
+		expect(run.errors).toEqual([expect.stringContaining('(code_invalid)')]);
+	});
+
+	test('an encrypted one needs the identity, and the error without it says what to do', async () => {
+		const file = join(app.folder, 'own.agekey');
+		const recipient = await makeIdentity(file, false);
+		await app.start({ TOTP_SECRET: SECRET, BACKUP_AGE_RECIPIENTS: recipient });
+		const { name } = await makeBackup();
+
+		const without = await runDrill(app.url);
+		expect(without.exitCode).not.toBe(0);
+		expect(without.errors).toEqual([expect.stringContaining('gh secret set AGE_IDENTITY < FILE')]);
+		expect(without.errors).toEqual([expect.stringContaining('drill at home')]);
+
+		await forgetCodes(app.folder);
+		const identity = await readFile(file, 'utf8');
+		const secrets = { TOTP_SECRET: SECRET, AGE_IDENTITY: identity };
+		const env = { RUNNER_TEMP: app.folder };
+		const run = await runDrill(app.url, { secrets, env });
+		expect(run).toMatchObject({ exitCode: 0, errors: [] });
+		expect(run.commands).toEqual([`::notice title=Backup proven::${name}`]);
+		expect(run.output + run.summary).not.toContain('AGE-SECRET-KEY');
+	});
+
+	test('an app that is down fails the run', async () => {
+		const url = `http://127.0.0.1:${await freePort()}`;
+		const run = await runDrill(url);
+		expect(run.exitCode).not.toBe(0);
+		expect(run.errors).toEqual([expect.stringContaining('reached')]);
+		expect(plainCells(run.summary)).toMatchObject({
+			Backup: 'latest',
+			Proven: 'no: the drill did not run',
+			Problem: run.errors[0],
+		});
+	});
+});

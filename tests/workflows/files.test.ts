@@ -1,0 +1,86 @@
+import { execFileSync } from 'node:child_process';
+import { access, constants, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { evaluate, job, readWorkflow, scripts, WORKFLOWS } from './runner.ts';
+
+const files = await readdir(WORKFLOWS);
+const backup = await readWorkflow('backup.yml');
+const ci = await readWorkflow('ci.yml');
+const nightly = await readWorkflow('nightly.yml');
+
+describe('the files', () => {
+	test('a backup is made monthly, daily when one is due, and on demand', () => {
+		expect(Object.keys(backup.on).sort()).toEqual(['schedule', 'workflow_dispatch']);
+		const crons = (backup.on['schedule'] as { cron: string }[]).map(({ cron }) => cron);
+		// Away from the start of an hour, and on a day that each month has.
+		expect(crons).toEqual([
+			expect.stringMatching(/^\d?[13579] (1?\d|2[0-3]) ([1-9]|1\d|2[0-8]) \* \*$/),
+			expect.stringMatching(/^\d?[13579] (1?\d|2[0-3]) \* \* \*$/),
+		]);
+		expect(job(backup, 'backup')).not.toHaveProperty('if');
+		const when = job(backup, 'backup').steps.at(-1)?.env?.['BACKUP_WHEN'] ?? '';
+		const on = (event: object) => evaluate(when.slice(3, -2), { github: { event } });
+		expect(on({ schedule: crons[0] })).toBe('');
+		expect(on({ schedule: crons[1] })).toBe('due');
+		expect(on({})).toBe(''); // the button
+	});
+
+	test('a running backup is never cancelled, an outdated check is', () => {
+		expect(backup.concurrency).toEqual({ group: 'backup', 'cancel-in-progress': false });
+		expect(ci.concurrency).toEqual({ group: 'ci-${{ github.ref }}', 'cancel-in-progress': true });
+	});
+
+	test('each job may do what it needs and no more', () => {
+		expect(job(backup, 'backup').permissions).toEqual({ contents: 'read', 'id-token': 'write' });
+		expect(job(backup, 'keep-alive').permissions).toEqual({ actions: 'write' });
+		expect(job(ci, 'test').permissions).toEqual({ contents: 'read' });
+		expect(job(ci, 'audit').permissions).toEqual({ contents: 'read' });
+	});
+
+	test('one command checks every change and push to main, and another its dependencies', () => {
+		expect(ci.on).toEqual({ push: { branches: ['main'] }, pull_request: null });
+		expect(scripts(ci)).toEqual(['bash .ci/run', 'npm audit --audit-level=low']);
+	});
+
+	test('all tests run at full length each night and on demand', () => {
+		expect(Object.keys(nightly.on).sort()).toEqual(['schedule', 'workflow_dispatch']);
+		expect(scripts(nightly)).toEqual(['bash .ci/run long']);
+		expect(job(nightly, 'test').permissions).toEqual({ contents: 'read' });
+	});
+
+	test.for(files)('%s keeps the rules', async (file) => {
+		const workflow = await readWorkflow(file);
+		expect(workflow.permissions).toEqual({});
+		expect(workflow.concurrency?.group).toBeTruthy();
+		for (const { permissions, 'timeout-minutes': timeout, steps } of Object.values(workflow.jobs)) {
+			expect(permissions).toBeDefined();
+			expect(timeout).toBeLessThanOrEqual(file === 'nightly.yml' ? 300 : 60);
+			for (const step of steps) {
+				if (step.uses) expect(step.uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
+				// The token of the checkout would lie in the folder for every later step.
+				if (step.uses?.startsWith('actions/checkout@')) {
+					expect(step.with).toMatchObject({ 'persist-credentials': false });
+				}
+				if (!step.run) continue;
+				expect(step.run).not.toContain('${{'); // what it expands to would be code
+				expect(step.shell ?? workflow.defaults?.run.shell).toBe('bash');
+			}
+		}
+		const source = await readFile(join(WORKFLOWS, file), 'utf8');
+		const pins = source.split('\n').filter((text) => text.includes('uses:'));
+		for (const pin of pins) expect(pin).toMatch(/ # v\d+\.\d+\.\d+$/);
+	});
+
+	test('bash understands every script', async () => {
+		const workflows = await Promise.all(files.map(readWorkflow));
+		const all = [...workflows.flatMap(scripts), await readFile('.ci/run', 'utf8')];
+		expect(all.length).toBeGreaterThan(3);
+		for (const script of all) execFileSync('bash', ['-n'], { input: script });
+		expect(() => execFileSync('bash', ['-n'], { input: 'if', stdio: 'pipe' })).toThrow();
+	});
+
+	test('.ci/run is a program', async () => {
+		await access('.ci/run', constants.X_OK);
+	});
+});
