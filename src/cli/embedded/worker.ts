@@ -1,5 +1,6 @@
 import type { D1Database } from '@cloudflare/workers-types';
-import { d1, messageOf } from '../../lib/server/backup/database.ts';
+import { d1 } from '../../lib/server/backup/database.ts';
+import { messageOf } from '../../lib/server/errors.ts';
 import { parseStatements } from './body.ts';
 
 interface Bindings {

@@ -1,5 +1,5 @@
 import { isDamage } from '../../lib/server/backup/prove/files.ts';
-import { LifeboatError } from '../../lib/server/errors.ts';
+import { LifeboatError, messageOf, toLifeboatError } from '../../lib/server/errors.ts';
 import { TotpError } from '../../lib/totp.js';
 
 /** The exit codes of a command. A shell adds 128 to the number of a signal, which is 2 for Ctrl-C. */
@@ -22,12 +22,10 @@ export class DetailedError extends LifeboatError {
 	}
 }
 
-/** Any error as a LifeboatError; `internal_error` (500) for an unexpected one. */
+/** Any error as a LifeboatError, with its own message; `internal_error` (500) for an unexpected one. */
 export function asLifeboatError(error: unknown): LifeboatError {
-	if (error instanceof LifeboatError) return error;
-	const message = error instanceof Error ? error.message : String(error);
 	const code = error instanceof TotpError ? error.code : 'internal_error';
-	return new LifeboatError(message, { code, status: 500, hint: '', cause: error });
+	return toLifeboatError(error, messageOf(error), { code, status: 500, hint: '' });
 }
 
 /** The sentences of an error, for people. */

@@ -2,8 +2,6 @@ import type { D1Database } from '@cloudflare/workers-types';
 import { LifeboatError, messageOf, toLifeboatError } from '../errors.ts';
 import { retry, type Sleep } from '../retry.ts';
 
-export { messageOf };
-
 /** A row of an answer. Queries ask for text and small numbers, never for a value as stored. */
 export type Row = Record<string, string | number | null>;
 

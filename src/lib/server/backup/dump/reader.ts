@@ -6,11 +6,11 @@ import {
 	databaseError,
 	isTooMuch,
 	mayHaveReset,
-	messageOf,
 	retrying,
 	type SqlDatabase,
 	type StatementResult,
 } from '../database.ts';
+import { messageOf } from '../../errors.ts';
 
 /** The database was written to while it was being read, so what was read is not one state of it. */
 export class SnapshotChanged extends Error {}

@@ -1,6 +1,7 @@
 import { LifeboatError } from '../../errors.ts';
 import type { Sleep } from '../../retry.ts';
-import { messageOf, retrying, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { retrying, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { messageOf } from '../../errors.ts';
 import { quoteName, quoteText, RESTORE_MARKER } from '../sql.ts';
 import { type Existing, requireFree, restoreRunning } from './claimable.ts';
 import {

@@ -1,5 +1,6 @@
 import type { Sleep } from '../../retry.ts';
-import { messageOf, retrying, type Row, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { retrying, type Row, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { messageOf } from '../../errors.ts';
 import { foldCase, notOfD1, notOfSqlite, quoteName, quoteText, RESTORE_MARKER } from '../sql.ts';
 import { guardTriggers, parentStandIns, readReferences } from './references.ts';
 

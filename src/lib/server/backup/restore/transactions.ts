@@ -1,12 +1,7 @@
 import { LifeboatError } from '../../errors.ts';
 import type { Sleep } from '../../retry.ts';
-import {
-	isTooMuch,
-	messageOf,
-	retrying,
-	type SqlDatabase,
-	type SqlStatement,
-} from '../database.ts';
+import { isTooMuch, retrying, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { messageOf } from '../../errors.ts';
 import { MAX_QUERIES } from '../limits.ts';
 import type { Claim } from './claim.ts';
 
