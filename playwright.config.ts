@@ -3,7 +3,7 @@ import { findChromium } from './tests/chromium.ts';
 
 export default defineConfig({
 	testDir: 'tests',
-	globalSetup: './tests/app/migrated.ts',
+	globalSetup: './tests/app/shared.ts',
 	testMatch: '*.e2e.ts',
 	workers: '100%', // each file runs a server of its own
 	timeout: 60_000,

@@ -56,7 +56,7 @@ export default defineConfig({
 				// Programs for operators and workflows, run as they are run: as processes.
 				test: {
 					name: 'node',
-					globalSetup: 'tests/app/migrated.ts',
+					globalSetup: 'tests/app/shared.ts',
 					include: ['src/cli/**/*.test.ts', 'tests/**/*.test.ts'],
 					exclude: ['tests/properties/**'],
 					testTimeout: 120_000,

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { type Server, startServer } from '../../src/cli/embedded/server.ts';
-import { migratedFolder } from './migrated.ts';
+import { migratedFolder } from './shared.ts';
 
 /** The built app under `wrangler pages dev`, with a database and a bucket of its own. */
 export class App {

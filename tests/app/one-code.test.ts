@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Server, startServer } from '../../src/cli/embedded/server.ts';
 import { TOTP } from '../../src/lib/totp.js';
-import { migratedFolder } from './migrated.ts';
+import { migratedFolder } from './shared.ts';
 
 // Two processes of the built app that share one bucket, as Cloudflare runs many.
 

@@ -2,7 +2,7 @@ import { expect, test as base, type Page } from '@playwright/test';
 import { rm } from 'node:fs/promises';
 import { freePort, startServer } from '../../src/cli/embedded/server.ts';
 import { type Account, GitHub } from './github.ts';
-import { migratedFolder } from './migrated.ts';
+import { migratedFolder } from './shared.ts';
 
 // The built app, and a stand-in for github.com with accounts that sign in to it in a browser.
 
