@@ -92,7 +92,7 @@ async function found(files: BackupFiles): Promise<string[]> {
 }
 
 describe('damaged contents', () => {
-	const random = settings(25, 200);
+	const random = settings(200);
 
 	test('never pass, even where the volumes are described anew', random.test, async () => {
 		const { manifest, volumes } = await backupInVolumes();
