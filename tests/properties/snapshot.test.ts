@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import type { D1PreparedStatement } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../reset.ts';
 import { createBackup } from '../backups.ts';
 import { restoreIntoCopy } from '../restore.ts';
 import { type Engine } from '../../src/lib/server/backup/engine.ts';

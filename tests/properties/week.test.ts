@@ -1,7 +1,7 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
+import { reset } from '../reset.ts';
 import { engine, run } from '../backups.ts';
 import { operationsOn } from '../operations.ts';
 import { failingDatabase } from '../failing.ts';

@@ -1,7 +1,7 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import fc from 'fast-check';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { reset } from '../reset.ts';
 import { counted, SEED } from '../counts.ts';
 import { answerAt } from '../receivers.ts';
 import { AUDIENCE, type IssuerKey, makeKey, mint, REPOSITORY_ID } from '../tokens.ts';

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../tests/reset.ts';
 import { createBackup, keys } from '../../../../tests/backups.ts';
 import { failingDatabase, failingBucket, type Failures } from '../../../../tests/failing.ts';
 import { restoreIntoCopy } from '../../../../tests/restore.ts';

@@ -1,6 +1,6 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { reset } from '../../../../tests/reset.ts';
 import { type Entry, expireJournal, journalBucket, readJournal, record } from './audit-log.ts';
 
 const DAY = 86_400_000;

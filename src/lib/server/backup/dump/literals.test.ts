@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import { beforeEach, expect, test } from 'vitest';
+import { reset } from '../../../../../tests/reset.ts';
 import { sqlite3 } from '../../../../../tests/databases/sources.ts';
 import { hexLiteral, literal } from './literals.ts';
 

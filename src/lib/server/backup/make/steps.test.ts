@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import fc from 'fast-check';
 import { SignJWT } from 'jose';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../../tests/reset.ts';
 import { clock, createBackup, engine, keys, run } from '../../../../../tests/backups.ts';
 import { key, otherKey } from '../../../../../tests/encodings.ts';
 import { databases } from '../../../../../tests/databases/generate.ts';

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import type { D1Database } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../../tests/reset.ts';
 import { backUp, change, engine, flipBit, keys } from '../../../../../tests/backups.ts';
 import { ENCODINGS, key, otherKey } from '../../../../../tests/encodings.ts';
 import { listBackups } from '../index.ts';

@@ -1,8 +1,8 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import type { R2Bucket } from '@cloudflare/workers-types';
 import * as v from 'valibot';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../../tests/reset.ts';
 import { failingBucket } from '../../../../../tests/failing.ts';
 import { changeState, readState, type StateKind } from './state.ts';
 

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import { beforeEach, expect, test } from 'vitest';
+import { reset } from '../../../../../tests/reset.ts';
 import { PLAIN } from './codec.ts';
 import { VolumeWriter } from './volume.ts';
 
