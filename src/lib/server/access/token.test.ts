@@ -10,6 +10,7 @@ import {
 	mint,
 	REPOSITORY_ID,
 } from '../../../../tests/tokens.ts';
+import { shortenWaits } from '../../../../tests/fast-waits.ts';
 import type { OutsideAnswer, Seen } from '../../../../tests/outside.ts';
 import { checkToken, looksLikeToken, type TokenSettings } from './token.ts';
 
@@ -264,6 +265,7 @@ describe('the keys of the issuer', () => {
 	});
 
 	test('cannot be had: the issuer answers too late, and nobody waits for it', async () => {
+		shortenWaits();
 		await publish([key], { wait: 10_000 });
 		await expect(check(await token())).rejects.toMatchObject(unreachable);
 	});
