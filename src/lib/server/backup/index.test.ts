@@ -43,11 +43,11 @@ const small = () =>
 		`INSERT INTO ft VALUES ('hello')`,
 	);
 
-/** More than one part's worth of SQL. */
-const large = () =>
+/** SQL of this many times 40 kB. */
+const large = (rows: number) =>
 	run(
 		`CREATE TABLE blobs (id INTEGER PRIMARY KEY, x BLOB)`,
-		`WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 400) INSERT INTO blobs SELECT i, randomblob(20000) FROM n`,
+		`WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${rows}) INSERT INTO blobs SELECT i, randomblob(20000) FROM n`,
 	);
 
 /** A database that takes several calls: a row too long for one statement, between others. */
@@ -110,7 +110,7 @@ describe('a backup', () => {
 	});
 
 	test('larger than a part is uploaded in parts and its digest is right', async () => {
-		await large();
+		await large(300);
 		const manifest = await createBackup(engine());
 		const volume = await env.MY_BUCKET.get(`${manifest.name}.sql`);
 		const bytes = (await volume?.arrayBuffer()) ?? new ArrayBuffer();
@@ -362,7 +362,7 @@ describe('failures', () => {
 
 	describe.for([
 		['a small backup', small, 4],
-		['a backup in parts', large, 6],
+		['a backup in parts', () => large(150), 6],
 	] as const)('of R2 at %s', ([, fill, least]) => {
 		test.for([false, true])(
 			'in any write (done all the same: %s): it succeeds',
@@ -454,7 +454,7 @@ describe('the lock', () => {
 	});
 
 	test('is renewed by a long backup, and its loss ends the backup that lost it', async () => {
-		await large();
+		await large(300);
 		let taken = false;
 		const slow: Engine = { ...engine(), now: () => (clock += 40_000) };
 		const thief: R2Bucket = new Proxy(env.MY_BUCKET, {
