@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { settings } from '../../tests/databases/settings.ts';
 import { TOTP, TotpError } from './totp.js';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
@@ -58,6 +59,7 @@ describe('base32', () => {
 				const written = [...text].map((symbol, i) => symbol + between[i % between.length]).join('');
 				expect(totp.base32ToUint8Array(written)).toEqual(bytes);
 			}),
+			settings(1000).check,
 		);
 	});
 
@@ -81,6 +83,7 @@ describe('base32', () => {
 				fc.pre(/[0189]/.test(text));
 				expect(() => totp.base32ToUint8Array(text)).toThrow(refusal('totp_secret_looks_hex'));
 			}),
+			settings(1000).check,
 		);
 		expect(totp.base32ToUint8Array('abcdef23')).toHaveLength(5);
 	});
@@ -204,6 +207,7 @@ describe('verify', () => {
 				const totp = new TOTP(secret, digits);
 				expect(await totp.verify(await totp.generateTOTP(time), time * 1000 + off)).toBe(true);
 			}),
+			settings(1000).check,
 		);
 	});
 
@@ -218,6 +222,7 @@ describe('verify', () => {
 				const coincidence = (await codesAround(totp, now)).includes(code);
 				expect(await totp.verify(code, now * 1000)).toBe(coincidence);
 			}),
+			settings(1000).check,
 		);
 	});
 
@@ -231,6 +236,7 @@ describe('verify', () => {
 				const coincidence = (await codesAround(totp, time)).includes(changed);
 				expect(await totp.verify(changed, time * 1000)).toBe(coincidence);
 			}),
+			settings(1000).check,
 		);
 	});
 

@@ -5,6 +5,7 @@ import {
 } from 'age-encryption';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { settings } from '../../../../../tests/databases/settings.ts';
 import { flipBit } from '../../../../../tests/backups.ts';
 import { ENCODINGS, identity } from '../../../../../tests/encodings.ts';
 import { bytesOf, sourceOf } from '../../../../../tests/memory.ts';
@@ -62,6 +63,7 @@ describe.for(Object.entries<Encoding>(ENCODINGS))('%s', ([, encoding]) => {
 				const stored = await encode(bytes, encoding, written);
 				expect(Buffer.compare(await decode(stored, encoding, { sizes: read }), bytes)).toBe(0);
 			}),
+			settings(1000).check,
 		);
 	});
 
