@@ -29,7 +29,7 @@ function inSteps(changes: Partial<Engine> = {}): Engine {
 }
 
 /** A few tables: small ones, one of many pages, one with long rows, and counters. */
-const fill = () =>
+const fill = (texts = 2500) =>
 	run(
 		env.DB,
 		`CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, x)`,
@@ -39,7 +39,7 @@ const fill = () =>
 		`CREATE INDEX texts_n ON texts (n)`,
 		`INSERT INTO a (x) VALUES (1), ('two'), (x'03')`,
 		`INSERT INTO b VALUES ('k', 2)`,
-		`WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2500) INSERT INTO texts SELECT i, printf('%.*c it''s', 600, 'é'), i % 7 FROM n`,
+		`WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${texts}) INSERT INTO texts SELECT i, printf('%.*c it''s', 600, 'é'), i % 7 FROM n`,
 		`WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5) INSERT INTO long SELECT i, zeroblob(100000 + i) FROM n`,
 	);
 
@@ -331,7 +331,7 @@ describe('a ticket', () => {
 
 describe('a step that fails', () => {
 	test('at any call of D1 or R2 leaves the job as it was: the same ticket goes on', async () => {
-		await fill();
+		await fill(600);
 		const whole = await contentsOf(await createBackup(engine()));
 		let failed = 0;
 		for (let n = 1; n < 12; n++) {
@@ -355,7 +355,7 @@ describe('a step that fails', () => {
 	});
 
 	test('dead at any moment, is taken once more, by the same ticket', async () => {
-		await fill();
+		await fill(600);
 		const whole = await contentsOf(await createBackup(engine()));
 		for (const afterwards of [false, true]) {
 			for (let n = 1; n <= 12; n++) {
@@ -375,7 +375,7 @@ describe('a step that fails', () => {
 	});
 
 	test('dead at a random moment: the next backup succeeds, and nothing of it is left', async () => {
-		await fill();
+		await fill(600);
 		const counting = dyingEngine(inSteps(), Number.POSITIVE_INFINITY);
 		await createBackup(counting.engine);
 		await env.MY_BUCKET.delete(await keys());
