@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { createHash } from 'node:crypto';
-import { reset } from 'cloudflare:test';
+import { reset } from './reset.ts';
 import type { Budget } from '../src/lib/server/backup/engine.ts';
 import { UNLIMITED } from '../src/lib/server/backup/make/budget.ts';
 import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';

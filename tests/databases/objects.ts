@@ -1,7 +1,7 @@
 import { chance, pick, pickAny, some, times, upTo, type Draw } from './draw.ts';
 import { names, type Scope } from './names.ts';
 import { identifier, sql, type Sql } from './sql.ts';
-import type { Table } from './tables.ts';
+import type { Table } from './table.ts';
 
 // SQLite keeps a comment that ends such a statement as part of it.
 const endings = ['', '', '', ' -- the end', `\n-- it's; "over"`, ' /* done; */'];

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { chance, pick, pickAny, times, upTo, type Draw } from './draw.ts';
 import { identifier, join, sql, text, type Sql } from './sql.ts';
-import type { Column, ForeignKey, Table } from './tables.ts';
+import type { Column, ForeignKey, Table } from './table.ts';
 import { anything, counting, integers, longTexts } from './values.ts';
 
 // INSERT OR IGNORE leaves out what a constraint forbids: SQLite itself judges which values fit.

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { chance, pick, pickAny, some, times, upTo, type Draw } from './draw.ts';
 import { names, Scope } from './names.ts';
 import { identifier, join, sql, text, type Sql } from './sql.ts';
-import type { Table } from './tables.ts';
+import type { Table } from './table.ts';
 import { anything, texts } from './values.ts';
 
 /** Statements for full-text search, by when they have to run. */

@@ -1,40 +1,24 @@
-import { env } from 'cloudflare:workers';
 import fc from 'fast-check';
+import { counted, SEED } from '../counts.ts';
 
-declare global {
-	// eslint-disable-next-line @typescript-eslint/no-namespace -- the only way to add bindings
-	namespace Cloudflare {
-		interface Env {
-			/** How many databases each property tries. */
-			LIFEBOAT_RUNS: string;
-			/** `1` for as many as before a release. */
-			LIFEBOAT_LONG: string;
-			/** What decides which; a failure prints its own. */
-			LIFEBOAT_SEED: string;
-		}
-	}
-}
-
-const perRun = 4_000;
-const forShrinking = 30_000;
+const PER_RUN_MS = 4_000;
+const FOR_SHRINKING_MS = 30_000;
+/** What is left to report the failure before the test itself times out. */
+const FOR_REPORT_MS = 30_000;
 
 /**
- * How to check a property of databases: parameters for fast-check and, for the test around it, a
- * timeout that leaves fast-check the time to say which seed failed. With `LIFEBOAT_LONG=1` in the
- * environment there are `longRuns`; `LIFEBOAT_RUNS` and `LIFEBOAT_SEED` come before the number of
- * runs given here and a random seed.
+ * How to check a property of which the full number of runs is `full`: parameters for fast-check and,
+ * for the test around it, a timeout that leaves fast-check the time to print the seed.
  */
-export function settings(
-	defaultRuns: number,
-	longRuns = defaultRuns,
-): {
+export function settings(full: number): {
 	check: fc.Parameters<unknown>;
 	test: { timeout: number };
 } {
-	const runs = env.LIFEBOAT_LONG === '1' ? longRuns : defaultRuns;
-	const numRuns = Number(env.LIFEBOAT_RUNS || runs);
-	const limit = forShrinking + numRuns * perRun;
+	const numRuns = counted(full);
+	const limit = FOR_SHRINKING_MS + numRuns * PER_RUN_MS;
 	const plugins = [fc.interruptAfterTimeLimit(limit, { failOnInterrupt: true })];
-	const seed = env.LIFEBOAT_SEED ? { seed: Number(env.LIFEBOAT_SEED) } : {};
-	return { check: { numRuns, plugins, ...seed }, test: { timeout: limit + 30_000 } };
+	return {
+		check: { numRuns, plugins, seed: SEED },
+		test: { timeout: limit + FOR_REPORT_MS },
+	};
 }

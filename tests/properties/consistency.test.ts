@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../reset.ts';
 import { clock, createBackup, engine, keys, run } from '../backups.ts';
 import { key } from '../encodings.ts';
 import { Production } from '../production.ts';

@@ -77,7 +77,7 @@ function watched(database: SqlDatabase): { target: SqlDatabase; changes(): numbe
 }
 
 describe('1,000 damages', () => {
-	const random = settings(125, 1000);
+	const random = settings(1000);
 	const stored: Stored[] = [];
 	const others: Stored[] = [];
 	beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../reset.ts';
 import { cases } from '../databases/cases.ts';
 import { differences, withUnixLineEnds } from '../databases/compare.ts';
 import { databases } from '../databases/generate.ts';

@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import type { R2Bucket } from '@cloudflare/workers-types';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { reset } from '../reset.ts';
 import { settings } from '../databases/settings.ts';
 import { lockedBucket } from '../locked-bucket.ts';
 import { SimulatedBucket } from '../simulation/bucket.ts';

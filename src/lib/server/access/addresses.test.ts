@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { settings } from '../../../../tests/databases/settings.ts';
 import { allowedAddresses, networkOf, requireAllowed } from './addresses.ts';
 
 const refused = expect.objectContaining({ code: 'address_not_allowed', status: 403 });
@@ -97,7 +98,7 @@ describe('the list of addresses that may call', () => {
 				if (!isAddress) expect(list).toThrow(/Entry 1 /);
 				else expect(() => requireAllowed(list(), text)).not.toThrow();
 			}),
-			{ numRuns: 2000 },
+			settings(2000).check,
 		);
 	});
 
@@ -116,7 +117,7 @@ describe('the list of addresses that may call', () => {
 				if (inside) expect(call).not.toThrow();
 				else expect(call).toThrow(refused);
 			}),
-			{ numRuns: 1000 },
+			settings(1000).check,
 		);
 	});
 });
@@ -149,6 +150,7 @@ describe('one caller is', () => {
 				expect(networkOf(ipv6(a, x))).toBe(networkOf(ipv6(a, y)));
 				expect(networkOf(ipv6(a, x))).not.toBe(networkOf(ipv6(b, x)));
 			}),
+			settings(1000).check,
 		);
 	});
 });

@@ -1,6 +1,6 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { reset } from '../../../../tests/reset.ts';
 import { answerAt } from '../../../../tests/receivers.ts';
 import {
 	AUDIENCE,

@@ -1,6 +1,6 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../tests/reset.ts';
 import { LifeboatError } from '../errors.ts';
 import {
 	type LockoutScope,

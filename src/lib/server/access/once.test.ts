@@ -1,6 +1,6 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, expect, test } from 'vitest';
+import { reset } from '../../../../tests/reset.ts';
 import { useUp } from './once.ts';
 
 const NOW = Date.UTC(2026, 10, 25);

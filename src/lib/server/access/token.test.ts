@@ -2,35 +2,22 @@ import fc from 'fast-check';
 import { base64url, exportSPKI, SignJWT } from 'jose';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
-	AUDIENCE,
-	type Claims,
-	claimsOf,
-	type IssuerKey,
-	makeKey,
-	mint,
-	REPOSITORY_ID,
-} from '../../../../tests/tokens.ts';
-import type { OutsideAnswer, Seen } from '../../../../tests/outside.ts';
-import { checkToken, looksLikeToken } from './token.ts';
-import type { TokenSettings } from './token-settings.ts';
+	SECONDS,
+	check,
+	fetches,
+	invalid,
+	key,
+	newIssuer,
+	other,
+	settings,
+	token,
+} from '../../../../tests/issuer.ts';
+import { settings as checks } from '../../../../tests/databases/settings.ts';
+import { AUDIENCE, type Claims, claimsOf, makeKey } from '../../../../tests/tokens.ts';
+import { looksLikeToken } from './token.ts';
 
-const NOW = Date.UTC(2026, 10, 25, 3, 17);
-const SECONDS = NOW / 1000;
-const MINUTE = 60_000;
-const unreachable = { code: 'issuer_unreachable', status: 503, retryable: true };
+beforeEach(newIssuer);
 
-const key = await makeKey('key-1');
-const other = await makeKey('key-2');
-
-let issuers = 0;
-let settings: TokenSettings;
-beforeEach(async () => {
-	vi.useFakeTimers({ toFake: ['Date'], now: NOW });
-	// One for each test: the keys of an issuer are kept.
-	const issuer = `https://issuer-${++issuers}.test`;
-	settings = { repositoryId: REPOSITORY_ID, audience: AUDIENCE, ref: 'refs/heads/main', issuer };
-	await publish([key]);
-});
 afterEach(() => {
 	vi.useRealTimers();
 });
@@ -192,6 +179,7 @@ describe('a token that nobody entitled has signed', () => {
 				const changed = good.slice(0, at) + character + good.slice(at + 1);
 				await expect(check(changed)).rejects.toMatchObject({ code: 'token_invalid', status: 401 });
 			}),
+			checks(1000).check,
 		);
 	});
 
@@ -202,6 +190,7 @@ describe('a token that nobody entitled has signed', () => {
 			fc.asyncProperty(fc.oneof(junk, fc.string({ unit: 'binary' })), async (text) => {
 				await expect(check(text)).rejects.toMatchObject({ code: 'token_invalid', status: 401 });
 			}),
+			checks(1000).check,
 		);
 	});
 
@@ -209,64 +198,6 @@ describe('a token that nobody entitled has signed', () => {
 		const long = await token({ padding: 'x'.repeat(8192) });
 		await expect(check(long)).rejects.toMatchObject(invalid('form'));
 		expect(await fetches()).toEqual([]);
-	});
-});
-
-describe('the keys of the issuer', () => {
-	test('rotate: a new one counts after the cooldown, an old one until the keys are renewed', async () => {
-		await check(await token());
-		await publish([other]);
-		await expect(check(await token({}, other))).rejects.toMatchObject(invalid('signature'));
-		vi.setSystemTime(NOW + 6000);
-		await expect(check(await token({}, other))).resolves.toBeTruthy();
-		await expect(check(await token())).rejects.toMatchObject(invalid('signature'));
-	});
-
-	test('are renewed after ten minutes, also when nobody asks for a new one', async () => {
-		await check(await token());
-		await publish([other]);
-		vi.setSystemTime(NOW + 9 * MINUTE);
-		await expect(check(await token())).resolves.toBeTruthy();
-		vi.setSystemTime(NOW + 10 * MINUTE);
-		await expect(check(await token())).rejects.toMatchObject(invalid('signature'));
-	});
-
-	test('are not fetched for every token that names one that is not there', async () => {
-		for (let n = 0; n < 100; n++) {
-			vi.setSystemTime(NOW + n * 100);
-			const forged = await token({}, { ...other, kid: `no-${n}` });
-			await expect(check(forged)).rejects.toMatchObject(invalid('signature'));
-		}
-		expect((await fetches()).length).toBe(2); // 9.9 seconds
-	});
-
-	test('need no name while there is only one', async () => {
-		const nameless = { ...key, kid: undefined };
-		await expect(check(await token({}, nameless))).resolves.toBeTruthy();
-		vi.setSystemTime(NOW + 10 * MINUTE);
-		await publish([key, other]);
-		await expect(check(await token({}, nameless))).rejects.toMatchObject(invalid('signature'));
-	});
-
-	test.for([
-		['an error', { status: 500 }],
-		['a redirect', { status: 302, headers: { Location: 'https://evil.test/jwks' } }],
-		['a page', { body: '<html>' }],
-		['something else', { body: '{"keys":{}}' }],
-		['no keys', { body: '{}' }],
-		['a broken key', { body: '{"keys":[{"kty":"RSA","kid":"key-1","n":"!","e":"AQAB"}]}' }],
-	] as const)('cannot be had: %s', async ([, answer]) => {
-		await answerKeys(answer);
-		await expect(check(await token())).rejects.toMatchObject(unreachable);
-		await publish([key]);
-		vi.setSystemTime(NOW + 10 * MINUTE);
-		await expect(check(await token())).resolves.toBeTruthy();
-		expect(await fetches('evil.test')).toEqual([]);
-	});
-
-	test('cannot be had: the issuer answers too late, and nobody waits for it', async () => {
-		await publish([key], { wait: 10_000 });
-		await expect(check(await token())).rejects.toMatchObject(unreachable);
 	});
 });
 
@@ -286,15 +217,6 @@ test('a code does not look like a token', () => {
 	}
 });
 
-/** A token of the issuer of this test. */
-function token(changed: Claims = {}, signer: IssuerKey = key, header = {}): Promise<string> {
-	return mint(signer, settings.issuer, SECONDS, changed, header);
-}
-
-function check(text: string, now = NOW) {
-	return checkToken(text, settings, now);
-}
-
 function parts(text: string) {
 	const [header, payload, signature] = text.split('.');
 	return { header, payload, signature };
@@ -302,29 +224,4 @@ function parts(text: string) {
 
 function encodeText(text: string): string {
 	return base64url.encode(new TextEncoder().encode(text));
-}
-
-function invalid(fault: string) {
-	const words: Record<string, string> = {
-		...{ issuer: 'BACKUP_OIDC_ISSUER', audience: 'BACKUP_OIDC_AUDIENCE', time: 'too old' },
-		...{ algorithm: 'RS256', signature: 'not signed by the issuer', form: 'lacks a part' },
-	};
-	const hint = expect.stringContaining(words[fault] ?? 'no such fault');
-	return { code: 'token_invalid', status: 401, hint };
-}
-
-/** Lets the issuer of this test publish these keys, and no others. */
-function publish(keys: IssuerKey[], answer: OutsideAnswer = {}) {
-	return answerKeys({ ...answer, body: JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }) });
-}
-
-async function answerKeys(answer: OutsideAnswer) {
-	const body = JSON.stringify({ url: `${settings.issuer}/.well-known/jwks`, ...answer });
-	await fetch('https://outside.test/answer', { method: 'PUT', body });
-}
-
-/** The addresses that were fetched from a host since this was last asked. */
-async function fetches(host = new URL(settings.issuer).host) {
-	const response = await fetch(`https://outside.test/seen?host=${host}`);
-	return (await response.json<Seen[]>()).map(({ url }) => url);
 }

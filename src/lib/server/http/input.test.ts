@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
+import { settings } from '../../../../tests/databases/settings.ts';
 import { LifeboatError } from '../errors.ts';
 import { readJson, readQuery } from './input.ts';
 
@@ -59,6 +60,7 @@ describe('a body', () => {
 				const { message, hint } = await refusal(posting(body));
 				expect(`${message} ${hint}`).not.toContain(text);
 			}),
+			settings(1000).check,
 		);
 	});
 

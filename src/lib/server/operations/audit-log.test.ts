@@ -1,7 +1,8 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { type Entry, pruneAuditLog, auditLogBucket, readAuditLog, record } from './audit-log.ts';
+import { reset } from '../../../../tests/reset.ts';
+import { type Entry, record } from './audit-log.ts';
+import { readAuditLog, auditLogBucket, pruneAuditLog } from './audit-log.ts';
 
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 10, 25);

@@ -1,5 +1,5 @@
-import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../tests/reset.ts';
 import { backUp, engine } from '../../../../tests/backups.ts';
 import { operationsOn } from '../../../../tests/operations.ts';
 import { recordProof } from '../backup/prove/prove.ts';

@@ -1,6 +1,6 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../tests/reset.ts';
 import { engine } from '../../../../tests/backups.ts';
 import { operationsOn } from '../../../../tests/operations.ts';
 import { call } from '../../../../tests/calls.ts';

@@ -1,6 +1,6 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, expect, test } from 'vitest';
+import { reset } from '../../../../tests/reset.ts';
 import { clock, engine, run } from '../../../../tests/backups.ts';
 import { operationsOn } from '../../../../tests/operations.ts';
 import { key } from '../../../../tests/encodings.ts';

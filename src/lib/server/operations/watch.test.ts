@@ -1,29 +1,16 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { engine, run } from '../../../../tests/backups.ts';
-import { operationsOn } from '../../../../tests/operations.ts';
+import { backUp, fail, journal, kinds, operations } from '../../../../tests/watched.ts';
+import { reset } from '../../../../tests/reset.ts';
+import { clock, run } from '../../../../tests/backups.ts';
 import { failingDatabase } from '../../../../tests/failing.ts';
-import {
-	BROKEN,
-	breakReceiver,
-	received,
-	receivedAlerts,
-	receiver,
-} from '../../../../tests/receivers.ts';
+import { received, receivedAlerts, receiver } from '../../../../tests/receivers.ts';
 import { RESTORE_MARKER } from '../backup/sql.ts';
-import { startBackup } from '../backup/index.ts';
-import { type BackupStep } from '../backup/engine.ts';
-import type { Proof } from '../backup/format/proof.ts';
-import { LifeboatError } from '../errors.ts';
-import type { Operations } from './index.ts';
-import { readAuditLog } from './audit-log.ts';
-import { SEND_MS } from './send.ts';
-import { watchAge, watchBackup, watchLockout, watchProof } from './watch.ts';
+import { watchAge, watchBackup } from './watch.ts';
 
 const HOUR = 3_600_000;
+
 const DAY = 24 * HOUR;
-let now = Date.UTC(2026, 10, 25);
 
 beforeEach(async () => {
 	await reset();
@@ -35,38 +22,7 @@ beforeEach(async () => {
 	);
 });
 
-function operations(changes: Partial<Operations['settings']> = {}): Operations & { webhook: URL } {
-	const webhook = receiver();
-	return { webhook, ...operationsOn(() => now, { webhook, ...changes }) };
-}
-
-const engineNow = (changes = {}) => engine({ now: () => now++, ...changes });
-
-const backUp = (operations: Operations, changes = {}): Promise<BackupStep> =>
-	watchBackup(
-		operations,
-		() => {},
-		(report) => startBackup(engineNow(changes), report),
-	);
-
 const failing = () => ({ ...failingDatabase(env.DB, 1, 'D1_ERROR: away', { forGood: true }) });
-
-function refused(code: string, status = 500): LifeboatError {
-	return new LifeboatError('It was in vain.', { code, status, hint: 'Do this.' });
-}
-
-/** Fails as a backup may. */
-async function fail(operations: Operations, code = 'database_error', status = 500): Promise<void> {
-	const outcome = watchBackup(
-		operations,
-		() => {},
-		() => Promise.reject(refused(code, status)),
-	);
-	await expect(outcome).rejects.toMatchObject({ code });
-}
-
-const journal = async () => (await readAuditLog(env.MY_BUCKET, { limit: 100 })).entries;
-const kinds = async (url: URL) => (await receivedAlerts(url)).map(({ kind }) => kind);
 
 describe('a backup', () => {
 	test('that works tells nobody', async () => {
@@ -78,7 +34,7 @@ describe('a backup', () => {
 	test('that fails is told, with what to do, and without a row', async () => {
 		const watched = operations();
 		await backUp(watched);
-		now += 2 * HOUR;
+		clock.now += 2 * HOUR;
 		await expect(backUp(watched, { database: failing().database })).rejects.toThrow();
 		const [alert, ...others] = await receivedAlerts(watched.webhook);
 		expect(others).toEqual([]);
@@ -119,7 +75,7 @@ describe('a backup', () => {
 		await backUp(watched);
 		for (const minutes of [0, 1, 10, 50, 10, 1]) {
 			await fail(watched);
-			now += minutes * 60_000;
+			clock.now += minutes * 60_000;
 		}
 		expect(await kinds(watched.webhook)).toEqual(['backup_failed', 'backup_failed']);
 		await fail(watched, 'storage_error');
@@ -128,7 +84,7 @@ describe('a backup', () => {
 
 	test('that works again is told once', async () => {
 		const watched = operations();
-		const failedAt = new Date(now).toISOString().slice(0, 10);
+		const failedAt = new Date(clock.now).toISOString().slice(0, 10);
 		await backUp(watched);
 		await fail(watched);
 		await fail(watched, 'storage_error');
@@ -145,8 +101,10 @@ describe('a backup', () => {
 		await backUp(watched);
 		await Promise.all(Array.from({ length: 10 }, () => fail(watched)));
 		expect(await kinds(watched.webhook)).toEqual(['backup_failed']);
-		now += 2 * DAY;
-		const [newest] = [{ startedAt: new Date(now - 2 * DAY).toISOString(), name: 'x' }] as never[];
+		clock.now += 2 * DAY;
+		const [newest] = [
+			{ startedAt: new Date(clock.now - 2 * DAY).toISOString(), name: 'x' },
+		] as never[];
 		await Promise.all(Array.from({ length: 10 }, () => watchAge(watched, newest)));
 		expect(await kinds(watched.webhook)).toEqual(['backup_overdue']);
 	});
@@ -229,115 +187,5 @@ describe('a backup', () => {
 		if (outcome === 'made') await backUp(operations());
 		else await fail(operations());
 		expect((await journal()).filter(({ time }) => time === old.time)).toEqual([]);
-	});
-});
-
-test('a journal whose old entries are locked keeps nothing from being told', async () => {
-	const watched = operations();
-	const locked = new Proxy(env.MY_BUCKET, {
-		get: (target, name: 'put') =>
-			(name as string) === 'delete'
-				? () => Promise.reject(new Error('locked'))
-				: target[name].bind(target),
-	});
-	await env.MY_BUCKET.put(`journal/${9_999_999_999_999 - Date.UTC(2025)}-x`, 'old');
-	await fail(watched);
-	await received(watched.webhook);
-	await backUp({ ...watched, auditLog: locked });
-	expect(await kinds(watched.webhook)).toEqual(['backup_recovered']);
-});
-
-describe.for(BROKEN)('a receiver that %s', ([, answer]) => {
-	test(
-		'makes no backup fail, and takes no more than the time for it',
-		{ timeout: 60_000 },
-		async () => {
-			const watched = operations({ ping: receiver('/ping') });
-			await breakReceiver(watched.webhook, answer);
-			await breakReceiver(watched.settings.ping ?? watched.webhook, answer);
-			await fail(watched);
-			const startedAt = performance.now();
-			expect(await backUp(watched)).toHaveProperty('manifest');
-			expect(performance.now() - startedAt).toBeLessThan(SEND_MS + 20_000);
-			const failed = (await journal()).filter(({ operation, outcome }) => {
-				return outcome === 'failed' && /^(alert|ping)/.test(operation);
-			});
-			expect(failed.map(({ operation, code }) => `${operation}: ${code}`).sort()).toEqual([
-				'alert backup_failed: alert_failed',
-				'alert backup_overdue: alert_failed',
-				'alert backup_recovered: alert_failed',
-				...Array<string>(2).fill('ping: ping_failed'),
-			]);
-			expect(JSON.stringify(await journal())).not.toContain(watched.webhook.host);
-			const elsewhere = await received(new URL('https://elsewhere.example'));
-			expect(elsewhere).toEqual([]);
-		},
-	);
-});
-
-test('what a receiver has not taken is told again', async () => {
-	const watched = operations();
-	await breakReceiver(watched.webhook, { status: 404 });
-	await fail(watched);
-	await received(watched.webhook);
-	await breakReceiver(watched.webhook, { status: 200 });
-	await fail(watched);
-	expect((await kinds(watched.webhook)).sort()).toEqual(['backup_failed', 'backup_overdue']);
-	await breakReceiver(watched.webhook, { status: 404 });
-	await backUp(watched);
-	await received(watched.webhook);
-	await breakReceiver(watched.webhook, { status: 200 });
-	await backUp(watched);
-	await backUp(watched);
-	expect(await kinds(watched.webhook)).toEqual(['backup_recovered']);
-});
-
-test('what cannot be told anywhere is in the journal', async () => {
-	await fail(operations({ webhook: null }));
-	expect(await journal()).toContainEqual(
-		expect.objectContaining({ operation: 'alert backup_failed', code: 'alert_nowhere' }),
-	);
-});
-
-test('a failure is told also where it cannot be read what was told before', async () => {
-	const watched = operations();
-	const bucket = new Proxy(env.MY_BUCKET, { get: () => () => Promise.reject(new Error('away')) });
-	await fail({ ...watched, bucket }, 'storage_error');
-	expect(await kinds(watched.webhook)).toEqual(['backup_failed']);
-});
-
-test('wrong codes that close the lock are told', async () => {
-	const watched = operations();
-	await watchLockout(watched);
-	expect(await kinds(watched.webhook)).toEqual(['access_locked']);
-});
-
-describe('a proof', () => {
-	const proof = {
-		proven: false,
-		kind: 'drill',
-		by: 'GitHub',
-		differences: ['s3cret'],
-		backup: 'b',
-	};
-
-	test('that finds differences is told, and they are not', async () => {
-		const watched = operations();
-		expect(await watchProof(watched, async () => proof as Proof)).toBe(proof);
-		const [alert] = await receivedAlerts(watched.webhook);
-		expect(alert).toMatchObject({ kind: 'drill_failed', backup: 'b', code: 'backup_differs' });
-		expect(JSON.stringify(alert)).not.toContain('s3cret');
-	});
-
-	test.for([
-		['manifest_forged', 422, 1],
-		['storage_error', 500, 1],
-		['backup_not_found', 404, 0],
-		['drill_running', 409, 0],
-	] as const)('that ends with %s is told where it matters', async ([code, status, alerts]) => {
-		const watched = operations();
-		const outcome = watchProof(watched, () => Promise.reject(refused(code, status)));
-		await expect(outcome).rejects.toMatchObject({ code });
-		expect(await kinds(watched.webhook)).toEqual(Array(alerts).fill('drill_failed'));
 	});
 });

@@ -1,6 +1,6 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { reset } from '../../../../tests/reset.ts';
 import { MAX_WRONG } from '$lib/server/access/lockout';
 import type { Environment } from '$lib/server/environment';
 import type { Entry } from '$lib/server/operations/audit-log';

@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { outside, post } from '../../../../tests/proof-calls.ts';
+import { reset } from '../../../../tests/reset.ts';
 import { acquireLock } from '$lib/server/backup/storage/lock';
 import type { Environment } from '$lib/server/environment';
 import type { Proof } from '$lib/server/backup/format/proof';
@@ -13,7 +14,7 @@ import {
 	makeBackup,
 	untouchable,
 } from '../../../../tests/calls.ts';
-import { GET as getFile, POST } from './[filename]/+server';
+import { GET as getFile } from './[filename]/+server';
 import { GET } from './+server';
 
 beforeEach(reset);
@@ -25,18 +26,6 @@ const fill = () =>
 			`INSERT INTO t (x) VALUES (1), ('two'), (x'03')`,
 		].map((sql) => env.DB.prepare(sql)),
 	);
-
-/** Posts a body to a file of a backup. */
-async function post(
-	file: string,
-	body: unknown,
-	{ accept, changes }: { accept?: string; changes?: Partial<Environment> } = {},
-): Promise<Response> {
-	const headers = { 'Content-Type': 'application/json', ...(accept && { Accept: accept }) };
-	const text = typeof body === 'string' ? body : JSON.stringify(body);
-	const init = { method: 'POST', headers, body: text };
-	return call(POST, await authorized(init, `${API}/${encodeURIComponent(file)}`), changes);
-}
 
 async function lines(response: Response): Promise<unknown[]> {
 	expect([response.status, response.headers.get('Content-Type')]).toEqual([
@@ -67,19 +56,6 @@ async function damage(key: string): Promise<void> {
 	bytes[200] = (bytes[200] ?? 0) ^ 1;
 	await env.MY_BUCKET.put(key, bytes);
 }
-
-const outside = {
-	kind: 'drill',
-	by: 'GitHub Actions',
-	startedAt: '2026-11-01T22:00:00.000Z',
-	finishedAt: '2026-11-01T22:00:01.500Z',
-	proven: true,
-	scope: 'contents',
-	tables: 1,
-	rows: 3,
-	bytes: 1000,
-	differences: [],
-};
 
 describe.for([
 	['verify', 'verified', ['verify']],
@@ -245,66 +221,4 @@ describe('POST proof', () => {
 		await expectError(response, 400, 'proof_from_future');
 		expect(await backupObjects()).toEqual(before);
 	});
-});
-
-test.for([
-	['no body', 400, ''],
-	['no JSON', 400, '{'],
-	['no object', 400, '[]'],
-	['no action', 400, {}],
-	['another action', 400, { action: 'backup' }],
-	['a restore', 400, { action: 'restore' }],
-	['several actions', 400, { action: ['verify'] }],
-	['something more to verify', 400, { action: 'verify', deep: true }],
-	['something more to drill', 400, { action: 'drill', database: 'DB' }],
-	['a proof beside the wrong action', 400, { action: 'verify', proof: outside }],
-	['no proof', 400, { action: 'proof' }],
-	['a proof without times', 400, { action: 'proof', proof: { ...outside, finishedAt: undefined } }],
-	[
-		'a proof that ends first',
-		400,
-		{ action: 'proof', proof: { ...outside, finishedAt: '2026-01-01T00:00:00.000Z' } },
-	],
-	[
-		'a proof that contradicts itself',
-		400,
-		{ action: 'proof', proof: { ...outside, differences: ['x'] } },
-	],
-	['a proof of another backup', 400, { action: 'proof', proof: { ...outside, backup: 'x' } }],
-	['a proof in the name of the app', 400, { action: 'proof', proof: { ...outside, by: 'worker' } }],
-	['too much', 413, { action: 'proof', proof: { ...outside, by: 'x'.repeat(60_000) } }],
-] as const)('POST with %s is refused and changes nothing', async ([, status, body]) => {
-	const { files } = await makeBackup();
-	const before = await backupObjects();
-	const code = status === 413 ? 'body_too_large' : 'body_invalid';
-	await expectError(await post(files[0] ?? '', body), status, code);
-	expect(await backupObjects()).toEqual(before);
-});
-
-test('POST of a form is refused and changes nothing', async () => {
-	const { files } = await makeBackup();
-	const before = await backupObjects();
-	const body = new URLSearchParams({ action: 'verify' });
-	const request = await authorized({ method: 'POST', body }, `${API}/${files[0]}`);
-	await expectError(await call(POST, request), 415, 'content_type_unsupported');
-	expect(await backupObjects()).toEqual(before);
-});
-
-test('POST with a wrong code changes nothing', async () => {
-	const { files } = await makeBackup();
-	const before = await backupObjects();
-	for (const body of [
-		{ action: 'verify' },
-		{ action: 'drill' },
-		{ action: 'proof', proof: outside },
-	]) {
-		const request = await authorized(
-			{ method: 'POST', body: JSON.stringify(body) },
-			`${API}/${files[0]}`,
-		);
-		request.headers.set('Authorization', 'Bearer 12345');
-		const response = await call(POST, request, { DB: untouchable(), DRILL_DB: untouchable() });
-		await expectError(response, 401, 'code_invalid');
-	}
-	expect(await backupObjects()).toEqual(before);
 });

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../tests/reset.ts';
 import type { Environment } from '$lib/server/environment';
 import {
 	type BackupSummary,

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import { Decrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../tests/reset.ts';
 import {
 	type BackupSummary,
 	type Manifest,

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../../tests/reset.ts';
 import { run } from '../../../../../tests/backups.ts';
 import { Production, type ProductionOptions } from '../../../../../tests/production.ts';
 import { d1 } from '../database.ts';

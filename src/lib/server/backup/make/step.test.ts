@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import type { R2Bucket } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../../tests/reset.ts';
 import { clock, createBackup, engine, keys, run } from '../../../../../tests/backups.ts';
 import { key } from '../../../../../tests/encodings.ts';
 import { dyingEngine, failingBucket } from '../../../../../tests/failing.ts';

@@ -1,5 +1,6 @@
 import { env } from 'cloudflare:workers';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../../tests/reset.ts';
 import { contents, run } from '../../../../../tests/backups.ts';
 import { ageMarker, dying } from '../../../../../tests/killed.ts';
 import { backupOf, sleep, sourceOf } from '../../../../../tests/memory.ts';
@@ -10,30 +11,37 @@ import { sqlOf } from '../prove/files.ts';
 import { rehearse, restoreInto } from './apply.ts';
 import { MARKER_DEFINITION, readContents } from './contents.ts';
 import type { SqlSource } from './source.ts';
-import { survey } from './survey.ts';
+import { type Survey, survey } from './survey.ts';
 import { restoreTables } from './tables.ts';
 
 const copy = d1(env.COPY);
 const ID = '0b4f3f0e-3c62-4a42-9d5c-6f0a4c3f4d11';
 
+const ROWS = 1000;
 /** Restored in several transactions. */
 const LARGE: [string][] = [
 	['CREATE TABLE tree (id INTEGER PRIMARY KEY, up REFERENCES tree (id), x TEXT)'],
 	['CREATE TABLE leaf (x TEXT)'],
-	[`${counting(3000)} INSERT INTO tree SELECT i, 3001 - i, hex(randomblob(400)) FROM counting`],
+	[
+		`${counting(ROWS)} INSERT INTO tree SELECT i, ${ROWS + 1} - i, hex(randomblob(1200)) FROM counting`,
+	],
 	['INSERT INTO leaf SELECT x FROM tree'],
 ];
 
 let source: SqlSource;
-beforeEach(async () => void (source = sqlOf(await backupOf(LARGE))));
+let found: Survey;
+beforeAll(async () => {
+	source = sqlOf(await backupOf(LARGE));
+	found = await survey(source);
+});
+beforeEach(reset);
 
 async function restore(database: SqlDatabase = copy, { replace = false } = {}) {
-	return restoreInto(database, source, { survey: await survey(source), sleep, replace });
+	return restoreInto(database, source, { survey: found, sleep, replace });
 }
 
 async function restoreLeaf(database: SqlDatabase = copy) {
-	const options = { survey: await survey(source), sleep };
-	return restoreTables(database, source, ['leaf'], options);
+	return restoreTables(database, source, ['leaf'], { survey: found, sleep });
 }
 
 /** Begins a restore, and returns when it has been killed at its `n`-th call. */
@@ -116,7 +124,7 @@ describe('a restore that was killed', () => {
 			await ageMarker(env.COPY, 31);
 			await expect(restore()).rejects.toMatchObject({ code: 'target_not_empty' });
 			await restore(copy, { replace: true });
-			expect(await leaves()).toEqual([3000]);
+			expect(await leaves()).toEqual([ROWS]);
 			expect((await readContents(copy, sleep)).marker).toBeNull();
 		},
 	);
@@ -125,7 +133,7 @@ describe('a restore that was killed', () => {
 		await killAt(2, restore);
 		await ageMarker(env.COPY);
 		await restore();
-		expect(await leaves()).toEqual([3000]);
+		expect(await leaves()).toEqual([ROWS]);
 	});
 
 	test('of some tables leaves nothing behind the next one, and no table of others goes', async () => {
@@ -146,7 +154,7 @@ describe('a restore that was killed', () => {
 		await ageMarker(env.COPY);
 		await restoreLeaf();
 		expect(await names()).toEqual(before);
-		expect(await leaves()).toEqual([3000]);
+		expect(await leaves()).toEqual([ROWS]);
 	});
 });
 
@@ -172,7 +180,7 @@ describe('two restores at once', () => {
 		await restore(busy);
 		expect(refused.length).toBeGreaterThan(9);
 		expect(new Set(refused)).toEqual(new Set(['restore_running']));
-		expect(await leaves()).toEqual([3000]);
+		expect(await leaves()).toEqual([ROWS]);
 	});
 
 	test.for([false, true])('of those that start together one wins, replace: %s', async (replace) => {
@@ -181,7 +189,7 @@ describe('two restores at once', () => {
 		const outcomes = await Promise.allSettled(attempts);
 		const failed = outcomes.filter((outcome) => outcome.status === 'rejected');
 		expect(failed.map(({ reason }) => reason.code)).toEqual(Array(3).fill('restore_running'));
-		expect(await leaves()).toEqual([3000]);
+		expect(await leaves()).toEqual([ROWS]);
 		expect((await readContents(copy, sleep)).objects).toHaveLength(2);
 	});
 
@@ -191,7 +199,7 @@ describe('two restores at once', () => {
 		const attempts = Array.from({ length: 4 }, () => restore(copy, { replace: true }));
 		const outcomes = await Promise.allSettled(attempts);
 		expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-		expect(await leaves()).toEqual([3000]);
+		expect(await leaves()).toEqual([ROWS]);
 	});
 
 	test('one that was silent too long, and was taken over, writes no more', async () => {
@@ -222,7 +230,7 @@ test('what somebody makes during a restore stays, and the restore fails', async 
 				return copy.batch(statements);
 			},
 		};
-		const options = { survey: await survey(source), sleep };
+		const options = { survey: found, sleep };
 		const work = n === 4 ? restore(shared) : rehearse(shared, source, options, async () => {});
 		await expect(work).rejects.toMatchObject({ code: 'restore_disturbed', status: 409 });
 		expect(await env.COPY.prepare('SELECT a FROM mine').raw()).toEqual([[7]]);

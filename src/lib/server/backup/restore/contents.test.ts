@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { reset } from '../../../../../tests/reset.ts';
 import { databases } from '../../../../../tests/databases/generate.ts';
 import { settings } from '../../../../../tests/databases/settings.ts';
 import { apply } from '../../../../../tests/databases/sql.ts';

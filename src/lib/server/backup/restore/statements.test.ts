@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
+import { settings } from '../../../../../tests/databases/settings.ts';
 import { cases } from '../../../../../tests/databases/cases.ts';
 import { script } from '../../../../../tests/databases/sql.ts';
 import { splitLikeWrangler } from '../../../../../tests/restore.ts';
@@ -75,6 +76,7 @@ describe('statements', () => {
 			fc.property(fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }), (sizes) => {
 				expect(split(all, sizes)).toEqual(whole);
 			}),
+			settings(1000).check,
 		);
 	});
 

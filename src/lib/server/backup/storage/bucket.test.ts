@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../../tests/reset.ts';
 import { backUp, createBackup, engine } from '../../../../../tests/backups.ts';
 import { type Manifest, parseSummary } from '../format/manifest.ts';
 import { type EncodingName, backupName, volumeKey, manifestKey } from '../format/names.ts';

@@ -1,8 +1,9 @@
-import { reset } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import type { R2Bucket } from '@cloudflare/workers-types';
 import * as v from 'valibot';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { reset } from '../../../../../tests/reset.ts';
+import { shortenWaits } from '../../../../../tests/fast-waits.ts';
 import { failingBucket } from '../../../../../tests/failing.ts';
 import { changeState, readState, type StateKind } from './state.ts';
 
@@ -72,6 +73,7 @@ describe('a change', () => {
 	});
 
 	test('is reported when R2 fails for good', async () => {
+		shortenWaits();
 		const { bucket } = failingBucket(env.MY_BUCKET, 1, { forGood: true });
 		await expect(countUp(bucket)).rejects.toMatchObject({ code: 'storage_error' });
 	});

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import { beforeEach, expect, test } from 'vitest';
 import { ENCODINGS } from '../../../../../tests/encodings.ts';
+import { reset } from '../../../../../tests/reset.ts';
 import { VolumeWriter } from './volume.ts';
 
 beforeEach(reset);

@@ -1,20 +1,13 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import type { R2Bucket } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
-import {
-	backUp,
-	change,
-	engine,
-	flipBit,
-	keys,
-	createBackup,
-} from '../../../../../tests/backups.ts';
-import { listBackups } from '../index.ts';
-import { manifestKey } from '../format/names.ts';
-import { parseProof, proofKey } from '../format/proof.ts';
-import { drillBackup, recordProof, verifyBackup } from '../prove/prove.ts';
-import { LOCK_KEYS } from './lock.ts';
+import { reset } from '../../../../tests/reset.ts';
+import { backUp, change, engine, flipBit, keys, createBackup } from '../../../../tests/backups.ts';
+import { listBackups } from './index.ts';
+import { manifestKey } from './format/names.ts';
+import { parseProof, proofKey } from './format/proof.ts';
+import { drillBackup, recordProof, verifyBackup } from './prove/prove.ts';
+import { LOCK_KEYS } from './storage/lock.ts';
 
 beforeEach(reset);
 

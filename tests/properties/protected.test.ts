@@ -1,13 +1,17 @@
 import { env } from 'cloudflare:workers';
-import { reset } from 'cloudflare:test';
 import type { D1Database } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { backUp, change, engine, flipBit, keys } from '../../../../../tests/backups.ts';
-import { ENCODINGS, key, otherKey } from '../../../../../tests/encodings.ts';
-import { listBackups } from '../index.ts';
-import { manifestKey } from '../format/names.ts';
-import { type OutsideProof, parseProof, proofKey } from '../format/proof.ts';
-import { drillBackup, recordProof, verifyBackup } from './prove.ts';
+import { reset } from '../reset.ts';
+import { backUp, change, engine, flipBit, keys } from '../backups.ts';
+import { ENCODINGS, key, otherKey } from '../encodings.ts';
+import { listBackups } from '../../src/lib/server/backup/index.ts';
+import { manifestKey } from '../../src/lib/server/backup/format/names.ts';
+import {
+	type OutsideProof,
+	parseProof,
+	proofKey,
+} from '../../src/lib/server/backup/format/proof.ts';
+import { drillBackup, recordProof, verifyBackup } from '../../src/lib/server/backup/prove/prove.ts';
 
 // What encryption and signatures change about proving a backup.
 

@@ -1,0 +1,166 @@
+import { env } from 'cloudflare:workers';
+import type { D1Database } from '@cloudflare/workers-types';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { large, small } from '../../../../tests/sample-databases.ts';
+import { reset } from '../../../../tests/reset.ts';
+import { clock, createBackup, engine, keys, run } from '../../../../tests/backups.ts';
+import { failingDatabase, failingBucket, type Failures } from '../../../../tests/failing.ts';
+import { listBackups, startBackup } from './index.ts';
+import { type Engine } from './engine.ts';
+import { manifestKey } from './format/names.ts';
+import { verifyBackup } from './prove/prove.ts';
+import { LEASE_MS, LOCK_KEYS } from './storage/lock.ts';
+
+beforeEach(reset);
+
+/** A database that takes several calls: a row too long for one statement, between others. */
+const inParts = () =>
+	run(
+		env.DB,
+		`CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, x)`,
+		`INSERT INTO a (x) VALUES (1), (zeroblob(100000)), (3)`,
+	);
+
+/** Runs backups that fail at the first, second, … call, until one has no such call any more. */
+async function failAtEveryCall(
+	fail: (n: number) => { engine: Engine; failures: Failures },
+): Promise<number> {
+	for (let n = 1; ; n++) {
+		const { engine: failing, failures } = fail(n);
+		const outcome = await createBackup(failing).then(
+			(manifest) => ({ manifest, error: null }),
+			(error: unknown) => ({ manifest: null, error }),
+		);
+		if (failures.failed === 0) return n - 1;
+		expect(await failures.openUploads(), `uploads left by failure ${n}`).toEqual([]);
+		if (outcome.manifest) {
+			// Only the clean-up failed, and was tried again.
+			expect(await keys()).toHaveLength(2);
+		} else {
+			expect(outcome.error, `failure ${n}`).toMatchObject({
+				code: expect.stringMatching(/^(storage|database)_error$/),
+				status: 500,
+			});
+			expect(await keys(), `objects left by failure ${n}`).toEqual([]);
+		}
+		const next = await createBackup(engine());
+		await env.MY_BUCKET.delete([manifestKey(next.name), `${next.name}.sql`]);
+		await env.MY_BUCKET.delete(await keys());
+	}
+}
+
+describe('failures', () => {
+	test('with files of the same name: an error, and they stay', async () => {
+		await small();
+		const frozen = clock.now + 1_000_000;
+		const key = `full_backup_${new Date(frozen).toISOString()}.sql`;
+		await env.MY_BUCKET.put(key, 'of somebody');
+		await expect(startBackup({ ...engine(), now: () => frozen })).rejects.toMatchObject({
+			code: 'backup_exists',
+		});
+		expect(await keys()).toEqual([key]);
+	});
+
+	test('to remove what a dead backup has left stops none: a later one removes it', async () => {
+		await small();
+		const dead = 'full_backup_2026-01-01T00:00:00.000Z';
+		await env.MY_BUCKET.put(`${dead}.sql`, 'a part');
+		await env.MY_BUCKET.put(LOCK_KEYS.backup, JSON.stringify({ name: dead, until: 0 }));
+		const broken = new Proxy(env.MY_BUCKET, {
+			get(target, property) {
+				const value: unknown = Reflect.get(target, property);
+				if (property === 'delete') return () => Promise.reject(new Error('delete: 10001'));
+				return typeof value === 'function' ? value.bind(target) : value;
+			},
+		});
+		const first = await startBackup(engine({ bucket: broken }));
+		expect(first).toHaveProperty('manifest');
+		expect(await keys()).toContain(`${dead}.sql`);
+		clock.now += LEASE_MS;
+		await createBackup(engine());
+		expect(await keys()).not.toContain(`${dead}.sql`);
+	});
+
+	test('of D1 at any call: an error, and nothing is left', async () => {
+		await inParts();
+		const calls = await failAtEveryCall((n) => {
+			const { database, failures } = failingDatabase(env.DB, n, 'D1_ERROR: disk I/O error');
+			return { engine: engine({ database }), failures };
+		});
+		expect(calls).toBeGreaterThanOrEqual(4);
+	});
+
+	test('of D1 at any call that it says to retry: the backup succeeds', async () => {
+		await inParts();
+		for (let n = 1; n <= 4; n++) {
+			const { database, failures } = failingDatabase(
+				env.DB,
+				n,
+				'D1_ERROR: Network connection lost.',
+			);
+			await expect(createBackup(engine({ database }))).resolves.toBeTruthy();
+			expect(failures.failed).toBe(1);
+		}
+	});
+
+	test('of D1 without end: database_unavailable', async () => {
+		const lost = new Error('D1_ERROR: Network connection lost.');
+		const database = {
+			withSession: () => ({ prepare: () => ({}), batch: () => Promise.reject(lost) }),
+		} as unknown as D1Database;
+		await expect(createBackup(engine({ database }))).rejects.toMatchObject({
+			code: 'database_unavailable',
+			status: 503,
+			retryable: true,
+		});
+		expect(await keys()).toEqual([]);
+	});
+
+	describe.for([
+		['a small backup', small, 4],
+		['a backup in parts', () => large(150), 6],
+	] as const)('of R2 at %s', ([, fill, least]) => {
+		test.for([false, true])(
+			'in any write (done all the same: %s): it succeeds',
+			async (afterwards) => {
+				await fill();
+				for (let n = 1; ; n++) {
+					const { bucket, failures } = failingBucket(env.MY_BUCKET, n, { afterwards });
+					const { name } = await createBackup(engine({ bucket }));
+					if (failures.failed === 0) {
+						expect(n).toBeGreaterThanOrEqual(least);
+						return;
+					}
+					const left = afterwards ? [] : await failures.openUploads(); // R2 ends one that nobody has the id of
+					expect(left, `uploads left by failure ${n}`).toEqual([]);
+					expect(await keys(), `failure ${n}`).toEqual([manifestKey(name), `${name}.sql`]);
+					expect((await verifyBackup(engine(), `${name}.sql`)).proven).toBe(true);
+					await env.MY_BUCKET.delete((await env.MY_BUCKET.list()).objects.map(({ key }) => key));
+				}
+			},
+		);
+
+		test('in all writes from any on: no backup, and the next one removes what is left', async () => {
+			await fill();
+			for (let n = 1; ; n++) {
+				const { bucket, failures } = failingBucket(env.MY_BUCKET, n, { forGood: true });
+				const error = await createBackup(engine({ bucket })).then(
+					() => null,
+					(reason: unknown) => reason,
+				);
+				if (error === null) {
+					// What failed was no more than the return of the lock.
+					expect(n).toBeGreaterThanOrEqual(least);
+					return;
+				}
+				expect(error, `failure ${n}`).toMatchObject({ code: 'storage_error', status: 500 });
+				expect(failures.failed).toBeGreaterThan(0);
+				expect((await listBackups(env.MY_BUCKET)).backups).toEqual([]);
+				clock.now += LEASE_MS;
+				const { name } = await createBackup(engine());
+				expect(await keys(), `failure ${n}`).toEqual([manifestKey(name), `${name}.sql`]);
+				await env.MY_BUCKET.delete((await env.MY_BUCKET.list()).objects.map(({ key }) => key));
+			}
+		});
+	});
+});

@@ -1,0 +1,149 @@
+import {
+	generateHybridIdentity,
+	generateX25519Identity,
+	identityToRecipient,
+} from 'age-encryption';
+import { describe, expect, test } from 'vitest';
+import { AGE_CHUNK, decode, encode, iterated, joined, noise } from '../../../../../tests/codecs.ts';
+import { flipBit } from '../../../../../tests/backups.ts';
+import { ENCODINGS, identity } from '../../../../../tests/encodings.ts';
+import { decoded, type Encoding } from './codec.ts';
+
+const hybrid = await generateHybridIdentity();
+
+describe('gzip', () => {
+	const { gzip } = ENCODINGS;
+	const text = new TextEncoder().encode('INSERT INTO t VALUES (1);\n'.repeat(20));
+
+	test('files in a row are one file', async () => {
+		const volumes = [text, new Uint8Array(), noise(100_000)];
+		const files = await Promise.all(volumes.map((volume) => encode(volume, gzip)));
+		expect(await decode(await joined(files), gzip)).toEqual(await joined(volumes));
+	});
+
+	test('is one member that any other reads', async () => {
+		const stored = await encode(text, gzip);
+		const stream = new Blob([new Uint8Array(stored)])
+			.stream()
+			.pipeThrough(new DecompressionStream('gzip'));
+		expect(await new Response(stream).bytes()).toEqual(text);
+	});
+
+	test('damage never gives other bytes', async () => {
+		const stored = await encode(text, gzip);
+		for (let bit = 0; bit < 8 * stored.length; bit++) {
+			const outcome = await decode(flipBit(stored, bit), gzip).catch(() => null);
+			// Some bits say nothing of the contents: the time, the system, what fills the last byte.
+			expect([null, text], `bit ${bit}`).toContainEqual(outcome);
+		}
+	});
+
+	test('damage to where the next of several begins never ends them early', async () => {
+		const stored = await encode(text, gzip);
+		for (let bit = 0; bit < 8 * 4; bit++) {
+			const file = await joined([stored, flipBit(stored, bit)]);
+			const outcome = await decode(file, gzip).catch(() => null);
+			expect([null, await joined([text, text])], `bit ${bit}`).toContainEqual(outcome);
+		}
+	});
+
+	test('nothing is taken behind its end, not even zeros', async () => {
+		const stored = await encode(text, gzip);
+		const zeros = (length: number) => new Uint8Array(length);
+		for (const behind of [
+			[zeros(1)],
+			[zeros(1000)],
+			[zeros(200_000)],
+			[zeros(1), stored],
+			[stored, zeros(1)],
+			[Uint8Array.of(0x1f)],
+			[noise(100)],
+		]) {
+			const file = await joined([stored, ...behind]);
+			// In one piece, cut at the end, byte by byte.
+			for (const sizes of [[file.length], [stored.length, 1000], [1]]) {
+				await expect(decode(file, gzip, { sizes }), `${sizes}`).rejects.toThrow();
+			}
+		}
+	});
+
+	test('a cut is noticed', async () => {
+		const stored = await encode(text, gzip);
+		for (let length = 0; length < stored.length; length++) {
+			await expect(decode(stored.subarray(0, length), gzip), `${length}`).rejects.toThrow();
+		}
+	});
+});
+
+describe.for([
+	['X25519', identity],
+	['post-quantum hybrid', hybrid],
+] as const)('age for %s', async ([, own]) => {
+	const encoding: Encoding = { gzip: false, recipients: [await identityToRecipient(own)] };
+	const text = new TextEncoder().encode('INSERT INTO t VALUES (1);\n');
+
+	test('is opened by its identity, also among others', async () => {
+		const stored = await encode(text, encoding);
+		for (const identities of [[own], [await generateX25519Identity(), own]]) {
+			expect(await decode(stored, encoding, { identities })).toEqual(text);
+		}
+	});
+
+	test('is opened by no other', async () => {
+		const stored = await encode(text, encoding);
+		const identities = [await generateX25519Identity(), await generateHybridIdentity()];
+		const opened = decode(stored, encoding, { identities });
+		await expect(opened).rejects.toMatchObject({ code: 'identity_wrong', status: 422 });
+	});
+
+	test('is not tried without any', () => {
+		expect(() => decoded(iterated([]), ['age'])).toThrow(
+			expect.objectContaining({ code: 'backup_encrypted', status: 409 }),
+		);
+	});
+
+	test('damage and cuts are noticed', async () => {
+		const stored = await encode(text, encoding);
+		// A post-quantum header is long, and opening it takes its time.
+		const step = own === identity ? 1 : 23;
+		for (let at = 0; at < stored.length; at += step) {
+			const damaged = stored.with(at, (stored[at] ?? 0) ^ 1);
+			for (const file of [damaged, stored.subarray(0, at)]) {
+				const opened = decode(file, encoding, { identities: [own] });
+				await expect(opened, `at ${at}`).rejects.toThrow();
+			}
+		}
+	});
+
+	test('bytes behind its end are noticed', async () => {
+		const stored = await encode(text, encoding);
+		for (const behind of [new Uint8Array(1), new Uint8Array(AGE_CHUNK), noise(20), stored]) {
+			const file = await joined([stored, behind]);
+			for (const sizes of [[file.length], [stored.length, 1000]]) {
+				const opened = decode(file, encoding, { sizes, identities: [own] });
+				await expect(opened, `${behind.length}`).rejects.toThrow();
+			}
+		}
+	});
+
+	test('chunks in another order are noticed', async () => {
+		const stored = await encode(noise(3 * AGE_CHUNK), encoding);
+		const payload = stored.length - 3 * (AGE_CHUNK + 16);
+		const chunk = (n: number) => {
+			const start = payload + n * (AGE_CHUNK + 16);
+			return stored.subarray(start, start + AGE_CHUNK + 16);
+		};
+		const head = stored.subarray(0, payload);
+		expect(await joined([head, chunk(0), chunk(1), chunk(2)])).toEqual(stored);
+		for (const chunks of [
+			[1, 0, 2],
+			[0, 2],
+			[0, 1],
+			[0, 1, 1],
+			[0, 1, 2, 2],
+		]) {
+			const file = await joined([head, ...chunks.map(chunk)]);
+			await expect(decode(file, encoding, { identities: [own] })).rejects.toThrow();
+		}
+	});
+});

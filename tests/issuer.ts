@@ -1,0 +1,61 @@
+import { expect, vi } from 'vitest';
+import { AUDIENCE, type Claims, type IssuerKey, makeKey, mint, REPOSITORY_ID } from './tokens.ts';
+import type { OutsideAnswer, Seen } from './outside.ts';
+import { checkToken } from '../src/lib/server/access/token.ts';
+import { type TokenSettings } from '../src/lib/server/access/token-settings.ts';
+
+// An issuer of tokens for each test, and what it is asked.
+
+export const NOW = Date.UTC(2026, 10, 25, 3, 17);
+
+export const SECONDS = NOW / 1000;
+
+export const key = await makeKey('key-1');
+
+export const other = await makeKey('key-2');
+
+export let issuers = 0;
+
+export let settings: TokenSettings;
+
+/** Starts a new issuer, as the keys of one are cached, and stops the clock. */
+export async function newIssuer(): Promise<void> {
+	vi.useFakeTimers({ toFake: ['Date'], now: NOW });
+	const issuer = `https://issuer-${++issuers}.test`;
+	settings = { repositoryId: REPOSITORY_ID, audience: AUDIENCE, ref: 'refs/heads/main', issuer };
+	await publish([key]);
+}
+
+/** A token of the issuer of this test. */
+export function token(changed: Claims = {}, signer: IssuerKey = key, header = {}): Promise<string> {
+	return mint(signer, settings.issuer, SECONDS, changed, header);
+}
+
+export function check(text: string, now = NOW) {
+	return checkToken(text, settings, now);
+}
+
+export function invalid(fault: string) {
+	const words: Record<string, string> = {
+		...{ issuer: 'BACKUP_OIDC_ISSUER', audience: 'BACKUP_OIDC_AUDIENCE', time: 'too old' },
+		...{ algorithm: 'RS256', signature: 'not signed by the issuer', form: 'lacks a part' },
+	};
+	const hint = expect.stringContaining(words[fault] ?? 'no such fault');
+	return { code: 'token_invalid', status: 401, hint };
+}
+
+/** Lets the issuer of this test publish these keys, and no others. */
+export function publish(keys: IssuerKey[], answer: OutsideAnswer = {}) {
+	return answerKeys({ ...answer, body: JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }) });
+}
+
+export async function answerKeys(answer: OutsideAnswer) {
+	const body = JSON.stringify({ url: `${settings.issuer}/.well-known/jwks`, ...answer });
+	await fetch('https://outside.test/answer', { method: 'PUT', body });
+}
+
+/** The addresses that were fetched from a host since this was last asked. */
+export async function fetches(host = new URL(settings.issuer).host) {
+	const response = await fetch(`https://outside.test/seen?host=${host}`);
+	return (await response.json<Seen[]>()).map(({ url }) => url);
+}

@@ -1,0 +1,24 @@
+import { env } from 'cloudflare:workers';
+import { run } from './backups.ts';
+
+// Databases that backups in tests are made of, and what backups of them hold.
+
+/** A database of a few tables that fits one batch. */
+export const small = () =>
+	run(
+		env.DB,
+		`CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, x)`,
+		`CREATE TABLE b (k TEXT PRIMARY KEY, a REFERENCES a (id)) WITHOUT ROWID`,
+		`CREATE VIRTUAL TABLE ft USING fts5(x)`,
+		`INSERT INTO a (x) VALUES (1), ('two'), (x'03')`,
+		`INSERT INTO b VALUES ('k', 2)`,
+		`INSERT INTO ft VALUES ('hello')`,
+	);
+
+/** SQL of this many times 40 kB. */
+export const large = (rows: number) =>
+	run(
+		env.DB,
+		`CREATE TABLE blobs (id INTEGER PRIMARY KEY, x BLOB)`,
+		`WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${rows}) INSERT INTO blobs SELECT i, randomblob(20000) FROM n`,
+	);
