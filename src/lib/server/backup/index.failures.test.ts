@@ -3,7 +3,7 @@ import type { D1Database } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { large, small } from '../../../../tests/sample-databases.ts';
 import { reset } from '../../../../tests/reset.ts';
-import { clock, createBackup, engine, keys, run } from '../../../../tests/backups.ts';
+import { clock, createBackup, emptyBucket, engine, keys, run } from '../../../../tests/backups.ts';
 import { failingDatabase, failingBucket, type Failures } from '../../../../tests/failing.ts';
 import { listBackups, startBackup } from './index.ts';
 import { type Engine } from './engine.ts';
@@ -43,9 +43,8 @@ async function failAtEveryCall(
 			});
 			expect(await keys(), `objects left by failure ${n}`).toEqual([]);
 		}
-		const next = await createBackup(engine());
-		await env.MY_BUCKET.delete([manifestKey(next.name), `${next.name}.sql`]);
-		await env.MY_BUCKET.delete(await keys());
+		await createBackup(engine());
+		await emptyBucket();
 	}
 }
 
@@ -135,7 +134,7 @@ describe('failures', () => {
 					expect(left, `uploads left by failure ${n}`).toEqual([]);
 					expect(await keys(), `failure ${n}`).toEqual([manifestKey(name), `${name}.sql`]);
 					expect((await verifyBackup(engine(), `${name}.sql`)).proven).toBe(true);
-					await env.MY_BUCKET.delete((await env.MY_BUCKET.list()).objects.map(({ key }) => key));
+					await emptyBucket();
 				}
 			},
 		);
@@ -159,7 +158,7 @@ describe('failures', () => {
 				clock.now += LEASE_MS;
 				const { name } = await createBackup(engine());
 				expect(await keys(), `failure ${n}`).toEqual([manifestKey(name), `${name}.sql`]);
-				await env.MY_BUCKET.delete((await env.MY_BUCKET.list()).objects.map(({ key }) => key));
+				await emptyBucket();
 			}
 		});
 	});
