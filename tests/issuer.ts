@@ -14,14 +14,13 @@ export const key = await makeKey('key-1');
 
 export const other = await makeKey('key-2');
 
-export let issuers = 0;
-
+/** Accepts tokens of the issuer of this test. */
 export let settings: TokenSettings;
 
-/** Starts a new issuer, as the keys of one are cached, and stops the clock. */
+/** Starts a new issuer, as the keys of one are cached, and stops the clock at {@link NOW}. */
 export async function newIssuer(): Promise<void> {
 	vi.useFakeTimers({ toFake: ['Date'], now: NOW });
-	const issuer = `https://issuer-${++issuers}.test`;
+	const issuer = `https://issuer-${crypto.randomUUID()}.test`;
 	settings = { repositoryId: REPOSITORY_ID, audience: AUDIENCE, ref: 'refs/heads/main', issuer };
 	await publish([key]);
 }

@@ -27,7 +27,7 @@ export const backUp = (operations: Operations, changes = {}): Promise<BackupStep
 	);
 
 export function refused(code: string, status = 500): LifeboatError {
-	return new LifeboatError('It was in vain.', { code, status, hint: 'Do this.' });
+	return new LifeboatError('It failed.', { code, status, hint: 'Do this.' });
 }
 
 /** Fails as a backup may. */

@@ -90,7 +90,7 @@ describe('verify', () => {
 		expect(sign).not.toHaveBeenCalled();
 	});
 
-	test('what is no text is no code', async () => {
+	test('what is not text is not a code', async () => {
 		const totp = new TOTP(SEED);
 		for (const token of [287082, null, undefined, ['287082']]) {
 			expect(await totp.verify(token as never, 59_000)).toBe(false);

@@ -78,7 +78,7 @@ async function createWithPause(
 const tablesDone = (count: number) => (step: BackupStep) =>
 	'progress' in step && step.progress.tables === count;
 
-describe('a write behind which the counter of changes began again', () => {
+describe('a write after which the counter of changes started again', () => {
 	test.for([
 		['the call that it has made fail is made again', true],
 		['no call has failed', false],
@@ -201,7 +201,7 @@ describe('an atomic backup', () => {
 		expect(restored).toEqual({ option: Number(restored?.['x']), x: expect.any(String) });
 	});
 
-	test('is none when a page had to be read again', async () => {
+	test('is called fenced when a page had to be read again', async () => {
 		await run(env.DB, `CREATE TABLE t (x)`, `INSERT INTO t VALUES (char(65533))`);
 		expect((await createBackup(engine())).snapshot.consistency).toBe('fenced');
 	});

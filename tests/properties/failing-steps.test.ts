@@ -14,7 +14,7 @@ import { LEASE_MS } from '../../src/lib/server/backup/storage/lock.ts';
 beforeEach(reset);
 
 describe('a step that fails', () => {
-	test('at any call of D1 or R2 leaves the job as it was: the same ticket goes on', async () => {
+	test('at any call of D1 or R2 leaves the job as it was, and the same ticket resumes it', async () => {
 		await fill(100);
 		const whole = await contentsOf(await createBackup(engine()));
 		let failed = 0;
@@ -38,7 +38,7 @@ describe('a step that fails', () => {
 		expect(failed).toBeGreaterThan(10);
 	});
 
-	test('dead at any moment, is taken once more, by the same ticket', async () => {
+	test('dead at any moment, is taken again with the same ticket', async () => {
 		await fill(100);
 		const whole = await contentsOf(await createBackup(engine()));
 		for (const afterwards of [false, true]) {

@@ -154,7 +154,7 @@ describe('the comparison notices', () => {
 		expect(found.join('\n')).toContain(expected);
 	});
 
-	test('another order of statements is no difference', async () => {
+	test('another order of statements makes no difference', async () => {
 		const [table, index] = [['CREATE TABLE a (v)'], ['CREATE TABLE b (v)']];
 		expect(await compared([table, index], [index, table])).toEqual([]);
 	});

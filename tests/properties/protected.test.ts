@@ -20,7 +20,7 @@ beforeEach(reset);
 describe('an encrypted backup', () => {
 	const encrypting = { encoding: ENCODINGS['gzip and age'], keys: [key] };
 
-	test('is verified as it is stored, and the list says that it is no more', async () => {
+	test('is verified as stored, and the list says that this is all', async () => {
 		const name = await backUp(encrypting);
 		const volume = `${name}.sql.gz.age`;
 		const { size } = (await env.MY_BUCKET.head(volume)) ?? {};

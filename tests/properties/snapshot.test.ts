@@ -93,7 +93,7 @@ async function restore(name: string): Promise<void> {
 }
 
 describe('while others write', () => {
-	test('without end, the backup fails and stores nothing', async () => {
+	test('all the time, the backup fails and stores nothing', async () => {
 		await prepare();
 		const writer = startWriter(writeBoth);
 		const events: string[] = [];
@@ -121,7 +121,7 @@ describe('while others write', () => {
 		expect(await newestVersions()).toEqual([written, written]);
 	});
 
-	test('now and then, whatever is stored is one state', { timeout: 120_000 }, async () => {
+	test('now and then, what is stored is one state', { timeout: 120_000 }, async () => {
 		await prepare();
 		let stored = 0;
 		// One write at a random moment of the dump, often the only one.

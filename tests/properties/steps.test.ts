@@ -51,7 +51,7 @@ describe('a backup in steps', () => {
 		);
 	});
 
-	test('reads each row once, and tells how far it is', async () => {
+	test('reads each row once, and reports how far it is', async () => {
 		await fill();
 		const seen: number[] = [];
 		let step = await startBackup(inSteps({ budget: { ...UNLIMITED, bytes: 1_000_000 } }));
@@ -95,7 +95,7 @@ describe('a backup in steps', () => {
 		expect(steps).toBeGreaterThan(2);
 	});
 
-	test('of a database that changes between two steps begins anew, and is one state', async () => {
+	test('of a database that changes between two steps starts over, and is one state', async () => {
 		await fill();
 		const ticket = await begin(6);
 		await run(env.DB, `UPDATE texts SET n = 100 WHERE id IN (1, 2500)`);
@@ -111,7 +111,7 @@ describe('a backup in steps', () => {
 		);
 	});
 
-	test('notices a table that was dropped and made anew, just the same', async () => {
+	test('notices a table that was dropped and created again with the same text', async () => {
 		await fill();
 		const ticket = await begin(4);
 		const { results } = await env.DB.prepare(
@@ -123,7 +123,7 @@ describe('a backup in steps', () => {
 		expect(tables.find(({ name }) => name === 'texts')?.rows).toBe(0);
 	});
 
-	test('is given up when the schema never rests, and leaves nothing', async () => {
+	test('is given up when the schema keeps changing, and leaves nothing', async () => {
 		await fill();
 		let step = await startBackup(inSteps());
 		const change = async () => {

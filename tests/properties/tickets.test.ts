@@ -96,7 +96,7 @@ describe('a ticket', () => {
 		expect(await contentsOf(await finish(tickets[0] ?? ''))).toEqual(whole);
 	});
 
-	test('gets the same answer once more, in case that the first was lost', async () => {
+	test('gets the same answer again, in case the first was lost', async () => {
 		await fill();
 		const ticket = await begin(1);
 		const answer = await resumeBackup(inSteps(), ticket);
@@ -114,7 +114,7 @@ describe('a ticket', () => {
 		await refused(last, 'ticket_spent', 409);
 	});
 
-	test('does not open a job that somebody else has written into the bucket', async () => {
+	test('does not open a job that somebody else wrote into the bucket', async () => {
 		await fill();
 		const ticket = await begin(1);
 		const lock = JSON.parse((await (await env.MY_BUCKET.get(LOCK_KEYS.backup))?.text()) ?? '');

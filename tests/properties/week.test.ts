@@ -129,7 +129,7 @@ test('two runs at the same moment make one backup', async () => {
 	expect(await alerts()).toEqual([]);
 });
 
-test('where none was possible there is one alert that it is overdue, and one when it works again', async () => {
+test('while backups fail there is one overdue alert, and one alert when they succeed again', async () => {
 	let away = false;
 	const database = () => {
 		const failing = failingDatabase(env.DB, 1, 'D1_ERROR: away', { forGood: true });
@@ -150,7 +150,7 @@ test('where none was possible there is one alert that it is overdue, and one whe
 	expect((await startTimes()).length).toBe(4);
 });
 
-test('where no run came at all, whoever asks for the health lets the alert go out', async () => {
+test('when no run came at all, a call for the health sends the alert', async () => {
 	await scheduled();
 	now += 3 * DAY;
 	const [newest] = (await listBackups(env.MY_BUCKET)).backups;

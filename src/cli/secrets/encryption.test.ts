@@ -98,7 +98,7 @@ test('makes a post-quantum identity on request, but replaces no other', async ()
 
 test.for([
 	['is a secret key', `AGE-SECRET-KEY-1${'Q'.repeat(58)}`, 'is a secret key'],
-	['is no key', 'age1xyz', 'is no public key of age'],
+	['is no key', 'age1xyz', 'is not an age public key'],
 	['is that of an identity elsewhere', 'RECIPIENT', 'has no identity that opens'],
 ] as const)('refuses recipients of which one %s, and changes nothing', async ([, key, told]) => {
 	const [, recipient = ''] = /public key: (\S+)/.exec(newIdentity()) ?? [];

@@ -65,7 +65,7 @@ test('a token is good for one of many calls at once, and for none later', async 
 	expect(await call(await fresh())).toBe('token');
 });
 
-test('where no tokens are taken one is no code', async () => {
+test('a token is not a code when tokens are off', async () => {
 	expect(await call(await fresh(), { changes: { token: null, apiKey: null } })).toBe(
 		'code_invalid',
 	);

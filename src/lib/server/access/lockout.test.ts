@@ -46,7 +46,7 @@ describe('one network', () => {
 		expect(await guess(now, 'a', GOOD)).toBe('right');
 	});
 
-	test('is told how long', async () => {
+	test('learns how long it has to wait', async () => {
 		await guess(START, 'a');
 		await guess(START + 1000, 'a');
 		const refused = judge({ bucket, scope: 'anyone', now: START + 2000 }, 'a', GOOD);
@@ -84,7 +84,7 @@ describe('the lock', () => {
 		expect(await guess(START + DAY, 'last', GOOD)).toBe('right');
 	});
 
-	test('is none of those who have the key, nor theirs that of the others', async () => {
+	test('of callers without the API key does not lock out those with it, nor the other way round', async () => {
 		await lock();
 		expect(await guess(START + DAY, 'a', GOOD, 'keyed')).toBe('right');
 		await reset();
@@ -119,12 +119,12 @@ test('a right code may be shown again from the same network, and nothing is writ
 	expect((await bucket.head('access/guesses.json'))?.etag).not.toBe(before);
 });
 
-test('the object stays small, whoever calls', async () => {
+test('the object stays small however many networks call', async () => {
 	for (let i = 0; i < 120; i++) await guess(START, `network ${i}`, GOOD);
 	expect((await bucket.head('access/guesses.json'))?.size).toBeLessThan(5000);
 });
 
-test('what somebody has put in its place counts as nothing', async () => {
+test('an object that is not ours counts as empty', async () => {
 	await bucket.put('access/guesses.json', '{"wrong": "never"}');
 	expect(await guess(START, 'a')).toBe('code_invalid');
 	expect((await readLockout(bucket, 'anyone', START)).wrong).toHaveLength(1);

@@ -24,7 +24,7 @@ test.for([
 	'x.y.pages.dev.example',
 ])('the app at %s is not', (host) => requireProduction(at(host), {}));
 
-test('what is neither yes nor no is told', () => {
+test('a value that is neither yes nor no is refused', () => {
 	expect(() => requireProduction(at('app.example.com'), { BACKUP_ALLOW_PREVIEW: '1' })).toThrow(
 		expect.objectContaining({ code: 'backup_allow_preview_invalid', status: 500 }),
 	);

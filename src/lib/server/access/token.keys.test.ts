@@ -33,7 +33,7 @@ describe('the keys of the issuer', () => {
 		await expect(check(await token())).rejects.toMatchObject(invalid('signature'));
 	});
 
-	test('are renewed after ten minutes, also when nobody asks for a new one', async () => {
+	test('are fetched again after ten minutes, even if no token names a new one', async () => {
 		await check(await token());
 		await publish([other]);
 		vi.setSystemTime(NOW + 9 * MINUTE);
@@ -75,7 +75,7 @@ describe('the keys of the issuer', () => {
 		expect(await fetches('evil.test')).toEqual([]);
 	});
 
-	test('cannot be had: the issuer answers too late, and nobody waits for it', async () => {
+	test('cannot be fetched: the issuer answers too late', async () => {
 		shortenWaits();
 		await publish([key], { wait: 10_000 });
 		await expect(check(await token())).rejects.toMatchObject(unreachable);

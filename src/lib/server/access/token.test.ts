@@ -117,7 +117,7 @@ describe('a token with a wrong claim', () => {
 	});
 });
 
-describe('a token that nobody entitled has signed', () => {
+describe('a token with a wrong signature', () => {
 	test.for(['', 'c2lnbmF0dXJl'])(
 		'has the algorithm none, and "%s" for a signature',
 		async (end) => {

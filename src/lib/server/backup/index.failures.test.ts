@@ -120,7 +120,7 @@ describe('failures', () => {
 		['a backup in parts', () => large(150), 6],
 	] as const)('of R2 at %s', ([, fill, least]) => {
 		test.for([false, true])(
-			'in any write (done all the same: %s): it succeeds',
+			'in any one write (done nevertheless: %s): it succeeds',
 			async (afterwards) => {
 				await fill();
 				for (let n = 1; ; n++) {
@@ -139,7 +139,7 @@ describe('failures', () => {
 			},
 		);
 
-		test('in all writes from any on: no backup, and the next one removes what is left', async () => {
+		test('in every write from any point on: no backup, and the next one removes what is left', async () => {
 			await fill();
 			for (let n = 1; ; n++) {
 				const { bucket, failures } = failingBucket(env.MY_BUCKET, n, { forGood: true });

@@ -102,7 +102,7 @@ describe('the proofs in the list', () => {
 	});
 });
 
-test('what an abandoned backup leaves is removed, also beside proofs', async () => {
+test('what an abandoned backup left is removed, even if it has proofs', async () => {
 	const name = await backUp();
 	await verifyBackup(engine(), `${name}.sql`);
 	const complete = await keys();

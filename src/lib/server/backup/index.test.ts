@@ -189,7 +189,7 @@ describe('the lock', () => {
 		expect(await volumeText(name)).not.toBe('');
 	});
 
-	test('that is no text of ours is taken over', async () => {
+	test('that is not one of ours is taken over', async () => {
 		await env.MY_BUCKET.put(LOCK_KEYS.backup, 'x');
 		await expect(createBackup(engine())).resolves.toBeTruthy();
 	});

@@ -79,7 +79,7 @@ describe('how backups are stored', () => {
 		);
 	});
 
-	test('what is no recipient is told by its place, and never shown', async () => {
+	test('an invalid recipient is named by its position, and never shown', async () => {
 		const [good = ''] = await recipients(generateX25519Identity, 1);
 		const [hybrid = ''] = await recipients(generateHybridIdentity, 1);
 		const secret = await generateX25519Identity();
@@ -160,7 +160,7 @@ describe('the budget of a call', () => {
 		},
 	);
 
-	test('leaves room on the free plan for what a step needs beside', () => {
+	test('leaves room on the free plan for the other queries of a step', () => {
 		expect(BUDGETS.free.queries).toBeLessThan(50);
 		expect(BUDGETS.paid.queries).toBeLessThan(1000);
 	});

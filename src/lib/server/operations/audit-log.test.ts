@@ -99,7 +99,7 @@ describe('the journal', () => {
 		vi.restoreAllMocks();
 	});
 
-	test('passes over what is no entry', async () => {
+	test('skips objects that are not entries', async () => {
 		await bucket.put('journal/0000000000000-junk', 'junk');
 		await record(bucket, entry(NOW));
 		expect((await readAuditLog(bucket, { limit: 10 })).entries).toEqual([entry(NOW)]);

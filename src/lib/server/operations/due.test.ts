@@ -22,7 +22,7 @@ async function prove(name: string, kind: 'verify' | 'drill', proven: boolean, at
 }
 
 describe('a backup is due', () => {
-	test('when there is none, and when the newest has half the age that it may have', async () => {
+	test('when there is no backup, and when the newest is older than half the maximum age', async () => {
 		expect(await due(NOW)).toBe(true);
 		await backUp({ now: () => NOW });
 		expect(await due(NOW + 23 * HOUR)).toBe(false);

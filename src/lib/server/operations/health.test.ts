@@ -55,7 +55,7 @@ describe('the health', () => {
 		});
 	});
 
-	test('tells the ages in hours', async () => {
+	test('reports ages in hours', async () => {
 		await prove(await backUp(), 'drill');
 		now = START + 3 * HOUR;
 		await prove(await backUp(), 'verify');
@@ -103,7 +103,7 @@ describe('the health', () => {
 		expect(asked.calls.length).toBeGreaterThan(once);
 	});
 
-	test('tells once that backups are overdue', async () => {
+	test('reports once that backups are overdue', async () => {
 		await backUp();
 		now = START + 25 * HOUR;
 		const asked = operations();

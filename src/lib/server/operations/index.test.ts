@@ -27,7 +27,7 @@ async function state(): Promise<unknown> {
 	return JSON.parse((await lock?.text()) ?? '{}').state;
 }
 
-test('what a backup has left in the lock goes when nobody can go on with it', async () => {
+test('the state of a backup is removed from the lock once no ticket can resume it', async () => {
 	await begin();
 	const left = await state();
 	expect(left).toEqual(expect.any(String));

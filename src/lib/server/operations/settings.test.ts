@@ -3,7 +3,7 @@ import { operationsSettings } from './settings.ts';
 
 const DAY = 86_400_000;
 
-test('without any settings nobody is told, and a backup is too old after 32 days', () => {
+test('without settings there are no alerts, and a backup is too old after 32 days', () => {
 	expect(operationsSettings({})).toEqual({
 		...{ webhook: null, ping: null, maxAgeMs: 32 * DAY, sizeFactor: 2, auditLogDays: 90 },
 	});

@@ -25,7 +25,7 @@ beforeEach(async () => {
 	);
 });
 
-test('a journal whose old entries are locked keeps nothing from being told', async () => {
+test('an audit log whose old entries are locked does not stop alerts', async () => {
 	const watched = operations();
 	const locked = new Proxy(env.MY_BUCKET, {
 		get: (target, name: 'put') =>
@@ -41,7 +41,7 @@ test('a journal whose old entries are locked keeps nothing from being told', asy
 });
 
 describe.for(BROKEN)('a receiver that %s', ([, answer]) => {
-	test('makes no backup fail, and takes no longer than it may', async () => {
+	test('fails no backup, and takes no longer than allowed', async () => {
 		shortenWaits();
 		const watched = operations({ ping: receiver('/ping') });
 		await breakReceiver(watched.webhook, answer);
@@ -65,7 +65,7 @@ describe.for(BROKEN)('a receiver that %s', ([, answer]) => {
 	});
 });
 
-test('what a receiver has not taken is told again', async () => {
+test('an alert that a receiver did not accept is sent again', async () => {
 	const watched = operations();
 	await breakReceiver(watched.webhook, { status: 404 });
 	await fail(watched);
@@ -82,21 +82,21 @@ test('what a receiver has not taken is told again', async () => {
 	expect(await kinds(watched.webhook)).toEqual(['backup_recovered']);
 });
 
-test('what cannot be told anywhere is in the journal', async () => {
+test('an alert without a webhook is in the audit log', async () => {
 	await fail(operations({ webhook: null }));
 	expect(await journal()).toContainEqual(
 		expect.objectContaining({ operation: 'alert backup_failed', code: 'alert_nowhere' }),
 	);
 });
 
-test('a failure is told also where it cannot be read what was told before', async () => {
+test('a failure is reported even if earlier alerts cannot be read', async () => {
 	const watched = operations();
 	const bucket = new Proxy(env.MY_BUCKET, { get: () => () => Promise.reject(new Error('away')) });
 	await fail({ ...watched, bucket }, 'storage_error');
 	expect(await kinds(watched.webhook)).toEqual(['backup_failed']);
 });
 
-test('wrong codes that close the lock are told', async () => {
+test('wrong codes that start a lockout send an alert', async () => {
 	const watched = operations();
 	await watchLockout(watched);
 	expect(await kinds(watched.webhook)).toEqual(['access_locked']);
@@ -111,7 +111,7 @@ describe('a proof', () => {
 		backup: 'b',
 	};
 
-	test('that finds differences is told, and they are not', async () => {
+	test('that finds differences sends an alert without them', async () => {
 		const watched = operations();
 		expect(await watchProof(watched, async () => proof as Proof)).toBe(proof);
 		const [alert] = await receivedAlerts(watched.webhook);
@@ -124,10 +124,13 @@ describe('a proof', () => {
 		['storage_error', 500, 1],
 		['backup_not_found', 404, 0],
 		['drill_running', 409, 0],
-	] as const)('that ends with %s is told where it matters', async ([code, status, alerts]) => {
-		const watched = operations();
-		const outcome = watchProof(watched, () => Promise.reject(refused(code, status)));
-		await expect(outcome).rejects.toMatchObject({ code });
-		expect(await kinds(watched.webhook)).toEqual(Array(alerts).fill('drill_failed'));
-	});
+	] as const)(
+		'that ends with %s sends an alert only if it matters',
+		async ([code, status, alerts]) => {
+			const watched = operations();
+			const outcome = watchProof(watched, () => Promise.reject(refused(code, status)));
+			await expect(outcome).rejects.toMatchObject({ code });
+			expect(await kinds(watched.webhook)).toEqual(Array(alerts).fill('drill_failed'));
+		},
+	);
 });

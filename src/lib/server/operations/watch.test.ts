@@ -25,13 +25,13 @@ beforeEach(async () => {
 const failing = () => ({ ...failingDatabase(env.DB, 1, 'D1_ERROR: away', { forGood: true }) });
 
 describe('a backup', () => {
-	test('that works tells nobody', async () => {
+	test('that succeeds sends no alert', async () => {
 		const watched = operations();
 		await backUp(watched);
 		expect(await received(watched.webhook)).toEqual([]);
 	});
 
-	test('that fails is told, with what to do, and without a row', async () => {
+	test('that fails sends an alert that says what to do and shows no row', async () => {
 		const watched = operations();
 		await backUp(watched);
 		clock.now += 2 * HOUR;
@@ -43,14 +43,14 @@ describe('a backup', () => {
 		expect(JSON.stringify(alert)).not.toMatch(/s3cret|D1_ERROR/);
 	});
 
-	test('that is unstable is told as that', async () => {
+	test('that finds no stable snapshot sends an alert of its own kind', async () => {
 		const watched = operations({ maxAgeMs: 10 * DAY });
 		await backUp(watched);
 		await fail(watched, 'snapshot_unstable', 409);
 		expect(await kinds(watched.webhook)).toEqual(['backup_unstable']);
 	});
 
-	test('that meets a restore that has not ended is told', async () => {
+	test('that meets an unfinished restore sends an alert', async () => {
 		const watched = operations();
 		await backUp(watched);
 		await run(env.DB, `CREATE TABLE ${RESTORE_MARKER} (step INTEGER PRIMARY KEY)`);
@@ -70,7 +70,7 @@ describe('a backup', () => {
 		},
 	);
 
-	test('that fails again for the same reason is told once an hour', async () => {
+	test('that fails repeatedly for the same reason sends one alert an hour', async () => {
 		const watched = operations();
 		await backUp(watched);
 		for (const minutes of [0, 1, 10, 50, 10, 1]) {
@@ -82,7 +82,7 @@ describe('a backup', () => {
 		expect(await kinds(watched.webhook)).toEqual(['backup_failed']);
 	});
 
-	test('that works again is told once', async () => {
+	test('that succeeds again sends one alert', async () => {
 		const watched = operations();
 		const failedAt = new Date(clock.now).toISOString().slice(0, 10);
 		await backUp(watched);
@@ -96,7 +96,7 @@ describe('a backup', () => {
 		expect(alerts[0]?.text).toContain(`They had failed since ${failedAt}`);
 	});
 
-	test('is told by one of several calls', async () => {
+	test('sends one alert when several calls fail at once', async () => {
 		const watched = operations();
 		await backUp(watched);
 		await Promise.all(Array.from({ length: 10 }, () => fail(watched)));
@@ -113,7 +113,7 @@ describe('a backup', () => {
 		['grows', `INSERT INTO t SELECT hex(randomblob(10000)) FROM t, t, t`, 1],
 		['shrinks', 'DELETE FROM t WHERE length(x) > 100', 1],
 		['stays', 'SELECT 1', 0],
-	] as const)('that %s beyond the bound is told', async ([, sql, alerts]) => {
+	] as const)('that %s beyond the limit sends an alert', async ([, sql, alerts]) => {
 		await run(env.DB, `INSERT INTO t SELECT hex(randomblob(10000))`, `INSERT INTO t VALUES (2)`);
 		const watched = operations();
 		await backUp(watched);
@@ -122,7 +122,7 @@ describe('a backup', () => {
 		expect(await kinds(watched.webhook)).toEqual(Array(alerts).fill('backup_size'));
 	});
 
-	test('that loses most of its rows is told, whatever its size', async () => {
+	test('that loses most of its rows sends an alert, whatever its size', async () => {
 		await run(
 			env.DB,
 			`INSERT INTO t SELECT hex(randomblob(50000))`,
@@ -143,7 +143,7 @@ describe('a backup', () => {
 		expect(await kinds(watched.webhook)).toEqual([]);
 	});
 
-	test('is told by pings with one run id: at its begin and its end', async () => {
+	test('sends pings with one run id when it starts and when it ends', async () => {
 		const ping = receiver('/ping/uuid');
 		const watched = operations({ ping });
 		await backUp(watched);
@@ -159,7 +159,7 @@ describe('a backup', () => {
 		expect(fail?.body).toMatch(/^\w+: .+\./);
 	});
 
-	test('whose answer is given once more is told once', async () => {
+	test('whose answer is repeated sends nothing twice', async () => {
 		const ping = receiver('/ping');
 		const watched = operations({ ping });
 		const done = await backUp(watched);

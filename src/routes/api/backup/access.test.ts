@@ -98,7 +98,7 @@ describe('a code', () => {
 		expect((await journal()).map((entry) => entry.previousSecret)).toEqual([undefined, true]);
 	});
 
-	test('of the secret before this one is refused where there is none', async () => {
+	test('of the previous secret is refused when there is none', async () => {
 		const old = await call(GET, await request({}, { secret: PREVIOUS }));
 		await expectError(old, 401, 'code_invalid');
 	});
@@ -113,7 +113,7 @@ describe('wrong codes', () => {
 		expect((await call(GET, await request())).status).toBe(200);
 	});
 
-	test('lock at last, also the right code, and nobody who has the API key', async () => {
+	test('lock out even the right code in the end, but no caller with the API key', async () => {
 		for (let i = 1; i <= MAX_WRONG; i++) {
 			const last = i === MAX_WRONG;
 			const [status, code] = last
@@ -129,7 +129,7 @@ describe('wrong codes', () => {
 		expect((await call(GET, asked, { BACKUP_API_KEY: KEY })).status).toBe(200);
 	});
 
-	test('are nothing but codes: what is none counts as no guess', async () => {
+	test('count as guesses only if they have the form of a code', async () => {
 		for (const text of ['x', '12345', '1234567', '１２３４５６', 'eyJ.eyJ.sig', '000000 000000']) {
 			for (let i = 0; i < 20; i++) {
 				const headers = { Authorization: `Bearer ${encodeURIComponent(text)}` };
@@ -155,12 +155,12 @@ describe('the API key', () => {
 		expect((await call(GET, right, changes)).status).toBe(200);
 	});
 
-	test('is no replacement for the code', async () => {
+	test('does not replace the code', async () => {
 		const asked = new Request(API, { headers: { 'X-API-Key': KEY } });
 		await expectError(await call(GET, asked, changes), 401, 'code_missing');
 	});
 
-	test('has to be long', async () => {
+	test('must be long', async () => {
 		await expectError(
 			await call(GET, await request(), { BACKUP_API_KEY: 'short' }),
 			500,

@@ -166,7 +166,7 @@ describe('POST', () => {
 		expect(await backupObjects()).toEqual([]);
 	});
 
-	test('tells its progress line by line to whom it asks', async () => {
+	test('reports its progress line by line to a caller that asks for it', async () => {
 		await env.DB.batch(
 			['CREATE TABLE t (x)', 'INSERT INTO t VALUES (1), (2)'].map((sql) => env.DB.prepare(sql)),
 		);

@@ -47,7 +47,7 @@ describe('a file', () => {
 		expect((await fetchFile(`${name}.sql`, { 'If-None-Match': '"other"' })).status).toBe(200);
 	});
 
-	test('HEAD tells everything but the bytes', async () => {
+	test('HEAD answers everything but the bytes', async () => {
 		const { name } = await makeBackup(plain);
 		const get = await fetchFile(`${name}.sql`);
 		const head = await fetchFile(`${name}.sql`, { Range: 'bytes=0-3' }, 'HEAD');

@@ -98,7 +98,7 @@ describe.for([
 		expect(await listed()).toMatchObject({ [field]: { at: proof.finishedAt, proven: false } });
 	});
 
-	test('tells its steps line by line, then the proof', async () => {
+	test('reports its steps line by line, then the proof', async () => {
 		await fill();
 		const { files } = await makeBackup();
 		const response = await post(files[0] ?? '', { action }, { accept: 'application/x-ndjson' });

@@ -135,7 +135,7 @@ test.for([
 	expect((await fetched(files[0] ?? '')).length).toBeGreaterThan(0);
 });
 
-describe('a backup that somebody without the secret has put into the bucket', () => {
+describe('a backup that was put into the bucket without the secret', () => {
 	const unsigned = (manifest: Manifest): Manifest => {
 		const bare = { ...manifest };
 		delete bare.mac;

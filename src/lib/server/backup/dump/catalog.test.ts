@@ -3,6 +3,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { reset } from '../../../../../tests/reset.ts';
 import { run } from '../../../../../tests/backups.ts';
 import { d1 } from '../database.ts';
+import { RESTORE_MARKER } from '../sql.ts';
 import { readCatalog } from './catalog.ts';
 
 beforeEach(reset);
@@ -59,4 +60,62 @@ test('tells a schema from one that reads the same', async () => {
 	const { catalog: swapped } = await read();
 	expect(swapped.sha256).toBe(before.sha256);
 	expect(swapped.identity).not.toBe(before.identity);
+});
+
+test('lists objects in the order of the schema, without those of D1, of SQLite and of virtual tables', async () => {
+	await run(
+		env.DB,
+		`CREATE TABLE parent (id INTEGER PRIMARY KEY AUTOINCREMENT, u UNIQUE)`,
+		`CREATE TABLE child (p REFERENCES parent, twice AS (p || p), q REFERENCES parent (u))`,
+		`CREATE INDEX i ON child (p)`,
+		`CREATE VIRTUAL TABLE words USING fts5(x)`,
+		`CREATE VIEW w AS SELECT 1`,
+		`CREATE TRIGGER g AFTER INSERT ON child BEGIN SELECT 1; END`,
+	);
+	const { catalog } = await read();
+	expect(catalog.objects.map(({ type, name }) => `${type} ${name}`)).toEqual([
+		'table parent',
+		'table child',
+		'index i',
+		'table words',
+		'view w',
+		'trigger g',
+	]);
+	expect(catalog.tables.map(({ name }) => name)).toEqual([
+		'parent',
+		'child',
+		'words',
+		'sqlite_sequence',
+	]);
+	expect(catalog.tables[1]?.columns).toEqual(['p', 'q']);
+	expect(catalog.references.get('child')).toHaveLength(2);
+	expect(catalog).toMatchObject({ warnings: [], unfinished: null });
+});
+
+test('walks a table by its position when ordinary columns took all names of the rowid', async () => {
+	await run(env.DB, `CREATE TABLE hidden (rowid, _rowid_, oid)`, `CREATE TABLE taken (rowid)`);
+	const { catalog } = await read();
+	expect(catalog.tables).toMatchObject([
+		{ name: 'hidden', rowid: null, key: { kind: 'position' } },
+		{ name: 'taken', rowid: '_rowid_', key: { kind: 'rowid', name: '_rowid_' } },
+	]);
+});
+
+test('tells full-text tables with a content of their own from those without', async () => {
+	await run(
+		env.DB,
+		`CREATE TABLE texts (x)`,
+		`CREATE VIRTUAL TABLE outer USING fts5(x, content='texts')`,
+		`CREATE VIRTUAL TABLE own USING fts5(x)`,
+		`CREATE VIRTUAL TABLE bare USING fts5(x, content='')`,
+	);
+	const { catalog } = await read();
+	expect(catalog.externalFullText).toEqual([{ name: 'outer', content: 'texts' }]);
+	expect(catalog.tables.map(({ name }) => name)).toEqual(['texts', 'own']);
+	expect(catalog.warnings).toEqual([expect.stringContaining('"bare" is contentless')]);
+});
+
+test('names a restore that has not ended', async () => {
+	await run(env.DB, `CREATE TABLE ${RESTORE_MARKER} (x)`);
+	expect((await read()).catalog).toMatchObject({ unfinished: RESTORE_MARKER, objects: [] });
 });

@@ -39,7 +39,7 @@ function secondCallLost(message: string): ProductionOptions {
 	};
 }
 
-describe('a write behind which the counter began again', () => {
+describe('a write after which the counter started again', () => {
 	test('is noticed by the bookmark when the call has failed before', async () => {
 		const { database, reader } = await reading(secondCallLost('Network connection lost.'));
 		await expect(reader.batch(READ)).rejects.toThrow(SnapshotChanged);
@@ -62,7 +62,7 @@ describe('a write behind which the counter began again', () => {
 	});
 });
 
-test('a call that has failed, with no write behind it, is made again', async () => {
+test('a call that failed without a write is retried', async () => {
 	const { database, reader } = await reading({
 		before(call) {
 			if (call === 2) throw new Error('D1_ERROR: Network connection lost.');

@@ -121,7 +121,7 @@ describe('a signed manifest', () => {
 		expect(tried).toBeGreaterThan(100);
 	});
 
-	test('is told to be forged when a value is another one that may stand there', () => {
+	test('is called forged when a value was replaced by another valid one', () => {
 		const encrypted = { ...plain, encryption: { recipients: ['age1one', 'age1two'] } };
 		const { mac, ...bare } = signManifest(encrypted, key);
 		let tried = 0;
@@ -167,7 +167,7 @@ describe('a signed manifest', () => {
 	});
 });
 
-describe('a manifest that nobody here has signed', () => {
+describe('a manifest signed by somebody else', () => {
 	const forged = signManifest(plain, other);
 
 	test.for([
@@ -185,7 +185,7 @@ describe('a manifest that nobody here has signed', () => {
 		expect(opened).toEqual({ manifest, key: null });
 	});
 
-	test('is none at all where it cannot be read, asked for or not', () => {
+	test('is refused when it cannot be read, with or without a key', () => {
 		for (const text of ['', '{', '{}', printManifest({ ...plain, mac: 'x' })]) {
 			expect(() => openManifest(text, [key], { unsigned: true })).toThrow(
 				expect.objectContaining({ code: 'manifest_unreadable' }),

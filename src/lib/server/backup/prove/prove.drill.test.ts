@@ -39,7 +39,7 @@ describe('a drill', () => {
 		expect([await contents(env.DRILL_DB), await contents(env.DB)]).toEqual(before);
 	});
 
-	test('tells its steps', async () => {
+	test('reports its steps', async () => {
 		const name = await backUp();
 		const told: ProofProgress[] = [];
 		await drillBackup(engine(), env.DRILL_DB, `${name}.sql`, (step) => told.push(step));

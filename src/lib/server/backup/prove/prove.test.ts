@@ -113,7 +113,7 @@ describe.for(Object.entries(ways))('to %s', ([kind, prove]) => {
 	});
 });
 
-test('a bucket that fails while a backup is read is no damage', async () => {
+test('a bucket that fails while a backup is read does not count as damage', async () => {
 	const name = await backUp();
 	const body = new ReadableStream({ pull: (controller) => controller.error(new Error('away')) });
 	const bucket = new Proxy(env.MY_BUCKET, {

@@ -87,7 +87,7 @@ async function* stream({ open }: BackupFiles, key: string): AsyncGenerator<Uint8
 describe('damaged contents', () => {
 	const random = settings(200);
 
-	test('never pass, even where the volumes are described anew', random.test, async () => {
+	test('never pass, even if the manifest describes the damaged volumes', random.test, async () => {
 		const { manifest, volumes } = await backupInVolumes();
 		const joined = await bytesOf(sqlOf(inMemory(manifest, volumes)));
 		const key = `${manifest.name}.sql`;
@@ -124,7 +124,7 @@ describe('a verification', () => {
 		expect(differences).toEqual(['The table "users" has other rows.']);
 	});
 
-	test('fails where the files cannot be read, which is no damage', async () => {
+	test('fails when the files cannot be read, which is not damage', async () => {
 		const { manifest } = await backupInVolumes();
 		const open = () => Promise.reject(new Error('the bucket is away'));
 		await expect(verifyFiles({ manifest, open })).rejects.toThrow('the bucket is away');
@@ -187,7 +187,7 @@ describe.for(Object.keys(ENCODINGS) as EncodingTitle[])('a backup stored as %s',
 describe('an encrypted backup', () => {
 	const encoding = 'gzip and age';
 
-	test('is proven only as it is stored where nobody can open it', async () => {
+	test('is proven only as stored when no identity opens it', async () => {
 		const files = { ...(await backupOf(SHOP, encoding)), identities: [] };
 		const bytes = files.manifest.volumes.reduce((sum, volume) => sum + volume.bytes, 0);
 		const told: number[] = [];
@@ -198,7 +198,7 @@ describe('an encrypted backup', () => {
 		expect(told.at(-1)).toBe(bytes);
 	});
 
-	test('is found to be damaged also where nobody can open it', async () => {
+	test('is found damaged even if no identity opens it', async () => {
 		const files = { ...(await backupOf(SHOP, encoding)), identities: [] };
 		const none = async () => null;
 		expect(await verifyFiles({ ...files, open: none })).toMatchObject({
@@ -212,7 +212,7 @@ describe('an encrypted backup', () => {
 		});
 	});
 
-	test('is not drilled where nobody can open it, and the target is left alone', async () => {
+	test('is not drilled when no identity opens it, and the target is left alone', async () => {
 		const files = { ...(await backupOf(SHOP, encoding)), identities: [] };
 		const untouched = { batch: () => Promise.reject(new Error('touched')) };
 		await expect(drillFiles(untouched, files, { sleep })).rejects.toMatchObject({

@@ -97,7 +97,7 @@ describe('a file larger than one transaction', () => {
 		expect(await lost()).toEqual([]);
 	});
 
-	test('tells its progress', async () => {
+	test('reports its progress', async () => {
 		const seen: number[] = [];
 		const onProgress = ({ bytes }: { bytes: number }) => void seen.push(bytes);
 		await restoreInto(copy, large, { survey: found, sleep, onProgress });
@@ -223,7 +223,7 @@ describe('failures', () => {
 		expect(await contents()).toEqual([]);
 	});
 
-	test('of foreign keys are told', async () => {
+	test('of foreign keys are reported', async () => {
 		const text =
 			'CREATE TABLE t (id INTEGER PRIMARY KEY, up REFERENCES t (id)); INSERT INTO t VALUES (1, 2);';
 		await expect(restore(sourceOf(text))).rejects.toMatchObject({

@@ -136,7 +136,7 @@ describe('a restore that was killed', () => {
 		expect(await leaves()).toEqual([ROWS]);
 	});
 
-	test('of some tables leaves nothing behind the next one, and no table of others goes', async () => {
+	test('of some tables is cleared away by the next one, which removes no other table', async () => {
 		await restore();
 		const mine = [
 			'lifeboat_tables',
@@ -220,7 +220,7 @@ describe('two restores at once', () => {
 	});
 });
 
-test('what somebody makes during a restore stays, and the restore fails', async () => {
+test('what others create during a restore stays, and the restore fails', async () => {
 	for (const n of [4, 5, 6]) {
 		let calls = 0;
 		const shared: SqlDatabase = {

@@ -118,7 +118,7 @@ describe('the last comment', () => {
 	});
 });
 
-describe('what is no SQL text', () => {
+describe('what is not SQL text', () => {
 	test.for(['SELECT 1', `SELECT 'a;`, 'SELECT 1; /* open', 'CREATE TRIGGER t BEGIN SELECT 1; END'])(
 		'%s has no end',
 		(text) => {

@@ -1,11 +1,21 @@
 import { env } from 'cloudflare:workers';
+import type { R2ListOptions } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { reset } from '../../../../../tests/reset.ts';
 import { backUp, createBackup, engine } from '../../../../../tests/backups.ts';
 import { type Manifest, parseSummary } from '../format/manifest.ts';
 import { type EncodingName, backupName, volumeKey, manifestKey } from '../format/names.ts';
-import { commitManifest, readManifest } from './bucket.ts';
-import { listStored } from './list.ts';
+import {
+	type ByteRange,
+	commitManifest,
+	findFile,
+	findManifest,
+	readFile,
+	readManifest,
+	readVolume,
+	requireUnused,
+} from './bucket.ts';
+import { listObjects, listStored } from './list.ts';
 
 beforeEach(reset);
 
@@ -50,4 +60,106 @@ describe('a manifest', () => {
 		const { manifest: stored } = await readManifest(env.MY_BUCKET, manifestKey(manifest.name), []);
 		expect(stored.warnings).toEqual([]);
 	});
+});
+
+/** A backup in the bucket, as it is stored. */
+async function storedBackup(): Promise<{ name: string; file: string }> {
+	const name = await backUp();
+	return { name, file: `${name}.sql` };
+}
+
+const MISSING = 'full_backup_2026-12-01T00:00:00.000Z';
+
+describe('the manifest of a backup', () => {
+	test('is found by the name of any of its files', async () => {
+		const { name, file } = await storedBackup();
+		expect((await readManifest(env.MY_BUCKET, file, [])).manifest.name).toBe(name);
+		expect((await findManifest(env.MY_BUCKET, name, []))?.name).toBe(name);
+	});
+
+	test.for([`${MISSING}.sql`, 'notes.txt', ''])('is not found for "%s"', async (fileName) => {
+		await storedBackup();
+		await expect(readManifest(env.MY_BUCKET, fileName, [])).rejects.toMatchObject({
+			code: 'backup_not_found',
+			status: 404,
+		});
+		expect(await findManifest(env.MY_BUCKET, MISSING, [])).toBeNull();
+	});
+
+	test('of another backup under its key is not its own', async () => {
+		const { name } = await storedBackup();
+		const text = await (await env.MY_BUCKET.get(manifestKey(name)))?.text();
+		await env.MY_BUCKET.put(manifestKey(MISSING), text ?? '');
+		expect(await findManifest(env.MY_BUCKET, MISSING, [])).toBeNull();
+	});
+
+	test('that cannot be read is an error, and not a missing backup', async () => {
+		const { name } = await storedBackup();
+		await env.MY_BUCKET.put(manifestKey(name), 'damaged');
+		const refused = { code: 'manifest_unreadable', status: 500 };
+		await expect(findManifest(env.MY_BUCKET, name, [])).rejects.toMatchObject(refused);
+	});
+});
+
+describe('a file of a backup', () => {
+	test('is found only beside a manifest, and only under a name of ours', async () => {
+		const { name, file } = await storedBackup();
+		await env.MY_BUCKET.put('notes.txt', 'x');
+		expect((await findFile(env.MY_BUCKET, file))?.key).toBe(file);
+		expect(await findFile(env.MY_BUCKET, 'notes.txt')).toBeNull();
+		await env.MY_BUCKET.delete(manifestKey(name));
+		expect(await findFile(env.MY_BUCKET, file)).toBeNull();
+	});
+
+	test('is read whole or in part, unless it has changed since it was found', async () => {
+		const { file } = await storedBackup();
+		const found = await findFile(env.MY_BUCKET, file);
+		if (!found) throw new Error('The backup has no such file.');
+		const read = (range?: ByteRange) => readFile(env.MY_BUCKET, found, range);
+		const whole = await (await read())?.text();
+		expect(whole?.length).toBe(found.size);
+		expect(await (await read({ offset: 3, length: 8 }))?.text()).toBe(whole?.slice(3, 11));
+		await env.MY_BUCKET.put(file, 'another');
+		expect(await read()).toBeNull();
+		await env.MY_BUCKET.delete(file);
+		expect(await read()).toBeNull();
+	});
+
+	test('is a volume to be read in chunks, or null when it is gone', async () => {
+		const { file } = await storedBackup();
+		const chunks = await Array.fromAsync((await readVolume(env.MY_BUCKET, file)) ?? []);
+		const object = await env.MY_BUCKET.get(file);
+		expect(Buffer.concat(chunks).toString()).toBe(await object?.text());
+		expect(await readVolume(env.MY_BUCKET, `${MISSING}.sql`)).toBeNull();
+	});
+});
+
+test('a name is used as soon as any object begins with it', async () => {
+	await expect(requireUnused(env.MY_BUCKET, MISSING)).resolves.toBeUndefined();
+	await env.MY_BUCKET.put(`${MISSING}.7.sql.gz`, 'x');
+	const refused = { code: 'backup_exists', status: 409, retryable: true };
+	await expect(requireUnused(env.MY_BUCKET, MISSING)).rejects.toMatchObject(refused);
+});
+
+test('a list has the objects of every page that begin with the prefix, and no others', async () => {
+	const keys = upTo(25).map((number) => volumeKey(MISSING, number, []));
+	await Promise.all([...keys, 'journal/1'].map((key) => env.MY_BUCKET.put(key, 'x')));
+	const pages = new Proxy(env.MY_BUCKET, {
+		get: (target) => (options: R2ListOptions) => target.list({ ...options, limit: 10 }),
+	});
+	const found = await Array.fromAsync(listObjects(pages, 'full_backup_'));
+	expect(found.map(({ key }) => key)).toEqual(keys.toSorted());
+});
+
+test('what R2 throws is a storage error', async () => {
+	const bucket = new Proxy(env.MY_BUCKET, {
+		get: () => () => Promise.reject(new Error('We encountered an internal error. (10001)')),
+	});
+	const refused = { code: 'storage_error', status: 500, retryable: true };
+	await expect(readVolume(bucket, `${MISSING}.sql`)).rejects.toMatchObject(refused);
+	await expect(findFile(bucket, `${MISSING}.sql`)).rejects.toMatchObject(refused);
+	await expect(listStored(bucket)).rejects.toMatchObject(refused);
+	await expect(
+		commitManifest({ ...context, bucket }, await manifestWith([1])),
+	).rejects.toMatchObject(refused);
 });

@@ -47,7 +47,7 @@ describe('gzip', () => {
 		}
 	});
 
-	test('nothing is taken behind its end, not even zeros', async () => {
+	test('nothing is accepted after its end, not even zeros', async () => {
 		const stored = await encode(text, gzip);
 		const zeros = (length: number) => new Uint8Array(length);
 		for (const behind of [
@@ -115,7 +115,7 @@ describe.for([
 		}
 	});
 
-	test('bytes behind its end are noticed', async () => {
+	test('bytes after its end are noticed', async () => {
 		const stored = await encode(text, encoding);
 		for (const behind of [new Uint8Array(1), new Uint8Array(AGE_CHUNK), noise(20), stored]) {
 			const file = await joined([stored, behind]);

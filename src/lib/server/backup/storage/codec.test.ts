@@ -85,7 +85,7 @@ describe.for(Object.entries<Encoding>(ENCODINGS))('%s', ([, encoding]) => {
 		await encoder.end();
 	});
 
-	test('may be left off anywhere, and nothing fails that nobody hears of', async () => {
+	test('can be abandoned at any point without an unhandled rejection', async () => {
 		const unheard: Event[] = [];
 		const hear = (event: Event) => unheard.push(event);
 		addEventListener('unhandledrejection', hear);
@@ -98,7 +98,7 @@ describe.for(Object.entries<Encoding>(ENCODINGS))('%s', ([, encoding]) => {
 		expect(unheard).toEqual([]);
 	});
 
-	test('lets go of what it reads from when nobody reads on', async () => {
+	test('releases its source when reading stops', async () => {
 		const stored = await encode(noise(20 * AGE_CHUNK), encoding);
 		const released = Promise.withResolvers<undefined>();
 		const open = async function* () {

@@ -42,7 +42,7 @@ describe('a change', () => {
 		expect(await count()).toBe(1);
 	});
 
-	test('finds its own writing also behind those of others', async () => {
+	test('finds its own write even after those of others', async () => {
 		const { bucket } = failingBucket(env.MY_BUCKET, 1, { afterwards: true });
 		const overtaken = new Proxy(bucket, {
 			get(target, name: 'put' | 'get') {
