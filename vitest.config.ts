@@ -14,6 +14,7 @@ export default defineConfig({
 	test: {
 		maxWorkers: '100%', // by default a core is left idle: of two, one
 		reporters,
+		teardownTimeout: 1_000, // the databases behind WITNESS only end with the process
 		projects: [
 			{
 				// Everything that runs in the Worker, with real D1 and R2.
@@ -38,6 +39,8 @@ export default defineConfig({
 				],
 				test: {
 					name: 'workerd',
+					// A new workerd for each file would take a third of the time. Tests reset what they change.
+					isolate: false,
 					include: [
 						'src/lib/**/*.test.ts',
 						'src/accounts/**/*.test.ts',

@@ -38,7 +38,7 @@ export async function outside(request: Request): Promise<Response> {
 	const { method, url, headers } = request;
 	seen.push({ method, url, headers: Object.fromEntries(headers), body });
 	const answer = answers.get(origin + pathname) ?? {};
-	if (answer.wait) await sleep(answer.wait);
+	if (answer.wait) await sleep(answer.wait, undefined, { ref: false });
 	return new Response(answer.body || null, {
 		status: answer.status ?? 200,
 		headers: answer.headers ?? {},

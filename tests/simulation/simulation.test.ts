@@ -9,7 +9,7 @@ import { histories, live } from './history.ts';
 const ENGINE = fileURLToPath(new URL('../../src/lib/server/backup', import.meta.url));
 const LONG = process.env['LIFEBOAT_LONG'] === '1';
 /** A history takes a tenth of a second: a short run tries fewer than an eighth of them. */
-const RUNS = counted(LONG ? 5_000 : 2_000);
+const RUNS = counted(LONG ? 5_000 : 1_200);
 /** About ten times as many histories as finding the rarest of the faults took. */
 const RUNS_WITH_FAULT = 2_000;
 
