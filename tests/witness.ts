@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,13 @@ import { Response, type Request } from 'miniflare';
 import { FILE, query, restore } from './restored.ts';
 
 const run = promisify(execFile);
+
+const folder = mkdtempSync(join(tmpdir(), 'lifeboat-witness-'));
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+/** Databases by their script, the newest last. */
+const databases = new Map<string, Promise<string>>();
+const KEPT = 4;
+let loads = 0;
 
 /**
  * Independent tools for tests that run inside workerd, behind a service binding:
@@ -34,20 +42,31 @@ export async function witness(request: Request): Promise<Response> {
 	if (pathname !== '/sqlite3') return new Response('no such witness', { status: 404 });
 
 	const { script, queries } = (await request.json()) as { script: string; queries: string[] };
-	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-witness-'));
 	try {
-		const database = join(folder, 'restored.db');
-		// Without waiting for the disk: nobody needs this database after a crash.
-		const options = ['-cmd', 'PRAGMA synchronous=OFF', database];
-		const { stderr } = await sqlite3(options, Buffer.from(script, 'base64'));
-		if (stderr) return new Response(stderr, { status: 422 });
+		const database = await loaded(script);
 		const { stdout } = await sqlite3(['-json', '-readonly', database], queries.map(asked).join(''));
 		return Response.json(stdout.split(separator).slice(0, -1).map(answered));
 	} catch (error) {
 		return new Response(String((error as { stderr?: string }).stderr || error), { status: 422 });
-	} finally {
-		await rm(folder, { recursive: true, force: true });
 	}
+}
+
+/** The path of the database that sqlite3 makes of a script; kept, as a snapshot asks several times. */
+function loaded(script: string): Promise<string> {
+	const database = databases.get(script) ?? load(script, join(folder, `${++loads}.db`));
+	databases.delete(script);
+	databases.set(script, database); // the last one is the newest
+	const [oldest] = databases.keys();
+	if (databases.size > KEPT && oldest !== undefined) databases.delete(oldest);
+	return database;
+}
+
+async function load(script: string, database: string): Promise<string> {
+	// Without waiting for the disk: nobody needs this database after a crash.
+	const options = ['-cmd', 'PRAGMA synchronous=OFF', database];
+	const { stderr } = await sqlite3(options, Buffer.from(script, 'base64'));
+	if (stderr) throw new Error(stderr);
+	return database;
 }
 
 async function restoreEverywhere(body: unknown): Promise<Response> {

@@ -158,7 +158,7 @@ function run(program: string, ...args: string[]): Promise<Result> {
 		execFile(
 			process.execPath,
 			[program, ...args],
-			{ cwd: folder, env: {} },
+			{ cwd: folder, env: { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] } },
 			(error, stdout, stderr) => resolve({ exitCode: error ? error.code : 0, stdout, stderr }),
 		);
 	});

@@ -154,7 +154,7 @@ const rotate = (...args: string[]) => setup('--rotate', ...args);
 
 function setup(...args: string[]): Promise<{ exitCode: unknown; stdout: string; stderr: string }> {
 	return new Promise((resolve) => {
-		const options = { cwd: folder, env: {} };
+		const options = { cwd: folder, env: { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] } };
 		execFile(process.execPath, [SETUP, ...args], options, (error, stdout, stderr) => {
 			resolve({ exitCode: error ? error.code : 0, stdout, stderr });
 		});
