@@ -4,11 +4,11 @@ import { longValues, rewritten, values } from './value-cases.ts';
 
 /** The named cases: each is a database of its own. */
 export const cases: Case[] = [
-	...values(),
-	...rewritten(),
-	...longValues(),
-	...keys(),
-	...references(),
-	...searches(),
-	...schemas(),
+	...values,
+	...rewritten,
+	...longValues,
+	...keys,
+	...references,
+	...searches,
+	...schemas,
 ];
