@@ -39,9 +39,9 @@ export default {
 			to: { path: ['^src/(accounts|cli|routes)/', '^\\$(app|env|lib|accounts)/', '^tests/'] },
 		},
 		{
-			name: 'the engine does not know SvelteKit',
+			name: 'the library does not know SvelteKit',
 			severity: 'error',
-			from: { path: '^src/lib/server/', pathNot: '^src/lib/server/http/' },
+			from: { path: '^src/lib/' },
 			to: { path: '@sveltejs/' },
 		},
 		{
