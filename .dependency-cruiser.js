@@ -1,9 +1,7 @@
 // The directions of imports; docs/architecture.md draws them. `npm run lint` fails on any other.
 
-const SERVER = '^src/lib/server/';
-
-/** The floors of src/lib/server, from the top down: a room imports from floors below its own only. */
-const FLOORS = [
+/** The floors of a folder, from the top down: a room imports from floors below its own only. */
+const SERVER = [
 	['http/'],
 	['access/', 'operations/'],
 	['backup/(index|settings)\\.ts'],
@@ -14,19 +12,36 @@ const FLOORS = [
 	['backup/(database|limits|sql)\\.ts'],
 	['(environment|errors|retry)\\.ts'],
 ];
+const COMMANDS = [
+	['commands/'],
+	['demo/', 'doctor/', 'workflow/'],
+	['sources/', 'targets/'],
+	['client/', 'embedded/'],
+	['secrets/'],
+	['terminal/'],
+];
 
-const rooms = FLOORS.flatMap((names, floor) => names.map((name) => ({ name, floor })));
-
-const floors = rooms.slice(1).map(({ name, floor }) => ({
-	name: `${name.replaceAll('\\', '')} imports from floors below its own only`,
-	severity: 'error',
-	from: { path: SERVER + name },
-	to: {
-		path: rooms
-			.filter((other) => other.floor <= floor && other.name !== name)
-			.map((other) => SERVER + other.name),
-	},
-}));
+/**
+ * The rules of a folder, one for each room below the top.
+ *
+ * @param {string} folder
+ * @param {string[][]} floors
+ */
+function rules(folder, floors) {
+	const rooms = floors.flatMap((names, floor) => names.map((name) => ({ name, floor })));
+	return rooms
+		.filter(({ floor }) => floor > 0)
+		.map(({ name, floor }) => ({
+			name: `${name.replaceAll('\\', '')} imports from floors below its own only`,
+			severity: 'error',
+			from: { path: `^${folder}${name}` },
+			to: {
+				path: rooms
+					.filter((other) => other.floor <= floor && other.name !== name)
+					.map((other) => `^${folder}${other.name}`),
+			},
+		}));
+}
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -56,7 +71,8 @@ export default {
 			from: { path: '^src/accounts/' },
 			to: { path: ['^src/(cli|routes)/', '^tests/'] },
 		},
-		...floors,
+		...rules('src/lib/server/', SERVER),
+		...rules('src/cli/', COMMANDS),
 	],
 	options: {
 		exclude: { path: '\\.test\\.ts$' },

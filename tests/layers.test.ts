@@ -16,6 +16,8 @@ const PLANTED = [
 	['lib/totp.js', '$app/environment', 'the library knows neither the app nor the commands'],
 	['lib/server/http/route.ts', '../../../accounts/session.ts', 'the library knows neither'],
 	['cli/terminal/progress.ts', '../../routes/+page.svelte', 'the commands know the library only'],
+	['cli/secrets/dotenv.ts', '../client/api.ts', 'secrets/ imports from floors'],
+	['cli/targets/open.ts', '../sources/app.ts', 'targets/ imports from floors'],
 	['accounts/session.ts', '../cli/terminal/progress.ts', 'the accounts know the library only'],
 	['lib/server/backup/dump/keys.ts', './keys.ts', 'no circles'],
 ] as const;
