@@ -1,7 +1,7 @@
 import { type Case, of } from './case.ts';
 import { times } from './draw.ts';
 import { sql } from './sql.ts';
-import { long } from './values.ts';
+import { counting, long } from './values.ts';
 
 export const keys: Case[] = [
 	of(
@@ -30,6 +30,18 @@ export const keys: Case[] = [
 		'keys that differ only to some collations',
 		`CREATE TABLE t (a TEXT COLLATE NOCASE, b, PRIMARY KEY (a COLLATE BINARY, b DESC)) WITHOUT ROWID`,
 		`INSERT INTO t VALUES ('A', 1), ('a', 1), ('a', 2), ('B', X'00'), ('b', 1.5), ('é', ''), ('É', '')`,
+	),
+	of(
+		'keys of several pages whose first parts repeat, in one direction and in two',
+		// Large enough that tables are read in several pages.
+		'CREATE TABLE large (x)',
+		'INSERT INTO large VALUES (zeroblob(1100000)), (zeroblob(1100000))',
+		'CREATE TABLE same (a, b, PRIMARY KEY (a, b)) WITHOUT ROWID',
+		`${counting(1000)} INSERT INTO same SELECT i / 300, i FROM counting`,
+		'CREATE TABLE descending (a, b, PRIMARY KEY (a DESC, b DESC)) WITHOUT ROWID',
+		`${counting(1000)} INSERT INTO descending SELECT i / 300, i FROM counting`,
+		'CREATE TABLE mixed (a, b, PRIMARY KEY (a DESC, b)) WITHOUT ROWID',
+		`${counting(1000)} INSERT INTO mixed SELECT i / 300, i FROM counting`,
 	),
 	of(
 		'AUTOINCREMENT beyond the greatest id, and in an empty table',

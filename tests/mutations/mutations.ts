@@ -78,10 +78,17 @@ const dump: Mutation[] = [
 		tests: [ROUNDTRIP],
 	},
 	{
-		title: 'rows with an equal first part of the key are skipped',
+		title: 'a key of several parts is compared by its first part',
 		file: `${BACKUP}/dump/keys.ts`,
 		right: "const columns = key.parts.map(column).join(',');",
 		wrong: 'values.length = 1;\n\tconst columns = column(key.parts[0]);',
+		tests: [ROUNDTRIP],
+	},
+	{
+		title: 'the parts of a key after the first are compared in its direction',
+		file: `${BACKUP}/dump/keys.ts`,
+		right: "const beyond = part.descending ? '<' : '>';",
+		wrong: "const beyond = '>';",
 		tests: [ROUNDTRIP],
 	},
 	{
@@ -110,7 +117,7 @@ const dump: Mutation[] = [
 		file: `${BACKUP}/dump/unchanged.ts`,
 		right: 'if (found !== filled.length) throw new SnapshotChanged();',
 		wrong: '',
-		tests: ['tests/properties/snapshot.test.ts', 'tests/properties/consistency.test.ts'],
+		tests: STEPS,
 	},
 ];
 
