@@ -60,7 +60,7 @@ function addColumn(
 		name: name ?? columnScope(table).unique(chance(draw, 2) ? '' : draw(names)),
 		type: table.strict ? kind.strict : pick(draw, kind.types),
 		constraints: [],
-		// Where no type is enforced, a column also gets what does not belong there.
+		// Where no type is enforced, a column also gets values of other types.
 		values: table.strict ? [kind.values] : [kind.values, kind.values, anything],
 		numbered: kind.numbered,
 		key: false,
