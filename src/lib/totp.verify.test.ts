@@ -106,12 +106,9 @@ describe('verify', () => {
 		},
 	);
 
-	test.for([-1, NaN, Infinity, -Infinity])(
-		'%d milliseconds is not a time',
-		async (milliseconds) => {
-			await expect(new TOTP(SEED).verify('287082', milliseconds)).rejects.toThrow(RangeError);
-		},
-	);
+	test.for([-1, NaN, Infinity, -Infinity])('%d ms is not a valid time', async (milliseconds) => {
+		await expect(new TOTP(SEED).verify('287082', milliseconds)).rejects.toThrow(RangeError);
+	});
 });
 
 function codesAround(totp: TOTP, seconds: number): Promise<string[]> {

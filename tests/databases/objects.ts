@@ -3,7 +3,7 @@ import { names, type Scope } from './names.ts';
 import { identifier, sql, type Sql } from './sql.ts';
 import type { Table } from './table.ts';
 
-// SQLite keeps a comment that ends such a statement as part of it.
+// SQLite keeps a comment at the end of these statements as part of them.
 const endings = ['', '', '', ' -- the end', `\n-- it's; "over"`, ' /* done; */'];
 
 /** Statements for indexes of all kinds on a table that may already have rows. */

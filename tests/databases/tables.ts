@@ -90,7 +90,7 @@ function addAlias(draw: Draw, table: Table): void {
 	table.keys.push({ table, columns: [column], primary: true });
 }
 
-// One column that looks like a rowid alias and is not. In such a table NULL may be a key, twice.
+// One column that looks like a rowid alias but is not. In this table, NULL may be a key, even twice.
 function addNearAlias(draw: Draw, table: Table): void {
 	const kind = pick(draw, anyKind);
 	const column = addColumn(draw, table, undefined, kind);

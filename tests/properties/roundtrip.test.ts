@@ -155,7 +155,7 @@ describe('generated databases', () => {
 	);
 	const chunkSizes = fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 3, maxLength: 8 });
 
-	test('come back as they were', random.test, async () => {
+	test('are restored exactly', random.test, async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				databases(),

@@ -22,7 +22,7 @@ const START = Date.UTC(2026, 10, 25);
  */
 const EARLY_GUESSES = counted(8_000);
 /** The number of these guesses between two calls of a legitimate caller. */
-const LAWFUL_EVERY = 10;
+const LEGITIMATE_EVERY = 10;
 /** Printed by a failure, so that it can be replayed. */
 const FOR_REPLAY = `LIFEBOAT_SEED=${SEED}`;
 /** Stops guessing if no lock does. */
@@ -106,7 +106,7 @@ class Guesser {
 	}
 }
 
-async function expectLawfulCallers(settings: AccessSettings, now: number): Promise<void> {
+async function expectLegitimateCallers(settings: AccessSettings, now: number): Promise<void> {
 	const code = await totp.generateTOTP(now / 1000);
 	const headers = { 'X-API-Key': apiKey };
 	expect(await call(keyed, now, code, { headers }), FOR_REPLAY).toBe('code');
@@ -122,7 +122,7 @@ async function guessForAYear(settings: AccessSettings, addresses: number): Promi
 		const now = START + moment;
 		while (allowed <= now && guesser.looked < TOO_MANY) allowed = await guesser.guess(allowed);
 		await guesser.guess(now);
-		if (count % LAWFUL_EVERY === 0) await expectLawfulCallers(settings, now);
+		if (count % LEGITIMATE_EVERY === 0) await expectLegitimateCallers(settings, now);
 	}
 	return guesser.looked;
 }

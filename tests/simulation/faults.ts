@@ -8,7 +8,7 @@ const COPIES = fileURLToPath(new URL('../../test-results/faults', import.meta.ur
 /** A fault that the engine once had, as a replacement of text in one of its files. */
 export interface Fault {
 	title: string;
-	/** The violation that it leads to. */
+	/** The violation it causes. */
 	violation: RegExp;
 	edits: { file: string; right: string; wrong: string }[];
 }

@@ -66,7 +66,7 @@ describe('a backup in steps', () => {
 		});
 		await using server = await listen(app.answer);
 		const backup = job(await readWorkflow('backup.yml'), 'backup');
-		const run = await runJob(backup, context(server.url)); // runBackup would throw: here the log is unmasked
+		const run = await runJob(backup, context(server.url)); // runBackup would throw on unmasked values
 		const [printed = ''] = run.commands.filter((command) => command.startsWith('::error'));
 		expect(printed).toContain(SteppedApp.ticket(2));
 		for (const secret of [SteppedApp.ticket(2), ...masked(run)]) {

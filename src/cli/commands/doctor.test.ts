@@ -68,10 +68,13 @@ describe('npm run doctor', () => {
 
 describe('npm run doctor on a database with bookmarks as on Cloudflare', () => {
 	/** Runs after each call. */
-	type Behind = (connection: DatabaseSync) => void;
+	type AfterCall = (connection: DatabaseSync) => void;
 
 	/** SQLite with a bookmark that counts writes and, if asked, reads. */
-	function database({ readsMove = false, behind }: { readsMove?: boolean; behind?: Behind } = {}) {
+	function database({
+		readsMove = false,
+		afterCall,
+	}: { readsMove?: boolean; afterCall?: AfterCall } = {}) {
 		const connection = new DatabaseSync(':memory:');
 		connection.exec('CREATE TABLE t (x)');
 		const sqlite = new SqliteDatabase(connection);
@@ -80,7 +83,7 @@ describe('npm run doctor on a database with bookmarks as on Cloudflare', () => {
 			async batch(statements) {
 				const { results } = await sqlite.batch(statements);
 				if (readsMove || /INSERT|CREATE|DROP/.test(String(statements[0]))) version++;
-				behind?.(connection);
+				afterCall?.(connection);
 				return { results, bookmark: `0000007b-0000b26e-0000000${version}-0c3e87bb37b3db5c` };
 			},
 		};
@@ -126,7 +129,7 @@ describe('npm run doctor on a database with bookmarks as on Cloudflare', () => {
 	});
 
 	test('reports that another client is writing', async () => {
-		const { measured } = database({ behind: (open) => open.exec('INSERT INTO t VALUES (1)') });
+		const { measured } = database({ afterCall: (open) => open.exec('INSERT INTO t VALUES (1)') });
 		const findings = await measureReads(measured, reads);
 		expect(resultOf(findings, 'change counter, during reads')).toMatchObject({ good: false });
 	});

@@ -50,7 +50,7 @@ test('makes an identity outside the project that only the owner can read', async
 	expect(stdout + readFileSync(file, 'utf8')).not.toContain('AGE-SECRET-KEY');
 });
 
-test('age decrypts with the identity file what was encrypted to its public key', async () => {
+test('age decrypts a file for its public key with the identity file', async () => {
 	await encrypt();
 	const { BACKUP_AGE_RECIPIENTS: recipient = '' } = values();
 	const encrypted = execFileSync('age', ['-r', recipient], { input: 'SELECT 1;' });

@@ -140,8 +140,8 @@ describe('a file alone', () => {
 	const path = (name: string) => join(folder, name);
 
 	test('is refused with anything after the end of the gzip data, even zeros', async () => {
-		for (const behind of [ZEROS, Buffer.from('x'), Buffer.concat([ZEROS, gzipSync(otherSql)])]) {
-			writeFileSync(path('backup.sql.gz'), Buffer.concat([gzipSync(sql), behind]));
+		for (const trailing of [ZEROS, Buffer.from('x'), Buffer.concat([ZEROS, gzipSync(otherSql)])]) {
+			writeFileSync(path('backup.sql.gz'), Buffer.concat([gzipSync(sql), trailing]));
 			const { code, stdout } = await restore(path('backup.sql.gz'));
 			expect([code, JSON.parse(stdout).code]).toEqual([1, 'backup_damaged']);
 			expect(isRestored()).toBe(false);
@@ -164,8 +164,8 @@ describe('a file alone', () => {
 			return verifyBackup(await openBackup(path('backup.sql.gz.age'), keys, context), context);
 		};
 		expect((await read(stored)).bytes).toBe(sql.length);
-		for (const behind of [ZEROS, stored]) {
-			await expect(read(Buffer.concat([stored, behind]))).rejects.toMatchObject({
+		for (const trailing of [ZEROS, stored]) {
+			await expect(read(Buffer.concat([stored, trailing]))).rejects.toMatchObject({
 				code: 'backup_damaged',
 			});
 		}

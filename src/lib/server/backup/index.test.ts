@@ -151,7 +151,7 @@ describe('a backup', () => {
 });
 
 describe('the lock', () => {
-	test('lets one backup run at a time', async () => {
+	test('allows one backup at a time', async () => {
 		await small();
 		const frozen = clock.now;
 		const outcomes = await Promise.allSettled(

@@ -85,7 +85,7 @@ test.for([undefined, '', '{', '{}', '{"kind":"drill","at":"now","proven":true}']
 );
 
 describe('a proof from outside', () => {
-	const isTaken = (proof: unknown) => v.safeParse(OutsideProofSchema, proof).success;
+	const isAccepted = (proof: unknown) => v.safeParse(OutsideProofSchema, proof).success;
 
 	test.for([
 		['good', {}],
@@ -97,7 +97,7 @@ describe('a proof from outside', () => {
 		['of the stored bytes', { kind: 'verify', scope: 'stored' }],
 		['from an older version', { scope: undefined }],
 	] as const)('%s is accepted', ([, changes]) => {
-		expect(isTaken({ ...good, ...changes })).toBe(true);
+		expect(isAccepted({ ...good, ...changes })).toBe(true);
 	});
 
 	test.for([
@@ -126,7 +126,7 @@ describe('a proof from outside', () => {
 		['with an unknown field', { backup: NAME }],
 		['with a field missing', { tables: undefined }],
 	] as const)('%s is refused', ([, changes]) => {
-		expect(isTaken({ ...good, ...changes })).toBe(false);
+		expect(isAccepted({ ...good, ...changes })).toBe(false);
 	});
 });
 

@@ -166,7 +166,7 @@ describe.for([
 
 describe('a last step', () => {
 	/** Kills the step right after it writes its manifest. */
-	async function dieBehindManifest(ticket: string): Promise<void> {
+	async function dieAfterManifest(ticket: string): Promise<void> {
 		const { promise: died, resolve } = Promise.withResolvers<null>();
 		const bucket = new Proxy(env.MY_BUCKET, {
 			get(target, property) {
@@ -187,7 +187,7 @@ describe('a last step', () => {
 	test('that is repeated after its Worker died keeps the backup', async () => {
 		await fill();
 		const ticket = await beforeLast();
-		await dieBehindManifest(ticket);
+		await dieAfterManifest(ticket);
 		const before = await listed();
 		await write();
 		clock.now += LEASE_MS;

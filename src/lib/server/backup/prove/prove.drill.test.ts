@@ -76,7 +76,7 @@ describe('a drill', () => {
 		expect(await contents(env.DB)).toBe(before);
 	});
 
-	/** Leaves what a drill leaves that was killed after restoring everything. */
+	/** Leaves the state of a drill that was killed after restoring everything. */
 	async function killDrill(name: string): Promise<void> {
 		const { database } = failingDatabase(env.DRILL_DB, 5, 'D1_ERROR: disk I/O error', {
 			forGood: true,

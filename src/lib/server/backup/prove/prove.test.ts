@@ -51,7 +51,7 @@ describe.for(Object.entries(ways))('to %s', ([kind, prove]) => {
 	});
 
 	test.for(['other.sql', '', 'lifeboat.lock', 'full_backup_2026-01-01T00:00:00.000Z.sql'])(
-		'"%s" is refused: there is no such backup',
+		'"%s" is refused, as it names no backup',
 		async (file) => {
 			await backUp();
 			if (file) await env.MY_BUCKET.put(file, 'x');

@@ -50,7 +50,7 @@ describe('gzip', () => {
 	test('nothing is accepted after its end, not even zeros', async () => {
 		const stored = await encode(text, gzip);
 		const zeros = (length: number) => new Uint8Array(length);
-		for (const behind of [
+		for (const trailing of [
 			[zeros(1)],
 			[zeros(1000)],
 			[zeros(200_000)],
@@ -59,7 +59,7 @@ describe('gzip', () => {
 			[Uint8Array.of(0x1f)],
 			[noise(100)],
 		]) {
-			const file = await joined([stored, ...behind]);
+			const file = await joined([stored, ...trailing]);
 			// In one piece, split at the end, byte by byte.
 			for (const sizes of [[file.length], [stored.length, 1000], [1]]) {
 				await expect(decode(file, gzip, { sizes }), `${sizes}`).rejects.toThrow();
@@ -117,11 +117,11 @@ describe.for([
 
 	test('bytes after its end are noticed', async () => {
 		const stored = await encode(text, encoding);
-		for (const behind of [new Uint8Array(1), new Uint8Array(AGE_CHUNK), noise(20), stored]) {
-			const file = await joined([stored, behind]);
+		for (const trailing of [new Uint8Array(1), new Uint8Array(AGE_CHUNK), noise(20), stored]) {
+			const file = await joined([stored, trailing]);
 			for (const sizes of [[file.length], [stored.length, 1000]]) {
 				const opened = decode(file, encoding, { sizes, identities: [own] });
-				await expect(opened, `${behind.length}`).rejects.toThrow();
+				await expect(opened, `${trailing.length}`).rejects.toThrow();
 			}
 		}
 	});
