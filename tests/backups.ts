@@ -7,14 +7,14 @@ import { UNLIMITED } from '../src/lib/server/backup/make/budget.ts';
 import { isTombstone } from '../src/lib/server/backup/storage/tombstone.ts';
 import { ENCODINGS } from './encodings.ts';
 
-// Backups in the bucket of the tests, whole and damaged.
+// Whole and damaged backups in the test bucket.
 
-/** The engine's clock: each look at it is a millisecond later. */
+/** The engine's clock: each reading is a millisecond later than the last. */
 export const clock = { now: Date.UTC(2026, 10, 22) };
 
 /**
- * The engine on the bindings of the tests: one call makes a plain backup, which the first of the keys
- * signs, if there is one.
+ * The engine on the test bindings: one call makes a plain backup, signed with the first key if there is
+ * one.
  */
 export function engine(changes: Partial<Engine> = {}): Engine {
 	return {
@@ -30,7 +30,7 @@ export function engine(changes: Partial<Engine> = {}): Engine {
 	};
 }
 
-/** Makes a backup, in as many steps as the engine's budget asks for. */
+/** Makes a backup in as many steps as the engine's budget requires. */
 export async function createBackup(
 	engine: Engine,
 	onProgress?: (progress: BackupProgress) => void,
@@ -44,7 +44,7 @@ export async function createBackup(
 export const run = (database: D1Database, ...statements: string[]) =>
 	database.batch(statements.map((sql) => database.prepare(sql)));
 
-/** A backup of a database with tables that point at each other, a trigger and a search. */
+/** Backs up a database with tables that refer to each other, a trigger and a full-text index. */
 export async function backUp(changes: Partial<Engine> = {}): Promise<string> {
 	await run(
 		env.DB,
@@ -59,19 +59,19 @@ export async function backUp(changes: Partial<Engine> = {}): Promise<string> {
 	return (await createBackup(engine(changes))).name;
 }
 
-/** The keys of all objects in the bucket but tombstones, which stay for a day. */
+/** The keys of all objects in the bucket except tombstones, which stay for a day. */
 export async function keys(): Promise<string[]> {
 	const { objects } = await env.MY_BUCKET.list({ include: ['customMetadata'] });
 	return objects.filter((object) => !isTombstone(object)).map(({ key }) => key);
 }
 
-/** Removes all objects, tombstones as well: they would make each further listing slower. */
+/** Removes all objects, including tombstones, which would slow down every later listing. */
 export async function emptyBucket(): Promise<void> {
 	const { objects } = await env.MY_BUCKET.list();
 	await env.MY_BUCKET.delete(objects.map(({ key }) => key));
 }
 
-/** Everything in a database that is not D1's or SQLite's own, as text. */
+/** The whole database as text, without the tables of D1 and SQLite themselves. */
 export async function contents(database: D1Database): Promise<string> {
 	const objects = await database
 		.prepare(
@@ -84,13 +84,13 @@ export async function contents(database: D1Database): Promise<string> {
 	return JSON.stringify([objects.results, (await Promise.all(rows)).map(({ results }) => results)]);
 }
 
-/** An object's bytes, changed, under its own name. */
+/** Edits a stored object in place. */
 export async function change(key: string, edit: (bytes: Uint8Array) => Uint8Array): Promise<void> {
 	const bytes = (await (await env.MY_BUCKET.get(key))?.bytes()) ?? new Uint8Array();
 	await env.MY_BUCKET.put(key, edit(bytes));
 }
 
-/** The bytes with this bit another one. */
+/** A copy of the bytes with one bit flipped. */
 export function flipBit(bytes: Uint8Array, bit: number): Uint8Array {
 	return bytes.map((byte, index) => (index === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte));
 }

@@ -6,23 +6,23 @@ import type { Environment } from '$lib/server/environment';
 import { TOTP } from '$lib/totp.js';
 import { POST as postBackup } from '../src/routes/api/backup/+server';
 
-// Calls of the API inside workerd: handlers are called as SvelteKit does.
+// Calls API handlers inside workerd, the way SvelteKit calls them.
 
 export const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 export const API = 'https://app.example/api/backup';
 
-/** Where calls come from that do not say so. */
+/** The address of a caller who states none. */
 export const ADDRESS = '192.0.2.1';
 
 export const currentCode = () => new TOTP(SECRET).generateTOTP(Date.now() / 1000);
 
-/** Forgets which codes were spent or wrong, as time does: no test waits for the next code. */
+/** Forgets spent and wrong codes, so that no test has to wait for the next code. */
 export async function nextCode(): Promise<void> {
 	const { objects } = await env.MY_BUCKET.list({ prefix: 'access/' });
 	await env.MY_BUCKET.delete(objects.map(({ key }) => key));
 }
 
-/** A request with a code of the moment, or of so many seconds later, that has started nothing yet. */
+/** A request with an unspent code: the current one, or the one `seconds` from now. */
 export async function authorized(init: RequestInit = {}, url = API, seconds = 0): Promise<Request> {
 	await nextCode();
 	const request = new Request(url, init);
@@ -31,7 +31,7 @@ export async function authorized(init: RequestInit = {}, url = API, seconds = 0)
 	return request;
 }
 
-/** Calls a handler, with the bindings of the tests and with `changes` to them. */
+/** Calls a handler with the test bindings, overridden by `changes`. */
 export async function call(
 	handler: (event: never) => Response | Promise<Response>,
 	request: Request,
@@ -52,7 +52,7 @@ export async function makeBackup(changes: Partial<Environment> = {}): Promise<Ba
 	return ((await response.json()) as { backup: BackupSummary }).backup;
 }
 
-/** Expects an error of this status and code that gives no secret away; returns its text. */
+/** Expects an error with this status and code that reveals no secret; returns its text. */
 export async function expectError(
 	response: Response,
 	status: number,
@@ -67,17 +67,17 @@ export async function expectError(
 	return text;
 }
 
-/** What the app keeps beside the backups: who called with what, the journal, what alerts were sent. */
+/** What the app stores in addition to backups: used codes, the audit log, the alerts sent. */
 const ABOUT_CALLS = /^(access|journal|operations)\//;
 
-/** Every object of the bucket that belongs to a backup or its making, with its etag. */
+/** Every object that belongs to a finished or unfinished backup, with its etag. */
 export async function backupObjects(): Promise<string[]> {
 	const { objects } = await env.MY_BUCKET.list();
 	const ours = objects.filter(({ key }) => !ABOUT_CALLS.test(key));
 	return ours.map(({ key, etag }) => `${key} ${etag}`);
 }
 
-/** The bucket, of which nobody may touch the backups. */
+/** The bucket; any access to a backup throws. */
 export function untouchableBackups(): R2Bucket {
 	return new Proxy(env.MY_BUCKET, {
 		get:
@@ -92,7 +92,7 @@ export function untouchableBackups(): R2Bucket {
 	});
 }
 
-/** A binding that nobody may touch. */
+/** A binding that throws on any access. */
 export function untouchable<T extends object>(): T {
 	const refuse = () => {
 		throw new Error('touched');

@@ -10,7 +10,7 @@ const USUAL_PLACES = [
 	'/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
-/** Ways to get one, the least intrusive first. */
+/** Commands that install it, the least intrusive first. */
 const INSTALLERS = [
 	'npx playwright install chromium',
 	'apt-get update && apt-get install -y chromium',
@@ -29,8 +29,8 @@ export function findChromium(): string | undefined {
 	return paths.find((path) => path && starts(path));
 }
 
-// Not just whether the file exists: Ubuntu's chromium-browser is a script that only tells to
-// install a snap, and Playwright's download misses libraries on a bare system.
+// That the file exists is not enough: Ubuntu's chromium-browser is a script that only asks you to
+// install a snap, and Playwright's download lacks libraries on a bare system.
 function starts(path: string): boolean {
 	return spawnSync(path, ['--version'], { timeout: START_TIMEOUT_MS }).status === 0;
 }
@@ -38,7 +38,7 @@ function starts(path: string): boolean {
 function installChromium(): string | undefined {
 	for (const command of INSTALLERS) {
 		console.error(`No Chromium found; trying: ${command}`);
-		// Standard output carries the path alone.
+		// Standard output carries only the path.
 		spawnSync(command, { shell: true, stdio: ['ignore', 2, 2], timeout: INSTALL_TIMEOUT_MS });
 		const path = findChromium();
 		if (path) return path;

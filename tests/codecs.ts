@@ -7,9 +7,9 @@ import {
 	namesOf,
 } from '../src/lib/server/backup/storage/codec.ts';
 
-// Bytes to encode, and what decodes them.
+// Encoding and decoding bytes in the tests.
 
-/** Bytes of plain text in a chunk of age. */
+/** Plaintext bytes per age chunk. */
 export const AGE_CHUNK = 64 * 1024;
 
 export const joined = (parts: Uint8Array[]) => bytesOf({ open: () => iterated(parts) });
@@ -18,7 +18,7 @@ export async function* iterated(parts: Uint8Array[]): AsyncGenerator<Uint8Array,
 	yield* parts;
 }
 
-/** Bytes in that form, pushed in pieces of those sizes in turn. */
+/** Encodes bytes, pushed in pieces of the given sizes in turn. */
 export async function encode(bytes: Uint8Array, encoding: Encoding, sizes?: number[]) {
 	const encoder = encoderOf(encoding);
 	const parts: Uint8Array[] = [];
@@ -27,7 +27,7 @@ export async function encode(bytes: Uint8Array, encoding: Encoding, sizes?: numb
 	return joined([...parts, ...(await encoder.end())]);
 }
 
-/** And back, read in pieces of those sizes in turn. */
+/** Decodes bytes, read in pieces of the given sizes in turn. */
 export function decode(
 	bytes: Uint8Array,
 	encoding: Encoding,
@@ -37,7 +37,7 @@ export function decode(
 	return bytesOf({ open });
 }
 
-/** Bytes that no gzip makes smaller; the same each time. */
+/** Incompressible bytes; the same every time. */
 export function noise(length: number): Uint8Array {
 	let state = 1;
 	return Uint8Array.from({ length }, () => (state = (state * 48271) % 2147483647) & 255);

@@ -10,9 +10,9 @@ import { counting, long } from './databases/values.ts';
 import { identity } from './encodings.ts';
 import { bytesOf, sourceOf } from './memory.ts';
 
-// What may become of a backup in its bucket, by accident or by somebody who can write there.
+// What can happen to a backup in its bucket, by accident or through an attacker who can write there.
 
-/** A database to damage backups of. */
+/** The database whose backups are damaged. */
 export const SHOP: Sql[] = [
 	['CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, score REAL)'],
 	['CREATE TABLE orders (id INTEGER PRIMARY KEY, user REFERENCES users (id), content BLOB)'],
@@ -24,27 +24,27 @@ export const SHOP: Sql[] = [
 	[`CREATE TRIGGER gone AFTER DELETE ON users BEGIN DELETE FROM orders WHERE user = old.id; END`],
 ];
 
-/** A backup as it is stored: the text of its manifest, and its volumes by their keys. */
+/** A stored backup: the text of its manifest, and its volumes by key. */
 export interface Stored {
 	manifest: string;
 	volumes: ReadonlyMap<string, Uint8Array>;
 	encoding: Encoding;
 }
 
-/** A whole number from 0, below this one. */
+/** Returns an integer from 0 up to, but excluding, `below`. */
 export type Dice = (below: number) => number;
 
-/** What a damage makes of a backup; `other` is another backup, stored in the same way. */
+/** Damages a backup; `other` is another backup, stored in the same way. */
 type Damage = (stored: Stored, dice: Dice, other: Stored) => Stored | Promise<Stored>;
 
-/** Bytes of a chunk of age, with its tag (age-encryption.org/v1, Payload). */
+/** Bytes of an age chunk, with its tag (age-encryption.org/v1, Payload). */
 const AGE_CHUNK = 65_536 + 16;
 const NONCE = 16;
 
 const zeros = (length: number) => new Uint8Array(Math.max(0, length));
 const joined = (...parts: Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
 
-/** A damage to the bytes of one volume. */
+/** Damages the bytes of one volume. */
 const toVolume =
 	(
 		change: (bytes: Uint8Array, dice: Dice, encoding: Encoding) => Uint8Array | Promise<Uint8Array>,
@@ -55,16 +55,16 @@ const toVolume =
 		return { ...stored, volumes: new Map(stored.volumes).set(key, changed) };
 	};
 
-/** A damage to the text of the manifest. */
+/** Damages the text of the manifest. */
 const toManifest =
 	(change: (text: string, dice: Dice) => string): Damage =>
 	(stored, dice) => ({ ...stored, manifest: change(stored.manifest, dice) });
 
-/** Each kind of damage, by its name. */
+/** Each kind of damage, by name. */
 export const damages: Record<string, Damage> = {
 	'a flipped bit': toVolume((bytes, dice) => flipped(bytes, dice(8 * bytes.length))),
 	'a cut': toVolume((bytes, dice) => bytes.slice(0, dice(bytes.length))),
-	'a cut between two chunks of age': toVolume((bytes, dice) => {
+	'a cut between two age chunks': toVolume((bytes, dice) => {
 		const header = Buffer.from(bytes).indexOf('\n', Buffer.from(bytes).indexOf('\n---') + 1);
 		return bytes.slice(0, header + 1 + NONCE + dice(2) * AGE_CHUNK);
 	}),
@@ -72,14 +72,14 @@ export const damages: Record<string, Damage> = {
 		const at = dice(bytes.length);
 		return joined(bytes.subarray(0, at), bytes.subarray(at + 1 + dice(100)));
 	}),
-	'noise behind the end': toVolume((bytes, dice) =>
+	'noise after the end': toVolume((bytes, dice) =>
 		joined(
 			bytes,
 			Uint8Array.from({ length: 1 + dice(2000) }, () => dice(256)),
 		),
 	),
-	'zeros behind the end': toVolume((bytes, dice) => joined(bytes, zeros(1 + dice(2000)))),
-	'the same once more behind the end': toVolume((bytes) => joined(bytes, bytes)),
+	'zeros after the end': toVolume((bytes, dice) => joined(bytes, zeros(1 + dice(2000)))),
+	'the whole volume a second time after the end': toVolume((bytes) => joined(bytes, bytes)),
 	'other SQL': toVolume((bytes, _, encoding) => planted(bytes, encoding)),
 	'other SQL and zeros': toVolume(async (bytes, dice, encoding) =>
 		joined(await planted(bytes, encoding), zeros(1 + dice(2000))),
@@ -91,19 +91,19 @@ export const damages: Record<string, Damage> = {
 	'other SQL, zeros and the same': toVolume(async (bytes, dice, encoding) =>
 		joined(await planted(bytes, encoding), zeros(1 + dice(2000)), bytes),
 	),
-	'other SQL behind the end': toVolume(async (bytes, _, encoding) =>
+	'other SQL after the end': toVolume(async (bytes, _, encoding) =>
 		joined(bytes, await planted(bytes, encoding)),
 	),
-	'the same SQL, stored anew': toVolume(async (bytes, _, encoding) =>
+	'the same SQL, stored again': toVolume(async (bytes, _, encoding) =>
 		encoded(await plain(bytes, encoding), encoding),
 	),
-	'all in the first volume': (stored) => {
+	'all volumes joined into the first': (stored) => {
 		const [first = '', ...more] = stored.volumes.keys();
 		const all = joined(...stored.volumes.values());
 		const volumes = more.map((key) => [key, new Uint8Array()] as const);
 		return { ...stored, volumes: new Map([[first, all], ...volumes]) };
 	},
-	'a volume of another backup': (stored, dice, other) => {
+	'a volume from another backup': (stored, dice, other) => {
 		const [key] = pick(stored, dice);
 		const [, bytes] = pick(other, dice);
 		return { ...stored, volumes: new Map(stored.volumes).set(key, bytes) };
@@ -133,7 +133,7 @@ export const damages: Record<string, Damage> = {
 	),
 };
 
-/** Whether nothing is different: white space in a manifest says nothing. */
+/** Whether two stored backups are equal; white space in a manifest does not count. */
 export function isSame(a: Stored, b: Stored): boolean {
 	const volumes = [...a.volumes].every(([key, bytes]) => {
 		const others = b.volumes.get(key);
@@ -159,8 +159,8 @@ function flipped(bytes: Uint8Array, bit: number): Uint8Array {
 }
 
 /**
- * The volume with one more statement in its SQL, well formed and stored as it was: no digest of rows
- * or of the schema is another one, and what gzip had made of it is a little shorter.
+ * Adds a statement to the SQL of a volume and stores it again in the same way. The digests of rows and
+ * schema stay the same; gzip at level 9 leaves the volume a little shorter.
  */
 async function planted(bytes: Uint8Array, encoding: Encoding): Promise<Uint8Array> {
 	const sql = Buffer.from(await plain(bytes, encoding)).toString('latin1');

@@ -2,15 +2,15 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { deriveKey } from '../src/lib/server/backup/format/signature.ts';
 import type { Encoding } from '../src/lib/server/backup/storage/codec.ts';
 
-// The ways to store a backup, with what opens it.
+// The ways to store a backup, and the keys that open it.
 
-/** What opens the encrypted ones. */
+/** The identity that decrypts encrypted backups. */
 export const identity = await generateX25519Identity();
 const recipients = [await identityToRecipient(identity)];
 
-/** What manifests are signed with. */
+/** The key that signs manifests. */
 export const key = deriveKey(new TextEncoder().encode('a secret of the tests'));
-/** What they are not signed with. */
+/** A key that signed none of them. */
 export const otherKey = deriveKey(new TextEncoder().encode('the secret of somebody else'));
 
 /** Every way to store a volume. */

@@ -14,7 +14,7 @@ import { dumpLocally, operate, projectFolder, removeFolder, sqlite3 } from './op
 /** The secret of the app. */
 export const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 
-/** An app with the sample data, and an encrypted backup that it has made. */
+/** An app with the sample data, and an encrypted backup that it made. */
 export class EncryptedBackup {
 	readonly project = projectFolder();
 	/** The state of the app, and an SQL file of its database. */
@@ -23,14 +23,14 @@ export class EncryptedBackup {
 	/** The files of the backup. */
 	readonly files = join(this.project, 'files');
 	readonly identity = join(this.project, 'own.agekey');
-	/** An identity for which nothing is encrypted. */
+	/** An identity that decrypts nothing here. */
 	readonly otherIdentity = join(this.project, 'other.agekey');
 	recipient!: string;
 	server!: Server;
 	name!: string;
 	manifest!: Manifest;
 
-	/** Makes all of it. */
+	/** Starts the app and makes the backup. */
 	async make(): Promise<void> {
 		this.recipient = await makeIdentity(this.identity, false);
 		await makeIdentity(this.otherIdentity, false);
@@ -44,25 +44,25 @@ export class EncryptedBackup {
 		await this.#backUp();
 	}
 
-	/** Ends the app and removes everything. */
+	/** Stops the app and removes its files. */
 	async remove(): Promise<void> {
 		await this.server?.stop();
 		removeFolder(this.project);
 	}
 
-	/** The names of its volumes. */
+	/** The names of the volumes. */
 	get volumes(): string[] {
 		return this.manifest.volumes.map(({ key }) => key);
 	}
 
-	/** What a command needs in order to call the app. */
+	/** The settings with which a command calls the app. */
 	get appEnv(): Record<string, string> {
 		return { TOTP_SECRET: SECRET, BACKUP_URL: this.server.url };
 	}
 
 	/**
-	 * Runs `restore` and `drill`, which must both refuse and change nothing. Returns the error's code.
-	 * `target` is a folder for what they would write.
+	 * Runs `restore` and `drill`; both must refuse and change nothing. Returns the error code. `target`
+	 * is the folder they would write to.
 	 */
 	async refusal(target: string, args: string[], env: NodeJS.ProcessEnv): Promise<string> {
 		const path = join(target, 'refused.db');
@@ -78,7 +78,7 @@ export class EncryptedBackup {
 		return codes[0] ?? '';
 	}
 
-	/** Runs `restore` and `drill`, which must both succeed. Returns what they said on standard error. */
+	/** Runs `restore` and `drill`; both must succeed. Returns their standard error. */
 	async success(target: string, args: string[], env: NodeJS.ProcessEnv): Promise<string> {
 		const path = join(target, 'restored.db');
 		const restored = await operate(this.project, 'restore', [...args, '--to', path], { env });
@@ -109,7 +109,7 @@ export async function encoded(bytes: Buffer, recipients: string[], gzip: boolean
 	return Buffer.concat([...(await encoder.push(bytes)), ...(await encoder.end())]);
 }
 
-/** The words of a restore, for a drill: there a file needs an option. */
+/** Turns the arguments of `restore` into those of `drill`, where a file needs an option. */
 function drillArgs(args: string[]): string[] {
 	return args[0]?.includes('/') ? ['--file', ...args] : args;
 }

@@ -6,15 +6,18 @@ import type {
 } from '@cloudflare/workers-types';
 import type { Engine } from '../src/lib/server/backup/engine.ts';
 
-/** What a failing binding did. */
+/** What happened to a failing binding. */
 export interface Failures {
 	/** Calls that were made to fail. */
 	failed: number;
-	/** Multipart uploads that were begun and neither completed nor aborted. */
+	/** Multipart uploads that were started and neither completed nor aborted. */
 	openUploads(): Promise<string[]>;
 }
 
-/** The database, but its `n`-th call (from 1) fails with `message`; all later ones too, `forGood`. */
+/**
+ * The database, except that its `n`-th call (from 1) fails with `message`, and with `forGood` every
+ * later one.
+ */
 export function failingDatabase(
 	database: D1Database,
 	n: number,
@@ -41,7 +44,10 @@ export function failingDatabase(
 	return { database: failing, failures };
 }
 
-/** The bucket, but its `n`-th write (from 1) fails: before it is done, or after; all later ones too, `forGood`. */
+/**
+ * The bucket, except that its `n`-th write (from 1) fails, before or after it is done, and with
+ * `forGood` every later one.
+ */
 export function failingBucket(
 	bucket: R2Bucket,
 	n: number,
@@ -78,9 +84,9 @@ export function failingBucket(
 }
 
 /**
- * An engine that dies with the `n`-th call (from 1) of its database or bucket, as a Worker does that
- * is ended from outside: before the call is made, or after, when its answer never arrives. Nothing of
- * it runs after that. `died` tells when; `calls` counts.
+ * An engine that dies at the `n`-th call (from 1) of its database or bucket, like a Worker that the
+ * runtime kills: before the call is made, or after it, so that the answer never arrives. None of its
+ * code runs afterwards. `died` resolves at that moment; `calls` counts.
  */
 export function dyingEngine(
 	engine: Engine,
@@ -114,7 +120,7 @@ export function dyingEngine(
 	return { engine: { ...engine, bucket, database }, died, calls: () => calls };
 }
 
-/** Hands the named methods' calls to `around`; everything else goes through. */
+/** Passes calls of the named methods to `around`; everything else goes straight through. */
 function intercept<T extends object>(
 	target: T,
 	methods: string[],

@@ -31,7 +31,7 @@ const FORMS = [
 		'among others',
 		`# TOTP_SECRET=X\nMY_TOTP_SECRET=X\nTOTP_SECRET_PREVIOUS=X\nTOTP_SECRET=${SECRET}\nB=2`,
 	],
-	['twice, the last one counts', `TOTP_SECRET=X\nTOTP_SECRET=${SECRET}\n`],
+	['twice, of which the last counts', `TOTP_SECRET=X\nTOTP_SECRET=${SECRET}\n`],
 ] as const;
 
 let folder = '';
@@ -77,7 +77,7 @@ test.for(everyNode())('%s runs it with nothing installed', async (node) => {
 	expect([before, oathtool(SECRET)]).toContain(result.stdout);
 });
 
-test.for(FORMS)('genTotp.js and setup find a secret in .env: %s', async ([, text]) => {
+test.for(FORMS)('genTotp.js and setup find the secret in .env: %s', async ([, text]) => {
 	writeFileSync(join(folder, '.env'), text);
 	expect(parseEnv(text)['TOTP_SECRET']).toBe(SECRET);
 	expect(await genTotp({ seconds: 59 })).toEqual({ exitCode: 0, stdout: '287082\n', stderr: '' });
@@ -95,26 +95,29 @@ test.for([
 	['not base32', 'correct-horse-battery-staple!', /character/],
 	['cut off', SECRET.slice(0, 27), /length/],
 	['empty', '', /not set/],
-] as const)('a secret that is %s: exit 1 and one line that helps', async ([, secret, mistake]) => {
-	const fromEnvironment = await genTotp({ secret });
-	writeFileSync(join(folder, '.env'), `TOTP_SECRET=${secret}\nAUTH_SECRET=${SECRET}\n`);
-	const fromFile = await genTotp({});
-	expect(fromFile).toEqual(fromEnvironment);
-	expect(fromFile).toMatchObject({ exitCode: 1, stdout: '' });
-	expect(fromFile.stderr).toMatch(mistake);
-	expect(fromFile.stderr).toMatch(/^[^\n]*`npm run setup`[^\n]*\n$/);
-});
+] as const)(
+	'a secret that is %s ends with exit code 1 and one helpful line',
+	async ([, secret, mistake]) => {
+		const fromEnvironment = await genTotp({ secret });
+		writeFileSync(join(folder, '.env'), `TOTP_SECRET=${secret}\nAUTH_SECRET=${SECRET}\n`);
+		const fromFile = await genTotp({});
+		expect(fromFile).toEqual(fromEnvironment);
+		expect(fromFile).toMatchObject({ exitCode: 1, stdout: '' });
+		expect(fromFile.stderr).toMatch(mistake);
+		expect(fromFile.stderr).toMatch(/^[^\n]*`npm run setup`[^\n]*\n$/);
+	},
+);
 
-test('no secret anywhere: exit 1 and one line that helps', async () => {
+test('a missing secret ends with exit code 1 and one helpful line', async () => {
 	const result = await genTotp({});
 	expect(result).toMatchObject({ exitCode: 1, stdout: '' });
 	expect(result.stderr).toMatch(/^TOTP_SECRET is not set\.[^\n]*`npm run setup`[^\n]*\n$/);
 });
 
 interface Call {
-	/** TOTP_SECRET of the environment. */
+	/** TOTP_SECRET in the environment. */
 	secret?: string;
-	/** The time in seconds since 1970; the real time when left out. */
+	/** The time in seconds since 1970; the current time by default. */
 	seconds?: number;
 	node?: string;
 	program?: string;
@@ -152,7 +155,7 @@ function oathtool(secret: string, seconds?: number): string {
 	}
 }
 
-/** This Node, and every other that a shell outside npm would find. */
+/** The Node that runs this test, and every other on the PATH outside npm. */
 function everyNode(): string[] {
 	const folders = (process.env['PATH'] ?? '').split(delimiter);
 	const found = folders

@@ -4,7 +4,7 @@ import type { OutsideAnswer, Seen } from './outside.ts';
 import { checkToken } from '../src/lib/server/access/token.ts';
 import { type TokenSettings } from '../src/lib/server/access/token-settings.ts';
 
-// An issuer of tokens for each test, and what it is asked.
+// A new token issuer for each test, and the requests it receives.
 
 export const NOW = Date.UTC(2026, 10, 25, 3, 17);
 
@@ -14,10 +14,10 @@ export const key = await makeKey('key-1');
 
 export const other = await makeKey('key-2');
 
-/** Accepts tokens of the issuer of this test. */
+/** Settings that accept tokens from this test's issuer. */
 export let settings: TokenSettings;
 
-/** Starts a new issuer, as the keys of one are cached, and stops the clock at {@link NOW}. */
+/** Switches to a new issuer, because an issuer's keys are cached, and stops the clock at {@link NOW}. */
 export async function newIssuer(): Promise<void> {
 	vi.useFakeTimers({ toFake: ['Date'], now: NOW });
 	const issuer = `https://issuer-${crypto.randomUUID()}.test`;
@@ -25,7 +25,7 @@ export async function newIssuer(): Promise<void> {
 	await publish([key]);
 }
 
-/** A token of the issuer of this test. */
+/** A token from this test's issuer. */
 export function token(changed: Claims = {}, signer: IssuerKey = key, header = {}): Promise<string> {
 	return mint(signer, settings.issuer, SECONDS, changed, header);
 }
@@ -43,7 +43,7 @@ export function invalid(fault: string) {
 	return { code: 'token_invalid', status: 401, hint };
 }
 
-/** Lets the issuer of this test publish these keys, and no others. */
+/** Makes this test's issuer publish exactly these keys. */
 export function publish(keys: IssuerKey[], answer: OutsideAnswer = {}) {
 	return answerKeys({ ...answer, body: JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }) });
 }
@@ -53,7 +53,7 @@ export async function answerKeys(answer: OutsideAnswer) {
 	await fetch('https://outside.test/answer', { method: 'PUT', body });
 }
 
-/** The addresses that were fetched from a host since this was last asked. */
+/** The addresses fetched from a host since the last call of this function. */
 export async function fetches(host = new URL(settings.issuer).host) {
 	const response = await fetch(`https://outside.test/seen?host=${host}`);
 	return (await response.json<Seen[]>()).map(({ url }) => url);

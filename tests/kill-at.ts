@@ -1,6 +1,6 @@
-// Kills a program that restores at its `KILL_AT`th step, before that step is done: a call of SQLite,
-// or of the file system where files take their places. Loaded with --import. A program that ends by
-// itself says on standard error how many steps it took.
+// Kills a restoring program at its `KILL_AT`th step, just before that step: a call of SQLite, or one
+// that moves a file into place. Loaded with --import. A program that is not killed prints its number of
+// steps to standard error.
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { DatabaseSync } from 'node:sqlite';
@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 const killAt = Number(process.env['KILL_AT']);
 let steps = 0;
 
-/** The same function, as a step. */
+/** The same function, counted as a step. */
 function step<This, Args extends unknown[], R>(work: (this: This, ...args: Args) => R) {
 	return function (this: This, ...args: Args): R {
 		if (++steps === killAt) process.kill(process.pid, 'SIGKILL');

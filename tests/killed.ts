@@ -2,9 +2,12 @@ import type { D1Database } from '@cloudflare/workers-types';
 import { type SqlDatabase } from '../src/lib/server/backup/database.ts';
 import { RESTORE_MARKER } from '../src/lib/server/backup/sql.ts';
 
-// Restores that are killed, and what they leave.
+// Killed restores, and the marker they leave.
 
-/** The database, until its `n`-th batch (from 1): that one never comes back, done or not, nor do later ones. */
+/**
+ * The database, except that its `n`-th batch (from 1), whether it runs or not, and all later ones never
+ * return.
+ */
 export function dying(
 	database: SqlDatabase,
 	n: number,
@@ -26,7 +29,7 @@ export function dying(
 	};
 }
 
-/** The marker in the database as it is when its restore has been silent for so many seconds. */
+/** Ages the marker, as if its restore had been silent for this many seconds. */
 export async function ageMarker(database: D1Database, seconds = 61): Promise<void> {
 	await database.prepare(`UPDATE ${RESTORE_MARKER} SET at = at - ${seconds}`).run();
 }

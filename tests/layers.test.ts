@@ -6,7 +6,7 @@ import { afterAll, expect, test } from 'vitest';
 
 const RULES = '.dependency-cruiser.js';
 
-/** Imports that each break a rule: the file that gets one, what it imports, and the rule. */
+/** Imports that break a rule: the importing file, what it imports, and the rule. */
 const PLANTED = [
 	['lib/server/backup/dump/rows.ts', '../storage/lock.ts', 'backup/dump/ imports from floors'],
 	['lib/server/backup/storage/lock.ts', '../make/step.ts', 'backup/storage/ imports from floors'],

@@ -1,9 +1,9 @@
 import type { R2Bucket, R2MultipartUpload } from '@cloudflare/workers-types';
 
 /**
- * The bucket under a lock rule for a prefix, which local R2 does not have: whatever lies there can
- * neither be removed nor overwritten. The rule comes before any condition of a put (R2 > Bucket locks;
- * Error codes, 10069).
+ * The bucket with a lock rule for a prefix, which local R2 lacks: objects there can be neither removed
+ * nor overwritten. R2 checks the rule before the condition of a put (R2 > Bucket locks; Error codes,
+ * 10069).
  */
 export function lockedBucket(bucket: R2Bucket, prefix = 'full_backup_'): R2Bucket {
 	const requireFree = async (keys: string[]) => {
@@ -26,7 +26,7 @@ export function lockedBucket(bucket: R2Bucket, prefix = 'full_backup_'): R2Bucke
 	});
 }
 
-/** The target, but the named methods wait for a guard first, which gets their first parameter. */
+/** The target, except that the named methods first await a guard, which gets their first argument. */
 function guarded<T extends object>(
 	target: T,
 	guards: Record<string, (first: unknown) => Promise<void>>,

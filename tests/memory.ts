@@ -9,12 +9,12 @@ import { createBackup, engine } from './backups.ts';
 import { apply, type Sql } from './databases/sql.ts';
 import { ENCODINGS, type EncodingTitle, identity, key } from './encodings.ts';
 
-/** For tests: nobody waits. */
+/** Does not wait at all. */
 export const sleep = async (): Promise<void> => {};
 
 /**
- * Makes the database DB anew from statements, and takes a signed backup of it, which is read into
- * memory, with what opens it. It is made in as many steps as the budget asks for.
+ * Recreates the database DB from statements, makes a signed backup of it in as many steps as the budget
+ * requires, and reads it into memory together with the keys that open it.
  */
 export async function backupOf(
 	statements: readonly Sql[],
@@ -34,7 +34,7 @@ export async function backupOf(
 	return { ...inMemory(manifest, volumes), key, identities: [identity] };
 }
 
-/** A backup whose volumes are these bytes, handed out in chunks of those sizes in turn. */
+/** A backup whose volumes are these bytes, read in chunks of the given sizes in turn. */
 export function inMemory(
 	manifest: BackupFiles['manifest'],
 	volumes: ReadonlyMap<string, Uint8Array>,
@@ -49,7 +49,7 @@ export function inMemory(
 	};
 }
 
-/** The manifest with what is true of these volumes, as somebody would forge it. */
+/** The manifest, forged to describe these volumes correctly. */
 export function described(
 	manifest: BackupFiles['manifest'],
 	volumes: ReadonlyMap<string, Uint8Array>,
@@ -66,7 +66,7 @@ export function described(
 	};
 }
 
-/** A file that is these bytes, handed out in chunks of those sizes in turn. */
+/** A file with these bytes, read in chunks of the given sizes in turn. */
 export function sourceOf(content: string | Uint8Array, sizes: number[] = [65_536]): SqlSource {
 	const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
 	return { open: () => chunksOf(bytes, sizes) };

@@ -3,7 +3,7 @@ import type { Operations } from '../src/lib/server/operations/index.ts';
 
 const HOUR = 3_600_000;
 
-/** The operations of an app that has set nothing but what is given. */
+/** The operations of an app with only the given settings. */
 export function operationsOn(
 	now: () => number,
 	settings: Partial<Operations['settings']> = {},

@@ -10,7 +10,7 @@ import { EmbeddedDatabase } from '../src/cli/embedded/database.ts';
 import { keepDatabase } from '../src/cli/targets/keep.ts';
 import { Progress } from '../src/cli/terminal/progress.ts';
 
-// An operator in front of a terminal, for tests of the commands.
+// Runs commands as an operator in a terminal would.
 
 const ROOT = join(import.meta.dirname, '..');
 /** Kills a restore at a chosen step. */
@@ -33,14 +33,14 @@ export function projectFolder(): string {
 	return folder;
 }
 
-/** Removes a folder, even while a killed process still lets go of it. */
+/** Removes a folder, even while a killed process is still releasing it. */
 export function removeFolder(folder: string): void {
 	rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 }
 
 /**
- * Runs a command of `npm run` in a folder. With `killAt` it is killed at that step, counted from 1 as in
- * kill-at.ts; with 0 it only says how many steps it took.
+ * Runs an `npm run` command in a folder. With `killAt` it is killed at that step, counted from 1 as in
+ * kill-at.ts; with 0 it only prints the number of steps.
  */
 export async function operate(
 	cwd: string,
@@ -71,14 +71,14 @@ export async function runLocally(persistTo: string, ...statements: string[]): Pr
 	return results.map((result) => result.results);
 }
 
-/** Writes the embedded database in a folder into an SQL file, as a backup does. */
+/** Dumps the embedded database in a folder into an SQL file, as a backup does. */
 export async function dumpLocally(persistTo: string, path: string): Promise<void> {
 	await using database = new EmbeddedDatabase({ kind: 'configured', persistTo });
 	const signal = new AbortController().signal;
 	await keepDatabase(database, path, { signal, progress: new Progress() });
 }
 
-/** What differs between the embedded databases in two folders, by queries other than the engine's. */
+/** The differences between the embedded databases in two folders, found without the engine's queries. */
 export async function localDifferences(before: string, after: string): Promise<string[]> {
 	await using was = await openDatabase(before);
 	await using is = await openDatabase(after);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Response, type Request } from 'miniflare';
 
-/** How an address answers. */
+/** What an address answers. */
 export interface OutsideAnswer {
 	status?: number;
 	headers?: Record<string, string>;
@@ -10,7 +10,7 @@ export interface OutsideAnswer {
 	wait?: number;
 }
 
-/** A request that somebody outside was sent. */
+/** A request that left the Worker. */
 export interface Seen {
 	method: string;
 	url: string;
@@ -22,9 +22,9 @@ const answers = new Map<string, OutsideAnswer>();
 const seen: Seen[] = [];
 
 /**
- * The world outside of the tests that run in workerd. `PUT https://outside.test/answer` with
- * `{url, ...OutsideAnswer}` sets what an address, query aside, answers from then on; any other answers
- * 200. `GET https://outside.test/seen?host=…` returns and forgets the requests to a host.
+ * The internet, as the tests in workerd see it. `PUT https://outside.test/answer` with `{url,
+ * ...OutsideAnswer}` sets what an address answers from then on, whatever its query; any other address
+ * answers 200. `GET https://outside.test/seen?host=…` returns and forgets the requests to a host.
  */
 export async function outside(request: Request): Promise<Response> {
 	const { hostname, pathname, origin, searchParams } = new URL(request.url);

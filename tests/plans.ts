@@ -5,9 +5,9 @@ import type { Plan } from '../src/cli/targets/target.ts';
 import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';
 import { survey } from '../src/lib/server/backup/restore/survey.ts';
 
-// What a restore into a target takes, for tests of the targets.
+// Restore plans and stand-ins for tests of the targets.
 
-/** The file of the embedded database in a folder of state. */
+/** The path of the embedded database in a state folder. */
 export function fileIn(persistTo: string): string {
 	const databases = join(persistTo, 'v3/d1/miniflare-D1DatabaseObject');
 	const [file = ''] = readdirSync(databases).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
@@ -20,7 +20,7 @@ const sourceOf = (sql: string): SqlSource => ({
 	},
 });
 
-/** A plan for a backup; `change` is what happens to it on its way into the target. */
+/** A restore plan for a backup; `change` tampers with the SQL on its way into the target. */
 export async function planFor(
 	sql: string,
 	changes: Partial<Plan>,
@@ -38,12 +38,13 @@ export async function planFor(
 	};
 }
 
-/** The same backup, as large as to be imported. */
+/** The same backup, padded until it is large enough for an import. */
 export const large = (sql: string) => sql.replace('\n', `\n${'-- filling\n'.repeat(400_000)}`);
 
 /**
- * A stand-in for wrangler, first on the PATH, that imports files into a database, by its file. Returns a
- * log with a line for each call: how many copies `project` had been given by then, and its arguments.
+ * Puts a stand-in for wrangler first on the PATH; it imports files into the database file at `path`.
+ * Returns the path of a log with one line per call: the number of copies in `project` by then, and the
+ * arguments.
  */
 export function standInForWrangler(folder: string, project: string, path: string): string {
 	const [bin, log] = [join(folder, 'bin'), join(folder, 'calls')];

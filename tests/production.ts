@@ -2,29 +2,29 @@ import type { D1Database, D1PreparedStatement, D1Result } from '@cloudflare/work
 
 type Rows = D1Result<Record<string, unknown>>[];
 
-/** What happens before a call of the database, from 1, is made, or instead: it may throw. */
+/** Runs before the `call`-th call (from 1) of the database; it may throw in its place. */
 type Before = (call: number, database: Production) => Promise<void> | void;
 
 export interface ProductionOptions {
 	/** Whether reads move the bookmark too. Cloudflare does not say. */
 	readsMoveBookmarks?: boolean;
 	before?: Before;
-	/** What D1 says about a call, beside what is true: `total_attempts`, another `size_after`. */
+	/** What D1 reports about a call instead of the truth: `total_attempts`, a different `size_after`. */
 	meta?(call: number): object;
 }
 
 /**
- * The database of the tests with the bookmarks and the counter of changes that it would have on
- * Cloudflare: bookmarks move with writes, and the counter begins again with the database's object,
- * which {@link reset} ends. Who writes has to do so with {@link write}.
+ * The test database with the bookmarks and the change counter it would have on Cloudflare: bookmarks
+ * move with writes, and the counter restarts with the database's object, which {@link reset} ends.
+ * Tests must write with {@link write}.
  */
 export class Production {
 	readonly #database: D1Database;
 	readonly #options: ProductionOptions;
 	#calls = 0;
-	/** What the bookmark counts. */
+	/** The number in the bookmark. */
 	#version = 1;
-	/** The counter of changes when the object began. */
+	/** The change counter when the object started. */
 	#start = 0;
 	#last = 0;
 
@@ -38,7 +38,7 @@ export class Production {
 		return this.#calls;
 	}
 
-	/** Runs statements of somebody else as one transaction. */
+	/** Runs another client's statements as one transaction. */
 	async write(...statements: string[]): Promise<void> {
 		await this.#database.batch(statements.map((sql) => this.#database.prepare(sql)));
 		this.moveBookmark();
@@ -48,13 +48,13 @@ export class Production {
 		this.#version++;
 	}
 
-	/** Ends the object: the next call finds one whose counter of changes is 0. */
+	/** Restarts the object: the next call sees a change counter of 0. */
 	async reset(): Promise<void> {
 		await this.#run([this.#database.prepare('SELECT total_changes() AS changes')]);
 		this.#start = this.#last;
 	}
 
-	/** What the engine takes for the binding. */
+	/** The binding to give to the engine. */
 	get binding(): D1Database {
 		return new Proxy(this.#database, {
 			get: (target) => () => ({
@@ -79,7 +79,7 @@ export class Production {
 		}));
 	}
 
-	/** Also learns the counter of changes, without what local bookmarks have added to it. */
+	/** Also updates the change counter, without the changes that local bookmarks cause. */
 	async #run(statements: D1PreparedStatement[]): Promise<Rows> {
 		const session = this.#database.withSession('first-primary');
 		const results = await session.batch<Record<string, unknown>>(statements);

@@ -2,9 +2,9 @@ import type { Environment } from '$lib/server/environment';
 import { API, authorized, call } from './calls.ts';
 import { POST } from '../src/routes/api/backup/[filename]/+server';
 
-// Calls of the API of proofs.
+// Calls of the proofs API.
 
-/** Posts a body to a file of a backup. */
+/** Posts a body to the address of a backup's file. */
 export async function post(
 	file: string,
 	body: unknown,

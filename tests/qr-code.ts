@@ -1,5 +1,5 @@
-// Reads QR codes as a camera does, short of correcting errors: version 6 with level L and one segment of
-// bytes, which is what a URI of 107 to 134 characters makes (ISO/IEC 18004).
+// Reads QR codes as a camera does, without error correction: version 6, level L, one byte segment,
+// which is what a URI of 107 to 134 characters produces (ISO/IEC 18004).
 
 const SIZE = 41;
 /** Width of the margin. */
@@ -20,7 +20,7 @@ const MASKS: Dark[] = [
 	(x, y) => (((x + y) % 2) + ((x * y) % 3)) % 2,
 ];
 
-/** The text of the QR code in a program's output. Throws when its level is not L or it is not of bytes. */
+/** The text of the QR code in a program's output. Throws unless it has level L and a byte segment. */
 export function readQrCode(output: string): string {
 	const data = dataOf(bitsOf(modulesOf(output)));
 	if (!data.startsWith('0100')) throw new Error('The QR code has no segment of bytes.');
@@ -29,7 +29,7 @@ export function readQrCode(output: string): string {
 	return bytes.map((byte) => String.fromCharCode(parseInt(byte, 2))).join('');
 }
 
-/** Its modules, of which a line of text holds two rows. */
+/** Its modules; each line of text holds two rows. */
 function modulesOf(output: string): Dark {
 	const rows = output
 		.split('\n')
@@ -41,12 +41,12 @@ function modulesOf(output: string): Dark {
 	return (x, y) => Number(rows[y + QUIET]?.[x + QUIET]);
 }
 
-/** Its bits without the mask, in the order in which they are read: upwards and downwards by turns. */
+/** Its unmasked bits in reading order: upwards and downwards in turn. */
 function bitsOf(dark: Dark): string {
 	const mask = maskOf(dark);
 	let bits = '';
 	for (let right = SIZE - 1, up = true; right > 0; right -= 2, up = !up) {
-		if (right === 6) right--; // the column of the timing pattern
+		if (right === 6) right--; // skips the timing pattern
 		for (let i = 0; i < SIZE; i++) {
 			const y = up ? SIZE - 1 - i : i;
 			for (const x of [right, right - 1]) {
@@ -58,7 +58,7 @@ function bitsOf(dark: Dark): string {
 	return bits;
 }
 
-/** The mask that the first five bits of the format name, after two bits for the level. */
+/** The mask: the format information starts with two bits for the level and three for the mask. */
 function maskOf(dark: Dark): Dark {
 	const format = [0, 1, 2, 3, 4].reduce((bits, x) => bits * 2 + dark(x, 8), 0) ^ 0b10101;
 	const mask = MASKS[format & 0b111];
@@ -66,14 +66,14 @@ function maskOf(dark: Dark): Dark {
 	return mask;
 }
 
-/** Whether a module belongs to the patterns by which a camera finds its way, or to the format. */
+/** Whether a module belongs to a finder, alignment or timing pattern, or to the format information. */
 function isPattern(x: number, y: number): boolean {
 	const isFinder = (x < 9 && y < 9) || (x > SIZE - 9 && y < 9) || (x < 9 && y > SIZE - 9);
 	const isAlignment = Math.max(Math.abs(x - 34), Math.abs(y - 34)) < 3;
 	return y === 6 || isFinder || isAlignment;
 }
 
-/** Its data: two blocks of 68 bytes take turns, and error correction follows them. */
+/** Its data: two interleaved blocks of 68 bytes, followed by error correction. */
 function dataOf(bits: string): string {
 	const codewords = (bits.match(/.{8}/g) ?? []).slice(0, 136);
 	return [0, 1].flatMap((block) => codewords.filter((_, i) => i % 2 === block)).join('');

@@ -10,7 +10,7 @@ import type { Row } from '../src/lib/server/backup/database.ts';
 import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';
 import { survey } from '../src/lib/server/backup/restore/survey.ts';
 
-// What `npm run restore` restores into on this machine, for tests inside workerd.
+// The local targets of `npm run restore`, for tests inside workerd.
 
 const folder = mkdtempSync(join(tmpdir(), 'lifeboat-restored-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -21,7 +21,7 @@ const STATE = join(folder, 'state');
 let local: Target | undefined;
 let embedded: EmbeddedDatabase | undefined;
 
-/** Restores a file, read in chunks of those sizes, into each kind of target on this machine. */
+/** Restores a file, read in chunks of the given sizes, into each kind of local target. */
 export async function restore(script: Uint8Array, sizes: number[]): Promise<void> {
 	const sql: SqlSource = {
 		async *open() {
@@ -36,13 +36,13 @@ export async function restore(script: Uint8Array, sizes: number[]): Promise<void
 	const plan = { sql, survey: found, tables: null, onProgress: () => {} };
 	const context = { signal: new AbortController().signal, progress: new Progress() };
 	local ??= openLocal(STATE, context);
-	// What the last restore has left is replaced.
+	// Replaces the result of the last restore.
 	await local.restore({ ...plan, kept: { file: '', undo: '' } });
 	rmSync(FILE, { force: true });
 	await new SqliteFile(FILE).restore({ ...plan, kept: null });
 }
 
-/** The rows of each query in the embedded database, as workerd's D1 tells them. */
+/** The rows of each query in the embedded database, as D1 in workerd returns them. */
 export async function query(queries: string[]): Promise<Row[][]> {
 	embedded ??= new EmbeddedDatabase({ kind: 'configured', persistTo: STATE });
 	const { results } = await embedded.batch(queries);

@@ -1,9 +1,9 @@
 import { env } from 'cloudflare:workers';
 import { run } from './backups.ts';
 
-// Databases that backups in tests are made of, and what backups of them hold.
+// Databases to back up, and the contents of their backups.
 
-/** A database of a few tables that fits one batch. */
+/** A database with a few tables that fits into one batch. */
 export const small = () =>
 	run(
 		env.DB,
@@ -15,7 +15,7 @@ export const small = () =>
 		`INSERT INTO ft VALUES ('hello')`,
 	);
 
-/** SQL of this many times 40 kB. */
+/** About 40 kB of SQL per row. */
 export const large = (rows: number) =>
 	run(
 		env.DB,

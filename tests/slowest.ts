@@ -3,7 +3,7 @@ import type { Reporter, TestModule } from 'vitest/node';
 
 const SHOWN = 10;
 
-/** A reporter that ends a run with the test files that took longest, loading included. */
+/** A reporter that ends a run with the slowest test files, counting the time to load them. */
 export default class Slowest implements Reporter {
 	onTestRunEnd(modules: readonly TestModule[]): void {
 		const files = modules

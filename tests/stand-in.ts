@@ -8,7 +8,7 @@ import {
 } from 'node:http';
 import { freePort } from '../src/cli/embedded/server.ts';
 
-/** A request that a stand-in was sent. */
+/** A request that a stand-in received. */
 export interface Request {
 	method: string | undefined;
 	url: string | undefined;
@@ -16,7 +16,7 @@ export interface Request {
 	body: string;
 }
 
-/** The bodies of requests, read as JSON. */
+/** The bodies of requests, parsed as JSON. */
 export function bodies(requests: Request[]): unknown[] {
 	return requests.map(({ body }) => JSON.parse(body) as unknown);
 }
@@ -68,7 +68,7 @@ export function lines(status: number, ...objects: object[]): RequestListener {
 	};
 }
 
-/** A page of something in front of the app. */
+/** An HTML page from a proxy in front of the app. */
 export function page(status: number, html: string): RequestListener {
 	return (_, response) => {
 		response.writeHead(status, { 'Content-Type': 'text/html' });

@@ -7,16 +7,16 @@ import { resumeBackup, startBackup } from '../src/lib/server/backup/index.ts';
 import { type Engine, type BackupStep } from '../src/lib/server/backup/engine.ts';
 import { type Manifest } from '../src/lib/server/backup/format/manifest.ts';
 
-// Backups that are made in several steps.
+// Backups in several steps.
 
-/** So few queries that every step reads one page, behind the five of the catalog. */
+/** A budget of so few queries that each step reads one page, after the five queries for the catalog. */
 export const SMALL = { ...UNLIMITED, queries: 1 };
 
 export function inSteps(changes: Partial<Engine> = {}): Engine {
 	return engine({ keys: [key], budget: SMALL, ...changes });
 }
 
-/** A few tables: small ones, one of many pages, one with long rows, and counters. */
+/** Small tables, one with many pages, one with long rows, and AUTOINCREMENT counters. */
 export const fill = (texts = 2500) =>
 	run(
 		env.DB,
@@ -31,7 +31,7 @@ export const fill = (texts = 2500) =>
 		`WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5) INSERT INTO long SELECT i, zeroblob(100000 + i) FROM n`,
 	);
 
-/** Digest of a backup's SQL but its first line, which tells when it was made. */
+/** Digest of a backup's SQL without its first line, which holds the time. */
 export async function digestOf({ volumes }: Manifest): Promise<string> {
 	const hash = createHash('sha256');
 	let isFirst = true;
@@ -44,7 +44,7 @@ export async function digestOf({ volumes }: Manifest): Promise<string> {
 	return hash.digest('hex');
 }
 
-/** Two such backups are the same but for their names and costs. */
+/** The manifest without the backup's name and cost, to compare two backups. */
 export const contentsOf = async (manifest: Manifest) => ({
 	schema: manifest.schema,
 	tables: manifest.tables,
@@ -52,7 +52,7 @@ export const contentsOf = async (manifest: Manifest) => ({
 	sql: await digestOf(manifest),
 });
 
-/** Begins a backup and takes so many steps more. */
+/** Starts a backup and runs `more` further steps. */
 export async function begin(more: number, changes: Partial<Engine> = {}): Promise<string> {
 	let step = await startBackup(inSteps(changes));
 	for (let taken = 0; taken < more; taken++) {
@@ -66,7 +66,7 @@ export function ticketOf(step: BackupStep): string {
 	throw new Error('The backup is done.');
 }
 
-/** Takes all steps that there are. */
+/** Runs all remaining steps. */
 export async function finish(ticket: string, changes: Partial<Engine> = {}): Promise<Manifest> {
 	let step = await resumeBackup(inSteps(changes), ticket);
 	while ('resume' in step) step = await resumeBackup(inSteps(changes), step.resume);

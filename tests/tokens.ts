@@ -1,17 +1,17 @@
 import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
 
-/** Where the tokens of {@link mint} are for. */
+/** The audience of the tokens of {@link mint}. */
 export const AUDIENCE = 'https://app.example.com';
 
-/** The number of the repository that they are from. */
+/** The id of the repository that they are issued to. */
 export const REPOSITORY_ID = '74';
 
-/** Claims that differ from those of a good token; those that are undefined are left out. */
+/** Claims that replace those of a valid token; undefined ones are left out. */
 export type Claims = Record<string, unknown>;
 
-/** A key of an issuer of tokens. */
+/** A token issuer's key. */
 export interface IssuerKey {
-	/** Its name; undefined when tokens are not to say it. */
+	/** Its key id; undefined to leave it out of tokens. */
 	kid: string | undefined;
 	alg: string;
 	privateKey: CryptoKey;
@@ -20,7 +20,7 @@ export interface IssuerKey {
 	jwk: JWK;
 }
 
-/** Makes a key of RSA. */
+/** Generates an RSA key. */
 export async function makeKey(kid: string, alg = 'RS256'): Promise<IssuerKey> {
 	const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
 	const jwk = { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' };
@@ -28,7 +28,7 @@ export async function makeKey(kid: string, alg = 'RS256'): Promise<IssuerKey> {
 }
 
 /**
- * Makes a token such as GitHub's runner gives a scheduled run, with fewer claims:
+ * Makes a token like the one a scheduled run gets from GitHub, with fewer claims:
  * https://docs.github.com/en/actions/reference/security/oidc. `now` is in seconds.
  */
 export function mint(
@@ -43,7 +43,7 @@ export function mint(
 		.sign(privateKey);
 }
 
-/** The claims of such a token. */
+/** The claims of the token that {@link mint} makes. */
 export function claimsOf(issuer: string, now: number, changed: Claims = {}): JWTPayload {
 	const claims = {
 		sub: 'repo:octo-org/octo-repo:ref:refs/heads/main',

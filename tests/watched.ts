@@ -10,7 +10,7 @@ import type { Operations } from '../src/lib/server/operations/index.ts';
 import { readAuditLog } from '../src/lib/server/operations/audit-log.ts';
 import { watchBackup } from '../src/lib/server/operations/watch.ts';
 
-// Operations that are watched, and what their receivers hear.
+// Monitored operations, and what their receivers are sent.
 
 export function operations(
 	changes: Partial<Operations['settings']> = {},
@@ -30,7 +30,7 @@ export function refused(code: string, status = 500): LifeboatError {
 	return new LifeboatError('It failed.', { code, status, hint: 'Do this.' });
 }
 
-/** Fails as a backup may. */
+/** Fails as a backup can. */
 export async function fail(
 	operations: Operations,
 	code = 'database_error',

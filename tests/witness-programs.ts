@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-/** The independent programs that tests ask; on Debian each is a package of the same name. */
+/** The independent programs that tests compare with; each is a Debian package of the same name. */
 const PROGRAMS = ['age', 'curl', 'gzip', 'oathtool', 'sqlite3'];
 
 const INSTALL_TIMEOUT_MS = 10 * 60_000;
@@ -9,7 +9,7 @@ function missing(): string[] {
 	return PROGRAMS.filter((name) => spawnSync(name, ['--version']).error !== undefined);
 }
 
-/** Installs Debian packages if that is possible without a question. */
+/** Installs Debian packages if that needs no interaction. */
 function install(packages: string[]): void {
 	const sudo = process.getuid?.() === 0 ? '' : 'sudo -n ';
 	const command = `${sudo}apt-get update && ${sudo}apt-get install -y ${packages.join(' ')}`;

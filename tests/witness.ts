@@ -12,7 +12,7 @@ const run = promisify(execFile);
 
 const folder = mkdtempSync(join(tmpdir(), 'lifeboat-witness-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-/** Databases by their script, the newest last. */
+/** Databases by script, the newest last. */
 const databases = new Map<string, Promise<string>>();
 const KEPT = 4;
 let loads = 0;
@@ -29,8 +29,8 @@ let loads = 0;
  *   read in chunks of those sizes, into the embedded database and into an SQLite file.
  * - `POST /restored`: `{target: 'local' | 'file', queries}` -> the rows of each in what was restored last,
  *   asked of D1, or of Debian's sqlite3.
- * - `GET /pause`: an answer from outside the process. While one is on its way, timers and other
- *   work get their turn, as they do with a database at the other end of a network.
+ * - `GET /pause`: an answer from outside the process. While it is under way, timers and other
+ *   work get their turn, as they do when the database is across a network.
  */
 export async function witness(request: Request): Promise<Response> {
 	const { pathname } = new URL(request.url);
@@ -51,18 +51,21 @@ export async function witness(request: Request): Promise<Response> {
 	}
 }
 
-/** The path of the database that sqlite3 makes of a script; kept, as a snapshot asks several times. */
+/**
+ * The path of the database that sqlite3 makes from a script; cached, because a snapshot takes several
+ * queries.
+ */
 function loaded(script: string): Promise<string> {
 	const database = databases.get(script) ?? load(script, join(folder, `${++loads}.db`));
 	databases.delete(script);
-	databases.set(script, database); // the last one is the newest
+	databases.set(script, database); // moves it to the end
 	const [oldest] = databases.keys();
 	if (databases.size > KEPT && oldest !== undefined) databases.delete(oldest);
 	return database;
 }
 
 async function load(script: string, database: string): Promise<string> {
-	// Without waiting for the disk: nobody needs this database after a crash.
+	// No waiting for the disk: this database need not survive a crash.
 	const options = ['-cmd', 'PRAGMA synchronous=OFF', database];
 	const { stderr } = await sqlite3(options, Buffer.from(script, 'base64'));
 	if (stderr) throw new Error(stderr);
@@ -106,12 +109,12 @@ function sqlite3(
 	input: string | Buffer,
 ): Promise<{ stdout: string; stderr: string }> {
 	const running = run('sqlite3', ['-bail', ...words], { maxBuffer: 512 * 1024 * 1024 });
-	// It stops reading at the first error, which it tells on its own.
+	// It stops reading at the first error and reports that error itself.
 	running.child.stdin?.on('error', () => undefined).end(input);
 	return running;
 }
 
-// Printed after each answer: a character that JSON never has in it.
+// Printed after each answer: a character that never occurs in JSON.
 const separator = '\x1e\n';
 
 function asked(query: string): string {

@@ -14,7 +14,7 @@ beforeAll(async () => {
 	for (const name of NAMES) await addUser(name, `${name.toLowerCase()}@example.com`);
 });
 
-/** As Auth.js does it on a first sign-in. */
+/** Adds a user as Auth.js does on a first sign-in. */
 function addUser(name: string, email: string | null) {
 	return adapter.createUser({ id: '', name, email: email as string, emailVerified: null });
 }
@@ -34,7 +34,7 @@ test('users are listed with public fields only', async () => {
 	expect(cursor).toBeNull();
 });
 
-test.for([1, 2, 5])('pages of %i meet every user once, in order', async (limit) => {
+test.for([1, 2, 5])('pages of %i contain every user once, in order', async (limit) => {
 	const met: PublicUser[] = [];
 	let query = `limit=${limit}`;
 	for (;;) {
@@ -57,7 +57,7 @@ test.for(['*', 'a', 'YQ==', '_w'])('cursor=%s is refused', async (cursor) => {
 	await expect(list(`cursor=${cursor}`)).rejects.toMatchObject(refusal);
 });
 
-test("a user's GitHub account is found, somebody else's is not", async () => {
+test("a user's own GitHub account is found, and nobody else's", async () => {
 	const { users } = await list('limit=2');
 	const [one, two] = users as [PublicUser, PublicUser];
 	await linkGitHub(one.id, '583231');
@@ -72,7 +72,7 @@ test('an e-mail address belongs to one user; several users may have none', async
 	await addUser('Silent', null);
 });
 
-test('a deleted user takes accounts and sessions along', async () => {
+test('deleting a user deletes accounts and sessions too', async () => {
 	const user = await addUser('Leaving', 'leaving@example.com');
 	await linkGitHub(user.id, '1');
 	await adapter.createSession({ sessionToken: 't', userId: user.id, expires: new Date() });

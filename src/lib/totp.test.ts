@@ -4,7 +4,7 @@ import { SEED, ascii, base32 } from '../../tests/totp-codes.ts';
 import { settings } from '../../tests/databases/settings.ts';
 import { TOTP, TotpError } from './totp.js';
 
-/** Texts that are refused, with the reason, whatever part of them is asked about. */
+/** Texts that are refused, with the error code. */
 const REFUSED: [string, TotpError['code']][] = [
 	['3132333435363738393031323334353637383930', 'totp_secret_looks_hex'],
 	['DEADBEEFDEADBEEFDEADBEEFDEADBEE0', 'totp_secret_looks_hex'],
@@ -47,7 +47,7 @@ describe('base32', () => {
 		expect(decoded(text.replaceAll('=', ''))).toBe(expected);
 	});
 
-	test('whatever bytes are encoded come back, however people wrote them down', () => {
+	test('encoded bytes are decoded, however people wrote them down', () => {
 		const separators = fc.array(fc.constantFrom('', ' ', '-', '\t', '\n'), { minLength: 1 });
 		fc.assert(
 			fc.property(fc.uint8Array(), fc.boolean(), separators, (bytes, lower, between) => {
@@ -59,7 +59,7 @@ describe('base32', () => {
 		);
 	});
 
-	test('padding may be set apart like everything else', () => {
+	test('padding may be separated like everything else', () => {
 		expect(decoded('mzxw 6ytb-oi== ====\n')).toBe('foobar');
 	});
 
@@ -72,7 +72,7 @@ describe('base32', () => {
 		expect(() => totp.base32ToUint8Array(text)).toThrow(refusal(code));
 	});
 
-	test('hexadecimal is called by its name, unless it happens to be base32', () => {
+	test('hexadecimal is reported as such, unless it happens to be base32', () => {
 		const hex = fc.string({ unit: fc.constantFrom(...'0123456789abcdefABCDEF'), minLength: 1 });
 		fc.assert(
 			fc.property(hex, (text) => {
@@ -101,7 +101,7 @@ describe('the secret', () => {
 		expect(() => new TOTP(base32(ascii(16)))).not.toThrow();
 	});
 
-	test.for(REFUSED)('the refusal of %s is one line that keeps it to itself', ([secret]) => {
+	test.for(REFUSED)('the error for %s is one line that does not contain it', ([secret]) => {
 		const message = messageOf(() => new TOTP(secret));
 		expect(message).toMatch(/^[^\n]*`npm run setup`[^\n]*$/);
 		expect(message).not.toContain(secret);
@@ -151,18 +151,18 @@ describe('codes', () => {
 		expect(await new TOTP(SEED, 8, 1).generateTOTP(counter)).toBe(code);
 	});
 
-	test('a code holds for a whole step and no longer', async () => {
+	test('a code is valid for exactly one step', async () => {
 		const totp = new TOTP(SEED);
 		const codes = await Promise.all([30, 30.5, 59, 59.999, 60].map((t) => totp.generateTOTP(t)));
 		expect(codes).toEqual(['287082', '287082', '287082', '287082', '359152']);
 	});
 
-	test('the step is counted in seconds', async () => {
+	test('the step is in seconds', async () => {
 		expect(await new TOTP(SEED, 6, 60).generateTOTP(119)).toBe('287082');
 	});
 
 	test.for([-1, -0.001, NaN, Infinity, -Infinity, 2 ** 60])(
-		'%d seconds are no time',
+		'%d seconds is not a time',
 		async (seconds) => {
 			await expect(new TOTP(SEED).generateTOTP(seconds)).rejects.toThrow(RangeError);
 		},

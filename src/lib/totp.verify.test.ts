@@ -26,7 +26,7 @@ describe('verify', () => {
 		);
 	});
 
-	test('refuses a code that is more than a minute off, save for a coincidence', async () => {
+	test('refuses a code that is more than a minute off, barring coincidence', async () => {
 		const drift = fc.constantFrom(-61, 61, -90, 90, -3600, 3600, -86_400, 86_400);
 		await fc.assert(
 			fc.asyncProperty(setting, seconds, drift, async ([secret, digits], time, off) => {
@@ -41,7 +41,7 @@ describe('verify', () => {
 		);
 	});
 
-	test('refuses a code with any one digit changed, save for a coincidence', async () => {
+	test('refuses a code with any one digit changed, barring coincidence', async () => {
 		await fc.assert(
 			fc.asyncProperty(seconds, fc.nat(5), fc.integer({ min: 1, max: 9 }), async (time, at, by) => {
 				const totp = new TOTP(SEED);
@@ -55,7 +55,7 @@ describe('verify', () => {
 		);
 	});
 
-	test('accepts exactly the steps before, at and after', async () => {
+	test('accepts exactly the previous, current and next step', async () => {
 		const totp = new TOTP(SEED);
 		const codes = ['755224', '287082', '359152', '969429', '338314'];
 		const accepted = await Promise.all(codes.map((code) => totp.verify(code, 75_000)));
@@ -84,13 +84,13 @@ describe('verify', () => {
 		'28708a',
 		'\u0662\u0668\u0667\u0660\u0668\u0662', // Arabic-Indic digits
 		'\uff12\uff18\uff17\uff10\uff18\uff12', // full-width digits
-	])('"%s" is no code, and nothing is computed', async (token) => {
+	])('"%s" is not a code, and nothing is computed', async (token) => {
 		const sign = vi.spyOn(crypto.subtle, 'sign');
 		expect(await new TOTP(SEED).verify(token, 59_000)).toBe(false);
 		expect(sign).not.toHaveBeenCalled();
 	});
 
-	test('what is not text is not a code', async () => {
+	test('a value that is not text is not a code', async () => {
 		const totp = new TOTP(SEED);
 		for (const token of [287082, null, undefined, ['287082']]) {
 			expect(await totp.verify(token as never, 59_000)).toBe(false);
@@ -98,7 +98,7 @@ describe('verify', () => {
 	});
 
 	test.for(['287082', '359152', '969429', '000000'])(
-		'computes all three codes, whichever of them %s is',
+		'computes all three codes, whichever of them %s matches',
 		async (token) => {
 			const sign = vi.spyOn(crypto.subtle, 'sign');
 			await new TOTP(SEED).verify(token, 75_000);
@@ -106,7 +106,7 @@ describe('verify', () => {
 		},
 	);
 
-	test.for([-1, NaN, Infinity, -Infinity])('%d milliseconds are no time', async (milliseconds) => {
+	test.for([-1, NaN, Infinity, -Infinity])('%d ms is not a valid time', async (milliseconds) => {
 		await expect(new TOTP(SEED).verify('287082', milliseconds)).rejects.toThrow(RangeError);
 	});
 });

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { App } from './app.ts';
 import { forgetCodes } from './bucket.ts';
 
-// Calls the built app with curl, to see what no test of a handler can see.
+// Calls the built app with curl, which covers what tests of the handlers cannot.
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 const run = promisify(execFile);
@@ -26,7 +26,7 @@ interface Answer {
 	body: string;
 }
 
-/** The current code, which the app takes even if it has started something before. */
+/** The current code, accepted by the app even if it was used before. */
 async function freshCode(): Promise<string> {
 	await forgetCodes(app.folder);
 	return currentCode();
@@ -48,7 +48,7 @@ async function curlWith(code: string, path: string, ...options: string[]): Promi
 		'curl',
 		[...['-s', '-i', '-H', `Authorization: Bearer ${code}`, ...options], `${app.url}${path}`],
 		{ encoding: 'latin1' },
-	); // a character for each byte: files are compressed
+	); // one character per byte, because files are compressed
 	const end = stdout.indexOf('\r\n\r\n');
 	const [first = '', ...lines] = stdout.slice(0, end).split('\r\n');
 	const headers = lines.map((line) => line.split(/: (.*)/s).slice(0, 2) as [string, string]);
@@ -59,7 +59,7 @@ async function curlWith(code: string, path: string, ...options: string[]): Promi
 	};
 }
 
-/** The backup that the tests have between them. */
+/** The backup that the tests share. */
 const backup = (): Promise<{ name: string; files: string[] }> => (made ??= makeBackup());
 let made: ReturnType<typeof makeBackup> | undefined;
 
@@ -124,7 +124,7 @@ test('HEAD returns the size', async () => {
 	expect(head.body).toBe('');
 });
 
-test('progress arrives line by line, and no answer may be cached', async () => {
+test('progress arrives line by line, and answers must not be cached', async () => {
 	const { files } = await backup();
 	const accept = ['-H', 'Accept: application/x-ndjson'];
 	const lines = await curlWith(await freshCode(), '/api/backup', '-X', 'POST', ...accept);

@@ -8,13 +8,13 @@ export class App {
 	readonly folder = migratedFolder();
 	#server: Server | undefined;
 
-	/** Starts it with these variables. If it is running, it is restarted. */
+	/** Starts it with these variables; restarts it if it is running. */
 	async start(vars: Record<string, string>): Promise<void> {
 		await this.#server?.stop();
 		this.#server = await startServer({ persistTo: this.folder, vars });
 	}
 
-	/** Ends it and removes its folder. */
+	/** Stops it and removes its folder. */
 	async stop(): Promise<void> {
 		await this.#server?.stop();
 		rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
@@ -25,7 +25,7 @@ export class App {
 		return this.#running.url;
 	}
 
-	/** What it has printed since it was started. */
+	/** What it has printed since it started. */
 	output(): string {
 		return this.#running.output();
 	}

@@ -23,13 +23,13 @@ async function call(page: Page, code: string, address: string): Promise<number> 
 
 const rightCode = () => new TOTP(SECRET).generateTOTP(Date.now() / 1000);
 
-/** Guesses until the API takes no code any more. */
+/** Guesses until the API is locked. */
 async function lock(page: Page): Promise<void> {
 	for (let i = 1; i <= MAX_WRONG; i++) await call(page, '000000', `198.51.100.${i}`);
 	expect(await call(page, await rightCode(), '192.0.2.1')).toBe(429);
 }
 
-test('an administrator sees who has guessed, and lifts the lock', async ({ page }) => {
+test('an administrator sees who guessed, and lifts the lockout', async ({ page }) => {
 	await lock(page);
 	await signIn(all, page);
 	await page.getByRole('link', { name: 'Access to the backups' }).click();
@@ -50,7 +50,7 @@ test('an administrator sees who has guessed, and lifts the lock', async ({ page 
 	);
 });
 
-test('nobody else may', async ({ page }) => {
+test('only administrators may lift the lockout', async ({ page }) => {
 	await page.goto(path());
 	expect(page.url()).toBe(`${all.app}/`);
 	await signIn(all, page, ADA);
@@ -76,7 +76,7 @@ test('the page fits a phone', async ({ page }) => {
 test.describe('without JavaScript', () => {
 	test.use({ javaScriptEnabled: false });
 
-	test('the lock is lifted by the keyboard', async ({ page }) => {
+	test('the lockout can be lifted with the keyboard', async ({ page }) => {
 		await signIn(all, page);
 		await page.goto(path());
 		await page.getByRole('button', { name: /Lift the lockout|Forget the wrong codes/ }).focus();

@@ -14,13 +14,13 @@ function contents(folder: string): string[] {
 		.map((path) => readFileSync(path, 'utf8'));
 }
 
-test.for(MARKERS)('the source has "%s", so its absence from a build says something', (marker) => {
+test.for(MARKERS)('the source has "%s", so a build without it proves something', (marker) => {
 	expect(SOURCES.map((path) => readFileSync(path, 'utf8')).join()).toContain(marker);
 });
 
 test.for(BUILDS)('nobody can sign in as the demo user in the production build %s', (folder) => {
 	const files = contents(folder); // `npm run build` first
-	// The build holds the home page, so it is the app's and not an empty folder.
+	// Finding the home page proves that the folder holds a build.
 	expect(files.some((file) => file.includes('Sign in with GitHub'))).toBe(true);
 	for (const marker of MARKERS) {
 		expect(files.filter((file) => file.includes(marker))).toEqual([]);

@@ -7,7 +7,7 @@ import { type Answer, listen } from '../stand-in.ts';
 import { App } from './app.ts';
 import { forgetCodes } from './bucket.ts';
 
-// The built app on the free plan's budget, with more tables than one call may make queries.
+// The built app on the free plan's budget, with more tables than the queries that one call may make.
 
 const TABLES = 120;
 const TICKET = /"resume":"([^"]+)"/;
@@ -42,7 +42,7 @@ test('the workflow makes one backup in several steps, each with a volume', async
 	});
 });
 
-test('lost answers cost no step and leave no second backup', async () => {
+test('no step is repeated after a lost answer, and no second backup is left', async () => {
 	const whole = await api.create();
 	await forgetCodes(app.folder);
 	before = await names();
@@ -121,7 +121,7 @@ async function names(): Promise<string[]> {
 	return (await api.list()).map(({ name }) => name);
 }
 
-/** The one backup that the test has added. */
+/** The one backup that the test added. */
 async function newBackup() {
 	const added = (await api.list()).filter(({ name }) => !before.includes(name));
 	expect(added).toHaveLength(1);

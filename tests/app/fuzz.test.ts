@@ -8,17 +8,20 @@ import { App } from './app.ts';
 import { type Malformed, malformed } from './malformed.ts';
 import { runLocally } from '../operator.ts';
 
-// Sends the built app requests that no client of ours would send.
+// Sends the built app requests that none of our clients would send.
 
 const REQUESTS = counted(20_000);
 const CONNECTIONS = 16;
-/** How long a connection may be silent, in milliseconds: the app may wait for the rest of a body. */
+/**
+ * Milliseconds of silence after which a connection is given up: the app may be waiting for the rest of
+ * a body.
+ */
 const PATIENCE_MS = 500;
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 const API_KEY = 'a-key-of-at-least-thirty-two-characters';
 const AUTH_SECRET = 'the-secret-of-auth-js-in-this-test';
-/** A value that is in the database and must be in no answer. */
+/** A value in the database that must not appear in any answer. */
 const ROW = 'what-only-the-database-knows';
 
 let app: App;
@@ -96,7 +99,7 @@ async function bytesOf({
 	return Buffer.concat([head, size, body, Buffer.from('\r\n0\r\n\r\n')]);
 }
 
-/** The answer until the connection is closed or has been silent for too long. */
+/** What the app answers until the connection closes or stays silent for too long. */
 async function exchange(bytes: Buffer): Promise<string> {
 	const { port, hostname } = new URL(app.url);
 	const socket = connect(Number(port), hostname);
@@ -109,7 +112,7 @@ async function exchange(bytes: Buffer): Promise<string> {
 	return Buffer.concat(chunks).toString('latin1');
 }
 
-/** Sends the requests, a few at a time, and hands each with its answer to `look`. */
+/** Sends the requests, a few at a time, and passes each with its answer to `look`. */
 async function exchangeAll(requests: Malformed[], look: (r: Malformed, answer: string) => void) {
 	let next = 0;
 	const worker = async () => {
@@ -120,7 +123,7 @@ async function exchangeAll(requests: Malformed[], look: (r: Malformed, answer: s
 	await Promise.all(Array.from({ length: CONNECTIONS }, worker));
 }
 
-/** The file that a path names once it is parsed as a URL; null if it names none. */
+/** The file that a path names when parsed as a URL; null if it names none. */
 function fileAskedFor(path: string): string | null {
 	try {
 		const { pathname } = new URL(path, 'http://app.example');
@@ -157,7 +160,7 @@ test(
 
 		expect(wrong.slice(0, 5)).toEqual([]);
 		expect(await state()).toEqual(before);
-		// The app itself answered, in all the ways it can.
+		// Every kind of answer came from the app itself.
 		for (const status of ['200', '400', '401', '403', '404', '405', '413', '415']) {
 			expect([status, statuses[status]]).toEqual([status, expect.any(Number)]);
 		}
@@ -166,8 +169,8 @@ test(
 );
 
 /**
- * Answers to requests that never reached the app, nor would on Cloudflare: workerd knows no such method,
- * and wrangler's proxy, which exists only on a developer's machine, got half a body.
+ * Answers to requests that never reached the app, and would not on Cloudflare either: workerd does not
+ * know the method, or wrangler's proxy, which only exists in development, got half a body.
  */
 const BEFORE_THE_APP = [
 	/^ERROR: Unrecognized request method\.$/,
@@ -195,6 +198,6 @@ function expectNoSecretIn(log: string): void {
 	const words = new Set(log.match(/\b\d{6}\b/g));
 	for (const code of codes) expect(words).not.toContain(code);
 	expect(log).not.toContain('internal_error');
-	// Except for those of wrangler's proxy, which exists only on a developer's machine.
+	// Ignores stack traces from wrangler's proxy, which only exists in development.
 	expect(log).not.toMatch(/^\s+at (?!.*\/node_modules\/(?:wrangler|miniflare)\/).+:\d+:\d+\)?$/m);
 }

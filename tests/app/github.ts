@@ -13,7 +13,7 @@ export interface Account {
 	avatar: string;
 }
 
-/** The OAuth app as it would be registered at GitHub. */
+/** The OAuth app as registered at GitHub. */
 export interface OAuthApp {
 	clientId: string;
 	clientSecret: string;
@@ -36,7 +36,7 @@ type Route = (query: URLSearchParams, call: Call) => Answer | Promise<Answer>;
 export class GitHub {
 	/** The value for GITHUB_ENTERPRISE_URL. */
 	readonly url: string;
-	/** The account that is signed in at GitHub in the browser. */
+	/** The account that the browser is signed in to at GitHub. */
 	account: Account;
 	/** Every access token that was issued. */
 	readonly tokens: string[] = [];
@@ -60,7 +60,7 @@ export class GitHub {
 		this.url = `http://127.0.0.1:${port}`;
 	}
 
-	/** Starts one that knows an app. */
+	/** Starts a stand-in that knows one app. */
 	static async start(app: OAuthApp, account: Account): Promise<GitHub> {
 		const port = await freePort();
 		const github = new GitHub(app, account, port);
@@ -100,9 +100,9 @@ export class GitHub {
 		const form = new URLSearchParams(await body());
 		const code = form.get('code') ?? '';
 		const granted = this.#codes.get(code);
-		this.#codes.delete(code); // good for one use
+		this.#codes.delete(code); // valid once
 		const error = tokenProblem(form, headers.authorization, this.#app, granted);
-		if (error || !granted) return { json: { error } }; // GitHub says so with status 200
+		if (error || !granted) return { json: { error } }; // GitHub answers errors with status 200
 		const token = `gho_${randomUUID()}`;
 		this.#holders.set(token, granted.account);
 		this.tokens.push(token);

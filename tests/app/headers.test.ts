@@ -8,7 +8,7 @@ import { App } from './app.ts';
 const MANIFEST = new URL('../../.svelte-kit/output/server/manifest-full.js', import.meta.url).href;
 const ASSETS = '.svelte-kit/cloudflare';
 
-/** The values of the parameters of routes. */
+/** Values for the route parameters. */
 const PARAMETERS: Record<string, string> = {
 	filename: 'full_backup_2026-11-22T21:52:00.000Z.sql',
 };
@@ -36,7 +36,7 @@ afterAll(() => app?.stop());
 const { manifest } = (await import(MANIFEST)) as { manifest: Manifest };
 const routes = manifest._.routes.map(({ id }) => id);
 
-/** An address of a route. Throws for a parameter without a value above. */
+/** The path of a route. Throws for a parameter that has no value above. */
 function pathOf(route: string): string {
 	return route.replace(/\[(\w+)\]/g, (_, name: string) => {
 		const value = PARAMETERS[name];
@@ -48,7 +48,7 @@ function pathOf(route: string): string {
 const ask = (path: string, method = 'GET', headers: Record<string, string> = {}) =>
 	fetch(app.url + path, { method, headers, redirect: 'manual' });
 
-/** Expects the headers that every answer must have. */
+/** Expects the headers that every response must have. */
 function expectHardened(response: Response, what: string): void {
 	const headers = Object.fromEntries(response.headers);
 	expect([what, headers]).toMatchObject([
@@ -125,7 +125,7 @@ test('the redirect to GitHub has all headers', async () => {
 });
 
 test.for(['X-Forwarded-Host', 'X-Forwarded-Proto'])(
-	'%s of a stranger changes no answer',
+	'a forged %s does not change the answer',
 	async (name) => {
 		for (const value of ['evil.example', 'http', '%', '💩'.repeat(3)]) {
 			const headers = { [name]: Buffer.from(value).toString('latin1') };
@@ -140,7 +140,7 @@ test.for(['X-Forwarded-Host', 'X-Forwarded-Proto'])(
 	},
 );
 
-// SvelteKit gives these answers before it calls a hook.
+// SvelteKit sends these answers before it calls a hook.
 test('a form from another site is refused, with all headers', async () => {
 	const form = {
 		'Content-Type': 'application/x-www-form-urlencoded',
@@ -172,7 +172,7 @@ test.for([
 	...['/auth/signin/__data.json'],
 ])('GET %s has all headers', async (path) => expectHardened(await ask(path), path));
 
-test('files that Cloudflare serves by itself have their own headers', async () => {
+test('static files that Cloudflare serves have their own headers', async () => {
 	const files = (await readdir(join(ASSETS, '_app'), { recursive: true })).filter((name) =>
 		/\.(js|css)$/.test(name),
 	);

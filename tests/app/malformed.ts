@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 
-// Requests that nobody sends who means well.
+// Malformed and hostile requests.
 
 /** A request to be sent as bytes, which need not be valid HTTP. */
 export interface Malformed {
-	/** The credentials of the app's own callers that are sent with it. */
+	/** The valid credentials that are sent with it. */
 	credentials: 'none' | 'key' | 'both';
 	method: string;
 	path: string;
-	/** Lines, without their ends. */
+	/** Header lines, without line ends. */
 	headers: string[];
 	body: Buffer;
 	/** How the headers describe the body: not at all, its length, a wrong length, or in chunks. */
@@ -75,7 +75,7 @@ const text = fc.oneof(
 		'${7*7}',
 	),
 );
-/** One line, whatever is in it; a NUL is sent as one. */
+/** Any text as a single line; NUL is sent as it is. */
 const line = text.map((value) => value.replace(/[\r\n]/g, ' '));
 
 /** Text that HTTP allows in a header (RFC 9110, section 5), so that it reaches the app. */
@@ -153,7 +153,7 @@ const bodies: fc.Arbitrary<Buffer> = fc.oneof(
 		)
 		.map((body) => Buffer.from(body)),
 	fc.tuple(fc.constantFrom(...ACTIONS), fc.json({ maxDepth: 3 })).map(([action, other]) =>
-		// A field that no call has, so that none of these begins anything.
+		// An unknown field, so that none of these starts anything.
 		Buffer.from(JSON.stringify({ action, nothing: other })),
 	),
 	fc.constantFrom(50_001, 300_000).map((size) => Buffer.alloc(size, 'x')),
@@ -211,7 +211,7 @@ const types = fc
 	)
 	.map((type) => `Content-Type: ${type}`);
 
-/** What callers without credentials send instead; none of it is a code. */
+/** What callers without credentials send instead; none of these is a valid code. */
 const strangers = fc
 	.oneof(
 		fc.constantFrom(
@@ -249,7 +249,7 @@ export function malformed(files: string[]): fc.Arbitrary<Malformed> {
 			authorization: strangers,
 			type: types,
 			others: fc.array(headers, { maxLength: 4 }),
-			/** One in ten has a line that is not a header: it gets no further than the server. */
+			/** One in ten has a line that is not a header, which the server rejects before the app sees it. */
 			broken: fc.oneof({ weight: 9, arbitrary: fc.constant([]) }, fc.tuple(line)),
 			body: bodies,
 			length: fc.constantFrom<Malformed['length']>(
@@ -266,7 +266,7 @@ export function malformed(files: string[]): fc.Arbitrary<Malformed> {
 		})
 		.map(({ authorization, type, others, broken, ...request }) => ({
 			...request,
-			// Without a body a call with a code rightly begins a backup.
+			// Without a body, a call with a code legitimately starts a backup.
 			...(request.credentials === 'both' && withBody(request)),
 			...(request.method === 'HEAD' && { length: 'none' as const }),
 			headers: [

@@ -4,15 +4,15 @@ import { json, listen } from '../stand-in.ts';
 import { type Claims, type IssuerKey, makeKey, mint, REPOSITORY_ID } from '../tokens.ts';
 import { App } from './app.ts';
 
-// The workflow calls the built app with tokens instead of secrets. A server on this machine
-// stands in for GitHub's runner, which issues the tokens, and for GitHub's issuer, which publishes the keys.
+// The workflow calls the built app with tokens instead of secrets. A local server stands in for
+// GitHub's runner, which hands out the tokens, and for GitHub's issuer, which publishes the keys.
 
 const AUDIENCE = 'https://app.example.com';
 
 let key: IssuerKey;
 let github: Awaited<ReturnType<typeof listen>>;
 let app: App;
-/** Claims of the next tokens that differ from those of a good one. */
+/** Claims that replace those of a valid token from now on. */
 let claims: Claims = {};
 
 beforeAll(async () => {
@@ -42,7 +42,7 @@ afterAll(async () => {
 	await github?.[Symbol.asyncDispose]();
 });
 
-/** Runs the job of backup.yml as GitHub would, with no secret at all. */
+/** Runs the job of backup.yml as GitHub would, without any secret. */
 async function backUp(): Promise<Run> {
 	return runJob(job(await readWorkflow('backup.yml'), 'backup'), {
 		vars: { BACKUP_URL: app.url, BACKUP_OIDC_AUDIENCE: AUDIENCE },
@@ -66,7 +66,7 @@ test.for([
 	['another branch', { ref: 'refs/heads/mine' }, 'token_not_allowed'],
 	['a pull request', { event_name: 'pull_request' }, 'token_not_allowed'],
 	['another audience', { aud: 'https://github.com/octo-org' }, 'token_invalid'],
-] as const)('a token of %s makes none', async ([, changed, code]) => {
+] as const)('a token from %s makes no backup', async ([, changed, code]) => {
 	claims = changed;
 	const run = await backUp();
 	expect(run.exitCode).not.toBe(0);

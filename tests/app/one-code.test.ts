@@ -4,7 +4,7 @@ import { type Server, startServer } from '../../src/cli/embedded/server.ts';
 import { TOTP } from '../../src/lib/totp.js';
 import { migratedFolder } from './shared.ts';
 
-// Two processes of the built app that share one bucket, as Cloudflare runs many.
+// Two processes of the built app share one bucket, as many do on Cloudflare.
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 
@@ -22,7 +22,7 @@ afterAll(async () => {
 	await rm(folder, { recursive: true, force: true });
 });
 
-test('of 50 simultaneous calls with one code exactly one makes a backup', async () => {
+test('exactly one of 50 simultaneous calls with the same code makes a backup', async () => {
 	const code = await new TOTP(SECRET).generateTOTP(Date.now() / 1000);
 	const headers = { Authorization: `Bearer ${code}` };
 	const answers = await Promise.all(

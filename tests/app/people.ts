@@ -46,11 +46,11 @@ export const test = base.extend<{ page: Page }>({
 	},
 });
 
-/** Starts the app with the settings for signing in, and more. */
+/** Starts the app with the settings for signing in, and the given ones. */
 export async function startPeople(vars: Record<string, string> = {}): Promise<People> {
 	const folder = migratedFolder();
 	const port = await freePort();
-	// Another host name than GitHub's, as in real life: cookies and redirects cross sites.
+	// A different host name than GitHub's, as in production, so that cookies and redirects cross sites.
 	const app = `http://localhost:${port}`;
 	const client = { clientId: 'Iv1.lifeboat', clientSecret: '0123456789abcdef' };
 	const github = await GitHub.start({ ...client, callback: `${app}/auth/callback/github` }, GRACE);
@@ -94,7 +94,7 @@ export async function signIn(
 	await page.waitForURL(`${app}/profile`);
 }
 
-/** GitHub asks only those who have not authorized the app before. */
+/** GitHub only asks people who have not authorized the app before. */
 export async function authorize(
 	{ github }: Pick<People, 'app' | 'github'>,
 	page: Page,

@@ -16,7 +16,7 @@ test('without its settings the app says what is missing', async ({ page }) => {
 			expect(answer.status()).toBe(500);
 			expect(await answer.json()).toMatchObject({ code: 'github_id_missing' });
 		}
-		// Backups do not depend on signing in.
+		// Backups work without the settings for signing in.
 		expect((await page.request.get(`${bare.url}/api/backup`)).status()).toBe(401);
 	} finally {
 		await bare.stop();

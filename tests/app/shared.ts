@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { migrate } from '../../src/cli/embedded/server.ts';
 
-// What all tests share: a database in which the migrations are applied, which takes seconds, and a cache
-// of compiled code, which halves the start of every Node program. This is a global setup of vitest and of
-// Playwright; workers and the programs that they run inherit its environment.
+// Shared by all tests: a migrated database, because migrating takes seconds, and a cache of compiled
+// code, which halves the start-up time of every Node program. This is a global setup of vitest and
+// Playwright; workers and the programs they run inherit its environment.
 
 const VARIABLE = 'LIFEBOAT_MIGRATED';
 
-/** Makes both. Returns a function that removes them after the last test. */
+/** Creates both. Returns a function that removes them after the last test. */
 export default async function setup(): Promise<() => void> {
 	const shared = mkdtempSync(join(tmpdir(), 'lifeboat-tests-'));
 	const database = join(shared, 'database');
@@ -19,7 +19,7 @@ export default async function setup(): Promise<() => void> {
 	return () => rmSync(shared, { recursive: true, force: true, maxRetries: 5 });
 }
 
-/** A new folder of state, for `startServer` and the like, in which the migrations are applied. */
+/** A new state folder with a migrated database, for `startServer` and the like. */
 export function migratedFolder(): string {
 	const origin = process.env[VARIABLE];
 	if (!origin) throw new Error(`${VARIABLE} is not set: tests/app/shared.ts is a global setup.`);

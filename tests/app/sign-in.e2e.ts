@@ -87,7 +87,7 @@ test('the list of users is paged and has only public fields', async ({ page }) =
 	expect(await refused.json()).toMatchObject({ code: 'query_invalid' });
 });
 
-test('the list of users is only for people who are signed in', async ({ request }) => {
+test('only people who are signed in can list users', async ({ request }) => {
 	const response = await request.get(`${app}/api/users`);
 	expect(response.status()).toBe(401);
 	expect(response.headers()['cache-control']).toBe('private, no-store');
@@ -98,15 +98,15 @@ test('the list of users is only for people who are signed in', async ({ request 
 	});
 });
 
-test('the initial stands in for an image from a host that is not allowed', async ({ browser }) => {
-	const page = await browser.newPage(); // one that may violate the policy
+test('an image from a host that is not allowed gives way to the initial', async ({ browser }) => {
+	const page = await browser.newPage(); // without the check for policy violations
 	const avatar = 'https://elsewhere.invalid/eve.png';
 	await signIn(page, { id: 5, login: 'eve', name: 'Eve', email: 'eve@example.com', avatar });
 	await expect(page.getByText('E', { exact: true })).toBeVisible();
 	await page.close();
 });
 
-test('somebody who cancels at GitHub sees why they are not signed in', async ({ page }) => {
+test('people who cancel at GitHub see why they are not signed in', async ({ page }) => {
 	all.github.account = { ...GRACE, id: 2, login: 'hesitant' };
 	await page.goto(app);
 	await signInButton(page).click();

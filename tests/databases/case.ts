@@ -10,7 +10,7 @@ export function of(name: string, ...statements: (string | Sql)[]): Case {
 	return { name, statements: statements.map((statement) => [statement].flat()) };
 }
 
-// One table in which every value keeps the storage class it came with.
+// One table in which every value keeps its storage class.
 export function holding(name: string, ...values: (string | Sql)[]): Case {
 	const rows = values.map((value) => sql`INSERT INTO "kept" VALUES (${value})`);
 	return of(name, 'CREATE TABLE "kept" ("value")', ...rows);

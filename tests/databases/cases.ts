@@ -2,7 +2,7 @@ import type { Case } from './case.ts';
 import { keys, references, schemas, searches } from './schema-cases.ts';
 import { longValues, rewritten, values } from './value-cases.ts';
 
-/** The named cases: each is a database of its own. */
+/** The named cases, each a separate database. */
 export const cases: Case[] = [
 	...values,
 	...rewritten,

@@ -2,7 +2,7 @@ import { schemaHeading } from './readings.ts';
 import type { Section, Snapshot } from './snapshot.ts';
 import { bytesOf, identifier } from './sql.ts';
 
-/** The same snapshot after a tool that ends lines as Unix does has passed the schema on. */
+/** The same snapshot as if a tool had converted the schema to Unix line ends. */
 export function withUnixLineEnds(snapshot: Snapshot): Snapshot {
 	const schema = snapshot.get(schemaHeading) ?? empty;
 	const rows = schema.rows.map((row) => row.map(withUnixLineEndsInside));
@@ -17,7 +17,7 @@ function withUnixLineEndsInside(cell: string): string {
 const empty: Section = { columns: [], rows: [] };
 const longestList = 5;
 
-/** What is different in the second database, in words; an empty list when nothing is. */
+/** The differences of the second database, in words; an empty list if there are none. */
 export function differences(expected: Snapshot, actual: Snapshot): string[] {
 	const headings = new Set([...expected.keys(), ...actual.keys()]);
 	return [...headings].flatMap((heading) => {
@@ -41,7 +41,7 @@ function sectionDifferences(before: Section, after: Section): string[] {
 	return [...all.slice(0, longestList), `and ${String(all.length - longestList)} more`];
 }
 
-// The rows that are not, or not as often, among the others. No cell has a comma in it.
+// The rows that are missing from the others, or occur there less often. No cell contains a comma.
 function without(rows: string[][], others: string[][]): string[][] {
 	const counts = new Map<string, number>();
 	for (const row of others) counts.set(String(row), (counts.get(String(row)) ?? 0) + 1);

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 
-/** Draws values while a database is being made up; what is drawn can be repeated and shrunk. */
+/** Draws values while a database is generated; they can be repeated and shrunk. */
 export type Draw = fc.GeneratorValue;
 
-// Drawn values shrink towards zero: the first of the choices, no chance taken.
+// Drawn values shrink towards zero: the first choice, and no optional part.
 const evenly = (greatest: number) => fc.noBias(fc.nat(greatest));
 
 /** An integer from 0 to `greatest`. */
@@ -11,7 +11,7 @@ export function upTo(draw: Draw, greatest: number): number {
 	return draw(evenly, greatest);
 }
 
-/** True in so many cases of a hundred. */
+/** True in this percentage of cases. */
 export function chance(draw: Draw, percent: number): boolean {
 	return upTo(draw, 99) >= 100 - percent;
 }
@@ -33,7 +33,7 @@ export function some<T>(draw: Draw, choices: readonly T[], percent = 50): T[] {
 	return choices.filter(() => chance(draw, percent));
 }
 
-/** A list of so many things. */
+/** A list of `count` things. */
 export function times<T>(count: number, make: (at: number) => T): T[] {
 	return Array.from({ length: count }, (_, at) => make(at));
 }

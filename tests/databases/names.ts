@@ -101,10 +101,10 @@ const candidates = fc.oneof(
 	},
 );
 
-/** A name for a table, a column or any other object; it may turn up twice. */
+/** A name for a table, a column or any other object; names may repeat. */
 export const names = (): fc.Arbitrary<string> => candidates;
 
-/** Names that were given out, so that no scope has one twice. SQLite ignores the case of ASCII. */
+/** Names in use, so that no scope has one twice. SQLite ignores ASCII case. */
 export class Scope {
 	readonly #taken: Set<string>;
 

@@ -3,10 +3,10 @@ import { names, type Scope } from './names.ts';
 import { identifier, sql, type Sql } from './sql.ts';
 import type { Table } from './table.ts';
 
-// SQLite keeps a comment that ends such a statement as part of it.
+// SQLite keeps a comment at the end of these statements as part of them.
 const endings = ['', '', '', ' -- the end', `\n-- it's; "over"`, ' /* done; */'];
 
-/** Statements for indexes of all kinds on a table that may have rows already. */
+/** Statements for indexes of all kinds on a table that may already have rows. */
 export function indexes(draw: Draw, table: Table, objects: Scope): Sql[] {
 	return times(pick(draw, [0, 0, 1, 2]), () => {
 		const name = identifier(objects.unique(draw(names)));
@@ -31,7 +31,7 @@ function index(draw: Draw, table: Table, column: string): string {
 	]);
 }
 
-/** Statements for views, over tables, over each other, over nothing; and triggers in their place. */
+/** Statements for views, over tables, over each other, over nothing; and INSTEAD OF triggers. */
 export function views(draw: Draw, tables: Table[], objects: Scope): Sql[] {
 	const made: string[] = [];
 	return times(pick(draw, [0, 0, 1, 2, 3]), () => {
@@ -63,7 +63,7 @@ function insteadOf(draw: Draw, view: string, tables: Table[], objects: Scope): S
 	return sql`CREATE TRIGGER ${name} INSTEAD OF ${event} ON ${identifier(view)} ${body(draw, tables)}`;
 }
 
-/** Statements for triggers that would do harm if they fired while rows are put back. */
+/** Statements for triggers that would do harm if they fired during a restore. */
 export function triggers(draw: Draw, tables: Table[], objects: Scope): Sql[] {
 	return times(pick(draw, [0, 0, 1, 2, 3]), () => {
 		const table = pickAny(draw, tables);

@@ -19,8 +19,8 @@ export interface Table {
 /** The heading under which the schema is. */
 export const schemaHeading = 'schema';
 
-// Without what the platform or SQLite keeps for itself: some of that cannot even be read. A script
-// has to add a new line to a statement that ends in a comment, and SQLite keeps it for an index.
+// Excludes the internal tables of the platform and SQLite, some of which cannot even be read. A script
+// must add a newline to a statement that ends in a comment, and SQLite keeps it for an index.
 const objects = String.raw`(SELECT type, name, tbl_name,
 	CASE WHEN sql LIKE '%--%' THEN rtrim(sql, char(10)) ELSE sql END AS sql FROM sqlite_schema
 	WHERE name NOT LIKE '\_cf\_%' ESCAPE '\' AND tbl_name NOT LIKE '\_cf\_%' ESCAPE '\'
@@ -72,13 +72,13 @@ function isSearch({ kind }: Table): boolean {
 	return kind === 'search' || kind === 'contentless search';
 }
 
-// How FTS5 lays these out is its own business: two that hold the same may differ.
+// FTS5 may lay out the same contents differently.
 function shadowNames(table: Table): string[] {
 	const suffixes = ['_data', '_idx', '_content', '_docsize', '_config'];
 	return isSearch(table) ? suffixes.map((suffix) => table.name + suffix) : [];
 }
 
-/** Every object with its text, other than what FTS5 makes on its own. */
+/** Every object with its SQL, except those that FTS5 creates itself. */
 export function schema(tables: Table[]): Reading {
 	const shadows = tables.flatMap(shadowNames).map((name) => text(name));
 	const from = `${objects} WHERE tbl_name NOT IN (${shadows.join(', ')})`;
@@ -86,8 +86,8 @@ export function schema(tables: Table[]): Reading {
 }
 
 /**
- * What SQLite itself finds wrong. Old versions complain about values where there is nothing wrong
- * with them, or judge a CHECK differently; all values and constraints are compared anyway.
+ * SQLite's own integrity check. Old versions complain about valid values or judge a CHECK differently;
+ * all values and constraints are compared anyway.
  */
 export const checks: Reading[] = [
 	reading('foreign_key_check', ['table', 'rowid', 'parent', 'fkid'], 'pragma_foreign_key_check'),
@@ -104,10 +104,10 @@ export function headingOf({ name }: Table): string {
 	return `rows of ${identifier(name)}`;
 }
 
-/** A table's rows; with their rowids, which put them in order. For FTS5 also its settings. */
+/** A table's rows with their rowids, in rowid order; for FTS5 also its settings. */
 export function rowsOf(table: Table): Reading[] {
 	const settings = isSearch(table) ? [settingsOf(table)] : [];
-	// There is nothing in these that could be read and put back.
+	// These contain nothing that could be read and restored.
 	if (table.kind === 'contentless search' || table.kind === 'vocabulary') return settings;
 	const columns = [...(table.rowid === undefined ? [] : [table.rowid]), ...table.columns];
 	// Parts of wide rows must come in the same order.
@@ -123,7 +123,7 @@ function settingsOf({ name }: Table): Reading {
 
 const mostWords = 8;
 
-/** What a full-text search finds, by words from its rows, and by one that is hardly there. */
+/** What a full-text search finds for words from its rows, and for one that is unlikely to occur. */
 export function matches(table: Table, rows: string[][]): Reading[] {
 	if (table.kind !== 'search') return [];
 	const name = identifier(table.name);
@@ -142,8 +142,8 @@ export function matches(table: Table, rows: string[][]): Reading[] {
 	);
 }
 
-// Three letters at least: the trigram tokenizer has nothing shorter. How tokenizers go on behind a
-// NUL, or behind bytes that are not UTF-8, is not the same in all versions of SQLite.
+// At least three letters, because the trigram tokenizer finds nothing shorter. How tokenizers continue
+// after a NUL or after invalid UTF-8 differs between versions of SQLite.
 function asciiWord(cell: string): string[] {
 	const bytes = bytesOf(cell.slice(1, 400));
 	if (bytes.some((byte) => byte === 0 || byte >= 0x80)) return [];

@@ -93,7 +93,7 @@ function manyRows(draw: Draw, table: Table, explicit: boolean): Sql {
 	return sql`${counting(count)} ${into(table, cells)} SELECT ${valuesOf(cells)} FROM counting`;
 }
 
-// Long values in keys have a case of their own; here they would be in every other database.
+// Long values in keys are a named case; generated here, they would be in every other database.
 function growth(draw: Draw, table: Table): Sql[] {
 	if (!chance(draw, 5)) return [];
 	const able = ['ANY', 'TEXT', 'BLOB'];
@@ -129,8 +129,8 @@ function counter(draw: Draw, table: Table): Sql[] {
 }
 
 /**
- * Statements that make rows refer to rows, once all are there: to later ones, earlier ones, in
- * circles, to themselves.
+ * Statements that make rows refer to rows, once all exist: to later ones, earlier ones, in circles, to
+ * themselves.
  */
 export function references(draw: Draw, table: Table): Sql[] {
 	const open = table.foreignKeys.filter((key) => !key.required);
@@ -145,7 +145,7 @@ export function references(draw: Draw, table: Table): Sql[] {
 	);
 }
 
-/** Columns added to tables that have rows: SQLite makes up their values when it reads. */
+/** Columns added to tables that have rows: SQLite fills in their values on reading. */
 export function additions(draw: Draw, table: Table, name: string): Sql[] {
 	if (table.columns.length >= 100 || !chance(draw, 8)) return [];
 	const type = table.strict ? 'ANY' : pick(draw, ['', 'TEXT', 'INTEGER', 'REAL', 'BLOB']);

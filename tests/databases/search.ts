@@ -5,7 +5,7 @@ import { identifier, join, sql, text, type Sql } from './sql.ts';
 import type { Table } from './table.ts';
 import { anything, texts } from './values.ts';
 
-/** Statements for full-text search, by when they have to run. */
+/** Statements for full-text search, grouped by when they must run. */
 export interface Search {
 	beforeRows: Sql[];
 	afterRows: Sql[];
@@ -13,7 +13,7 @@ export interface Search {
 
 const shadows = ['', '_data', '_idx', '_content', '_docsize', '_config'];
 
-/** Now and then an FTS5 table: with rows of its own, over a table's rows, or without contents. */
+/** Sometimes an FTS5 table: with its own rows, over a table's rows, or contentless. */
 export function search(draw: Draw, tables: Table[], objects: Scope): Search {
 	if (!chance(draw, 30)) return { beforeRows: [], afterRows: [] };
 	const name = objects.unique(draw(names), shadows);
@@ -26,7 +26,7 @@ export function search(draw: Draw, tables: Table[], objects: Scope): Search {
 	return { beforeRows: [], afterRows: own(draw, name, form === 'contentless') };
 }
 
-// FTS5 finds rows by "rowid" unless it is told a column's name.
+// FTS5 finds rows by "rowid" unless a column is configured.
 function readable(table: Table, search: string): boolean {
 	const alias = table.columns.some(({ name }) => name === table.rowid);
 	return (alias || table.rowid === 'rowid') && searchable(table, search).length > 0;
@@ -115,7 +115,7 @@ function external(draw: Draw, name: string, table: Table, objects: Scope): Searc
 	return { beforeRows: [], afterRows: [...create, rebuild] };
 }
 
-// Triggers that keep the index in step, as https://sqlite.org/fts5.html#external_content_tables has them.
+// Triggers that keep the index up to date, from https://sqlite.org/fts5.html#external_content_tables
 function following(
 	draw: Draw,
 	name: string,

@@ -3,12 +3,12 @@ import { counted, SEED } from '../counts.ts';
 
 const PER_RUN_MS = 4_000;
 const FOR_SHRINKING_MS = 30_000;
-/** What is left to report the failure before the test itself times out. */
+/** The time to report a failure before the test itself times out. */
 const FOR_REPORT_MS = 30_000;
 
 /**
- * How to check a property of which the full number of runs is `full`: parameters for fast-check and,
- * for the test around it, a timeout that leaves fast-check the time to print the seed.
+ * Settings for a property with `full` runs at full length: parameters for fast-check and a timeout for
+ * the test that leaves fast-check time to print the seed.
  */
 export function settings(full: number): {
 	check: fc.Parameters<unknown>;

@@ -8,10 +8,10 @@ export interface Section {
 	rows: string[][];
 }
 
-/** All that is in a database, under headings such as `rows of "users"`. */
+/** The contents of a database, under headings such as `rows of "users"`. */
 export type Snapshot = Map<string, Section>;
 
-/** Reads everything that a backup must bring back. */
+/** Reads everything that a backup must preserve. */
 export async function snapshot(source: Source): Promise<Snapshot> {
 	const { tables, sequences } = await catalog(source);
 	const contents = tables.flatMap(rowsOf);
@@ -22,7 +22,7 @@ export async function snapshot(source: Source): Promise<Snapshot> {
 	return new Map([...sections, ...(await read(source, searches))]);
 }
 
-// D1 answers at most 100 columns.
+// D1 returns at most 100 columns.
 const columnsPerQuery = 50;
 
 async function read(source: Source, readings: Reading[]): Promise<Snapshot> {

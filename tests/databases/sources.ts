@@ -1,4 +1,4 @@
-/** A database that can be read, by whatever program. */
+/** A database that some program can read. */
 export interface Source {
 	/** The rows of each statement, as lists of columns. */
 	query: (statements: string[]) => Promise<unknown[][][]>;
@@ -18,13 +18,13 @@ export function d1(database: D1Database): Source {
 	};
 }
 
-/** What `npm run restore` has made of the file that it restored last. */
+/** The result of the last `npm run restore`. */
 export function restored(witness: Fetcher, target: 'local' | 'file'): Source {
 	const { real } = target === 'local' ? d1Real : shellReal;
 	return { query: (queries) => ask(witness, 'restored', { target, queries }, queries), real };
 }
 
-/** The database that Debian's sqlite3 makes of a script. */
+/** The database that Debian's sqlite3 makes from a script. */
 export function sqlite3(witness: Fetcher, script: string | Uint8Array): Source {
 	const bytes = typeof script === 'string' ? new TextEncoder().encode(script) : script;
 	const encoded = bytes.toBase64();
@@ -44,7 +44,7 @@ const d1Real: Pick<Source, 'real'> = {
 			ELSE ${value} END`,
 };
 
-// A function that only the shell has.
+// Only the shell has this function.
 const shellReal: Pick<Source, 'real'> = {
 	real: (value) => `'r' || hex(ieee754_to_blob(${value}))`,
 };

@@ -1,7 +1,7 @@
 /** SQL text in pieces; a number among them stands for exactly that finite double. */
 export type Sql = readonly (string | number)[];
 
-/** Template for SQL: pieces and texts are put in as they are. */
+/** SQL template tag: pieces and texts are inserted as they are. */
 export function sql(texts: TemplateStringsArray, ...holes: (string | Sql)[]): Sql {
 	const pieces = texts.flatMap((text, at) => [text, ...[holes[at] ?? []].flat()]);
 	return pieces.filter((piece) => piece !== '');
@@ -12,7 +12,7 @@ export function join(parts: readonly (string | Sql)[], separator: string): Sql {
 	return parts.flatMap((part, at) => [...(at > 0 ? [separator] : []), ...[part].flat()]);
 }
 
-/** A name as SQL reads it in any place, whatever characters it has. */
+/** A name quoted for use anywhere in SQL, whatever characters it has. */
 export function identifier(name: string): string {
 	return `"${name.replaceAll('"', '""')}"`;
 }
@@ -22,7 +22,7 @@ export function hex(bytes: Uint8Array): string {
 	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0').toUpperCase()).join('');
 }
 
-/** The bytes that are written in hexadecimal. */
+/** The bytes that a hexadecimal text encodes. */
 export function bytesOf(hexadecimal: string): Uint8Array {
 	const digits = hexadecimal.match(/[0-9A-F]{2}/g) ?? [];
 	return Uint8Array.from(digits, (pair) => parseInt(pair, 16));
@@ -65,7 +65,7 @@ export function script(statements: readonly Sql[]): string {
 	return ['PRAGMA foreign_keys=ON;\nBEGIN;\n', ...texts, 'COMMIT;\n'].join('');
 }
 
-// Only after a comment: SQLite would keep the new line as part of some objects' text.
+// Adds a newline only after a comment: SQLite would keep it as part of some objects' text.
 function ended(statement: string): string {
 	return /--[^\n]*$/.test(statement) ? `${statement}\n;\n` : `${statement};\n`;
 }

@@ -1,14 +1,14 @@
 import type { Sql } from './sql.ts';
 import { anything, blobs, doubles, integers, texts, type Values } from './values.ts';
 
-// The parts of a generated table, and the kinds of columns that it may have.
+// The parts of a generated table, and its possible kinds of columns.
 
 export interface Column {
 	name: string;
 	type: string;
 	/** What follows name and type in the definition. */
 	constraints: string[];
-	/** What rows hold here. Columns that SQLite computes or that refer to other rows have none. */
+	/** The values of rows. Columns that SQLite computes or that refer to other rows have none. */
 	values: Values[] | undefined;
 	/** An expression of the row number `i` that differs from row to row. */
 	numbered: string;
@@ -37,13 +37,13 @@ export interface Table {
 	strict: boolean;
 	withoutRowid: boolean;
 	autoincrement: boolean;
-	/** The column or the name that reaches the rowid, if there is one that does. */
+	/** The column or name that reaches the rowid, if any. */
 	rowid: string | undefined;
 	/** Constraints after the columns. */
 	clauses: string[];
 	keys: Key[];
 	foreignKeys: ForeignKey[];
-	/** Statements for UNIQUE indexes, which have to be there before the rows. */
+	/** Statements for UNIQUE indexes, which must exist before the rows. */
 	uniqueIndexes: Sql[];
 }
 

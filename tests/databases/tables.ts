@@ -60,7 +60,7 @@ function addColumn(
 		name: name ?? columnScope(table).unique(chance(draw, 2) ? '' : draw(names)),
 		type: table.strict ? kind.strict : pick(draw, kind.types),
 		constraints: [],
-		// Where no type is enforced, a column also gets what does not belong there.
+		// Where no type is enforced, a column also gets values of other types.
 		values: table.strict ? [kind.values] : [kind.values, kind.values, anything],
 		numbered: kind.numbered,
 		key: false,
@@ -90,7 +90,7 @@ function addAlias(draw: Draw, table: Table): void {
 	table.keys.push({ table, columns: [column], primary: true });
 }
 
-// One column that looks like a rowid alias and is not. In such a table NULL may be a key, twice.
+// One column that looks like a rowid alias but is not. In this table, NULL may be a key, even twice.
 function addNearAlias(draw: Draw, table: Table): void {
 	const kind = pick(draw, anyKind);
 	const column = addColumn(draw, table, undefined, kind);

@@ -4,7 +4,7 @@ import { hex, sql, text, type Sql } from './sql.ts';
 const int64 = { least: -(2n ** 63n), greatest: 2n ** 63n - 1n };
 const beyondDouble = 2n ** 53n + 1n;
 
-// Any 64-bit integer, the places where something changes more often.
+// Any 64-bit integer, boundary values more often.
 const integer: fc.Arbitrary<Sql> = fc
 	.oneof(
 		fc.bigInt(-100n, 100n),
@@ -70,7 +70,7 @@ function plain(double: number): Sql {
 
 const utf8 = (content: string) => new TextEncoder().encode(content);
 
-// What restoring tools, JSON, or SQLite's own text functions are known to stumble over.
+// What restore tools, JSON and SQLite's own text functions are known to stumble over.
 const stumblingBlocks: Uint8Array[] = [
 	...['', '\0', 'before\0after', '\0\0', '\ufffd', '\ufeffbom', '\r\n', '\r', 'a\rb', 'a\r\nb\r\n'],
 	...[
@@ -191,15 +191,15 @@ export const documents: Values = () => document;
 
 /**
  * SQL that counts: a table `counting` with the integers `i` from 1 to `greatest`. It hides a table of
- * the same name, so none of those that are made up may have it.
+ * the same name, so no generated table may have that name.
  */
 export function counting(greatest: number): string {
 	return `WITH RECURSIVE counting(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM counting LIMIT ${String(greatest)})`;
 }
 
 /**
- * A text of about so many bytes, built by SQLite from numbered copies of a unit: a short statement
- * makes it, and no two stretches of it are alike.
+ * A text of about `bytes` bytes, built by SQLite from numbered copies of a unit: the statement is
+ * short, and no two stretches of the text are alike.
  */
 export function long(bytes: number, unit: string | Uint8Array): Sql {
 	const digits = 5;

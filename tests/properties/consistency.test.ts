@@ -17,7 +17,7 @@ beforeEach(reset);
 
 const ROWS = 15_000;
 
-/** Two tables, too many rows for one page each, with the same version everywhere. */
+/** Two tables of more than one page each, with the same version in every row. */
 const fill = () =>
 	run(
 		env.DB,
@@ -29,7 +29,7 @@ const fill = () =>
 		),
 	);
 
-/** A write to both, behind which the counter of changes is what it was: the object has ended. */
+/** Writes to both, then restarts the object, so that the change counter is what it was. */
 async function writeUnseen(database: Production): Promise<void> {
 	await database.write(
 		`UPDATE first SET version = version + 1 WHERE id = 1`,
@@ -52,11 +52,11 @@ async function restoredVersions(manifest: Manifest): Promise<unknown> {
 	return versions;
 }
 
-/** Backups with so small a budget that each page is a step. */
+/** An engine with so small a budget that each page takes a step. */
 const inSteps = (changes: Partial<Engine> = {}): Engine =>
 	engine({ ...changes, keys: [key], budget: { ...UNLIMITED, queries: 1 } });
 
-/** Makes a backup in steps, with something else done behind one of them. */
+/** Makes a backup in steps, with something else done after one of them. */
 async function createWithPause(
 	changes: Partial<Engine>,
 	isThen: (step: BackupStep) => boolean,
@@ -78,9 +78,9 @@ async function createWithPause(
 const tablesDone = (count: number) => (step: BackupStep) =>
 	'progress' in step && step.progress.tables === count;
 
-describe('a write after which the counter of changes started again', () => {
+describe('a write after which the change counter restarted', () => {
 	test.for([
-		['the call that it has made fail is made again', true],
+		['it makes a call fail, which is retried', true],
 		['no call has failed', false],
 	] as const)('starts the backup over when %s', async ([, fails]) => {
 		await fill();
@@ -97,7 +97,7 @@ describe('a write after which the counter of changes started again', () => {
 		expect(await restoredVersions(manifest)).toEqual({ first: 1, last: 1 });
 	});
 
-	test('starts the backup over also between two steps', async () => {
+	test('starts the backup over between two steps too', async () => {
 		await fill();
 		const database = new Production(env.DB);
 		await database.reset();
@@ -110,7 +110,7 @@ describe('a write after which the counter of changes started again', () => {
 });
 
 describe('bookmarks', () => {
-	test('that stand still let a backup in steps go on after any pause', async () => {
+	test('that stand still let a backup in steps continue after any pause', async () => {
 		await fill();
 		const { binding } = new Production(env.DB);
 		const wait = async () => (clock.now += 120_000);
@@ -118,7 +118,7 @@ describe('bookmarks', () => {
 		expect(manifest.snapshot.attempts).toBe(1);
 	});
 
-	test('that move with each read disturb no backup', async () => {
+	test('that move with each read do not disturb a backup', async () => {
 		await fill();
 		const { binding } = new Production(env.DB, { readsMoveBookmarks: true });
 		const whole = await createBackup(engine({ database: binding }));
@@ -126,7 +126,7 @@ describe('bookmarks', () => {
 		expect([whole.snapshot.attempts, stepped.snapshot.attempts]).toEqual([1, 1]);
 	});
 
-	test('that move now and then by themselves disturb all attempts but the last', async () => {
+	test('that move by themselves now and then disturb every attempt except the last', async () => {
 		await fill();
 		const { binding } = new Production(env.DB, {
 			before(call, database) {
@@ -142,14 +142,14 @@ describe('the schema', () => {
 	const twoTables = () =>
 		run(
 			env.DB,
-			// As SQLite writes the names down behind ALTER TABLE.
+			// Written as SQLite writes names after ALTER TABLE.
 			`CREATE TABLE "a" (id INTEGER PRIMARY KEY, x)`,
 			`CREATE TABLE "b" (id INTEGER PRIMARY KEY, x)`,
 			`INSERT INTO a VALUES (1, 'of the first')`,
 			`INSERT INTO b VALUES (1, 'of the second')`,
 		);
 
-	test('with two tables that have swapped their names is another one', async () => {
+	test('changes when two tables swap their names', async () => {
 		await twoTables();
 		const manifest = await createWithPause({}, tablesDone(1), () =>
 			run(
@@ -165,7 +165,7 @@ describe('the schema', () => {
 		expect(await env.COPY.prepare(rows).first()).toEqual({ a: 'of the second', b: 'of the first' });
 	});
 
-	test('is another one when SQLite has made its counters meanwhile', async () => {
+	test('changes when SQLite creates its AUTOINCREMENT counters in the meantime', async () => {
 		await twoTables();
 		const manifest = await createWithPause({}, tablesDone(1), () =>
 			run(env.DB, `CREATE TABLE c (id INTEGER PRIMARY KEY AUTOINCREMENT)`, `DROP TABLE c`),
@@ -177,7 +177,7 @@ describe('the schema', () => {
 });
 
 describe('an atomic backup', () => {
-	test('has options and rows of one moment, whatever happens between calls', async () => {
+	test('holds options and rows from a single moment, whatever happens between calls', async () => {
 		await run(
 			env.DB,
 			`CREATE VIRTUAL TABLE ft USING fts5(x)`,
@@ -201,12 +201,12 @@ describe('an atomic backup', () => {
 		expect(restored).toEqual({ option: Number(restored?.['x']), x: expect.any(String) });
 	});
 
-	test('is called fenced when a page had to be read again', async () => {
+	test('is reported as fenced when a page had to be read again', async () => {
 		await run(env.DB, `CREATE TABLE t (x)`, `INSERT INTO t VALUES (char(65533))`);
 		expect((await createBackup(engine())).snapshot.consistency).toBe('fenced');
 	});
 
-	test('names the bookmark of its own moment', async () => {
+	test('names the bookmark of the moment it captures', async () => {
 		await run(env.DB, `CREATE TABLE t (x)`, `INSERT INTO t VALUES (1)`);
 		const database = new Production(env.DB, {
 			async before(call) {
@@ -224,7 +224,7 @@ describe('a restore that has not ended', () => {
 		`CREATE TABLE ${RESTORE_MARKER} (step INTEGER PRIMARY KEY)`,
 		`CREATE TABLE ${TABLES_MARKER} (step INTEGER PRIMARY KEY)`,
 		`CREATE VIEW ${RESTORE_MARKER} AS SELECT 1`,
-	])('is no state to back up: %s', async (marker) => {
+	])('is not backed up: %s', async (marker) => {
 		await run(env.DB, `CREATE TABLE half (x)`, `INSERT INTO half VALUES (1)`, marker);
 		await expect(createBackup(engine())).rejects.toMatchObject({
 			code: 'restore_unfinished',
@@ -234,7 +234,7 @@ describe('a restore that has not ended', () => {
 		expect(await keys()).toEqual([]);
 	});
 
-	test('ends a backup in steps that it meets', async () => {
+	test('ends a backup in steps that runs into it', async () => {
 		await fill();
 		const backup = createWithPause({}, tablesDone(1), () =>
 			run(env.DB, `CREATE TABLE ${TABLES_MARKER} (step INTEGER PRIMARY KEY)`),
@@ -243,7 +243,7 @@ describe('a restore that has not ended', () => {
 		expect(await keys()).toEqual([]);
 	});
 
-	test('is compared with its backup all the same', async () => {
+	test('can still be compared with its backup', async () => {
 		await run(env.DB, `CREATE TABLE t (x)`, `INSERT INTO t VALUES (1)`);
 		const { schema, tables } = await createBackup(engine());
 		await run(env.DB, `CREATE TABLE ${RESTORE_MARKER} (step INTEGER PRIMARY KEY)`);

@@ -18,12 +18,12 @@ import { openManifest } from '../../src/lib/server/backup/format/signature.ts';
 import { verifyFiles } from '../../src/lib/server/backup/prove/verify.ts';
 import { type BackupFiles, sqlOf, isDamage } from '../../src/lib/server/backup/prove/files.ts';
 
-// Whatever becomes of the stored bytes of a backup: each way to prove or to restore it finds that.
+// Whatever happens to the stored bytes of a backup, every way to prove or restore it notices.
 
 const copy = d1(env.COPY);
 const contents = async () => (await readContents(copy, sleep)).objects;
 
-/** So little that a backup is made in several steps, each of which stores a volume. */
+/** A budget so small that a backup takes several steps, each of which stores a volume. */
 const IN_STEPS = { ...UNLIMITED, bytes: 20_000 };
 
 /** A backup as it is stored. */
@@ -42,13 +42,13 @@ async function store(
 	return { manifest: printManifest(manifest), volumes, encoding: ENCODINGS[encoding] };
 }
 
-/** What was stored, read in chunks of those sizes. Throws where the manifest is refused. */
+/** Opens a stored backup, read in chunks of the given sizes. Throws if the manifest is refused. */
 function open({ manifest, volumes }: Stored, sizes?: number[]): BackupFiles {
 	const opened = openManifest(manifest, [key]);
 	return { ...inMemory(opened.manifest, volumes, sizes), ...opened, identities: [identity] };
 }
 
-/** Restores as `npm run restore` does: what was verified, which is then read once more. */
+/** Restores as `npm run restore` does: verifies the files, then reads them again. */
 async function restore(database: SqlDatabase, files: BackupFiles): Promise<string[]> {
 	const { survey: found, differences } = await verifyFiles(files);
 	if (found === null || differences.length > 0) return differences;
@@ -64,7 +64,7 @@ const WAYS: Record<string, (files: BackupFiles, target: SqlDatabase) => Promise<
 	restore: (files, target) => restore(target, files),
 };
 
-/** The target, and how many statements were run in it that may change something. */
+/** The target, and the number of statements run in it that can change something. */
 function watched(database: SqlDatabase): { target: SqlDatabase; changes(): number } {
 	let changes = 0;
 	const target: SqlDatabase = {
@@ -114,7 +114,7 @@ describe('1,000 damages', () => {
 		);
 	});
 
-	/** What a way says; what it throws has to say that the manifest is refused. */
+	/** What one of the ways reports; if it throws, the error must say that the manifest is refused. */
 	async function findings(
 		damaged: Stored,
 		sizes: number[],
@@ -131,17 +131,17 @@ describe('1,000 damages', () => {
 	}
 });
 
-describe('a volume that is replaced by other SQL while it is read', () => {
+describe('a volume that is replaced by other SQL between reads', () => {
 	const replace = damages['other SQL and zeros, as long as before'];
 
-	/** The files, of which the opening with this number and all later ones give what was planted. */
+	/** The files, except that from the `number`-th opening on they are the planted ones. */
 	function replacedAt(number: number, whole: BackupFiles, planted: BackupFiles): BackupFiles {
 		let openings = 0;
 		return { ...whole, open: (key) => (++openings < number ? whole : planted).open(key) };
 	}
 
 	test.for(Object.keys(ENCODINGS) as EncodingTitle[])(
-		'is not restored, whenever that is: %s',
+		'is not restored, whenever that happens: %s',
 		async (encoding) => {
 			const whole = await store(encoding, true);
 			let planted = whole;
@@ -156,20 +156,20 @@ describe('a volume that is replaced by other SQL while it is read', () => {
 				if (outcome instanceof Error) expect(isDamage(outcome)).toBe(true);
 				expect(await contents()).toEqual([]);
 			}
-			// Read for verification, for comparison, to be run.
+			// Read three times: to verify, to compare, to run.
 			expect(number).toBe(3 * whole.volumes.size + 1);
 			await clearDatabase(copy, sleep);
 		},
 	);
 
-	/** A backup whose one volume is other SQL when it is opened for the last time. */
+	/** A backup whose only volume contains other SQL the last time it is opened. */
 	async function replacedAtLast(statements: readonly Sql[]): Promise<BackupFiles> {
 		const whole = await store('gzip', false, statements);
 		const planted = await replace?.(whole, () => 0, whole);
 		return replacedAt(3, open(whole), open(planted ?? whole));
 	}
 
-	test('is taken back where a part of it was restored already', async () => {
+	test('is rolled back if part of it was already restored', async () => {
 		const large: Sql[] = [
 			...SHOP,
 			[`${counting(60)} INSERT INTO users (name) SELECT hex(randomblob(40000)) FROM counting`],
@@ -181,7 +181,7 @@ describe('a volume that is replaced by other SQL while it is read', () => {
 		expect(await contents()).toEqual([]);
 	});
 
-	test('leaves a table as it is whose rows were to be put back', async () => {
+	test('leaves the table whose rows were to be restored as it is', async () => {
 		const files = await replacedAtLast(SHOP);
 		await env.COPY.exec('CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, score REAL)');
 		await env.COPY.exec(`INSERT INTO users VALUES (7, 'mine', 0.5)`);

@@ -31,14 +31,14 @@ describe('a step that fails', () => {
 				failed += failures.failed;
 			}
 			const manifest = await finish(ticket).catch(() => null);
-			// An attempt may have gone through by itself; then the ticket is not the newest.
+			// The attempt may have succeeded after all; then the ticket is no longer the newest.
 			if (manifest === null) await emptyBucket();
 			else expect(await contentsOf(manifest)).toEqual(whole);
 		}
 		expect(failed).toBeGreaterThan(10);
 	});
 
-	test('dead at any moment, is taken again with the same ticket', async () => {
+	test('because its Worker died at any moment is repeated with the same ticket', async () => {
 		await fill(100);
 		const whole = await contentsOf(await createBackup(engine()));
 		for (const afterwards of [false, true]) {
@@ -58,7 +58,7 @@ describe('a step that fails', () => {
 		}
 	});
 
-	test('dead at a random moment: the next backup succeeds, and nothing of it is left', async () => {
+	test('because its Worker died leaves nothing once the next backup has succeeded', async () => {
 		await fill(100);
 		const counting = dyingEngine(inSteps(), Number.POSITIVE_INFINITY);
 		await createBackup(counting.engine);
@@ -73,7 +73,7 @@ describe('a step that fails', () => {
 			clock.now += TICKET_MS;
 			const { name } = await createBackup(inSteps());
 			const listed = (await listBackups(env.MY_BUCKET)).backups.map((backup) => backup.name);
-			// It may have died with its manifest written, which makes it a backup.
+			// If it died after writing its manifest, it counts as a backup.
 			expect(listed, `call ${n}, LIFEBOAT_SEED=${SEED}`).toEqual([
 				name,
 				...dead.map((backup) => backup.name),

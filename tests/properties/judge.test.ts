@@ -11,11 +11,12 @@ import { d1, sqlite3 } from '../databases/sources.ts';
 import { apply, script, sql, text, type Sql } from '../databases/sql.ts';
 import { anything } from '../databases/values.ts';
 
-// The tests of backups rely on these: databases that D1 accepts, and a comparison that sees everything.
+// The tests of backups rely on two things: databases that D1 accepts, and a comparison that misses
+// nothing.
 
 beforeEach(() => reset());
 
-/** What the comparison says of two databases made by these statements. */
+/** The differences that the comparison finds between databases made from these statements. */
 async function compared(before: readonly Sql[], after: readonly Sql[]): Promise<string[]> {
 	await reset();
 	await apply(env.DB, before);
@@ -25,18 +26,14 @@ async function compared(before: readonly Sql[], after: readonly Sql[]): Promise<
 
 const random = settings(100);
 
-test(
-	'every generated database is one that D1 accepts, and is equal to itself',
-	random.test,
-	async () => {
-		const property = fc.asyncProperty(databases(), async ({ statements }) => {
-			expect(await compared(statements, statements)).toEqual([]);
-		});
-		await fc.assert(property, random.check);
-	},
-);
+test('D1 accepts every generated database, and each equals itself', random.test, async () => {
+	const property = fc.asyncProperty(databases(), async ({ statements }) => {
+		expect(await compared(statements, statements)).toEqual([]);
+	});
+	await fc.assert(property, random.check);
+});
 
-test('any values read the same in D1 and in the sqlite3 shell', random.test, async () => {
+test('all values read the same in D1 and in the sqlite3 shell', random.test, async () => {
 	const values = fc.array(anything(), { minLength: 1, maxLength: 50 });
 	const property = fc.asyncProperty(values, async (all) => {
 		const rows = all.map((value) => sql`INSERT INTO t VALUES (${value})`);
@@ -55,7 +52,7 @@ describe('named cases', () => {
 		const here = await snapshot(d1(env.DB));
 		expect(here.get('foreign_key_check')?.rows).toEqual([]);
 		expect(here.get('quick_check')?.rows).toEqual([]);
-		// D1's SQLite and the shell's do not agree about every CHECK.
+		// D1's SQLite and the shell's disagree about some CHECK constraints.
 		const unchecked = `PRAGMA ignore_check_constraints=ON;\n${script(statements)}`;
 		const elsewhere = await snapshot(sqlite3(env.WITNESS, unchecked));
 		expect(differences(withUnixLineEnds(here), elsewhere)).toEqual([]);
@@ -154,7 +151,7 @@ describe('the comparison notices', () => {
 		expect(found.join('\n')).toContain(expected);
 	});
 
-	test('another order of statements makes no difference', async () => {
+	test('the order of statements makes no difference', async () => {
 		const [table, index] = [['CREATE TABLE a (v)'], ['CREATE TABLE b (v)']];
 		expect(await compared([table, index], [index, table])).toEqual([]);
 	});

@@ -13,14 +13,14 @@ import {
 } from '../../src/lib/server/backup/format/proof.ts';
 import { drillBackup, recordProof, verifyBackup } from '../../src/lib/server/backup/prove/prove.ts';
 
-// What encryption and signatures change about proving a backup.
+// How encryption and signatures affect proofs.
 
 beforeEach(reset);
 
 describe('an encrypted backup', () => {
 	const encrypting = { encoding: ENCODINGS['gzip and age'], keys: [key] };
 
-	test('is verified as stored, and the list says that this is all', async () => {
+	test('is verified as stored, and the list shows only that scope', async () => {
 		const name = await backUp(encrypting);
 		const volume = `${name}.sql.gz.age`;
 		const { size } = (await env.MY_BUCKET.head(volume)) ?? {};
@@ -36,7 +36,7 @@ describe('an encrypted backup', () => {
 		]);
 	});
 
-	test('with any bit flipped is not', async () => {
+	test('with any bit flipped fails verification', async () => {
 		const name = await backUp(encrypting);
 		const volume = `${name}.sql.gz.age`;
 		const size = (await env.MY_BUCKET.head(volume))?.size ?? 0;
@@ -48,7 +48,7 @@ describe('an encrypted backup', () => {
 		}
 	});
 
-	test('is not drilled, which changes nothing', async () => {
+	test('is not drilled, and the attempt changes nothing', async () => {
 		const name = await backUp(encrypting);
 		const before = await keys();
 		const untouched = { withSession: () => expect.unreachable() } as unknown as D1Database;
@@ -61,7 +61,7 @@ describe('an encrypted backup', () => {
 		expect(await keys()).toEqual(before);
 	});
 
-	test('is not made without a key to hide its digests with', async () => {
+	test('is not made without a key to hide its digests', async () => {
 		const { encoding } = encrypting;
 		await expect(backUp({ encoding })).rejects.toThrow('need a key');
 		expect(await keys()).toEqual([]);
@@ -78,7 +78,7 @@ describe.for(Object.entries(ENCODINGS))('the manifest of a backup stored as %s',
 		...{ tables: 0, rows: 0, bytes: 0 },
 	};
 
-	test('is refused where another secret has signed it, and no proof is made', async () => {
+	test('is refused when another secret signed it, and no proof is made', async () => {
 		const name = await backUp({ encoding, keys: [otherKey] });
 		const before = await keys();
 		for (const prove of [
@@ -91,12 +91,12 @@ describe.for(Object.entries(ENCODINGS))('the manifest of a backup stored as %s',
 		expect(await keys()).toEqual(before);
 	});
 
-	test('passes after the secret was changed, as long as the old one is known', async () => {
+	test('passes after the secret has changed, as long as the old one is known', async () => {
 		const name = await backUp(ours);
 		expect(await verifyBackup(rotated, manifestKey(name))).toMatchObject({ proven: true });
 	});
 
-	test('cannot be given to another backup, though it is signed', async () => {
+	test('cannot be moved to another backup, though it is signed', async () => {
 		const name = await backUp(ours);
 		const other = 'full_backup_2026-01-01T00:00:00.000Z';
 		const manifest = (await (await env.MY_BUCKET.get(manifestKey(name)))?.text()) ?? '';

@@ -19,19 +19,20 @@ import { clearDatabase } from '../../src/lib/server/backup/restore/contents.ts';
 import { survey } from '../../src/lib/server/backup/restore/survey.ts';
 import { sqlOf } from '../../src/lib/server/backup/prove/files.ts';
 
-// The law that Lifeboat exists for: what comes back is what was there, on D1 and in any SQLite.
+// The property that Lifeboat exists for: a restore brings back exactly what was backed up, on D1 and in
+// any SQLite.
 
 /** D1's limit is 100,000; docs/format.md promises a margin. */
 const MAX_STATEMENT_BYTES = 90_000;
 
-/** How a backup is made, and in what chunks it is read again. */
+/** How a backup is made, and the sizes of the chunks in which it is read. */
 interface Storing {
 	sizes?: number[];
 	encoding?: EncodingTitle;
 	budget?: Budget;
 }
 
-/** The SQL of a backup of such a database, stored in that way. */
+/** The SQL of a backup of this database, stored in this way. */
 async function sqlOfBackup(
 	statements: readonly Sql[],
 	encoding?: EncodingTitle,
@@ -41,9 +42,9 @@ async function sqlOfBackup(
 }
 
 /**
- * What differs after a restore by wrangler's own splitting, in one batch; by Debian's sqlite3; by the
- * engine into D1, as a drill does; and by `npm run restore` into each local target. These read the
- * file in chunks of those sizes.
+ * The differences after each kind of restore: by wrangler's own splitting, in one batch; by Debian's
+ * sqlite3; by the engine into D1, as in a drill; and by `npm run restore` into each local target. The
+ * engine and the command read the file in chunks of the given sizes.
  */
 async function lossesOf(
 	statements: readonly Sql[],
@@ -86,7 +87,7 @@ const blobs = (count: number): Sql[] => [
 		'INSERT INTO "large, so that there are pages" VALUES (zeroblob(1100000))',
 	]),
 ];
-/** Makes some databases so large that they are read page by page, or restored in several transactions. */
+/** Makes some databases large enough to be read page by page, or restored in several transactions. */
 const LARGE = [blobs(2), blobs(1)];
 
 const NONE = { tooLong: [], d1: [], sqlite3: [], drill: [], local: [], file: [] };
@@ -98,7 +99,7 @@ describe('named cases', () => {
 });
 
 describe('wrangler d1 execute --local --file', () => {
-	/** What it says about a file; '' when it takes it. */
+	/** Its error about a file; '' when it accepts it. */
 	async function refusal(sql: string): Promise<string> {
 		const response = await env.WITNESS.fetch('http://witness/execute', {
 			method: 'POST',
@@ -121,14 +122,14 @@ describe('wrangler d1 execute --local --file', () => {
 		return last.map((sql) => `${sql};\n`).join('');
 	}
 
-	test('takes every named case', { timeout: 300_000 }, async () => {
+	test('accepts every named case', { timeout: 300_000 }, async () => {
 		const files: { name: string; sql: string }[] = [];
 		for (const { name, statements } of cases) {
 			const sql = new TextDecoder().decode(await sqlOfBackup(statements));
 			files.push({ name, sql: sql + (await clearing()) });
 		}
-		// Wrangler takes seconds to start, so that it gets all of them in one file, each cleared away
-		// before the next. One by one they tell which it refuses.
+		// Wrangler takes seconds to start, so it gets all cases in one file, each cleared before the next.
+		// If it fails, running them one by one shows which case it refuses.
 		if ((await refusal(files.map(({ sql }) => sql).join(''))) === '') return;
 		const refused: string[] = [];
 		for (const { name, sql } of files) {
@@ -143,7 +144,7 @@ describe('wrangler d1 execute --local --file', () => {
 describe('generated databases', () => {
 	const random = settings(300);
 	const encodings = fc.constantFrom(...(Object.keys(ENCODINGS) as EncodingTitle[]));
-	// One in two is made in one step.
+	// Half of them are made in one step.
 	const budgets = fc.option(
 		fc.record({
 			queries: fc.integer({ min: 1, max: 60 }),
@@ -154,7 +155,7 @@ describe('generated databases', () => {
 	);
 	const chunkSizes = fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 3, maxLength: 8 });
 
-	test('come back as they were', random.test, async () => {
+	test('are restored exactly', random.test, async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				databases(),

@@ -7,7 +7,7 @@ import { settings } from '../databases/settings.ts';
 import { lockedBucket } from '../locked-bucket.ts';
 import { SimulatedBucket } from '../simulation/bucket.ts';
 
-// The bucket of the simulation is no invention: it answers as R2 does.
+// Proves that the simulation's bucket behaves like R2.
 
 const KEYS = ['full_backup_1.sql', 'full_backup_1.manifest.json', 'full_backup_2.sql', 'x.lock'];
 const key = fc.constantFrom(...KEYS);

@@ -11,7 +11,7 @@ beforeEach(reset);
 
 const ROWS = 30_000;
 
-/** Lets others have their turn, as the way to a database in another place does. */
+/** Lets other work run, as a network call to a database does. */
 const pause = () => env.WITNESS.fetch('http://witness/pause');
 
 const distant = new Proxy(env.DB, {
@@ -38,8 +38,8 @@ const slowly = engine({
 });
 
 /**
- * Two tables that a dump reads one after the other, several pages each. Every write changes both
- * in one transaction, so that a mixture of two states has two versions.
+ * Two tables of several pages each, which a dump reads one after the other. Every write changes both in
+ * one transaction, so a mixture of two states shows two versions.
  */
 async function prepare(): Promise<void> {
 	const rows = `WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS})`;
@@ -53,7 +53,7 @@ async function prepare(): Promise<void> {
 	);
 }
 
-/** Writes again and again until told to stop; returns how often. */
+/** Writes repeatedly until stopped; `stop` returns the number of writes. */
 function startWriter(write: (version: number) => Promise<unknown>): { stop(): Promise<number> } {
 	let running = true;
 	let version = 0;
@@ -72,7 +72,7 @@ function startWriter(write: (version: number) => Promise<unknown>): { stop(): Pr
 	};
 }
 
-/** One row of each table, at the start of the one and at the end of the other. */
+/** Writes the first row of one table and the last row of the other. */
 const writeBoth = (version: number) =>
 	env.DB.batch(
 		[
@@ -93,7 +93,7 @@ async function restore(name: string): Promise<void> {
 }
 
 describe('while others write', () => {
-	test('all the time, the backup fails and stores nothing', async () => {
+	test('constantly, the backup fails and stores nothing', async () => {
 		await prepare();
 		const writer = startWriter(writeBoth);
 		const events: string[] = [];
@@ -108,7 +108,7 @@ describe('while others write', () => {
 		expect((await env.MY_BUCKET.list()).objects).toEqual([]);
 	});
 
-	test('for a while, the backup starts over and is one state', async () => {
+	test('for a while, the backup starts over and holds a single state', async () => {
 		await prepare();
 		const writer = startWriter(writeBoth);
 		let restarts = 0;
@@ -121,7 +121,7 @@ describe('while others write', () => {
 		expect(await newestVersions()).toEqual([written, written]);
 	});
 
-	test('now and then, what is stored is one state', { timeout: 120_000 }, async () => {
+	test('now and then, the stored backup holds a single state', { timeout: 120_000 }, async () => {
 		await prepare();
 		let stored = 0;
 		// One write at a random moment of the dump, often the only one.
@@ -153,7 +153,7 @@ describe('while others write', () => {
 		expect(stored).toBeGreaterThan(0);
 	});
 
-	test('a change of the schema alone is noticed', async () => {
+	test('a change to the schema alone is noticed', async () => {
 		await prepare();
 		let changed = false;
 		const manifest = await createBackup(slowly, async ({ event }) => {

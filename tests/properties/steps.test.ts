@@ -21,7 +21,7 @@ async function sqlOf({ volumes }: Manifest): Promise<string> {
 }
 
 describe('a backup in steps', () => {
-	test('is the same file, cut between statements, with the same digests', async () => {
+	test('is the same file, split between statements, with the same digests', async () => {
 		await fill();
 		const whole = await createBackup(engine());
 		const stepped = await createBackup(inSteps());
@@ -34,7 +34,7 @@ describe('a backup in steps', () => {
 	});
 
 	const generated = settings(100);
-	test('is the same of any database and with any budget', generated.test, async () => {
+	test('is the same for any database and any budget', generated.test, async () => {
 		const budgets = fc.record({
 			queries: fc.integer({ min: 1, max: 60 }),
 			bytes: fc.integer({ min: 1, max: 300_000 }),
@@ -51,7 +51,7 @@ describe('a backup in steps', () => {
 		);
 	});
 
-	test('reads each row once, and reports how far it is', async () => {
+	test('reads each row once, and reports its progress', async () => {
 		await fill();
 		const seen: number[] = [];
 		let step = await startBackup(inSteps({ budget: { ...UNLIMITED, bytes: 1_000_000 } }));
@@ -63,7 +63,7 @@ describe('a backup in steps', () => {
 		expect(seen).toEqual(seen.toSorted((a, b) => a - b));
 		const { rowsRead } = step.manifest.cost;
 		const whole = (await createBackup(engine())).cost.rowsRead;
-		// Each step reads the schema anew: some 60 rows of its tables.
+		// Each step reads the schema again: some 60 rows of its tables.
 		expect(rowsRead - whole).toBeLessThan(100 * seen.length);
 	});
 
@@ -95,13 +95,13 @@ describe('a backup in steps', () => {
 		expect(steps).toBeGreaterThan(2);
 	});
 
-	test('of a database that changes between two steps starts over, and is one state', async () => {
+	test('starts over when the database changes between two steps, and holds a single state', async () => {
 		await fill();
 		const ticket = await begin(6);
 		await run(env.DB, `UPDATE texts SET n = 100 WHERE id IN (1, 2500)`);
 		const manifest = await finish(ticket);
 		expect(manifest.snapshot.attempts).toBe(2);
-		// A number is never used twice: a lock rule may keep the volumes of before.
+		// Volume numbers are never reused: a lock rule may protect the earlier volumes.
 		const [first] = manifest.volumes.map((volume) => volume.key);
 		expect(first).toBe(`${manifest.name}.8.sql`);
 		const sql = await sqlOf(manifest);
@@ -111,7 +111,7 @@ describe('a backup in steps', () => {
 		);
 	});
 
-	test('notices a table that was dropped and created again with the same text', async () => {
+	test('notices a table that was dropped and recreated with the same definition', async () => {
 		await fill();
 		const ticket = await begin(4);
 		const { results } = await env.DB.prepare(
@@ -123,7 +123,7 @@ describe('a backup in steps', () => {
 		expect(tables.find(({ name }) => name === 'texts')?.rows).toBe(0);
 	});
 
-	test('is given up when the schema keeps changing, and leaves nothing', async () => {
+	test('is abandoned when the schema keeps changing, and leaves nothing behind', async () => {
 		await fill();
 		let step = await startBackup(inSteps());
 		const change = async () => {
@@ -140,7 +140,7 @@ describe('a backup in steps', () => {
 		await fill();
 		const ticket = await begin(3);
 		clock.now += 61_000;
-		// In workerd every reading has another bookmark.
+		// In workerd the bookmark differs with every read.
 		expect((await finish(ticket)).snapshot.attempts).toBe(2);
 	});
 });

@@ -45,7 +45,7 @@ describe('a ticket', () => {
 			`${ticket.slice(0, -3)}AAA`,
 		];
 		for (const text of forged) await refused(text, 'ticket_invalid', 403);
-		// What lies in the bucket is no ticket either.
+		// The contents of the bucket do not work as tickets either.
 		const { state } = JSON.parse((await (await env.MY_BUCKET.get(LOCK_KEYS.backup))?.text()) ?? '');
 		await refused(state as string, 'ticket_invalid', 403);
 		expect(await finish(ticket)).toBeTruthy();
@@ -60,7 +60,7 @@ describe('a ticket', () => {
 		expect((await keys()).every((key) => key.startsWith(name))).toBe(true);
 	});
 
-	test('is for its own job only', async () => {
+	test('is valid only for its own job', async () => {
 		await fill();
 		const old = await begin(1);
 		clock.now += TICKET_MS / 2;
@@ -70,7 +70,7 @@ describe('a ticket', () => {
 		expect(await finish(ticket)).toBeTruthy();
 	});
 
-	test('is for one step: older ones are spent', async () => {
+	test('is valid for one step: older ones are spent', async () => {
 		await fill();
 		const first = await begin(0);
 		const second = ticketOf(await resumeBackup(inSteps(), first));
@@ -79,7 +79,7 @@ describe('a ticket', () => {
 		expect(await finish(third)).toBeTruthy();
 	});
 
-	test('used twice at once lets one in, and the other hears that it runs', async () => {
+	test('used twice at once is accepted once; the other call learns that the step is running', async () => {
 		await fill();
 		const whole = await contentsOf(await createBackup(engine()));
 		let tickets = [await begin(0)];
@@ -96,7 +96,7 @@ describe('a ticket', () => {
 		expect(await contentsOf(await finish(tickets[0] ?? ''))).toEqual(whole);
 	});
 
-	test('gets the same answer again, in case the first was lost', async () => {
+	test('gets the same answer again, in case the first one was lost', async () => {
 		await fill();
 		const ticket = await begin(1);
 		const answer = await resumeBackup(inSteps(), ticket);

@@ -13,12 +13,12 @@ import { LifeboatError } from '../../src/lib/server/errors.ts';
 import { undueBackup } from '../../src/lib/server/operations/due.ts';
 import { watchAge, watchBackup } from '../../src/lib/server/operations/watch.ts';
 
-// A week of a schedule that does what GitHub's does, by the clock that everything is given.
+// Simulates a week of a schedule as unreliable as GitHub's, with a clock passed to everything.
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const START = Date.UTC(2026, 10, 16);
-/** Backups may have two days; the schedule asks every day whether one is due, which it is after one. */
+/** Backups may be two days old; the schedule checks daily, and one is due after half of that. */
 const MAX_AGE = 2 * DAY;
 
 let now = START;
@@ -33,7 +33,7 @@ beforeEach(async () => {
 
 const operations = () => operationsOn(() => now, { webhook, maxAgeMs: MAX_AGE });
 
-/** One run of the schedule: makes a backup when one is due. Tells what came of it. */
+/** One run of the schedule: makes a backup if one is due. Returns the outcome. */
 async function scheduled(database = env.DB): Promise<'made' | 'undue' | 'running' | 'failed'> {
 	const watched = operations();
 	if (await undueBackup(watched)) return 'undue';
@@ -52,7 +52,7 @@ async function scheduled(database = env.DB): Promise<'made' | 'undue' | 'running
 	}
 }
 
-/** Fails where two backups are made at once. */
+/** Fails if two backups are made at once. */
 function alone(report: (progress: BackupProgress) => void) {
 	return (progress: BackupProgress) => {
 		if (progress.event === 'step') expect(++running).toBe(1);
@@ -67,7 +67,7 @@ async function startTimes(): Promise<number[]> {
 	return backups.map(({ startedAt }) => Date.parse(startedAt)).reverse();
 }
 
-/** Runs by the hour at which they come; a run may come twice at once. */
+/** Runs the schedule at these hours; an hour that occurs twice means two simultaneous runs. */
 async function week(
 	runs: { at: number; twice: boolean }[],
 	database = () => env.DB,
@@ -82,7 +82,7 @@ async function week(
 	}
 }
 
-/** Every day at four, up to ten hours late, now and then twice, and never skipped twice in a row. */
+/** Daily at four, up to ten hours late, sometimes twice, and never skipped twice in a row. */
 const schedule = fc
 	.array(
 		fc.record({
@@ -101,21 +101,21 @@ const schedule = fc
 		),
 	);
 
-// A schedule takes longer than any other case here; fewer than ten would miss most combinations.
+// A schedule takes longer than any other case, but fewer than ten would miss most combinations.
 const random = settings(80);
 
-test('late, doubled and skipped runs leave a good backup in each period', random.test, async () => {
+test('late, duplicated and skipped runs always leave a fresh backup', random.test, async () => {
 	await fc.assert(
 		fc.asyncProperty(schedule, async (runs) => {
 			await reset();
 			[now, running] = [START, 0];
-			// Whenever a run has come, the newest backup is young: younger than it has to be for long.
+			// After each run, the newest backup is well below the maximum age.
 			await week(runs, undefined, async () => {
 				expect(now - ((await startTimes()).at(-1) ?? 0)).toBeLessThan(MAX_AGE / 2);
 			});
 			const times = await startTimes();
 			const gaps = times.slice(1).map((time, i) => time - (times[i] ?? 0));
-			// Never more than are due: doubled runs make one.
+			// No more backups than were due: duplicated runs make one.
 			for (const gap of gaps) expect(gap).toBeGreaterThanOrEqual(MAX_AGE / 2);
 		}),
 		random.check,
@@ -150,7 +150,7 @@ test('while backups fail there is one overdue alert, and one alert when they suc
 	expect((await startTimes()).length).toBe(4);
 });
 
-test('when no run came at all, a call for the health sends the alert', async () => {
+test('when no run comes at all, the health check sends the alert', async () => {
 	await scheduled();
 	now += 3 * DAY;
 	const [newest] = (await listBackups(env.MY_BUCKET)).backups;

@@ -10,19 +10,22 @@ import { LifeboatError } from '../../src/lib/server/errors.ts';
 import { admit } from '../../src/lib/server/access/index.ts';
 import type { AccessSettings } from '../../src/lib/server/access/settings.ts';
 
-// Guessing codes for a year, by the clock that is passed to each call.
+// Guesses codes for a year, on a clock that is passed to each call.
 
 const ISSUER = 'https://year.example';
 const DAY = 86_400_000;
 const YEAR = 365 * DAY;
 const START = Date.UTC(2026, 10, 25);
-/** Guesses at random moments, most of them too early; others come as soon as they are allowed. */
+/**
+ * The number of guesses at random moments, most of them too early; others come as soon as they are
+ * allowed.
+ */
 const EARLY_GUESSES = counted(8_000);
-/** How many of these there are between two calls of a lawful caller. */
-const LAWFUL_EVERY = 10;
-/** What a failure prints, so that it can be replayed. */
+/** The number of these guesses between two calls of a legitimate caller. */
+const LEGITIMATE_EVERY = 10;
+/** Printed by a failure, so that it can be replayed. */
 const FOR_REPLAY = `LIFEBOAT_SEED=${SEED}`;
-/** Where guessing stops if no lock stops it. */
+/** Stops guessing if no lock does. */
 const TOO_MANY = 100;
 
 const totp = new TOTP('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ');
@@ -42,7 +45,7 @@ const open: AccessSettings = {
 };
 const keyed = { ...open, apiKey };
 
-/** Codes of errors that say nothing about the code that was sent. */
+/** Error codes that reveal nothing about the code that was sent. */
 const REFUSED = ['throttled', 'access_locked', 'api_key_missing'];
 
 let key: IssuerKey;
@@ -54,7 +57,7 @@ beforeAll(async () => {
 });
 beforeEach(reset);
 
-/** What becomes of a call with this bearer: a kind of caller, or an error. */
+/** The outcome of a call with this bearer: a kind of caller, or an error code. */
 async function call(
 	settings: AccessSettings,
 	now: number,
@@ -76,9 +79,9 @@ function token(now: number): Promise<string> {
 	return mint(key, ISSUER, Math.floor(now / 1000), { jti: crypto.randomUUID() });
 }
 
-/** Guesses one code after another, from each of so many addresses in turn. */
+/** Guesses one code after another, from each of the addresses in turn. */
 class Guesser {
-	/** How many of the codes were compared. */
+	/** The number of codes that were compared. */
 	looked = 0;
 	#guesses = 0;
 	readonly #settings: AccessSettings;
@@ -89,7 +92,7 @@ class Guesser {
 		this.#addresses = addresses;
 	}
 
-	/** Guesses once. Returns the earliest moment for the next guess, which a refusal states. */
+	/** Guesses once. Returns the earliest time for the next guess, as the refusal states it. */
 	async guess(now: number): Promise<number> {
 		const i = this.#guesses++ % this.#addresses;
 		const address = `203.0.${113 + Math.floor(i / 250)}.${i % 250}`;
@@ -103,14 +106,14 @@ class Guesser {
 	}
 }
 
-async function expectLawfulCallers(settings: AccessSettings, now: number): Promise<void> {
+async function expectLegitimateCallers(settings: AccessSettings, now: number): Promise<void> {
 	const code = await totp.generateTOTP(now / 1000);
 	const headers = { 'X-API-Key': apiKey };
 	expect(await call(keyed, now, code, { headers }), FOR_REPLAY).toBe('code');
 	expect(await call(settings, now, await token(now)), FOR_REPLAY).toBe('token');
 }
 
-/** Guesses for a year, whenever it is allowed and at random moments; returns how many were looked at. */
+/** Guesses for a year, whenever allowed and at random moments; returns the number of codes compared. */
 async function guessForAYear(settings: AccessSettings, addresses: number): Promise<number> {
 	const guesser = new Guesser(settings, addresses);
 	const moments = fc.sample(fc.nat(YEAR - 1), { numRuns: EARLY_GUESSES, seed: SEED });
@@ -119,17 +122,17 @@ async function guessForAYear(settings: AccessSettings, addresses: number): Promi
 		const now = START + moment;
 		while (allowed <= now && guesser.looked < TOO_MANY) allowed = await guesser.guess(allowed);
 		await guesser.guess(now);
-		if (count % LAWFUL_EVERY === 0) await expectLawfulCallers(settings, now);
+		if (count % LEGITIMATE_EVERY === 0) await expectLegitimateCallers(settings, now);
 	}
 	return guesser.looked;
 }
 
-// Six codes of a million are right at a time, those of the previous secret included. The guess
-// that closes the lock is looked at as well.
+// At any time six codes in a million are right, including those of the previous secret. The guess that
+// triggers the lockout is compared too.
 const probability = (looked: number) => 1 - (1 - 6e-6) ** (looked + 1);
 
 test.for([1, 1000])(
-	'a year of guesses from %i addresses finds no code and locks no lawful caller out',
+	'a year of guesses from %i addresses finds no code and locks out no legitimate caller',
 	async (addresses) => {
 		const looked = await guessForAYear(open, addresses);
 		expect(looked, FOR_REPLAY).toBeGreaterThan(3);
@@ -137,6 +140,6 @@ test.for([1, 1000])(
 	},
 );
 
-test('without the API key no code is looked at', async () => {
+test('without the API key no code is compared', async () => {
 	expect(await guessForAYear(keyed, 1000), FOR_REPLAY).toBe(0);
 });

@@ -20,8 +20,8 @@ type PutOptions = {
 };
 
 /**
- * As much of R2 as backups of small databases use, in memory, so that thousands of histories can be
- * tried and a bucket be copied at any moment. A test of the engine's bucket compares it with R2.
+ * The part of R2 that backups of small databases use, in memory, so that thousands of histories can run
+ * and a bucket can be copied at any moment. A property test compares it with R2.
  */
 export class SimulatedBucket {
 	readonly objects = new Map<string, Stored>();
@@ -33,7 +33,7 @@ export class SimulatedBucket {
 		this.objects = new Map(objects);
 	}
 
-	/** The same bucket, to go another way from here. */
+	/** A copy of the bucket that evolves independently. */
 	copy(): SimulatedBucket {
 		return new SimulatedBucket({ locked: this.#locked, objects: this.objects });
 	}

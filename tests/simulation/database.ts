@@ -2,22 +2,22 @@ import { DatabaseSync } from 'node:sqlite';
 import type { D1Database } from '@cloudflare/workers-types';
 import type { Gate } from './bucket.ts';
 
-/** Tables of the simulated app. */
+/** The tables of the simulated app. */
 export const TABLES = ['a', 'b', 'c'];
-/** A text that every row holds and nothing else does. */
+/** A text that occurs in every row and nowhere else. */
 export const MARK = 'a-row-of-somebody';
 
 /**
- * A D1 database as production has it: a bookmark that moves with every write, and a count of changes
- * that starts at 0 again with the database's object. SQLite itself does the rest.
+ * A D1 database as production has it: a bookmark that moves with every write, and a change counter that
+ * restarts at 0 with the database's object. SQLite does the rest.
  */
 export class SimulatedDatabase {
 	readonly #sqlite = new DatabaseSync(':memory:');
-	/** Results of queries since the last write: histories ask the same again and again. */
+	/** Cached query results since the last write: histories repeat the same queries. */
 	#read = new Map<string, Record<string, unknown>[]>();
 	#changes = 0;
 	#version = 0;
-	/** All states that it ever had, as {@link contentsOf} tells them. */
+	/** All states that it ever had, in the form of {@link contentsOf}. */
 	readonly states = new Set<string>();
 
 	constructor() {
@@ -26,7 +26,7 @@ export class SimulatedDatabase {
 			this.#sqlite.exec(`CREATE TABLE ${table} (id INTEGER PRIMARY KEY, v TEXT, version INT)`);
 			for (let id = 1; id <= 3; id++) this.#insert(table);
 		}
-		// More than the first page of a table takes, so that steps end within it.
+		// More rows than the first page holds, so that steps end within a table.
 		for (let id = 4; id <= 270; id++) this.#insert('b');
 		this.states.add(this.state);
 	}
@@ -41,7 +41,7 @@ export class SimulatedDatabase {
 		return contentsOf(this.#sqlite);
 	}
 
-	/** Somebody writes to some of the tables, in one transaction. */
+	/** Another client writes to some of the tables, in one transaction. */
 	write(tables: string[]): void {
 		for (const table of tables) {
 			this.#sqlite.exec(`UPDATE ${table} SET version = version + 1`);
@@ -53,7 +53,7 @@ export class SimulatedDatabase {
 		this.states.add(this.state);
 	}
 
-	/** Restarts the database's object: its count of changes starts at 0 again. */
+	/** Restarts the database's object: its change counter restarts at 0. */
 	restart(): void {
 		this.#changes = 0;
 		this.#read.clear();

@@ -1,7 +1,7 @@
 import { pathToFileURL } from 'node:url';
 import type { Engine } from '../../src/lib/server/backup/engine.ts';
 
-/** The code that a simulation runs: that of this tree, or of a copy with a fault. */
+/** The code that a simulation runs: the engine in this tree, or a copy with a fault. */
 export interface Code {
 	backups: typeof import('../../src/lib/server/backup/index.ts');
 	files: typeof import('../../src/lib/server/backup/prove/files.ts');
@@ -13,7 +13,7 @@ export interface Code {
 
 export type { Engine };
 
-/** Loads the engine from a folder of the form of `src/lib/server/backup`, by its absolute path. */
+/** Loads the engine from a folder laid out like `src/lib/server/backup`, given by absolute path. */
 export async function loadCode(folder: string): Promise<Code> {
 	const load = (file: string) => import(pathToFileURL(`${folder}/${file}`).href);
 	const [backups, files, verification, manifests, locks, signature] = await Promise.all([

@@ -2,20 +2,20 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const SOURCE = fileURLToPath(new URL('../../src/lib/server', import.meta.url));
-/** Within the project, so that its packages are found, and ignored by git. */
+/** Inside the project, so that its packages resolve; ignored by git. */
 const COPIES = fileURLToPath(new URL('../../test-results/faults', import.meta.url));
 
 /** A fault that the engine once had, as a replacement of text in one of its files. */
 export interface Fault {
 	title: string;
-	/** The violation that it leads to. */
+	/** The violation it causes. */
 	violation: RegExp;
 	edits: { file: string; right: string; wrong: string }[];
 }
 
 export const FAULTS: Fault[] = [
 	{
-		title: 'what cannot be tidied stops a backup',
+		title: 'leftovers that cannot be removed stop a backup',
 		violation: /A later backup fails/,
 		edits: [
 			{
@@ -33,7 +33,7 @@ export const FAULTS: Fault[] = [
 		],
 	},
 	{
-		title: 'a last step is taken again although its manifest is written',
+		title: 'a last step is repeated although its manifest is written',
 		violation: /does not verify/,
 		edits: [
 			{
@@ -79,7 +79,7 @@ export const FAULTS: Fault[] = [
 		],
 	},
 	{
-		title: 'a counter that began again is taken for the same',
+		title: 'a change counter that restarted passes for unchanged',
 		violation: /is a state that no database had/,
 		edits: [
 			{

@@ -5,20 +5,23 @@ import type { BackupStep } from '../../src/lib/server/backup/engine.ts';
 import type { Fate, Worker } from './worker.ts';
 import { type App, type Setting, World } from './world.ts';
 
-/** Something that happens. Numbers choose among what exists, counted from the newest. */
+/** An event. Numbers choose among what exists, counted from the newest. */
 type Action =
-	/** A caller begins a backup, sends one of its tickets, or sends an old one once more. */
+	/** A caller starts a backup, sends one of its tickets, or resends an old one. */
 	| { do: 'start'; app: number }
 	| { do: 'resume'; app: number; ticket: number }
 	/** A Worker makes this many calls, the last of which may fail. */
 	| { do: 'run'; worker: number; calls: number; fate: Fate }
-	/** A caller makes steps until one is about to write an object with this ending; without one, begins a step. */
+	/**
+	 * A caller makes steps until one is about to write a key with this ending; without an ending, it
+	 * starts a step.
+	 */
 	| { do: 'approach'; app: number; ending: string | null }
 	| { do: 'die'; worker: number; afterwards: boolean }
 	/** A caller makes this many steps undisturbed, from its newest ticket or from the start. */
 	| { do: 'steps'; app: number; steps: number }
 	| { do: 'write'; app: number; tables: string[] }
-	/** The next call fails because D1's object restarts, and somebody writes before the retry. */
+	/** The next call fails because D1's object restarts, and another client writes before the retry. */
 	| { do: 'restart'; app: number; worker: number; tables: string[] }
 	| { do: 'wait'; minutes: number };
 
@@ -91,8 +94,7 @@ export const histories = fc.record({
 export type History = typeof histories extends fc.Arbitrary<infer T> ? T : never;
 
 /**
- * Plays a history, and checks after every action that everything is as it must be. Throws a
- * `Violation` if it is not.
+ * Plays a history and checks the invariants after every action. Throws a `Violation` if one is broken.
  */
 export async function live(code: Code, { setting, actions: all }: History): Promise<void> {
 	const world = new World(code, setting);
@@ -142,7 +144,7 @@ async function happen(world: World, action: Action): Promise<void> {
 /** More steps than any backup takes, including restarts. */
 const MANY = 12;
 
-/** A caller that continues from its last ticket, or starts over, until the backup is made or refused. */
+/** Continues from the caller's last ticket, or starts over, until the backup is made or refused. */
 async function takeSteps(world: World, chosen: App, most: number): Promise<void> {
 	for (let step = 0; step < most; step++) {
 		const worker = await world.call(chosen, chosen.next);

@@ -8,9 +8,9 @@ import { histories, live } from './history.ts';
 
 const ENGINE = fileURLToPath(new URL('../../src/lib/server/backup', import.meta.url));
 const LONG = process.env['LIFEBOAT_LONG'] === '1';
-/** A history takes a tenth of a second: a short run tries fewer than an eighth of them. */
+/** A history takes a tenth of a second, so a short run tries fewer than an eighth of them. */
 const RUNS = counted(LONG ? 5_000 : 1_200);
-/** About ten times as many histories as finding the rarest of the faults took. */
+/** About ten times the number of histories that it took to find the rarest fault. */
 const RUNS_WITH_FAULT = 2_000;
 
 vi.spyOn(console, 'error').mockReturnValue();
@@ -25,7 +25,7 @@ describe('backups in steps', () => {
 	});
 });
 
-// Otherwise only a long run would notice that the text which a fault replaces has changed.
+// Without this, only a long run would notice that the text a fault replaces has changed.
 test.for(FAULTS)('the fault "$title" can be planted', (fault) => {
 	expect(plant(fault)).toBeTruthy();
 });

@@ -8,21 +8,21 @@ export type Fate =
 	/** It is done, and its answer is an error. */
 	| 'lost';
 
-/** What R2 and D1 say about a transient failure. */
+/** The messages of R2 and D1 for a transient failure. */
 const TROUBLE = 'Network connection lost. (10001)';
 
 interface Parked {
 	make: (fate: Fate) => void;
-	/** Of the object that it writes. */
+	/** The key of the object that it writes. */
 	key: string;
 }
 
 /**
- * Work that makes one call of D1 or R2 at a time, when it is told to, so that anything that may
- * happen between two calls can be made to happen. A Worker that is dead never hears of its calls.
+ * Work that makes its calls of D1 and R2 one at a time, on command, so that a test can make anything
+ * happen between two calls. The calls of a dead Worker never return.
  */
 export class Worker<T> {
-	/** How it ended; null while it has not. */
+	/** How it ended; null while it is running. */
 	outcome: { value: T } | { error: unknown } | null = null;
 	#dead = false;
 	#parked: Parked[] = [];
@@ -33,7 +33,7 @@ export class Worker<T> {
 		return !this.#dead && this.outcome === null && this.#parked.length > 0;
 	}
 
-	/** Begins some work, up to its first call. */
+	/** Starts some work, up to its first call. */
 	static async start<T>(work: (gate: Gate) => Promise<T>): Promise<Worker<T>> {
 		const worker = new Worker<T>();
 		work((call, key = '') => worker.#park(call, key)).then(
@@ -44,19 +44,19 @@ export class Worker<T> {
 		return worker;
 	}
 
-	/** Lets it make the next call, and continue to the one after. */
+	/** Makes the next call, and continues up to the one after it. */
 	async advance(fate: Fate = 'done'): Promise<void> {
 		if (!this.isWaiting) return;
 		this.#parked.shift()?.make(fate);
 		await this.#idle();
 	}
 
-	/** Lets it continue until it is about to write an object whose key ends like this. */
+	/** Continues until it is about to write an object whose key has this ending. */
 	async reach(ending: string): Promise<void> {
 		while (this.isWaiting && !this.#parked[0]?.key.endsWith(ending)) await this.advance();
 	}
 
-	/** Ends it as the runtime ends a Worker: before its next call, or after it. */
+	/** Kills it as the runtime kills a Worker: before its next call, or after it. */
 	die({ afterwards = false } = {}): void {
 		if (!this.isWaiting) return;
 		this.#dead = true;

@@ -9,9 +9,9 @@ import type { Code, Engine } from './engine.ts';
 import { Worker } from './worker.ts';
 
 const START = Date.UTC(2026, 10, 25);
-/** Longer than a lock, a ticket and a tombstone last, in milliseconds. */
+/** Longer than the life of a lock, a ticket or a tombstone, in milliseconds. */
 const LONG_AFTER = 48 * 3_600_000;
-/** So little that every step reads one table. */
+/** A budget so small that every step reads one table. */
 const SMALL = { ...UNLIMITED, queries: 1 };
 
 export const identity = await generateX25519Identity();
@@ -21,7 +21,7 @@ const recipient = await identityToRecipient(identity);
 export interface Setting {
 	/** Whether a lock rule protects backups. */
 	locked: boolean;
-	/** Apps that share the bucket, each with a database and a secret of its own. */
+	/** The number of apps that share the bucket, each with its own database and secret. */
 	apps: 1 | 2;
 	encrypted: boolean;
 }
@@ -29,13 +29,13 @@ export interface Setting {
 /** Something that must never happen, and has. */
 export class Violation extends Error {}
 
-/** An app that backs its database up. */
+/** An app that backs up its database. */
 export interface App {
 	database: SimulatedDatabase;
 	secret: Uint8Array;
-	/** Every ticket that it ever gave out. */
+	/** Every ticket that it ever issued. */
 	tickets: string[];
-	/** The ticket of the unfinished backup; null if a caller would start over. */
+	/** The ticket of the unfinished backup; null if the caller would start over. */
 	next: string | null;
 }
 
@@ -55,9 +55,9 @@ export class World {
 	readonly workers: Worker<BackupStep>[] = [];
 	readonly #code: Code;
 	readonly #encoding: Encoding;
-	/** Names of backups that were listed once. */
+	/** Names of all backups that were ever listed. */
 	readonly #known = new Set<string>();
-	/** The backups at the last look, and the objects of each when it was found sound. */
+	/** The backups at the last check, and the objects of each when it was found sound. */
 	#checked: unknown[] = [];
 	readonly #sound = new Map<string, unknown[]>();
 	/** The state from which the last future was tried. */
@@ -112,8 +112,8 @@ export class World {
 	}
 
 	/**
-	 * From here an undisturbed backup of each app succeeds, in another world. It is tried only where
-	 * something but the time has changed, or always in steps, which take longer.
+	 * Checks in a copy of the world that an undisturbed backup of each app succeeds from here. Skipped if
+	 * only the time has changed, unless `inSteps`, which takes longer.
 	 */
 	async requireFuture({ inSteps = false } = {}): Promise<void> {
 		const versions = this.apps.map(({ database }) => database.version);
@@ -164,7 +164,7 @@ export class World {
 		);
 	}
 
-	/** A listed backup verifies, and is a state that a database had. Returns its SQL. */
+	/** Checks that a listed backup verifies and holds a state that a database had. Returns its SQL. */
 	async #requireSound(bucket: SimulatedBucket, name: string): Promise<[string]> {
 		const keys = this.apps.map(({ secret }) => this.#code.signature.deriveKey(secret));
 		const reader = this.#open(bucket);
@@ -188,7 +188,7 @@ export class World {
 		throw new Violation(`${name} is a state that no database had.`);
 	}
 
-	/** Rows are nowhere but in the volumes of backups that are not encrypted. */
+	/** Checks that rows are stored only in the volumes of unencrypted backups. */
 	#requireNoRowsOutside(): void {
 		for (const [key, { bytes }] of this.bucket.objects) {
 			const isPlain = key.endsWith('.sql') || key.endsWith('.manifest.json');
@@ -197,7 +197,7 @@ export class World {
 		}
 	}
 
-	/** Keys that begin like this, each followed by its object, which is another one after each write. */
+	/** Keys with this prefix, each followed by its object, whose identity changes with every write. */
 	#objectsOf(prefix: string): unknown[] {
 		return [...this.bucket.objects].filter(([key]) => key.startsWith(prefix)).flat();
 	}
@@ -207,7 +207,7 @@ function isSame(one: unknown[], other: unknown[] | undefined): boolean {
 	return one.length === other?.length && one.every((part, index) => part === other[index]);
 }
 
-/** Whether a text holds rows of the app, also as JSON in Base64 within JSON. */
+/** Whether a text contains rows of the app, including in Base64 JSON within JSON. */
 function holdsRows(text: string): boolean {
 	if (text.includes(MARK)) return true;
 	const encoded = text.match(/[\w+/-]{40,}/g) ?? [];

@@ -28,7 +28,7 @@ describe('the report of a call', () => {
 		});
 	});
 
-	test('an answer in one piece works as well', async () => {
+	test('a single JSON answer becomes the summary too', async () => {
 		const run = await runAgainst(json(201, { success: true, backup: SUMMARY }));
 		expect(run.exitCode).toBe(0);
 		expect(cells(run.summary)).toMatchObject({ Rows: '1,234,567' });
@@ -42,15 +42,15 @@ describe('the report of a call', () => {
 	test.for<[string, RequestListener, string | RegExp]>([
 		['an error', json(500, failure), told],
 		['an error after progress', lines(200, ROWS, { event: 'error', ...failure }), told],
-		['an answer without its end', cut(line(ROWS) + line(ROWS)), /^The answer broke off: .*closed/],
-		['an answer cut in a line', cut(line(ROWS) + '{"event":"do'), /^The answer broke off: /],
+		['an answer without an end', cut(line(ROWS) + line(ROWS)), /^The answer broke off: .*closed/],
+		['an answer cut within a line', cut(line(ROWS) + '{"event":"do'), /^The answer broke off: /],
 		['an answer cut after its last line', cut(line(ROWS) + line(DONE)), /^The answer broke off: /],
 		['progress without a result', lines(200, ROWS), /^The answer broke off: it has no result/],
-		['another backup that is running', json(409, running, { 'Retry-After': '1' }), toldRunning],
+		['another running backup', json(409, running, { 'Retry-After': '1' }), toldRunning],
 		['a result with an error status', lines(500, DONE), /^HTTP 500 /],
-		['nothing but a status', json(503, {}), /^HTTP 503 /],
-		['nothing at all', lines(200), /^The answer broke off: it has no result/],
-		['a backup and no success', json(201, { backup: SUMMARY }), /^HTTP 201 /],
+		['an empty object with an error status', json(503, {}), /^HTTP 503 /],
+		['an empty answer', lines(200), /^The answer broke off: it has no result/],
+		['a backup without success', json(201, { backup: SUMMARY }), /^HTTP 201 /],
 		['a framework error', json(500, { message: 'Internal Error' }), /^HTTP 500 .*Internal Error/],
 		[
 			'no answer to the request',
@@ -66,7 +66,7 @@ describe('the report of a call', () => {
 		expect(run.summary).toBe('');
 	});
 
-	test("a proxy's error page fails the run, which quotes it", async () => {
+	test("a proxy's error page fails the run and is quoted", async () => {
 		const html = '<!doctype html>\n<title>502</title>\n<h1>Bad\n gateway</h1>\n';
 		const run = await runAgainst(page(502, html));
 		expect(run.exitCode).not.toBe(0);
@@ -81,7 +81,7 @@ describe('the report of a call', () => {
 		]);
 	});
 
-	test('a redirect is not followed: nobody else gets the code', async () => {
+	test('a redirect is not followed, so that the code reaches no other host', async () => {
 		let calls = 0;
 		await using elsewhere = await listen((request, response) => {
 			calls++;
@@ -105,11 +105,11 @@ describe('the report of a call', () => {
 
 	test.for<[string, RequestListener]>([
 		['an error', json(503, failure)],
-		['an error that passes', json(409, running, { 'Retry-After': '1' })],
+		['a temporary error', json(409, running, { 'Retry-After': '1' })],
 		['a page', page(502, 'Bad gateway')],
 		['a broken answer', cut(line(ROWS))],
 	])(
-		'the first call is made once, also after %s: it may have made its backup',
+		'the first call is not repeated after %s, because it may have made a backup',
 		async ([, fail]) => {
 			let calls = 0;
 			const run = await runAgainst((request, response) => {
@@ -124,14 +124,14 @@ describe('the report of a call', () => {
 	test.for<[string, RequestListener, RegExp]>([
 		['before its answer', () => {}, /^The app at .+ cannot be reached: no line for two minutes\./],
 		['in its answer', silentAfter(ROWS), /^The answer broke off: no line for two minutes\./],
-	])('an app that falls silent %s is given up', async ([, answer, message]) => {
+	])('the run gives up on an app that falls silent %s', async ([, answer, message]) => {
 		await using app = await listen(answer);
 		const run = await runBackup(app.url, {}, clock({ [120_000]: 500 }));
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toEqual([expect.stringMatching(message)]);
 	});
 
-	test('a long answer is logged in a few lines', async () => {
+	test('the log of a long answer is short', async () => {
 		const run = await runAgainst(lines(200, ...Array.from({ length: 5000 }, () => ROWS), DONE));
 		expect(run.exitCode).toBe(0);
 		const told = run.output.split('\n').filter((text) => text.startsWith('users: '));
@@ -150,7 +150,7 @@ describe('the report of a call', () => {
 		expect(run.output).not.toContain('##[');
 	});
 
-	/** Sends a line of an answer, and nothing more. */
+	/** Sends the first line of an answer, then falls silent. */
 	function silentAfter(object: object): RequestListener {
 		return (_, response) => {
 			response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });

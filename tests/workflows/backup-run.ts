@@ -10,7 +10,7 @@ export function context(url: string, secrets: Record<string, string> = {}): Cont
 	return { vars: { BACKUP_URL: url }, secrets: { TOTP_SECRET: SECRET, ...secrets } };
 }
 
-/** Runs the backup job. Throws when a secret, a code or a ticket gets into its log or summary. */
+/** Runs the backup job. Throws when its log or summary contains a secret, a code or a ticket. */
 export async function runBackup(
 	url: string,
 	secrets: Record<string, string> = {},
@@ -26,14 +26,13 @@ export async function runBackup(
 	return run;
 }
 
-/** The values that the log is asked to hide. */
+/** The values that the run masks in the log. */
 export function masked({ commands }: Run): string[] {
 	return commands.flatMap((command) => /^::add-mask::(.+)$/.exec(command)?.[1] ?? []);
 }
 
 /**
- * An environment that shortens a program's waits, from milliseconds to milliseconds: no test
- * waits for an hour.
+ * An environment that shortens a program's waits; maps the original milliseconds to the shortened ones.
  */
 export function clock(waits: Record<number, number>): Record<string, string> {
 	const url = new URL('quick-clock.js', import.meta.url);

@@ -20,7 +20,7 @@ describe('backing up a real app', () => {
 	});
 	afterAll(() => app?.stop());
 
-	test('a good run makes a backup and shows it as the summary', async () => {
+	test('a successful run makes a backup and shows it in the summary', async () => {
 		const run = await runBackup(app.url);
 		expect(run).toMatchObject({ exitCode: 0 });
 		const [made, ...others] = await listBackups(app.url);
@@ -40,7 +40,7 @@ describe('backing up a real app', () => {
 			Consistency: made?.['consistency'],
 			Warnings: count('warnings'),
 		});
-		expect(made?.['tables']).toBeGreaterThan(1); // numbers, so the comparison was not of NaN
+		expect(made?.['tables']).toBeGreaterThan(1); // so the comparisons above were not of NaN
 	});
 
 	test("a wrong secret fails the run with the app's error", async () => {
@@ -52,7 +52,7 @@ describe('backing up a real app', () => {
 	});
 });
 
-test('the call sends the current code in a header, where no process list shows it', async () => {
+test('the call sends the current code in a header, out of sight of process lists', async () => {
 	const requests: Request[] = [];
 	await using app = await listen(json(201, DONE), requests);
 	const run = await runBackup(`${app.url}/`);
@@ -74,17 +74,17 @@ test('the call sends the current code in a header, where no process list shows i
 });
 
 describe('settings', () => {
-	test('each missing one is named', async () => {
+	test('each missing setting is named', async () => {
 		const run = await runJob(job(backup, 'backup'), { secrets: {}, vars: {} });
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toEqual([
 			expect.stringContaining('TOTP_SECRET is missing'),
 			expect.stringContaining('BACKUP_URL is missing'),
 		]);
-		expect(run.output).not.toContain('add-mask'); // nothing was tried
+		expect(run.output).not.toContain('add-mask'); // no call was prepared
 	});
 
-	test('only the missing one is named', async () => {
+	test('settings that are present are not named', async () => {
 		const run = await runBackup(ORIGIN, { TOTP_SECRET: '' });
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toEqual([expect.stringContaining('TOTP_SECRET is missing')]);
@@ -119,7 +119,7 @@ describe('settings', () => {
 		},
 	);
 
-	test('a secret that makes no code fails the run before any call', async () => {
+	test('an invalid secret fails the run before any call', async () => {
 		const requests: Request[] = [];
 		await using app = await listen(json(201, DONE), requests);
 		const run = await runBackup(app.url, { TOTP_SECRET: 'deadbeef01' });
@@ -139,7 +139,7 @@ describe('keeping the schedule', () => {
 		return runJob(keepAlive, { github: { token: 'ghs_token' }, env });
 	}
 
-	test('enables this workflow again with the token of the run', async () => {
+	test("re-enables this workflow with the run's token", async () => {
 		const requests: Request[] = [];
 		await using api = await listen((_, response) => void response.writeHead(204).end(), requests);
 		expect(await runKeepAlive(api.url)).toMatchObject({ exitCode: 0, output: '\n' });
@@ -168,14 +168,14 @@ describe('keeping the schedule', () => {
 		expect(run.commands).toEqual([expect.stringMatching(/^::warning title=/)]);
 	});
 
-	test('does not depend on the backup, and is for the schedule only', () => {
+	test('runs on the schedule only, whether or not the backup succeeds', () => {
 		expect(keepAlive).not.toHaveProperty('needs');
 		expect(keepAlive.if).toBe("github.event_name == 'schedule'");
 	});
 });
 
 async function listBackups(url: string): Promise<Record<string, unknown>[]> {
-	// The code of the next step: the one of this step has been used.
+	// The next step's code, because the current one has been used.
 	const code = await new TOTP(SECRET).generateTOTP(Date.now() / 1000 + 30);
 	const headers = { Authorization: `Bearer ${code}` };
 	const response = await fetch(`${url}/api/backup`, { headers });

@@ -13,7 +13,7 @@ import { FIRST, LOST, refusal, SteppedApp, SUMMARY, ticketFor } from './stepped-
 
 const BACKUP = resolve('src/cli/commands/backup.ts');
 
-// Backups in steps that no workflow makes: by the commands, and by the loop of the documentation.
+// Backups in steps made without a workflow: by the commands, and by the loop in the documentation.
 
 describe('the API of the commands', () => {
 	const api = (url: string, signal = new AbortController().signal) =>
@@ -39,7 +39,7 @@ describe('the API of the commands', () => {
 	test('stops during a call', async () => {
 		const controller = new AbortController();
 		const stopped = new Error('Stopped.');
-		await using app = await listen(() => controller.abort(stopped)); // and never answers
+		await using app = await listen(() => controller.abort(stopped)); // never answers
 		await expect(api(app.url, controller.signal).create()).rejects.toBe(stopped);
 	});
 
@@ -71,7 +71,7 @@ describe('by hand', () => {
 		return { stdout, stderr, code };
 	}
 
-	/** The loop of the documentation, against this app. */
+	/** Runs the documented loop against this app. */
 	async function runLoop(url: string, more: Record<string, string> = {}) {
 		const page = await readFile('docs/api.md', 'utf8');
 		const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, script = '']) => script);
@@ -82,7 +82,7 @@ describe('by hand', () => {
 		return end('sh', ['-c', script], { PATH: runnerPath(), TOTP_SECRET: SECRET, ...more });
 	}
 
-	test('the loop with curl makes a backup in one call', async () => {
+	test('the curl loop makes a backup in one call', async () => {
 		const stand = new SteppedApp(1);
 		await using app = await listen(stand.answer);
 		const { stdout, stderr, code } = await runLoop(app.url);
@@ -90,7 +90,7 @@ describe('by hand', () => {
 		expect(JSON.parse(stdout)).toEqual({ success: true, backup: SUMMARY });
 	});
 
-	test('the loop with curl makes a backup in three steps', async () => {
+	test('the curl loop makes a backup in three steps', async () => {
 		const stand = new SteppedApp(3);
 		const requests: Request[] = [];
 		await using app = await listen(stand.answer, requests);
@@ -103,7 +103,7 @@ describe('by hand', () => {
 		expect(JSON.parse(answers[2] ?? '')).toEqual({ success: true, backup: SUMMARY });
 	});
 
-	test('the loop with curl sends the API key if there is one', async () => {
+	test('the curl loop sends the API key if there is one', async () => {
 		const requests: Request[] = [];
 		await using app = await listen(json(201, { success: true, backup: SUMMARY }), requests);
 		const BACKUP_API_KEY = 'k'.repeat(32);
@@ -115,7 +115,7 @@ describe('by hand', () => {
 		]);
 	});
 
-	test('the loop with curl ends when a call fails, and shows the error', async () => {
+	test('the curl loop ends when a call fails, and shows the error', async () => {
 		const refused = { answer: json(403, refusal('ticket_expired')) };
 		await using app = await listen(new SteppedApp(3, { 2: refused }).answer);
 		const { stderr, code } = await runLoop(app.url);
@@ -131,7 +131,7 @@ describe('by hand', () => {
 			const { PATH, HOME } = process.env;
 			const run = await end('npm', ['run', '--silent', 'backup'], { PATH, HOME }, folder);
 			expect(run).toMatchObject({ code: 0, stderr: '' });
-			// Words, as there is no workflow to read commands, nor to hide anything.
+			// Plain text: outside a workflow nothing reads commands or masks values.
 			expect(run.stdout).toBe(
 				`users: 500 rows, 60.0 kB (60,000 bytes) of SQL\nBackup made: ${SUMMARY.name}\n`,
 			);
@@ -141,7 +141,7 @@ describe('by hand', () => {
 	});
 
 	test.for([{}, { BACKUP_URL: 'http://app.example.com' }])(
-		'without a good address nothing is called: %j',
+		'makes no call without a valid address: %j',
 		async (settings) => {
 			const env = { PATH: runnerPath(), TOTP_SECRET: SECRET, ...settings };
 			const { stdout, stderr, code } = await end(process.execPath, [BACKUP], env, tmpdir());

@@ -8,7 +8,7 @@ import { cells, type Context, type Run, runnerPath } from './runner.ts';
 import { type Answer, bodies, json, lines, listen, type Request } from '../stand-in.ts';
 import { type Fault, ROWS, refusal, SteppedApp, SUMMARY } from './stepped-app.ts';
 
-// How callers of the API identify themselves, and what they do when the app refuses them.
+// How API callers identify themselves, and what they do when the app refuses them.
 
 const API_KEY = 'k'.repeat(32);
 const never = new AbortController().signal;
@@ -23,7 +23,7 @@ async function runAgainst(
 	return { run: await runBackup(app.url, secrets, env, more), requests };
 }
 
-/** A stand-in for GitHub's runner, which gives a token with each request: `a.token.1` and so on. */
+/** A stand-in for GitHub's runner, which returns a new token for each request: `a.token.1` and so on. */
 async function tokens(requests: Request[]) {
 	const server = await listen(
 		(request, response) => json(200, { value: `a.token.${requests.length}` })(request, response),
@@ -58,21 +58,21 @@ describe('with an API key', () => {
 		expect(requests).toMatchObject([{ headers: { 'x-api-key': API_KEY } }]);
 	});
 
-	test('one that is too short is reported before any call', async () => {
+	test('a key that is too short is reported before any call', async () => {
 		const short = { BACKUP_API_KEY: 'k'.repeat(31) };
 		const { run, requests } = await runAgainst(new SteppedApp(1).answer, { secrets: short });
 		expect(run.errors).toEqual([expect.stringContaining('BACKUP_API_KEY is too short')]);
 		expect(requests).toEqual([]);
 	});
 
-	test('one that no header can hold is not repeated in the error', async () => {
+	test('a key that is not a valid header value is not repeated in the error', async () => {
 		const environment = { TOTP_SECRET: SECRET, BACKUP_API_KEY: `${API_KEY}é\nx` };
 		const refused = new BackupApi('http://127.0.0.1', environment, never).list();
 		await expect(refused).rejects.toMatchObject({ code: 'backup_api_key_invalid' });
 		await expect(refused).rejects.not.toThrow(API_KEY);
 	});
 
-	test('without one there is no such header', async () => {
+	test('without a key the header is not sent', async () => {
 		const { requests } = await runAgainst(new SteppedApp(1).answer);
 		expect(requests[0]?.headers).not.toHaveProperty('x-api-key');
 	});
@@ -82,7 +82,7 @@ describe("with GitHub's tokens", () => {
 	const AUDIENCE = 'https://app.example.com';
 	const vars = { BACKUP_OIDC_AUDIENCE: `${AUDIENCE}/` };
 
-	test('each call sends a fresh one, and no code is needed', async () => {
+	test('each call sends a fresh token, and no code is needed', async () => {
 		const asked: Request[] = [];
 		await using runner = await tokens(asked);
 		const secrets = { TOTP_SECRET: '', BACKUP_API_KEY: API_KEY };
@@ -100,7 +100,7 @@ describe("with GitHub's tokens", () => {
 		}
 	});
 
-	test('the setting alone, without a workflow, changes nothing', async () => {
+	test('the setting changes nothing outside a workflow', async () => {
 		const requests: Request[] = [];
 		await using app = await listen(json(200, { backups: [] }), requests);
 		const environment = { TOTP_SECRET: SECRET, BACKUP_OIDC_AUDIENCE: AUDIENCE };
@@ -108,7 +108,7 @@ describe("with GitHub's tokens", () => {
 		expect(requests[0]?.headers.authorization).toMatch(/^Bearer \d{6}$/);
 	});
 
-	test('nothing is called when GitHub refuses one', async () => {
+	test('no call is made when GitHub refuses a token', async () => {
 		await using github = await listen(json(403, { message: 'No.' }));
 		const env = {
 			ACTIONS_ID_TOKEN_REQUEST_URL: `${github.url}/token?a=b`,
@@ -123,7 +123,7 @@ describe("with GitHub's tokens", () => {
 		['https://app.example.com/api', 'BACKUP_OIDC_AUDIENCE is not an https origin'],
 		['app.example.com', 'BACKUP_OIDC_AUDIENCE is not an https origin'],
 		[AUDIENCE, 'id-token: write'],
-	] as const)('an audience of %s here is told before any call', async ([audience, told]) => {
+	] as const)('the audience %s is reported before any call', async ([audience, told]) => {
 		const { run, requests } = await runAgainst(new SteppedApp(1).answer, {
 			vars: { BACKUP_OIDC_AUDIENCE: audience },
 		});
@@ -146,10 +146,10 @@ describe('a call that is refused before it starts anything', () => {
 			'(code_spent). Retrying in 17 s.',
 		],
 		['a step', { 2: { answer: away('code_spent', 17) } }, '(code_spent). Retrying in 17 s.'],
-		['a call that is not told how long', { 1: unsaid }, '(code_spent). Retrying in 30 s.'],
+		['a call without a Retry-After', { 1: unsaid }, '(code_spent). Retrying in 30 s.'],
 		['a throttled call', { 1: { answer: away('throttled', 60, 429) } }, 'Retrying in 60 s.'],
 		['a token', { 2: { answer: away('issuer_unreachable', 60, 503) } }, 'Retrying in 60 s.'],
-	])('%s is made again, as nothing was done', async ([, faults, told]) => {
+	])('%s is retried, because nothing was done', async ([, faults, told]) => {
 		const app = new SteppedApp(2, faults);
 		const { run, requests } = await runAgainst(app.answer, { env: quick });
 		expect(run.errors).toEqual([]);
@@ -161,7 +161,7 @@ describe('a call that is refused before it starts anything', () => {
 		expect(bodies(requests)).toEqual(twice);
 	});
 
-	test('a few times only', async () => {
+	test('it is retried only a few times', async () => {
 		const { run, requests } = await runAgainst(away('code_spent', 17), { env: quick });
 		expect(run.errors).toEqual([expect.stringContaining('(code_spent)')]);
 		expect(requests).toHaveLength(4);
@@ -172,7 +172,7 @@ describe('a call that is refused before it starts anything', () => {
 		['throttled', away('throttled', 61, 429)],
 		['throttled', json(429, refusal('throttled'))],
 		['code_invalid', away('code_invalid', 5)],
-	])('%s that waiting does not mend is told at once', async ([code, answer]) => {
+	])('%s is reported at once when waiting does not help', async ([code, answer]) => {
 		const { run, requests } = await runAgainst(answer);
 		expect(run.errors).toEqual([`It does not go on. (${code}) Begin a new backup.`]);
 		expect(requests).toHaveLength(1);
@@ -189,7 +189,7 @@ describe('a call that is refused before it starts anything', () => {
 		expect(calls).toBe(2);
 	});
 
-	test('the commands can be stopped during such a pause', async () => {
+	test('the commands can be interrupted during the wait', async () => {
 		const controller = new AbortController();
 		const stopped = new Error('Stopped.');
 		await using app = await listen((request, response, body) => {
@@ -204,7 +204,7 @@ describe('a call that is refused before it starts anything', () => {
 describe('a warning of the app', () => {
 	const warning = 'The code was made with TOTP_SECRET_PREVIOUS. 100%';
 
-	/** An app in three steps that warns with each answer. */
+	/** An app that takes three steps and warns in each answer. */
 	function warner(text: string): Answer {
 		const app = new SteppedApp(3);
 		return (request, response, body) => {
@@ -220,7 +220,7 @@ describe('a warning of the app', () => {
 		expect(warnings).toEqual([`::warning title=The app warns::${warning.replace('%', '%25')}`]);
 	});
 
-	test('is one line on standard error of a command, without control characters', async () => {
+	test("becomes one line on a command's standard error, without control characters", async () => {
 		await using app = await listen(warner(`${warning}\u009b31m`));
 		const env = { PATH: runnerPath(), TOTP_SECRET: SECRET, BACKUP_URL: app.url };
 		const child = spawn(process.execPath, ['src/cli/commands/backup.ts'], { env });
@@ -236,7 +236,7 @@ describe('only when one is due', () => {
 	test.for<[string, Answer]>([
 		['in one piece', json(200, newest)],
 		['as lines', lines(200, ROWS, { event: 'done', ...newest })],
-	])('no backup is fine where none is, said %s', async ([, answer]) => {
+	])('making no backup is a success when none is due, reported %s', async ([, answer]) => {
 		const { run, requests } = await runAgainst(answer, daily);
 		expect(run.exitCode).toBe(0);
 		expect(bodies(requests)).toEqual([{ action: 'backup', when: 'due' }]);
@@ -250,7 +250,7 @@ describe('only when one is due', () => {
 		});
 	});
 
-	test('one that is due is completed', async () => {
+	test('a backup that is due is completed', async () => {
 		const app = new SteppedApp(2);
 		const { run, requests } = await runAgainst(app.answer, daily);
 		expect(bodies(requests)[0]).toEqual({ action: 'backup', when: 'due' });
@@ -258,7 +258,7 @@ describe('only when one is due', () => {
 		expect(run.commands.at(-1)).toBe(`::notice title=Backup made::${SUMMARY.name}`);
 	});
 
-	test('an unknown BACKUP_WHEN makes none', async () => {
+	test('an unknown BACKUP_WHEN makes no backup', async () => {
 		const env = { PATH: runnerPath(), BACKUP_URL: 'http://127.0.0.1', BACKUP_WHEN: 'sometimes' };
 		const child = spawn(process.execPath, ['src/cli/commands/backup.ts'], { env });
 		const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);

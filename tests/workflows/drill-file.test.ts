@@ -39,11 +39,11 @@ describe('the file', () => {
 		expect(workflow.concurrency).toEqual({ group: 'restore-drill', 'cancel-in-progress': false });
 	});
 
-	test('the drill may read the repository, ask for tokens, and nothing else', () => {
+	test('the drill may only read the repository and request tokens', () => {
 		expect(drill.permissions).toEqual({ contents: 'read', 'id-token': 'write' });
 	});
 
-	test('packages are installed before they are needed, and their scripts see no secret', () => {
+	test('packages are installed before they are needed, and install scripts see no secret', () => {
 		const names = drill.steps.map(({ name, uses }) => name ?? uses?.split('@')[0]);
 		expect(names).toEqual([
 			'actions/checkout',
@@ -59,7 +59,7 @@ describe('the file', () => {
 		expect(drill).not.toHaveProperty('env');
 	});
 
-	test("with GitHub's tokens it needs only the secret that verifies manifests", async () => {
+	test("with GitHub's tokens the drill only needs the secret that verifies manifests", async () => {
 		const given = {
 			vars: { BACKUP_URL: ORIGIN, BACKUP_OIDC_AUDIENCE: ORIGIN },
 			env: { ACTIONS_ID_TOKEN_REQUEST_URL: 'https://github.example' },

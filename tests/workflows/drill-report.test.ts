@@ -25,7 +25,10 @@ describe('the report of a drill', () => {
 		differences: [] as string[],
 	};
 
-	/** Runs the job with a stand-in for npm that records its arguments and ends with this output and code. */
+	/**
+	 * Runs the job with a stand-in for npm that records its arguments and exits with this output and
+	 * code.
+	 */
 	async function runWith(
 		output: string,
 		code: number,
@@ -47,7 +50,7 @@ describe('the report of a drill', () => {
 		return runDrill(ORIGIN, { inputs, secrets, github, env });
 	}
 
-	/** The arguments of the stand-in. */
+	/** The arguments that the stand-in recorded. */
 	async function words(): Promise<string[]> {
 		return (await readFile(join(folder, 'words'), 'utf8')).split('\0').slice(0, -1);
 	}
@@ -67,7 +70,7 @@ describe('the report of a drill', () => {
 		});
 	});
 
-	test('every difference is reported, and none is read as Markdown or a command', async () => {
+	test('every difference is reported, none as Markdown or a workflow command', async () => {
 		const differences = [
 			'users: row 3 of 100%',
 			'a|b `c` **d** <img src=x>\\| [e](http://f) $g$ _h_',
@@ -94,14 +97,19 @@ describe('the report of a drill', () => {
 
 	test.for<[string, string, number, string]>([
 		[
-			'a drill that could not be tried',
+			'a drill that could not run',
 			JSON.stringify(failure),
 			2,
 			'The app cannot be reached. (unreachable) Look at it.',
 		],
 		['a drill that was killed', '', 137, 'The drill ended without a result.'],
-		['a drill that was killed in a word', '{"prov', 137, 'The drill ended without a result.'],
-		['words that are no result', 'null', 0, 'The drill ended without a result.'],
+		[
+			'a drill that was killed within its output',
+			'{"prov',
+			137,
+			'The drill ended without a result.',
+		],
+		['output that is not a result', 'null', 0, 'The drill ended without a result.'],
 	])('%s fails the run', async ([, output, code, message]) => {
 		const run = await runWith(output, code);
 		expect(run.exitCode).not.toBe(0);
@@ -114,7 +122,7 @@ describe('the report of a drill', () => {
 		});
 	});
 
-	test('an identity is in a file that only the owner can read, and only during the drill', async () => {
+	test('the identity file exists only during the drill, and only its owner can read it', async () => {
 		const secrets = { TOTP_SECRET: SECRET, AGE_IDENTITY: 'AGE-SECRET-KEY-1TEST' };
 		expect(await runWith(JSON.stringify(RESULT), 0, {}, secrets)).toMatchObject({ exitCode: 0 });
 		expect(await readFile(join(folder, 'mode'), 'utf8')).toBe('600\n');
@@ -132,13 +140,13 @@ describe('the report of a drill', () => {
 		expect(variables).toContain('TOTP_SECRET_PREVIOUS=old one');
 	});
 
-	test('after the Backup workflow only an unproven backup is drilled', async () => {
+	test('after the Backup workflow, only an unproven backup is drilled', async () => {
 		const github = { event_name: 'workflow_run' };
 		await runWith(JSON.stringify(RESULT), 0, {}, { TOTP_SECRET: SECRET }, github);
 		expect((await words()).slice(-3)).toEqual(['--unless-drilled', '--', 'latest']);
 	});
 
-	test('a drill that fails fails the run, whatever it printed', async () => {
+	test('a failing drill fails the run, whatever it printed', async () => {
 		expect((await runWith(JSON.stringify(RESULT), 1)).exitCode).toBe(1);
 	});
 
@@ -147,7 +155,7 @@ describe('the report of a drill', () => {
 		[{ backup: '' }, 'latest'],
 		[{ backup: NAME }, NAME],
 		[{ backup: '--from "$(id)" \'; x' }, '--from "$(id)" \'; x'],
-	] as const)('with the inputs %j the drill is of %s', async ([inputs, name]) => {
+	] as const)('with the inputs %j the drill tests %s', async ([inputs, name]) => {
 		await runWith(JSON.stringify(RESULT), 0, inputs);
 		const options = ['--from', ORIGIN, '--record', '--json'];
 		expect(await words()).toEqual(['run', '--silent', 'drill', '--', ...options, '--', name]);

@@ -5,7 +5,7 @@ import { cells, type Context, job, readWorkflow, type Run, runJob } from './runn
 export const workflow = await readWorkflow('restore-drill.yml');
 export const drill = job(workflow, 'drill');
 
-/** Runs the drill. Throws when a secret gets into its log or summary. */
+/** Runs the drill. Throws when its log or summary contains a secret. */
 export async function runDrill(url: string, context: Context = {}): Promise<Run> {
 	const given = { vars: { BACKUP_URL: url }, secrets: { TOTP_SECRET: SECRET }, ...context };
 	const run = await runJob(drill, given);
@@ -15,13 +15,13 @@ export async function runDrill(url: string, context: Context = {}): Promise<Run>
 	return run;
 }
 
-/** The rows of a summary as people see them. */
+/** The rows of a summary, with Markdown escapes removed. */
 export function plainCells(summary: string): Record<string, string> {
 	const entries = Object.entries(cells(summary));
 	return Object.fromEntries(entries.map(([name, text]) => [name, unescape(text)]));
 }
 
-/** The differences that a summary lists, as people see them. */
+/** The differences that a summary lists, with Markdown escapes removed. */
 export function differencesIn(summary: string): string[] {
 	const rows = summary.matchAll(/^\| Difference \| (.*) \|$/gm);
 	return [...rows].map(([, text = '']) => unescape(text));

@@ -41,12 +41,12 @@ describe('drilling the backups of a real app', () => {
 		return api().create();
 	}
 
-	/** The backup as the list has it now. */
+	/** The backup as listed now. */
 	async function listed({ name }: BackupSummary): Promise<ListedBackup | undefined> {
 		return (await api().list()).find((backup) => backup.name === name);
 	}
 
-	/** Changes one byte of the stored file: its size stays as it is. */
+	/** Changes one byte of the stored file, and not its size. */
 	async function damage({ files: [key = ''] }: BackupSummary): Promise<void> {
 		await using opened = await openBucket(app.folder);
 		const bytes = new Uint8Array((await (await opened.bucket.get(key))?.arrayBuffer()) ?? []);
@@ -54,7 +54,7 @@ describe('drilling the backups of a real app', () => {
 		await opened.bucket.put(key, bytes.with(middle, (bytes[middle] ?? 0) ^ 1));
 	}
 
-	test('the newest one is proven, the summary shows it, and the proof is recorded', async () => {
+	test('the newest backup is proven, shown in the summary, and its proof recorded', async () => {
 		expect(await listed(newest)).toMatchObject({ drilled: null });
 		const run = await runDrill(app.url);
 		expect(run).toMatchObject({ exitCode: 0, errors: [] });
@@ -90,7 +90,7 @@ describe('drilling the backups of a real app', () => {
 		expect((await listed(newest))?.drilled).toEqual(before);
 	});
 
-	test('a damaged one fails the run with the differences, and the failure is recorded', async () => {
+	test('a damaged backup fails the run with its differences, and the failure is recorded', async () => {
 		const run = await runDrill(app.url, { inputs: { backup: damaged.name } });
 		expect(run.exitCode).not.toBe(0);
 		const differences = differencesIn(run.summary);
@@ -101,7 +101,7 @@ describe('drilling the backups of a real app', () => {
 	});
 
 	test.for(['full_backup_2020-01-01T00:00:00.000Z', '--help', '$(touch drilled)'])(
-		'a backup %s that is not there fails the run',
+		'the unknown backup %s fails the run',
 		async (name) => {
 			const run = await runDrill(app.url, { inputs: { backup: name } });
 			expect(run.exitCode).not.toBe(0);
@@ -110,13 +110,13 @@ describe('drilling the backups of a real app', () => {
 		},
 	);
 
-	test('a wrong secret fails the run with the error of the app', async () => {
+	test("a wrong secret fails the run with the app's error", async () => {
 		const run = await runDrill(app.url, { secrets: { TOTP_SECRET: OTHER_SECRET } });
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toEqual([expect.stringContaining('(code_invalid)')]);
 	});
 
-	test('an encrypted one needs the identity, and the error without it says what to do', async () => {
+	test('an encrypted backup needs the identity, and the error without it says what to do', async () => {
 		const file = join(app.folder, 'own.agekey');
 		const recipient = await makeIdentity(file, false);
 		await app.start({ TOTP_SECRET: SECRET, BACKUP_AGE_RECIPIENTS: recipient });

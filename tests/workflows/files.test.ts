@@ -13,7 +13,7 @@ describe('the files', () => {
 	test('a backup is made monthly, daily when one is due, and on demand', () => {
 		expect(Object.keys(backup.on).sort()).toEqual(['schedule', 'workflow_dispatch']);
 		const crons = (backup.on['schedule'] as { cron: string }[]).map(({ cron }) => cron);
-		// Away from the start of an hour, and on a day that each month has.
+		// Not on the hour, when GitHub is busiest, and on a day that exists in every month.
 		expect(crons).toEqual([
 			expect.stringMatching(/^\d?[13579] (1?\d|2[0-3]) ([1-9]|1\d|2[0-8]) \* \*$/),
 			expect.stringMatching(/^\d?[13579] (1?\d|2[0-3]) \* \* \*$/),
@@ -23,33 +23,33 @@ describe('the files', () => {
 		const on = (event: object) => evaluate(when.slice(3, -2), { github: { event } });
 		expect(on({ schedule: crons[0] })).toBe('');
 		expect(on({ schedule: crons[1] })).toBe('due');
-		expect(on({})).toBe(''); // the button
+		expect(on({})).toBe(''); // workflow_dispatch
 	});
 
-	test('a running backup is never cancelled, an outdated check is', () => {
+	test('running backups are never cancelled, outdated checks are', () => {
 		expect(backup.concurrency).toEqual({ group: 'backup', 'cancel-in-progress': false });
 		expect(ci.concurrency).toEqual({ group: 'ci-${{ github.ref }}', 'cancel-in-progress': true });
 	});
 
-	test('each job may do what it needs and no more', () => {
+	test('each job has only the permissions it needs', () => {
 		expect(job(backup, 'backup').permissions).toEqual({ contents: 'read', 'id-token': 'write' });
 		expect(job(backup, 'keep-alive').permissions).toEqual({ actions: 'write' });
 		expect(job(ci, 'test').permissions).toEqual({ contents: 'read' });
 		expect(job(ci, 'audit').permissions).toEqual({ contents: 'read' });
 	});
 
-	test('one command checks every change and push to main, and another its dependencies', () => {
+	test('one command checks every pull request and push to main, another the dependencies', () => {
 		expect(ci.on).toEqual({ push: { branches: ['main'] }, pull_request: null });
 		expect(scripts(ci)).toEqual(['bash .ci/run', 'npm audit --audit-level=low']);
 	});
 
-	test('all tests run at full length each night and on demand', () => {
+	test('all tests run at full length every night and on demand', () => {
 		expect(Object.keys(nightly.on).sort()).toEqual(['schedule', 'workflow_dispatch']);
 		expect(scripts(nightly)).toEqual(['bash .ci/run long']);
 		expect(job(nightly, 'test').permissions).toEqual({ contents: 'read' });
 	});
 
-	test.for(files)('%s keeps the rules', async (file) => {
+	test.for(files)('%s follows the rules for workflows', async (file) => {
 		const workflow = await readWorkflow(file);
 		expect(workflow.permissions).toEqual({});
 		expect(workflow.concurrency?.group).toBeTruthy();
@@ -58,12 +58,12 @@ describe('the files', () => {
 			expect(timeout).toBeLessThanOrEqual(file === 'nightly.yml' ? 300 : 60);
 			for (const step of steps) {
 				if (step.uses) expect(step.uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
-				// The token of the checkout would lie in the folder for every later step.
+				// Otherwise every later step could read the checkout's token from the folder.
 				if (step.uses?.startsWith('actions/checkout@')) {
 					expect(step.with).toMatchObject({ 'persist-credentials': false });
 				}
 				if (!step.run) continue;
-				expect(step.run).not.toContain('${{'); // what it expands to would be code
+				expect(step.run).not.toContain('${{'); // the expansion would run as code
 				expect(step.shell ?? workflow.defaults?.run.shell).toBe('bash');
 			}
 		}
@@ -72,7 +72,7 @@ describe('the files', () => {
 		for (const pin of pins) expect(pin).toMatch(/ # v\d+\.\d+\.\d+$/);
 	});
 
-	test('bash understands every script', async () => {
+	test('every script is valid bash', async () => {
 		const workflows = await Promise.all(files.map(readWorkflow));
 		const all = [...workflows.flatMap(scripts), await readFile('.ci/run', 'utf8')];
 		expect(all.length).toBeGreaterThan(3);
@@ -80,7 +80,7 @@ describe('the files', () => {
 		expect(() => execFileSync('bash', ['-n'], { input: 'if', stdio: 'pipe' })).toThrow();
 	});
 
-	test('.ci/run is a program', async () => {
+	test('.ci/run is executable', async () => {
 		await access('.ci/run', constants.X_OK);
 	});
 });

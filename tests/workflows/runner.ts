@@ -9,7 +9,7 @@ import { parse } from 'yaml';
 /** Where GitHub looks for workflows. */
 export const WORKFLOWS = '.github/workflows';
 
-/** Scripts that are not run: the tests themselves use what they install. */
+/** Scripts that are skipped, because the tests already have what they install. */
 const INSTALL = /\bnpm ci$/;
 
 export interface Step {
@@ -42,7 +42,7 @@ export interface Context {
 	secrets?: Record<string, string>;
 	vars?: Record<string, string>;
 	github?: Record<string, unknown>;
-	/** The inputs that were typed next to the button. */
+	/** The inputs of workflow_dispatch. */
 	inputs?: Record<string, string>;
 	/** Variables that the runner itself sets. */
 	env?: Record<string, string>;
@@ -50,7 +50,7 @@ export interface Context {
 
 export interface Run {
 	exitCode: number;
-	/** What the log would hold, before GitHub masks anything. */
+	/** The unmasked log. */
 	output: string;
 	/** The workflow commands in the output. */
 	commands: string[];
@@ -65,7 +65,7 @@ export async function readWorkflow(file: string): Promise<Workflow> {
 	return parse(await readFile(join(WORKFLOWS, file), 'utf8')) as Workflow;
 }
 
-/** A job of a workflow. Throws when there is none of this name. */
+/** A job of a workflow. Throws if there is no job with this name. */
 export function job(workflow: Workflow, name: string): Job {
 	const found = workflow.jobs[name];
 	if (!found) throw new Error(`The workflow has no job ${name}.`);

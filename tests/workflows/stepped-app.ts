@@ -18,13 +18,13 @@ export const ROWS = { event: 'rows', table: 'users', rows: 500, bytes: 60_000 };
 /** The last line of a backup in one call. */
 export const DONE = { event: 'done', success: true, backup: SUMMARY };
 
-/** The body of the call that begins a backup. */
+/** The body of the call that starts a backup. */
 export const FIRST = { action: 'backup' };
 
 /** The body of the call that makes this step. */
 export const ticketFor = (step: number) => ({ action: 'resume', ticket: SteppedApp.ticket(step) });
 
-/** The answer to a call instead of the usual one; with `after`, once its step is done. */
+/** An answer in place of the usual one; with `after`, only once the step is done. */
 export interface Fault {
 	after?: boolean;
 	answer: Answer;
@@ -37,19 +37,19 @@ export const LOST: Fault = { after: true, answer: cut(line(ROWS)) };
 
 /** A stand-in for an app that makes a backup in steps and follows the rules of tickets. */
 export class SteppedApp {
-	/** The steps that were done, each once. */
+	/** The steps done, in order. */
 	readonly done: number[] = [];
 	readonly #steps: number;
 	readonly #faults: Record<number, Fault>;
 	#calls = 0;
 
-	/** The faults by the number of the call, from 1. */
+	/** `faults` are keyed by the number of the call, from 1. */
 	constructor(steps: number, faults: Record<number, Fault> = {}) {
 		this.#steps = steps;
 		this.#faults = faults;
 	}
 
-	/** The ticket that begins a step. */
+	/** The ticket that starts a step. */
 	static ticket(step: number): string {
 		return `eyJ-step_${step}.QUJD`;
 	}
@@ -61,7 +61,7 @@ export class SteppedApp {
 		(fault?.answer ?? usual)(request, response, body);
 	};
 
-	/** Does a step, or gives the answer of the last one once more. */
+	/** Does a step, or repeats the answer to the last one. */
 	#take(body: string): Answer {
 		const { action, ticket } = JSON.parse(body);
 		const step = this.done.length + 1;
@@ -71,7 +71,7 @@ export class SteppedApp {
 		return this.#result(this.done.length);
 	}
 
-	/** The app's answer: in lines if the caller accepts them. */
+	/** The app's answer, line by line if the caller accepts that. */
 	#result(step: number): Answer {
 		const last = step === this.#steps;
 		const result = last ? { success: true, backup: SUMMARY } : { success: true, ...onward(step) };
@@ -84,14 +84,14 @@ export class SteppedApp {
 	}
 }
 
-/** The body of the answer to this step: the ticket for the next one, and the progress. */
+/** The body of the answer to a step: the ticket for the next one, and the progress. */
 export function onward(step: number, sqlBytes = step * 16_000_000) {
 	const { name } = SUMMARY;
 	const progress = { name, step, tables: step, rows: step * 10_000, sqlBytes };
 	return { resume: SteppedApp.ticket(step + 1), progress };
 }
 
-/** An error as the app answers it. */
+/** The body of an error answer. */
 export function refusal(code: string) {
 	return { error: 'It does not go on.', code, hint: 'Begin a new backup.' };
 }

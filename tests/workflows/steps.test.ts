@@ -19,7 +19,7 @@ import {
 
 const errorLine = (code: string) => lines(200, ROWS, { event: 'error', ...refusal(code) });
 
-/** The pauses between the tries of one step, in seconds. */
+/** The pauses between attempts at one step, in seconds. */
 const PAUSES = [1, 4, 15, 40, 90, 180];
 const noPauses = clock(Object.fromEntries(PAUSES.map((seconds) => [seconds * 1000, 1])));
 
@@ -44,7 +44,7 @@ describe('a backup in steps', () => {
 		expect(run.commands.at(-1)).toBe(`::notice title=Backup made::${SUMMARY.name}`);
 	});
 
-	test('sends a fresh code with each call, and hides it and the ticket in the log', async () => {
+	test('sends a fresh code with each call, and masks it and the ticket in the log', async () => {
 		const { run, requests } = await runAgainst(new SteppedApp(3).answer);
 		const codes = requests.map(
 			({ headers }) => headers.authorization?.replace('Bearer ', '') ?? '',
@@ -55,7 +55,7 @@ describe('a backup in steps', () => {
 		);
 	});
 
-	test('hides them before anything can print them', async () => {
+	test('masks them before anything can print them', async () => {
 		const app = new SteppedApp(3, {
 			2: {
 				answer: (request, response, body) => {
@@ -66,7 +66,7 @@ describe('a backup in steps', () => {
 		});
 		await using server = await listen(app.answer);
 		const backup = job(await readWorkflow('backup.yml'), 'backup');
-		const run = await runJob(backup, context(server.url)); // runBackup would find what is hidden
+		const run = await runJob(backup, context(server.url)); // runBackup would throw on unmasked values
 		const [printed = ''] = run.commands.filter((command) => command.startsWith('::error'));
 		expect(printed).toContain(SteppedApp.ticket(2));
 		for (const secret of [SteppedApp.ticket(2), ...masked(run)]) {
@@ -80,19 +80,19 @@ describe('a backup in steps', () => {
 
 	test.for<[string, Record<number, Fault>, string]>([
 		['a connection that breaks', { 2: BROKEN }, '(answer_broken_off). Retrying in 1 s.'],
-		['an answer lost behind its step', { 2: LOST }, '(answer_broken_off). Retrying in 1 s.'],
+		['an answer lost after its step', { 2: LOST }, '(answer_broken_off). Retrying in 1 s.'],
 		['the last answer lost', { 3: LOST }, '(answer_broken_off). Retrying in 1 s.'],
-		['two failures of a step', { 2: BROKEN, 3: LOST }, 'Retrying in 4 s.'],
-		['a failure of each step', { 2: BROKEN, 4: BROKEN }, 'Retrying in 1 s.'],
+		['two failures of the same step', { 2: BROKEN, 3: LOST }, 'Retrying in 4 s.'],
+		['a failure in each step', { 2: BROKEN, 4: BROKEN }, 'Retrying in 1 s.'],
 		['a step that still runs', { 2: { answer: running } }, '(backup_running). Retrying in 4 s.'],
-		['a call doubled on its way', { 2: { after: true, answer: running } }, 'Retrying in 4 s.'],
+		['a call duplicated in transit', { 2: { after: true, answer: running } }, 'Retrying in 4 s.'],
 		[
-			'a page of a proxy',
+			'an error page from a proxy',
 			{ 2: { answer: page(502, '<h1>Bad gateway</h1>') } },
 			'_unknown). Retrying',
 		],
-		['a limit of calls', { 2: { answer: page(429, 'Too many') } }, '_unknown). Retrying'],
-		['a call that is hung up', { 2: { answer: (request) => request.socket.destroy() } }, '_unrea'],
+		['a rate limit', { 2: { answer: page(429, 'Too many') } }, '_unknown). Retrying'],
+		['a dropped connection', { 2: { answer: (request) => request.socket.destroy() } }, '_unrea'],
 		['a bucket that refuses', { 2: { answer: errorLine('storage_error') } }, '(storage_error).'],
 		['a database that is away', { 2: { answer: errorLine('database_unavailable') } }, '_unavail'],
 	])('survives %s', async ([, faults, told]) => {
@@ -106,7 +106,7 @@ describe('a backup in steps', () => {
 	});
 
 	test.for(['ticket_spent', 'ticket_expired', 'ticket_invalid', 'snapshot_unstable'])(
-		'ends with %s, which no further call would mend',
+		'ends with %s, which no further call could fix',
 		async (code) => {
 			const app = new SteppedApp(3, { 2: { answer: json(409, refusal(code)) } });
 			const { run, requests } = await runAgainst(app.answer);
@@ -117,7 +117,7 @@ describe('a backup in steps', () => {
 		},
 	);
 
-	test('gives up a step that keeps failing, and says what is wrong', async () => {
+	test('gives up on a step that keeps failing, and says what is wrong', async () => {
 		const faults = Array.from({ length: 20 }, (_, call) => [call + 2, BROKEN] as const);
 		const app = new SteppedApp(3, Object.fromEntries(faults));
 		const { run, requests } = await runAgainst(app.answer, noPauses);
@@ -130,7 +130,7 @@ describe('a backup in steps', () => {
 		expect(bodies(requests)).toEqual([FIRST, ...PAUSES.map(() => ticketFor(2)), ticketFor(2)]);
 	});
 
-	test('waits as long as the app says, but at most the five minutes of a lock', async () => {
+	test('waits as long as the app asks, but no longer than the five-minute lock', async () => {
 		const busy = json(409, refusal('backup_running'), { 'Retry-After': '3600' });
 		const app = new SteppedApp(2, { 2: { answer: busy } });
 		const { run } = await runAgainst(app.answer, clock({ [300_000]: 1 }));
@@ -183,7 +183,7 @@ describe('a backup that would never end', () => {
 		expect(steps).toBeLessThan(10_010);
 	});
 
-	test.for(['a\n::warning::b', 'a b', '', 7])('ends where the ticket is %j', async (resume) => {
+	test.for(['a\n::warning::b', 'a b', '', 7])('ends when the ticket is %j', async (resume) => {
 		const { run, requests } = await runAgainst(endless(() => ({ ...onward(1), resume })));
 		expect(run.exitCode).not.toBe(0);
 		expect(run.errors).toHaveLength(1);

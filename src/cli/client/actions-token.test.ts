@@ -17,7 +17,7 @@ afterEach(() => {
 	vi.useRealTimers();
 });
 
-test('a token comes from the runner, asked as GitHub documents it', async () => {
+test('a token is requested from the runner as GitHub documents it', async () => {
 	const requests: Request[] = [];
 	await expect(ask(json(200, { count: 1, value: TOKEN }), requests)).resolves.toBe(TOKEN);
 	expect(requests).toEqual([
@@ -29,14 +29,14 @@ test('a token comes from the runner, asked as GitHub documents it', async () => 
 	]);
 });
 
-test('an audience stays one parameter, whatever it contains', async () => {
+test('the audience stays a single parameter, whatever it contains', async () => {
 	const requests: Request[] = [];
 	await ask(json(200, { value: TOKEN }), requests, 'https://a.test/?x=1&audience=b#c ü');
 	const { searchParams } = new URL(requests[0]?.url ?? '', 'http://runner.test');
 	expect(searchParams.getAll('audience')).toEqual(['https://a.test/?x=1&audience=b#c ü']);
 });
 
-test('every call asks for a new one', async () => {
+test('every call requests a new token', async () => {
 	const requests: Request[] = [];
 	await using runner = await listen(json(200, { value: TOKEN }), requests);
 	allow(runner.url);
@@ -72,7 +72,7 @@ describe('without a token the error says what the job needs', () => {
 		await expect(ask(answer)).rejects.toMatchObject(unavailable(retryable));
 	});
 
-	test('a redirect is not followed with the bearer', async () => {
+	test('a redirect is not followed, so that the bearer token reaches no other host', async () => {
 		const requests: Request[] = [];
 		await using elsewhere = await listen(json(200, { value: TOKEN }), requests);
 		const redirect = json(302, {}, { Location: elsewhere.url });
@@ -99,14 +99,14 @@ describe('without a token the error says what the job needs', () => {
 	});
 });
 
-test('the signal of the caller ends it with its own reason', async () => {
+test('a signal aborts the request with its own reason', async () => {
 	const caller = new AbortController();
 	const reason = new Error('the run is over');
 	const silent: RequestListener = () => caller.abort(reason);
 	await expect(ask(silent, [], AUDIENCE, caller.signal)).rejects.toBe(reason);
 });
 
-/** Asks a runner that answers like this. */
+/** Requests a token from a runner that answers like this. */
 async function ask(
 	answer: RequestListener,
 	requests: Request[] = [],
@@ -118,7 +118,7 @@ async function ask(
 	return await actionsToken(audience, signal);
 }
 
-/** The environment of a job that may ask for tokens. */
+/** Sets the environment of a job that may request tokens. */
 function allow(runner: string): void {
 	vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_URL', `${runner}/token?api-version=2.0`);
 	vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_TOKEN', BEARER);

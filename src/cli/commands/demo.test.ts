@@ -40,7 +40,7 @@ describe('the comparison of two databases', () => {
 		return compareDatabases(before.database, database);
 	}
 
-	test('finds no difference where nothing was changed', async () => {
+	test('finds no difference when nothing has changed', async () => {
 		const { tables, rows, searches, differences } = await compareAfter();
 		expect(differences).toEqual([]);
 		expect(tables).toBe(12);
@@ -104,7 +104,7 @@ describe('the comparison of two databases', () => {
 		['NUL', `'before'`, 'body was "before\\u0000after", is "before"'],
 		['line ends', `replace(body, char(13, 10), char(10))`, 'body was "one\\r\\ntwo'],
 		['200 KB', `substr(body, 1, 200099) || 'x'`, 'body was "The sea'],
-	] as const)('tells the text "%s" from %s', async ([label, value, told]) => {
+	] as const)('distinguishes the text "%s" from %s', async ([label, value, told]) => {
 		const { differences } = await compareAfter(
 			`UPDATE demo_texts SET body = ${value} WHERE label = '${label}'`,
 		);
@@ -129,7 +129,7 @@ describe('npm run demo', () => {
 	let folder: string;
 	beforeEach(() => {
 		folder = projectFolder();
-		// A copy, as the demo builds anew where something has changed, and other tests use the build.
+		// A copy, because the demo rebuilds after a change, and other tests use the build.
 		const [from, to] = [join(ROOT, '.svelte-kit'), join(folder, '.svelte-kit')];
 		cpSync(from, to, { recursive: true, preserveTimestamps: true });
 	});
@@ -168,7 +168,7 @@ describe('npm run demo', () => {
 		await expect(fetch(url)).rejects.toThrow();
 	});
 
-	test('opens its backup where backups are encrypted', async () => {
+	test('decrypts its backup when backups are encrypted', async () => {
 		const env = { ...process.env, XDG_CONFIG_HOME: join(folder, 'config') };
 		const options = { cwd: folder, env };
 		await promisify(execFile)(process.execPath, [SETUP, '--encrypt'], options);

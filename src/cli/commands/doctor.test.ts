@@ -39,7 +39,7 @@ describe('npm run doctor', () => {
 		expect(await contents()).toEqual(before);
 	});
 
-	test('measures writes too when asked, and drops its table afterwards', async () => {
+	test('also measures writes on request, and drops its table afterwards', async () => {
 		const before = await contents();
 		const { code, stdout } = await doctor(`local:${folder}`, '--write', '--wait', '0');
 		expect(code).toBe(0);
@@ -48,7 +48,7 @@ describe('npm run doctor', () => {
 		expect(await contents()).toEqual(before);
 	});
 
-	test('makes no database where there is none', async () => {
+	test('does not create a missing database', async () => {
 		const nowhere = join(project, 'nowhere');
 		const { code, stdout } = await doctor(`local:${nowhere}`, '--json');
 		expect(code).toBe(2);
@@ -57,7 +57,7 @@ describe('npm run doctor', () => {
 	});
 
 	test.for([[], ['file.db'], ['remote:'], ['local', 'more'], ['local', '--wait', 'x']])(
-		'refuses the words %j',
+		'refuses the arguments %j',
 		async (words) => {
 			const { code, stderr } = await doctor(...words);
 			expect(code).toBe(2);
@@ -67,11 +67,14 @@ describe('npm run doctor', () => {
 });
 
 describe('npm run doctor on a database with bookmarks as on Cloudflare', () => {
-	/** What happens after each call. */
-	type Behind = (connection: DatabaseSync) => void;
+	/** Runs after each call. */
+	type AfterCall = (connection: DatabaseSync) => void;
 
 	/** SQLite with a bookmark that counts writes and, if asked, reads. */
-	function database({ readsMove = false, behind }: { readsMove?: boolean; behind?: Behind } = {}) {
+	function database({
+		readsMove = false,
+		afterCall,
+	}: { readsMove?: boolean; afterCall?: AfterCall } = {}) {
 		const connection = new DatabaseSync(':memory:');
 		connection.exec('CREATE TABLE t (x)');
 		const sqlite = new SqliteDatabase(connection);
@@ -80,7 +83,7 @@ describe('npm run doctor on a database with bookmarks as on Cloudflare', () => {
 			async batch(statements) {
 				const { results } = await sqlite.batch(statements);
 				if (readsMove || /INSERT|CREATE|DROP/.test(String(statements[0]))) version++;
-				behind?.(connection);
+				afterCall?.(connection);
 				return { results, bookmark: `0000007b-0000b26e-0000000${version}-0c3e87bb37b3db5c` };
 			},
 		};
@@ -91,7 +94,7 @@ describe('npm run doctor on a database with bookmarks as on Cloudflare', () => {
 	const resultOf = (findings: Finding[], what: string) =>
 		findings.find((finding) => finding.what === what);
 
-	test('reports that they stand still under reads and move with writes', async () => {
+	test('reports that bookmarks stand still under reads and move with writes', async () => {
 		const { measured, connection } = database();
 		const findings = [...(await measureReads(measured, reads)), ...(await measureWrites(measured))];
 		const bookmarks = findings.filter(({ what }) => what.startsWith('bookmark'));
@@ -106,7 +109,7 @@ describe('npm run doctor on a database with bookmarks as on Cloudflare', () => {
 		expect(tables).toEqual([{ name: 't' }]);
 	});
 
-	test('reports that they move under reads, which a backup tolerates', async () => {
+	test('reports that bookmarks move under reads, which a backup tolerates', async () => {
 		const findings = await measureReads(database({ readsMove: true }).measured, reads);
 		expect(resultOf(findings, 'bookmark, during reads')).toMatchObject({
 			result: 'moves',
@@ -115,7 +118,7 @@ describe('npm run doctor on a database with bookmarks as on Cloudflare', () => {
 		expect(resultOf(findings, 'bookmark, after 0 s')).toBeUndefined();
 	});
 
-	test('reports that they move by themselves, which a backup does not', async () => {
+	test('reports that bookmarks move by themselves, which a backup does not tolerate', async () => {
 		const { measured, move } = database();
 		const sleep = async () => void move();
 		const findings = await measureReads(measured, { waitMs: 9_000, sleep });
@@ -125,8 +128,8 @@ describe('npm run doctor on a database with bookmarks as on Cloudflare', () => {
 		});
 	});
 
-	test('reports that somebody writes', async () => {
-		const { measured } = database({ behind: (open) => open.exec('INSERT INTO t VALUES (1)') });
+	test('reports that another client is writing', async () => {
+		const { measured } = database({ afterCall: (open) => open.exec('INSERT INTO t VALUES (1)') });
 		const findings = await measureReads(measured, reads);
 		expect(resultOf(findings, 'change counter, during reads')).toMatchObject({ good: false });
 	});

@@ -6,7 +6,7 @@ import { SUMMARY } from '../../../tests/workflows/stepped-app.ts';
 
 const DRILLED = { at: '2026-11-23T05:07:02.871Z', proven: true, scope: 'contents' };
 
-/** Drills the newest of these backups. Also returns the addresses that it asked for. */
+/** Drills the newest of these backups. Also returns the requested addresses. */
 async function drill(backups: object[], ...args: string[]) {
 	const requests: Request[] = [];
 	await using app = await listen(json(200, { backups }), requests);
@@ -16,7 +16,7 @@ async function drill(backups: object[], ...args: string[]) {
 }
 
 describe('--unless-drilled', () => {
-	test('skips a newest backup that a drill has proven', async () => {
+	test('skips the newest backup if a drill has proven it', async () => {
 		const older = { ...SUMMARY, name: 'full_backup_2026-10-22T21:52:00.000Z', drilled: null };
 		const { code, stdout, urls } = await drill(
 			[{ ...SUMMARY, drilled: DRILLED }, older],
@@ -27,7 +27,7 @@ describe('--unless-drilled', () => {
 		expect(urls).toEqual(['/api/backup']);
 	});
 
-	test('says so in JSON too', async () => {
+	test('reports the skip in JSON too', async () => {
 		const { stdout } = await drill(
 			[{ ...SUMMARY, drilled: DRILLED }],
 			...['--unless-drilled', '--json'],
@@ -38,7 +38,7 @@ describe('--unless-drilled', () => {
 	test.for([
 		['is new', null],
 		['differed', { ...DRILLED, proven: false }],
-	] as const)('drills a newest backup that %s', async ([, drilled]) => {
+	] as const)('drills the newest backup if it %s', async ([, drilled]) => {
 		const { urls } = await drill(
 			[
 				{ ...SUMMARY, drilled, verified: DRILLED },

@@ -33,7 +33,7 @@ const FAILED = { ...GUESS, operation: 'backup', outcome: 'failed', code: 'snapsh
 
 type Entry = typeof BACKUP | typeof GUESS;
 
-/** Runs the command against an app whose journal has these entries, newest first. */
+/** Runs the command against an app with these audit log entries, newest first. */
 async function journal(entries: Entry[], ...args: string[]) {
 	const requests: Request[] = [];
 	await using app = await listen(journalOf(entries), requests);
@@ -41,7 +41,7 @@ async function journal(entries: Entry[], ...args: string[]) {
 	return { code, stdout, stderr, requests, queries: requests.map(queryOf) };
 }
 
-/** Answers as the app does: one page of entries, and where the next page begins. */
+/** Answers as the app does: a page of entries, and the cursor of the next one. */
 function journalOf(entries: Entry[]): Answer {
 	return (request, response) => {
 		const query = new URL(request.url ?? '', 'http://app').searchParams;
@@ -96,7 +96,7 @@ describe('npm run journal', () => {
 		]);
 	});
 
-	test('asks for as many pages as it needs', async () => {
+	test('requests as many pages as it needs', async () => {
 		const entries = Array.from({ length: 1200 }, (_, i) => ({ ...BACKUP, rows: i }));
 		const { stdout, queries } = await journal(entries, '--limit', '1100', '--json');
 		expect(queries).toEqual(['limit=500', 'limit=500&before=500', 'limit=100&before=1000']);
@@ -105,7 +105,7 @@ describe('npm run journal', () => {
 		expect(JSON.parse(shown[1099] ?? '')).toEqual(entries[1099]);
 	});
 
-	test('ends where the journal does', async () => {
+	test('stops at the end of the audit log', async () => {
 		const { stdout, queries } = await journal([BACKUP, GUESS], '--limit', '300', '--json');
 		expect(stdout.trim().split('\n')).toHaveLength(2);
 		expect(queries).toEqual(['limit=300']);
@@ -125,12 +125,12 @@ describe('npm run journal', () => {
 		[[], 'The audit log is empty.\n'],
 		[['--refused'], 'No call was refused or failed.\n'],
 		[['--json'], ''],
-	] as const)('with nothing to show and %j it prints %j', async ([args, expected]) => {
+	] as const)('with nothing to show, %j prints %j', async ([args, expected]) => {
 		const entries = (args as readonly string[]).includes('--refused') ? [BACKUP] : [];
 		expect(await journal(entries, ...args)).toMatchObject({ code: 0, stdout: expected });
 	});
 
-	test.for([[], ['--json']])('nothing in it can command a terminal: %j', async (args) => {
+	test.for([[], ['--json']])('no entry can control the terminal: %j', async (args) => {
 		const evil = '\u001b]0;x\u0007\r\n\u009b31m\u202e\u2028\u{e0041}ok';
 		const entry = {
 			...{ ...BACKUP, operation: evil, outcome: evil, code: evil, backup: evil, time: evil },
@@ -154,7 +154,7 @@ describe('npm run journal', () => {
 		},
 	);
 
-	test('an error of the app is shown', async () => {
+	test('shows an error from the app', async () => {
 		const refusal = { error: 'No.', code: 'access_locked', hint: 'Wait.' };
 		await using app = await listen(json(429, refusal, { 'Retry-After': '9' }));
 		expect(await run(['--from', app.url])).toEqual({ code: 2, stdout: '', stderr: 'No. Wait.\n' });

@@ -23,7 +23,7 @@ const refusal = (args: string[], env: NodeJS.ProcessEnv) => backup.refusal(targe
 const success = (args: string[], env: NodeJS.ProcessEnv) => backup.success(target, args, env);
 
 describe('an encrypted backup', () => {
-	test('is opened by age, gunzip and sqlite3 alone, with every value', () => {
+	test('can be restored with age, gunzip and sqlite3 alone, with every value', () => {
 		const restored = join(target, 'restored.db');
 		const sql = backup.volumes.map((key) => {
 			expect(key).toMatch(/\.sql\.gz\.age$/);
@@ -37,7 +37,7 @@ describe('an encrypted backup', () => {
 		expect(sum(restored)).toBe(sum(expected));
 	});
 
-	test('reveals only names and counts of its contents', () => {
+	test('reveals only the names and counts of its contents', () => {
 		const stored = readdirSync(backup.files).map((file) =>
 			readFileSync(join(backup.files, file), 'latin1'),
 		);
@@ -61,7 +61,7 @@ describe('an encrypted backup', () => {
 		expect(await localDifferences(backup.original, target)).toEqual([]);
 	});
 
-	test('restores and drills from files, whichever of them is named', async () => {
+	test('restores and drills from files, whichever file is named', async () => {
 		const [volume = ''] = backup.volumes;
 		for (const file of [volume, manifestKey(backup.name)]) {
 			await success([join(backup.files, file), '--identity', backup.identity], {
@@ -70,7 +70,7 @@ describe('an encrypted backup', () => {
 		}
 	});
 
-	test('restores from a volume alone, for which there is no manifest to check', async () => {
+	test('restores from a single volume, without a manifest to check', async () => {
 		const lone = join(target, 'backup.sql.gz.age');
 		copyFileSync(join(backup.files, backup.volumes[0] ?? ''), lone);
 		expect(await refusal([lone], {})).toBe('identity_needed');

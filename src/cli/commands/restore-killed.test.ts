@@ -13,9 +13,9 @@ import {
 	sqlite3,
 } from '../../../tests/operator.ts';
 
-// Kills restores at their steps and looks at what they leave.
+// Kills restores at various steps and checks what they leave.
 
-/** Rows of each table: with more than a restore runs at once. */
+/** Rows per table, more than a restore runs at once. */
 const ROWS = 3000;
 
 let project: string;
@@ -48,7 +48,7 @@ afterEach(() => removeFolder(target));
 const restore = (args: string[], killAt?: number): Promise<Ended> =>
 	operate(project, 'restore', [backup, ...args], killAt === undefined ? {} : { killAt });
 
-/** Steps at which to kill a restore, spread over all that it takes; the last one is among them. */
+/** Steps at which to kill a restore, spread over the whole run and including the last. */
 function stepsOf({ stderr }: Ended): number[] {
 	const [, total = 0] = /(\d+) steps$/.exec(stderr.trim())?.map(Number) ?? [];
 	expect(total).toBeGreaterThan(10);
@@ -56,7 +56,7 @@ function stepsOf({ stderr }: Ended): number[] {
 	return Array.from({ length: kills }, (_, kill) => Math.ceil(((kill + 1) * total) / kills));
 }
 
-test('a killed restore leaves nothing in the local database that the next one does not put right', async () => {
+test('the next restore puts right whatever a killed one left in the local database', async () => {
 	const whole = await restore(['--to', `local:${join(target, 'whole')}`], 0);
 	expect(whole.code).toBe(0);
 	for (const step of stepsOf(whole)) {
@@ -70,7 +70,7 @@ test('a killed restore leaves nothing in the local database that the next one do
 	}
 }, 3_600_000);
 
-test('a killed restore leaves an SQLite file as it was, or complete', async () => {
+test('a killed restore leaves an SQLite file unchanged or complete', async () => {
 	const path = join(target, 'file.db');
 	const words = ['--to', path, '--replace', '--yes', 'file.db'];
 	const make = () => {

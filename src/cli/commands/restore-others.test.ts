@@ -38,7 +38,7 @@ describe('files of other tools', () => {
 	const QUERY = `SELECT * FROM parent; SELECT * FROM child; SELECT * FROM joined; SELECT * FROM sqlite_sequence;
 		SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' AND name NOT LIKE '_cf_%' ORDER BY name;`;
 
-	test('by `wrangler d1 export --local`', async () => {
+	test('from `wrangler d1 export --local` restore', async () => {
 		const path = join(target, 'exported.sql');
 		const source = join(project, '.wrangler/state');
 		await runLocally(source, ...STATEMENTS);
@@ -47,7 +47,7 @@ describe('files of other tools', () => {
 		expect(await localDifferences(source, target)).toEqual([]);
 	});
 
-	test('by `sqlite3 .dump`', async () => {
+	test('from `sqlite3 .dump` restore', async () => {
 		const [source, path] = [join(target, 'source.db'), join(target, 'dump.sql')];
 		sqlite3(source, `${STATEMENTS.join(';\n')};`);
 		writeFileSync(path, sqlite3(source, '.dump'));

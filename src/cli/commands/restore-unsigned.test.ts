@@ -44,7 +44,7 @@ describe('a backup that the app has not signed', () => {
 		['without a MAC', () => ({ ...backup.manifest, mac: undefined }), 'manifest_unsigned'],
 		['with the MAC of others', () => signManifest(bare(), foreign), 'manifest_forged'],
 		['that was changed', () => ({ ...backup.manifest, database: 'OTHER' }), 'manifest_forged'],
-	])('%s is refused, and taken with --unsigned', async ([, planted, code]) => {
+	])('%s is refused, and accepted with --unsigned', async ([, planted, code]) => {
 		plant(planted());
 		const args = [path, '--identity', backup.identity];
 		expect(await refusal(args, env)).toBe(code);
@@ -53,7 +53,7 @@ describe('a backup that the app has not signed', () => {
 
 	test('is refused as the latest in the bucket', async () => {
 		const sql = readFileSync(backup.plain);
-		const stored = await encoded(sql, [backup.recipient], true); // the public key is enough for that
+		const stored = await encoded(sql, [backup.recipient], true); // which takes only the public key
 		const late = 'full_backup_2099-01-01T00:00:00.000Z';
 		const key = `${late}.sql.gz.age`;
 		const sha256 = createHash('sha256').update(stored).digest('hex');
@@ -73,20 +73,20 @@ describe('a backup that the app has not signed', () => {
 		expect(await refusal(args, backup.appEnv)).toBe('manifest_unsigned');
 		expect(await success([...args, '--unsigned'], backup.appEnv)).toContain(late);
 
-		// An older backup with its good MAC, under the name of the newest.
+		// An older backup with its valid MAC, under the name of the newest.
 		await bucket.put(manifestKey(late), printManifest(backup.manifest), { customMetadata });
 		expect(await refusal(args, backup.appEnv)).toMatch(/^(backup_not_found|manifest_unreadable)$/);
 		await bucket.delete([key, manifestKey(late)]);
 	});
 
-	test('is refused on this machine under another name', async () => {
+	test('is refused from local files under another name', async () => {
 		const other = join(target, manifestKey('full_backup_2099-01-01T00-00-00.000Z'));
 		writeFileSync(other, printManifest(backup.manifest));
 		const args = [other, '--identity', backup.identity];
 		expect(await refusal(args, env)).toBe('manifest_unreadable');
 	});
 
-	test('cannot be told from others without a secret', async () => {
+	test('cannot be recognized without a secret', async () => {
 		plant(backup.manifest);
 		const args = [path, '--identity', backup.identity];
 		const none = { TOTP_SECRET: '' };
@@ -94,7 +94,7 @@ describe('a backup that the app has not signed', () => {
 		expect(await success([...args, '--unsigned'], none)).toContain('Warning');
 	});
 
-	test('signed with the previous secret is accepted with that one, and with no other', async () => {
+	test('signed with the previous secret is accepted only with that secret', async () => {
 		plant(backup.manifest);
 		const args = [path, '--identity', backup.identity];
 		expect(await refusal(args, { TOTP_SECRET: OTHER_SECRET })).toBe('manifest_forged');
@@ -104,7 +104,7 @@ describe('a backup that the app has not signed', () => {
 		expect(await refusal(args, macKey)).toBe('manifest_forged');
 	});
 
-	/** The manifest as an attacker writes it. */
+	/** The manifest as an attacker would write it. */
 	function bare(): Manifest {
 		const copy = { ...backup.manifest };
 		delete copy.mac;

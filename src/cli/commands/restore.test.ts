@@ -32,7 +32,7 @@ import { remoteTarget } from '../targets/remote.ts';
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 
-/** The sample data, once for all tests: a database and an SQL file of it. */
+/** The sample data for all tests: a database and an SQL file made from it. */
 let project: string;
 let original: string;
 let file: string;
@@ -79,7 +79,7 @@ describe('a file restores', () => {
 		expect(readdirSync(target).toSorted()).toEqual(['restored.db', 'theirs.db']);
 	});
 
-	test('from the app, by its name and as the latest', async () => {
+	test('from the app, by name and as the latest', async () => {
 		const server: Server = await startServer({
 			persistTo: original,
 			vars: { TOTP_SECRET: SECRET },
@@ -132,14 +132,18 @@ describe('a target that is not empty', () => {
 		['is refused', [], 'target_not_empty'],
 		['is not replaced without its name', ['--replace'], 'replace_not_confirmed'],
 		['is not replaced by another name', ['--replace', '--yes', 'remote'], 'replace_not_confirmed'],
-		['is not changed for a table that the backup lacks', ['--tables', 'nothing'], 'table_unknown'],
+		[
+			'is not changed when a requested table is not in the backup',
+			['--tables', 'nothing'],
+			'table_unknown',
+		],
 	] as const)('%s', async ([, more, code]) => {
 		const ended = await restore(into(...more, '--json'));
 		expect([ended.code, JSON.parse(ended.stdout).code]).toEqual([2, code]);
 		expect(await mine()).toEqual([[{ a: 7 }]]);
 	});
 
-	test('is replaced when its name is given, and what was there is kept', async () => {
+	test('is replaced when its name is given, and its contents are saved first', async () => {
 		const ended = await restore(into('--replace', '--yes', 'local', '--json'));
 		expect(ended.code).toBe(0);
 		expect(await localDifferences(original, target)).toEqual([]);
@@ -149,7 +153,7 @@ describe('a target that is not empty', () => {
 		expect(sqlite3(path, 'SELECT a FROM mine')).toBe('7');
 	});
 
-	test('is kept next to it, if it is an SQLite file', async () => {
+	test('is saved next to the new one if it is an SQLite file', async () => {
 		const path = join(target, 'file.db');
 		sqlite3(path, 'CREATE TABLE mine (a); INSERT INTO mine VALUES (7);');
 		expect(await restore([file, '--to', path])).toMatchObject({ code: 2 });
@@ -162,7 +166,7 @@ describe('a target that is not empty', () => {
 	});
 });
 
-test('the rows of some tables come back, and newer rows of others stay', async () => {
+test('the rows of some tables are restored, and newer rows of others stay', async () => {
 	await restore(into());
 	await runLocally(
 		target,
@@ -196,7 +200,7 @@ describe('a damaged file', () => {
 		).toEqual([[]]);
 	});
 
-	test('that the database refuses leaves the target empty and names the place', async () => {
+	test('that the database refuses leaves the target empty, and the error names the place', async () => {
 		const bad = join(target, 'bad.sql');
 		writeFileSync(
 			bad,
@@ -210,7 +214,7 @@ describe('a damaged file', () => {
 });
 
 describe('a database on Cloudflare', () => {
-	/** A stand-in on the PATH, which writes down how it was called and answers from a file. */
+	/** Puts a stand-in on the PATH that records how it was called and answers from a file. */
 	async function withWrangler<T>(answer: string, work: () => Promise<T>): Promise<[T, string[]]> {
 		const [bin, log] = [join(target, 'bin'), join(target, 'calls')];
 		mkdirSync(bin);
@@ -230,7 +234,7 @@ describe('a database on Cloudflare', () => {
 		return { sql, survey: await survey(sql), tables: null, kept: null, onProgress: () => {} };
 	};
 
-	test('gets a small file over its binding', async () => {
+	test('receives a small file through its binding', async () => {
 		await using database = new EmbeddedDatabase({ kind: 'configured', persistTo: target });
 		const remote = remoteTarget('production', database, context);
 		const [, none] = await withWrangler('{}', async () => remote.restore(await plan(file)));
@@ -262,7 +266,7 @@ describe('a drill of a file', () => {
 		expect([code, JSON.parse(stdout)]).toMatchObject([0, { proven: true, differences: [] }]);
 	});
 
-	test('names what differs', async () => {
+	test('names the differences', async () => {
 		const changed = join(target, 'changed.sql');
 		const text = readFileSync(file, 'utf8');
 		writeFileSync(
@@ -277,7 +281,7 @@ describe('a drill of a file', () => {
 		});
 	});
 
-	test('cannot try one of another tool', async () => {
+	test('cannot test a file from another tool', async () => {
 		const other = join(target, 'other.sql');
 		writeFileSync(other, 'CREATE TABLE t (a);');
 		const { code, stdout } = await drill(other);

@@ -76,7 +76,7 @@ describe('without a .env', () => {
 });
 
 describe('with a .env', () => {
-	test('fills what is empty and keeps everything else', async () => {
+	test('fills in empty values and keeps everything else', async () => {
 		writeFileSync(file, `# mine\nAUTH_SECRET="old one"\n\nTOTP_SECRET= # soon\nOTHER=1`);
 		chmodSync(file, 0o644);
 		const { exitCode, stdout } = await setup();

@@ -47,7 +47,7 @@ describe('completeEnv', () => {
 		);
 	});
 
-	test('makes missing values and changes no existing one', () => {
+	test('generates missing values and changes no existing ones', () => {
 		fc.assert(
 			fc.property(files, ({ text, values }) => {
 				const missing = ['TOTP_SECRET', 'AUTH_SECRET'].filter((name) => !values.get(name)?.trim());
@@ -62,7 +62,7 @@ describe('completeEnv', () => {
 		);
 	});
 
-	test('leaves every line as it is, unless its value is missing', () => {
+	test('leaves every line as it is unless its value is missing', () => {
 		fc.assert(
 			fc.property(files, ({ text, lines }) => {
 				const { text: completed, made } = completeEnv(text, EXAMPLE);
@@ -76,13 +76,13 @@ describe('completeEnv', () => {
 		);
 	});
 
-	test('makes secrets out of all 32 characters of base32', () => {
+	test('uses all 32 characters of base32 in secrets', () => {
 		const made = Array.from({ length: 100 }, () => completeEnv('', EXAMPLE).text);
 		const symbols = made.flatMap((text) => [...(parseEnv(text)['TOTP_SECRET'] ?? '')]);
 		expect([...new Set(symbols)].sort().join('')).toBe('234567ABCDEFGHIJKLMNOPQRSTUVWXYZ');
 	});
 
-	test('has nothing left to do the second time', () => {
+	test('changes nothing when run again', () => {
 		fc.assert(
 			fc.property(files, ({ text }) => {
 				const once = completeEnv(text, EXAMPLE).text;

@@ -20,7 +20,7 @@ const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'; // RFC 6238, Appendix B
 
 let folder: string;
 let file: string;
-/** Where identities are kept, and the one of this project. */
+/** The folder for identities, and this project's identity. */
 let config: string;
 let identity: string;
 beforeEach(() => {
@@ -50,7 +50,7 @@ test('makes an identity outside the project that only the owner can read', async
 	expect(stdout + readFileSync(file, 'utf8')).not.toContain('AGE-SECRET-KEY');
 });
 
-test('age opens with its file what is encrypted for its key', async () => {
+test('age decrypts a file for its public key with the identity file', async () => {
 	await encrypt();
 	const { BACKUP_AGE_RECIPIENTS: recipient = '' } = values();
 	const encrypted = execFileSync('age', ['-r', recipient], { input: 'SELECT 1;' });
@@ -58,7 +58,7 @@ test('age opens with its file what is encrypted for its key', async () => {
 	expect(opened.toString()).toBe('SELECT 1;');
 });
 
-test('changes nothing the second time', async () => {
+test('changes nothing when run again', async () => {
 	await encrypt();
 	const before = [file, identity].map((path) => readFileSync(path, 'utf8'));
 	const { exitCode, stdout } = await encrypt();
@@ -79,7 +79,7 @@ test('adds what is missing to .env, and uses an existing identity', async () => 
 	expect(existsSync(config)).toBe(false);
 });
 
-test('makes a post-quantum identity on request, but replaces no other', async () => {
+test('makes a post-quantum identity on request, but never replaces one of the other kind', async () => {
 	await encrypt('--post-quantum');
 	expect(values()['BACKUP_AGE_RECIPIENTS']).toMatch(/^age1pq1\w+$/);
 	expect(readFileSync(identity, 'utf8')).toMatch(/^AGE-SECRET-KEY-PQ-1/m);
@@ -100,7 +100,7 @@ test.for([
 	['is a secret key', `AGE-SECRET-KEY-1${'Q'.repeat(58)}`, 'is a secret key'],
 	['is no key', 'age1xyz', 'is not an age public key'],
 	['is that of an identity elsewhere', 'RECIPIENT', 'has no identity that opens'],
-] as const)('refuses recipients of which one %s, and changes nothing', async ([, key, told]) => {
+] as const)('refuses recipients if one of them %s, and changes nothing', async ([, key, told]) => {
 	const [, recipient = ''] = /public key: (\S+)/.exec(newIdentity()) ?? [];
 	const text = `BACKUP_AGE_RECIPIENTS=${key.replace('RECIPIENT', recipient)}\n`;
 	writeFileSync(file, text);
@@ -137,12 +137,12 @@ function mode(path: string): number {
 	return statSync(path).mode & 0o777;
 }
 
-/** The identity's public key, by Debian's age-keygen. */
+/** The identity's public key, derived by Debian's age-keygen. */
 function publicKey(): string {
 	return execFileSync('age-keygen', ['-y', identity], { encoding: 'utf8' }).trim();
 }
 
-/** An identity that Debian's age-keygen has made. */
+/** An identity made by Debian's age-keygen. */
 function newIdentity(): string {
 	return execFileSync('age-keygen', { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
 }

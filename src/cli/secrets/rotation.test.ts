@@ -29,7 +29,7 @@ afterEach(() => {
 });
 
 describe('--rotate', () => {
-	test('moves the secret, makes another, and leaves every other line alone', async () => {
+	test('moves the secret, generates a new one, and leaves every other line alone', async () => {
 		const text = EXAMPLE.replace('TOTP_SECRET=', `TOTP_SECRET=${OLD}`);
 		writeFileSync(file, text);
 		chmodSync(file, 0o644);
@@ -52,7 +52,7 @@ describe('--rotate', () => {
 		[`TOTP_SECRET="${OLD}"# mine\r\nA=1\r\n`, `TOTP_SECRET=NEW # mine\r\nA=1\r\n`],
 		[`TOTP_SECRET=x\nexport TOTP_SECRET = ${OLD}`, `TOTP_SECRET=x\nexport TOTP_SECRET = NEW\n`],
 		[`#TOTP_SECRET=x\nTOTP_SECRET=' ${OLD} '\n`, `#TOTP_SECRET=x\nTOTP_SECRET=NEW\n`],
-	] as const)('keeps comments and what does not count in %j', async ([before, after]) => {
+	] as const)('keeps comments and overridden values in %j', async ([before, after]) => {
 		writeFileSync(file, before);
 		expect(await rotate()).toMatchObject({ exitCode: 0 });
 		const secret = values()['TOTP_SECRET'] ?? '';
@@ -119,7 +119,7 @@ describe('--rotate', () => {
 		expect(existsSync(file)).toBe(false);
 	});
 
-	test('cannot be combined with another task', async () => {
+	test('cannot be combined with another option', async () => {
 		writeFileSync(file, `TOTP_SECRET=${OLD}\n`);
 		const { exitCode, stderr } = await rotate('--encrypt');
 		expect(exitCode).toBe(1);
@@ -129,7 +129,7 @@ describe('--rotate', () => {
 });
 
 describe('--rotate --leaked', () => {
-	test('keeps nothing of the old secret, and says what that means', async () => {
+	test('does not keep the old secret, and says what that means', async () => {
 		writeFileSync(file, `A=1\nTOTP_SECRET=${OLD}\nTOTP_SECRET_PREVIOUS=\n`);
 		const { exitCode, stdout } = await rotate('--leaked');
 		expect(exitCode).toBe(0);

@@ -21,7 +21,7 @@ import { verifyBackup } from './verify.ts';
 import { makeIdentity } from '../secrets/identity.ts';
 import { Progress } from '../terminal/progress.ts';
 
-// Backups on this machine that were tampered with: none of their statements is run.
+// Local backups that were tampered with: none of their statements is run.
 
 const MAC_KEY = 'a secret of the tests, long enough';
 const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
@@ -30,7 +30,7 @@ const ZEROS = Buffer.alloc(1000);
 const context = { signal: new AbortController().signal, progress: new Progress() };
 
 let project: string;
-/** The SQL of a backup, and other SQL, with the same rows and the same last line. */
+/** The SQL of a backup, and other SQL with the same rows and the same last line. */
 let sql: Buffer;
 let otherSql: Buffer;
 /** A folder for each test. */
@@ -108,7 +108,7 @@ async function readTwice(path: string, between: () => void = () => {}): Promise<
 }
 
 describe('a signed backup', () => {
-	test('is restored as it is', async () => {
+	test('is restored unchanged', async () => {
 		expect(await restore(await signedBackup())).toMatchObject({ code: 0 });
 		expect(admins()).toBe('ann');
 	});
@@ -117,10 +117,10 @@ describe('a signed backup', () => {
 		['other SQL', () => gzipSync(otherSql)],
 		['other SQL and zeros', () => Buffer.concat([gzipSync(otherSql), ZEROS])],
 		[
-			'other SQL, zeros, and what was there',
+			'other SQL, zeros, and the original',
 			() => Buffer.concat([gzipSync(otherSql), ZEROS, gzipSync(sql)]),
 		],
-		['zeros behind what was there', () => Buffer.concat([gzipSync(sql), ZEROS])],
+		['zeros after the original', () => Buffer.concat([gzipSync(sql), ZEROS])],
 	] as const)('is refused with %s in it', async ([, content]) => {
 		const volume = await signedBackup();
 		writeFileSync(volume, content());
@@ -129,7 +129,7 @@ describe('a signed backup', () => {
 		expect(isRestored()).toBe(false);
 	});
 
-	test('returns no SQL of a volume that was replaced after verification', async () => {
+	test('returns no SQL from a volume that was replaced after verification', async () => {
 		const volume = await signedBackup();
 		const replace = () => writeFileSync(volume, Buffer.concat([gzipSync(otherSql), ZEROS]));
 		await expect(readTwice(volume, replace)).rejects.toMatchObject({ code: 'backup_damaged' });
@@ -139,22 +139,22 @@ describe('a signed backup', () => {
 describe('a file alone', () => {
 	const path = (name: string) => join(folder, name);
 
-	test('is refused with anything after the end of gzip, even zeros', async () => {
-		for (const behind of [ZEROS, Buffer.from('x'), Buffer.concat([ZEROS, gzipSync(otherSql)])]) {
-			writeFileSync(path('backup.sql.gz'), Buffer.concat([gzipSync(sql), behind]));
+	test('is refused with anything after the end of the gzip data, even zeros', async () => {
+		for (const trailing of [ZEROS, Buffer.from('x'), Buffer.concat([ZEROS, gzipSync(otherSql)])]) {
+			writeFileSync(path('backup.sql.gz'), Buffer.concat([gzipSync(sql), trailing]));
 			const { code, stdout } = await restore(path('backup.sql.gz'));
 			expect([code, JSON.parse(stdout).code]).toEqual([1, 'backup_damaged']);
 			expect(isRestored()).toBe(false);
 		}
 	});
 
-	test('may be several gzip files in a row', async () => {
+	test('may be several concatenated gzip files', async () => {
 		const parts = [sql.subarray(0, 100), sql.subarray(100)];
 		writeFileSync(path('backup.sql.gz'), Buffer.concat(parts.map((part) => gzipSync(part))));
 		expect((await readTwice(path('backup.sql.gz'))).equals(sql)).toBe(true);
 	});
 
-	test('is refused with anything after the end of age', async () => {
+	test('is refused with anything after the end of the age file', async () => {
 		const identity = path('own.agekey');
 		const encoder = encoderOf({ gzip: true, recipients: [await makeIdentity(identity, false)] });
 		const stored = Buffer.concat([...(await encoder.push(sql)), ...(await encoder.end())]);
@@ -164,14 +164,14 @@ describe('a file alone', () => {
 			return verifyBackup(await openBackup(path('backup.sql.gz.age'), keys, context), context);
 		};
 		expect((await read(stored)).bytes).toBe(sql.length);
-		for (const behind of [ZEROS, stored]) {
-			await expect(read(Buffer.concat([stored, behind]))).rejects.toMatchObject({
+		for (const trailing of [ZEROS, stored]) {
+			await expect(read(Buffer.concat([stored, trailing]))).rejects.toMatchObject({
 				code: 'backup_damaged',
 			});
 		}
 	});
 
-	test('is not read a second time once it was replaced', async () => {
+	test('is not read a second time after it was replaced', async () => {
 		writeFileSync(path('backup.sql.gz'), gzipSync(sql));
 		const replace = () => writeFileSync(path('backup.sql.gz'), gzipSync(otherSql));
 		await expect(readTwice(path('backup.sql.gz'), replace)).rejects.toMatchObject({

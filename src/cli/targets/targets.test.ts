@@ -20,7 +20,7 @@ import { remoteTarget } from './remote.ts';
 import { SqliteFile } from './sqlite.ts';
 import type { Plan, Target } from './target.ts';
 
-/** With a long row, a search and counters. */
+/** A database with a long row, a full-text index and AUTOINCREMENT counters. */
 const STATEMENTS = [
 	'CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)',
 	'CREATE TABLE notes (user REFERENCES users (id), note TEXT)',
@@ -76,7 +76,7 @@ afterEach(async () => {
 });
 
 const damage = (sql: string) => sql.replace('to be kept', 'to be lost');
-/** A plan for the backup or another text; `change` is what happens to it on its way into the target. */
+/** A plan for the backup or another text; `change` tampers with the SQL on its way into the target. */
 const plan = (changes: Partial<Plan>, { sql = text, change }: Change = {}) =>
 	planFor(sql, changes, change);
 
@@ -84,7 +84,7 @@ const KEPT = { file: 'kept.sql', undo: 'npm run undo' };
 const mine = () =>
 	embedded.batch(['SELECT a FROM mine']).then(({ results }) => results[0]?.results);
 const remote = () => remoteTarget('production', embedded, context);
-/** An SQLite file with a table of its own. */
+/** An SQLite file that already has a table. */
 function openFile(): { target: Target; file: string } {
 	const file = join(folder, 'file.db');
 	sqlite3(file, 'CREATE TABLE mine (a); INSERT INTO mine VALUES (7);');
@@ -132,7 +132,7 @@ describe('a restore that differs from its backup', () => {
 		expect(readFileSync(file).equals(restored)).toBe(true);
 	});
 
-	test('is reported on Cloudflare, with the way back', async () => {
+	test('is reported on Cloudflare, with the command that undoes it', async () => {
 		const damaged = await plan({ kept: KEPT }, { change: damage });
 		const error: unknown = await remote()
 			.restore(damaged)
@@ -143,7 +143,7 @@ describe('a restore that differs from its backup', () => {
 		);
 	});
 
-	test('is reported after an import on Cloudflare as well', async () => {
+	test('is reported after an import on Cloudflare too', async () => {
 		const log = standInForWrangler(folder, project, path);
 		const sql = large(text);
 		const damaged = await plan({ kept: KEPT }, { sql, change: damage });
@@ -169,7 +169,7 @@ describe('a restore that differs from its backup', () => {
 	});
 });
 
-test('rows come back into tables that have gained a column, and keep it', async () => {
+test('rows are restored into tables that have gained a column, which stays', async () => {
 	const local = openLocal(state, context);
 	await local.restore(await plan({ kept: KEPT }));
 	await embedded.batch([
@@ -186,7 +186,7 @@ test('rows come back into tables that have gained a column, and keep it', async 
 	}
 });
 
-describe('writes while a target is kept and replaced', () => {
+describe('writes while a target is backed up and replaced', () => {
 	test('wait in the embedded database', async () => {
 		const local = openLocal(state, context);
 		const kept = await local.keep();
@@ -196,7 +196,7 @@ describe('writes while a target is kept and replaced', () => {
 		expect(await local.count(['notes'])).toEqual([3]);
 	});
 
-	test('are in the bookmark of a database on Cloudflare, which is taken after the copy', async () => {
+	test('are covered by the bookmark of a database on Cloudflare, taken after the copy', async () => {
 		const log = standInForWrangler(folder, project, path);
 		const kept = await remote().keep();
 		expect(readFileSync(log, 'utf8')).toBe('1 d1 time-travel info production --json\n');
@@ -204,7 +204,7 @@ describe('writes while a target is kept and replaced', () => {
 		expect(readFileSync(kept.file, 'utf8')).toContain('CREATE TABLE mine (a)');
 	});
 
-	test('stay if they make an SQLite file where none was', async () => {
+	test('are kept if they create an SQLite file that did not exist', async () => {
 		const file = join(folder, 'new.db');
 		const target = new SqliteFile(file);
 		expect(await target.contents()).toEqual([]);
@@ -217,7 +217,7 @@ describe('writes while a target is kept and replaced', () => {
 	});
 });
 
-describe('a target with something of the marker’s name', () => {
+describe('a target that already uses the marker’s name', () => {
 	const objects = () =>
 		embedded
 			.batch([`SELECT type, name FROM sqlite_schema WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'`])
@@ -227,7 +227,7 @@ describe('a target with something of the marker’s name', () => {
 		['a trigger', 'CREATE TRIGGER lifeboat_restore AFTER INSERT ON mine BEGIN SELECT 1; END'],
 		['a table', 'CREATE TABLE lifeboat_restore (step INTEGER PRIMARY KEY)'],
 		['an empty marker', MARKER_DEFINITION],
-	] as const)('%s, stays as it is, whatever the backup is', async ([, sql]) => {
+	] as const)('for %s stays as it is, whatever the backup', async ([, sql]) => {
 		await embedded.batch([sql]);
 		const before = await objects();
 		for (const [backup, code] of [
@@ -243,7 +243,7 @@ describe('a target with something of the marker’s name', () => {
 		expect(await mine()).toEqual([{ a: 7 }]);
 	});
 
-	test('a file that would create it is refused before any question', async () => {
+	test('a file that would create it is refused before anything is asked', async () => {
 		const file = join(folder, 'other.sql');
 		writeFileSync(file, 'CREATE TABLE lifeboat_restore (a);');
 		const words = [file, '--to', `local:${state}`, '--replace', '--yes', 'local', '--json'];

@@ -29,7 +29,7 @@ describe('the list of addresses that may call', () => {
 		expect(() => requireAllowed(list, outside)).toThrow(refused);
 	});
 
-	test('has its entries apart by white space or commas', () => {
+	test('may separate its entries by white space or commas', () => {
 		const list = allowedAddresses({
 			BACKUP_ALLOWED_IPS: ' 192.0.2.7,198.51.100.0/24\n\t2001:db8::1 , ',
 		});
@@ -48,13 +48,13 @@ describe('the list of addresses that may call', () => {
 		'192.0.2.7/32',
 		'::1%eth0',
 		'::g',
-	])('has no caller whose address is "%s"', (address) => {
+	])('never includes the address "%s"', (address) => {
 		const list = allowedAddresses({ BACKUP_ALLOWED_IPS: '0.0.0.0/0 ::/0' });
 		expect(() => requireAllowed(list, address)).toThrow(refused);
 	});
 
 	test.for([undefined, {}, { BACKUP_ALLOWED_IPS: '' }, { BACKUP_ALLOWED_IPS: ' \n' }])(
-		'is not there: %o, and everybody may call',
+		'is absent with %o, so that every address may call',
 		(env) => {
 			const list = allowedAddresses(env);
 			expect(list).toBeNull();
@@ -75,7 +75,7 @@ describe('the list of addresses that may call', () => {
 			'192.0.2.*',
 		],
 		...['::ffff:192.0.2.0/95', '192.0.2.1-192.0.2.9', '192.0.2.1:443', '192.0.2.0/255.255.255.0'],
-	])('with "%s" is refused, and the error says where, not what', (entry) => {
+	])('with "%s" is refused, and the error names the position but not the value', (entry) => {
 		const list = () => allowedAddresses({ BACKUP_ALLOWED_IPS: `192.0.2.7, ${entry} 2001:db8::1` });
 		expect(list).toThrow(
 			expect.objectContaining({
@@ -88,7 +88,7 @@ describe('the list of addresses that may call', () => {
 		);
 	});
 
-	test('an entry is what a URL would take for an address as well, in its usual form', () => {
+	test('accepts the addresses that a URL accepts, in their canonical form', () => {
 		const close = fc.string({ unit: fc.constantFrom(...'0123456789abcdefx.::') });
 		fc.assert(
 			fc.property(fc.oneof(fc.ipV4(), fc.ipV4Extended(), fc.ipV6(), close), (text) => {
@@ -102,7 +102,7 @@ describe('the list of addresses that may call', () => {
 		);
 	});
 
-	test('a network has the addresses with its first bits, as numbers tell', () => {
+	test('matches the addresses that share the first bits of a network', () => {
 		const word = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 		const bits = fc.integer({ min: 0, max: 32 });
 		const near = fc.tuple(word, bits, bits, word);
@@ -122,7 +122,7 @@ describe('the list of addresses that may call', () => {
 	});
 });
 
-describe('one caller is', () => {
+describe('the network of a caller', () => {
 	test.for([
 		['203.0.113.9', '203.0.113.9'],
 		['::ffff:203.0.113.9', '203.0.113.9'],
@@ -135,13 +135,13 @@ describe('one caller is', () => {
 		['203.0.113', 'unknown'],
 		['203.0.113.9, 203.0.113.8', 'unknown'],
 		['fe80::1%eth0', 'unknown'],
-	] as const)('"%s": %s', ([address, network]) => {
+	] as const)('at "%s" is %s', ([address, network]) => {
 		expect(networkOf(address)).toBe(network);
 	});
 
-	test('each 64 bits of IPv6 and no less', () => {
+	test('is the first 64 bits of an IPv6 address', () => {
 		const part = fc.integer({ min: 0, max: 0xffff });
-		// Not zeros alone: those begin the addresses that stand for IPv4.
+		// Not all zeros, with which the addresses that map IPv4 begin.
 		const first = fc.tuple(fc.integer({ min: 0x2000, max: 0x3fff }), part, part, part);
 		const last = fc.tuple(part, part, part, part);
 		fc.assert(

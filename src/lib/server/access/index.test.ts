@@ -39,7 +39,7 @@ beforeEach(reset);
 const fresh = () => mint(key, ISSUER, Math.floor(Date.now() / 1000), { jti: crypto.randomUUID() });
 const code = () => totp.generateTOTP(Date.now() / 1000);
 
-/** The kind of caller that a request makes, or the code of what it is refused with. */
+/** The kind of caller that a request comes from, or the code of the error that refuses it. */
 async function call(
 	bearer: string,
 	{ headers = {}, address = '192.0.2.1', changes = {} as Partial<AccessSettings> } = {},
@@ -57,7 +57,7 @@ test('a token passes without the key and without a code', async () => {
 	expect(await call(await fresh())).toBe('token');
 });
 
-test('a token is good for one of many calls at once, and for none later', async () => {
+test('a token passes once, even in simultaneous calls', async () => {
 	const once = await fresh();
 	const outcomes = await Promise.all(Array.from({ length: 10 }, () => call(once)));
 	expect(outcomes.sort()).toEqual(['token', ...Array<string>(9).fill('token_spent')]);
@@ -72,13 +72,13 @@ test('a token is not a code when tokens are off', async () => {
 	expect(await call(await fresh(), { changes: { token: null } })).toBe('api_key_missing');
 });
 
-test('a wrong token counts as no wrong code', async () => {
+test('a wrong token does not count as a wrong code', async () => {
 	const wrong = await mint(key, ISSUER, 1_000_000);
 	for (let i = 0; i < 30; i++) expect(await call(wrong)).toBe('token_invalid');
 	expect(await call(await code(), { headers: { 'X-API-Key': KEY } })).toBe('code');
 });
 
-test('only addresses that are allowed come as far as key, code or token', async () => {
+test('calls from addresses that are not allowed never get as far as key, code or token', async () => {
 	const changes = { addresses: allowedAddresses({ BACKUP_ALLOWED_IPS: '192.0.2.0/24' }) };
 	const elsewhere = { address: '198.51.100.1', changes };
 	expect(await call(await fresh(), elsewhere)).toBe('address_not_allowed');

@@ -19,7 +19,7 @@ beforeEach(reset);
 
 const bucket = env.MY_BUCKET;
 
-/** Codes of what happened to guesses from these networks at these moments. */
+/** The outcomes of guesses from these networks at these times, as error codes. */
 async function guess(
 	now: number,
 	network: string,
@@ -36,7 +36,7 @@ async function guess(
 }
 
 describe('one network', () => {
-	test('waits longer from wrong code to wrong code, at last for a day', async () => {
+	test('waits longer after each wrong code, up to a day', async () => {
 		let now = START;
 		for (const seconds of [1, 4, 16, 64, 86_400]) {
 			expect(await guess(now, 'a')).toBe('code_invalid');
@@ -46,14 +46,14 @@ describe('one network', () => {
 		expect(await guess(now, 'a', GOOD)).toBe('right');
 	});
 
-	test('learns how long it has to wait', async () => {
+	test('is given the time to wait', async () => {
 		await guess(START, 'a');
 		await guess(START + 1000, 'a');
 		const refused = judge({ bucket, scope: 'anyone', now: START + 2000 }, 'a', GOOD);
 		await expect(refused).rejects.toMatchObject({ status: 429, retryAfter: 3 });
 	});
 
-	test('does not make others wait', async () => {
+	test('does not slow down others', async () => {
 		await guess(START, 'a');
 		expect(await guess(START, 'b', GOOD)).toBe('right');
 	});
@@ -68,7 +68,7 @@ describe('the lock', () => {
 		await expect(last).rejects.toBeInstanceOf(JustLocked);
 	}
 
-	test('closes after so many wrong codes, and time lifts it', async () => {
+	test('starts after too many wrong codes, and expires', async () => {
 		await lock();
 		expect(await guess(START + DAY, 'other', GOOD)).toBe('access_locked');
 		const { lockedUntil, wrong } = await readLockout(bucket, 'anyone', START + DAY);
@@ -78,13 +78,13 @@ describe('the lock', () => {
 		expect(await guess(START + 1 + 365 * DAY, 'other', GOOD)).toBe('right');
 	});
 
-	test('is lifted by an administrator', async () => {
+	test('can be lifted by an administrator', async () => {
 		await lock();
 		await liftLockout(bucket, 'anyone');
 		expect(await guess(START + DAY, 'last', GOOD)).toBe('right');
 	});
 
-	test('of callers without the API key does not lock out those with it, nor the other way round', async () => {
+	test('of callers without the API key does not lock out those with it, or vice versa', async () => {
 		await lock();
 		expect(await guess(START + DAY, 'a', GOOD, 'keyed')).toBe('right');
 		await reset();
@@ -92,7 +92,7 @@ describe('the lock', () => {
 		expect(await guess(START + DAY, 'a', GOOD, 'anyone')).toBe('right');
 	});
 
-	test('right codes in between do not put it off', async () => {
+	test('is not delayed by right codes in between', async () => {
 		for (let i = 1; i < MAX_WRONG; i++) {
 			await guess(START + i * DAY, 'a');
 			expect(await guess(START + i * DAY, 'b', { ...GOOD, id: `current-${i}` })).toBe('right');
@@ -101,7 +101,7 @@ describe('the lock', () => {
 	});
 });
 
-test('of many guesses at once no more are looked at than one by one', async () => {
+test('simultaneous guesses get no more codes compared than guesses one by one', async () => {
 	const guesses = Array.from({ length: 200 }, (_, i) => guess(START, `n${i}`));
 	const outcomes = await Promise.all(guesses);
 	const count = (code: string) => outcomes.filter((outcome) => outcome === code).length;
@@ -110,7 +110,7 @@ test('of many guesses at once no more are looked at than one by one', async () =
 	expect((await readLockout(bucket, 'anyone', START)).wrong).toHaveLength(MAX_WRONG);
 });
 
-test('a right code may be shown again from the same network, and nothing is written', async () => {
+test('a right code may be sent again from the same network, and nothing is written', async () => {
 	await guess(START, 'a', GOOD);
 	const before = (await bucket.head('access/guesses.json'))?.etag;
 	expect(await guess(START + 1000, 'a', GOOD)).toBe('right');
@@ -119,7 +119,7 @@ test('a right code may be shown again from the same network, and nothing is writ
 	expect((await bucket.head('access/guesses.json'))?.etag).not.toBe(before);
 });
 
-test('the object stays small however many networks call', async () => {
+test('the object stays small, however many networks call', async () => {
 	for (let i = 0; i < 120; i++) await guess(START, `network ${i}`, GOOD);
 	expect((await bucket.head('access/guesses.json'))?.size).toBeLessThan(5000);
 });

@@ -8,7 +8,7 @@ test.for([
 	'0a1b2c3d.lifeboat.pages.dev',
 	'X.LIFEBOAT.PAGES.DEV',
 	'x.lifeboat.pages.dev.',
-])('a preview at %s is refused, unless it is allowed', (host) => {
+])('a preview at %s is refused unless previews are allowed', (host) => {
 	const refused = expect.objectContaining({ code: 'preview_refused', status: 403 });
 	expect(() => requireProduction(at(host), {})).toThrow(refused);
 	expect(() => requireProduction(at(host), { BACKUP_ALLOW_PREVIEW: '' })).toThrow(refused);
@@ -22,7 +22,7 @@ test.for([
 	'a.b.c.example',
 	'127.0.0.1:5173',
 	'x.y.pages.dev.example',
-])('the app at %s is not', (host) => requireProduction(at(host), {}));
+])('the app at %s is not a preview', (host) => requireProduction(at(host), {}));
 
 test('a value that is neither yes nor no is refused', () => {
 	expect(() => requireProduction(at('app.example.com'), { BACKUP_ALLOW_PREVIEW: '1' })).toThrow(

@@ -24,7 +24,7 @@ afterEach(() => {
 });
 
 describe('the keys of the issuer', () => {
-	test('rotate: a new one counts after the cooldown, an old one until the keys are renewed', async () => {
+	test('rotate: a new key is accepted after the cooldown, an old one until the keys are refreshed', async () => {
 		await check(await token());
 		await publish([other]);
 		await expect(check(await token({}, other))).rejects.toMatchObject(invalid('signature'));
@@ -42,7 +42,7 @@ describe('the keys of the issuer', () => {
 		await expect(check(await token())).rejects.toMatchObject(invalid('signature'));
 	});
 
-	test('are not fetched for every token that names one that is not there', async () => {
+	test('are not fetched for every token that names an unknown key', async () => {
 		for (let n = 0; n < 100; n++) {
 			vi.setSystemTime(NOW + n * 100);
 			const forged = await token({}, { ...other, kid: `no-${n}` });
@@ -51,7 +51,7 @@ describe('the keys of the issuer', () => {
 		expect((await fetches()).length).toBe(2); // 9.9 seconds
 	});
 
-	test('need no name while there is only one', async () => {
+	test('need no id while there is only one', async () => {
 		const nameless = { ...key, kid: undefined };
 		await expect(check(await token({}, nameless))).resolves.toBeTruthy();
 		vi.setSystemTime(NOW + 10 * MINUTE);
@@ -75,7 +75,7 @@ describe('the keys of the issuer', () => {
 		expect(await fetches('evil.test')).toEqual([]);
 	});
 
-	test('cannot be fetched: the issuer answers too late', async () => {
+	test('cannot be fetched if the issuer answers too late', async () => {
 		shortenWaits();
 		await publish([key], { wait: 10_000 });
 		await expect(check(await token())).rejects.toMatchObject(unreachable);

@@ -12,11 +12,11 @@ test.for([
 		BACKUP_OIDC_REF: 'refs/heads/x',
 		BACKUP_OIDC_ISSUER: 'x',
 	},
-])('%o: no tokens', (env) => {
+])('%o accepts no tokens', (env) => {
 	expect(tokenSettings(env)).toBeNull();
 });
 
-test('the branch is main and the issuer GitHub, unless they are set', () => {
+test('the branch defaults to main and the issuer to GitHub', () => {
 	expect(tokenSettings(complete)).toEqual({
 		...{ repositoryId: '74', audience: AUDIENCE, ref: 'refs/heads/main' },
 		issuer: 'https://token.actions.githubusercontent.com',

@@ -24,13 +24,13 @@ afterEach(() => {
 
 describe('a token of the right run', () => {
 	test.for(['schedule', 'workflow_dispatch', 'workflow_run'])(
-		'passes, by %s',
+		'triggered by %s passes',
 		async (event_name) => {
 			await expect(check(await token({ event_name }))).resolves.toBeTruthy();
 		},
 	);
 
-	test('has an id of its own, fit for a name, whatever its jti is', async () => {
+	test('has a unique id that is safe in a key, whatever its jti', async () => {
 		const id = async (jti: string) => (await check(await token({ jti }))).id;
 		const ids = await Promise.all(['a', 'b', '../a', 'a'.repeat(1000), '\u0000'].map(id));
 		expect(new Set(ids).size).toBe(ids.length);
@@ -42,18 +42,18 @@ describe('a token of the right run', () => {
 		['for its time', {}],
 		['for 15 minutes at most', { exp: SECONDS + 1_000_000 }],
 		['up to a fraction of a second', { exp: SECONDS + 0.5, iat: SECONDS - 0.5 }],
-	] as const)('passes %s, and not from `until` on', async ([, claims]) => {
+	] as const)('passes %s, but not from `until` on', async ([, claims]) => {
 		const signed = await token(claims);
 		const { until } = await check(signed);
 		await expect(check(signed, until - 1100)).resolves.toEqual({ id: expect.any(String), until });
 		await expect(check(signed, until)).rejects.toMatchObject(invalid('time'));
 	});
 
-	test('may have an array with one audience', async () => {
+	test('may have its audience in an array', async () => {
 		await expect(check(await token({ aud: [AUDIENCE] }))).resolves.toBeTruthy();
 	});
 
-	test('is checked with keys that were fetched once, from the place that GitHub has them', async () => {
+	test('is checked with keys fetched once, from the path where GitHub publishes them', async () => {
 		for (let n = 0; n < 5; n++) await check(await token({ jti: `${n}` }));
 		expect(await fetches()).toEqual([`${settings.issuer}/.well-known/jwks`]);
 	});
@@ -81,7 +81,7 @@ describe('a token with a wrong claim', () => {
 		['form', { jti: undefined }],
 		['form', { jti: '' }],
 		['form', { jti: 7 }],
-	] as [string, Claims][])('is not valid, its %s is wrong: %o', async ([fault, claims]) => {
+	] as [string, Claims][])('is invalid because of its %s: %o', async ([fault, claims]) => {
 		await expect(check(await token(claims))).rejects.toMatchObject(invalid(fault));
 	});
 
@@ -95,7 +95,7 @@ describe('a token with a wrong claim', () => {
 		['does not say', { repository_id: undefined }],
 		['does not say', { ref: undefined }],
 		['does not say', { event_name: undefined }],
-	] as [string, Claims][])('is not allowed, and hears of %s: %o', async ([hint, claims]) => {
+	] as [string, Claims][])('is not allowed, with hint %s: %o', async ([hint, claims]) => {
 		await expect(check(await token(claims))).rejects.toMatchObject({
 			...{ code: 'token_not_allowed', status: 403 },
 			hint: expect.stringContaining(hint),
@@ -107,11 +107,11 @@ describe('a token with a wrong claim', () => {
 		{ nbf: SECONDS + 10 },
 		{ iat: SECONDS + 10 },
 		{ iat: SECONDS - 15 * 60 - 10 },
-	])('passes when the clocks differ by a few seconds: %o', async (claims) => {
+	])('passes if the clocks differ by a few seconds: %o', async (claims) => {
 		await expect(check(await token(claims))).resolves.toBeTruthy();
 	});
 
-	test('is answered without any of its values', async () => {
+	test('is refused without echoing any of its values', async () => {
 		const error = await check(await token({ aud: 'https://a-secret.test' })).catch(String);
 		expect(JSON.stringify(error)).not.toContain('a-secret');
 	});
@@ -119,7 +119,7 @@ describe('a token with a wrong claim', () => {
 
 describe('a token with a wrong signature', () => {
 	test.for(['', 'c2lnbmF0dXJl'])(
-		'has the algorithm none, and "%s" for a signature',
+		'is refused with the algorithm none and the signature "%s"',
 		async (end) => {
 			const { payload } = parts(await token());
 			const unsigned = `${encodeText(JSON.stringify({ alg: 'none', typ: 'JWT', kid: 'key-1' }))}.${payload}.${end}`;
@@ -129,7 +129,7 @@ describe('a token with a wrong signature', () => {
 		},
 	);
 
-	test('is signed by HS256 with the public key for a secret, in every form it has', async () => {
+	test('is refused if signed by HS256 with the public key as the secret, in any form', async () => {
 		const jwk = JSON.stringify(key.jwk);
 		const pem = await exportSPKI(key.publicKey);
 		for (const secret of [
@@ -146,12 +146,12 @@ describe('a token with a wrong signature', () => {
 		}
 	});
 
-	test('is signed with another algorithm of RSA than the issuer uses', async () => {
+	test('is refused if signed with an RSA algorithm that the issuer does not use', async () => {
 		const pss = await makeKey('key-1', 'PS256');
 		await expect(check(await token({}, pss))).rejects.toMatchObject(invalid('algorithm'));
 	});
 
-	test('is signed with another key under the right name, or one that it brings along', async () => {
+	test('is refused if signed with another key under the right id, or with a key it supplies', async () => {
 		const forged = await token({}, { ...other, kid: 'key-1' });
 		await expect(check(forged)).rejects.toMatchObject(invalid('signature'));
 		for (const header of [{ jwk: other.jwk }, { jku: 'https://evil.test/jwks' }]) {
@@ -161,17 +161,17 @@ describe('a token with a wrong signature', () => {
 		expect(await fetches('evil.test')).toEqual([]);
 	});
 
-	test('has the header or the payload of another one', async () => {
+	test('is refused with the header or the payload of another token', async () => {
 		const good = parts(await token());
 		const { payload } = parts(await token({ repository_id: '75' }));
 		const mixed = `${good.header}.${payload}.${good.signature}`;
 		await expect(check(mixed)).rejects.toMatchObject(invalid('signature'));
 	});
 
-	test('has one character changed', async () => {
+	test('is refused with one character changed', async () => {
 		const good = await token();
 		const alphabet = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.'];
-		// Not the last: the bits of 256 bytes leave some of its own without a meaning.
+		// Not the last one: 256 bytes do not use all of its bits.
 		const place = fc.nat(good.length - 2);
 		await fc.assert(
 			fc.asyncProperty(place, fc.constantFrom(...alphabet), async (at, character) => {
@@ -183,7 +183,7 @@ describe('a token with a wrong signature', () => {
 		);
 	});
 
-	test('is junk', async () => {
+	test('is refused if it is junk', async () => {
 		const part = fc.oneof(fc.base64String(), fc.string(), fc.json().map(encodeText));
 		const junk = fc.array(part, { maxLength: 5 }).map((all) => all.join('.'));
 		await fc.assert(
@@ -194,7 +194,7 @@ describe('a token with a wrong signature', () => {
 		);
 	});
 
-	test('is longer than any token is', async () => {
+	test('is refused if it is longer than any real token', async () => {
 		const long = await token({ padding: 'x'.repeat(8192) });
 		await expect(check(long)).rejects.toMatchObject(invalid('form'));
 		expect(await fetches()).toEqual([]);

@@ -13,7 +13,7 @@ import { LEASE_MS, LOCK_KEYS } from './storage/lock.ts';
 
 beforeEach(reset);
 
-/** A database that takes several calls: a row too long for one statement, between others. */
+/** A database that takes several calls: a row too long for one statement among others. */
 const inParts = () =>
 	run(
 		env.DB,
@@ -21,7 +21,7 @@ const inParts = () =>
 		`INSERT INTO a (x) VALUES (1), (zeroblob(100000)), (3)`,
 	);
 
-/** Runs backups that fail at the first, second, … call, until one has no such call any more. */
+/** Runs backups that fail at the first, second, … call, until one makes fewer calls than that. */
 async function failAtEveryCall(
 	fail: (n: number) => { engine: Engine; failures: Failures },
 ): Promise<number> {
@@ -34,7 +34,7 @@ async function failAtEveryCall(
 		if (failures.failed === 0) return n - 1;
 		expect(await failures.openUploads(), `uploads left by failure ${n}`).toEqual([]);
 		if (outcome.manifest) {
-			// Only the clean-up failed, and was tried again.
+			// Only the clean-up failed, and was retried.
 			expect(await keys()).toHaveLength(2);
 		} else {
 			expect(outcome.error, `failure ${n}`).toMatchObject({
@@ -49,7 +49,7 @@ async function failAtEveryCall(
 }
 
 describe('failures', () => {
-	test('with files of the same name: an error, and they stay', async () => {
+	test('because of files with the same name leave those files alone', async () => {
 		await small();
 		const frozen = clock.now + 1_000_000;
 		const key = `full_backup_${new Date(frozen).toISOString()}.sql`;
@@ -60,7 +60,7 @@ describe('failures', () => {
 		expect(await keys()).toEqual([key]);
 	});
 
-	test('to remove what a dead backup has left stops none: a later one removes it', async () => {
+	test('to remove leftovers do not block a backup, and a later one removes them', async () => {
 		await small();
 		const dead = 'full_backup_2026-01-01T00:00:00.000Z';
 		await env.MY_BUCKET.put(`${dead}.sql`, 'a part');
@@ -80,7 +80,7 @@ describe('failures', () => {
 		expect(await keys()).not.toContain(`${dead}.sql`);
 	});
 
-	test('of D1 at any call: an error, and nothing is left', async () => {
+	test('of D1 at any call end the backup, and nothing is left', async () => {
 		await inParts();
 		const calls = await failAtEveryCall((n) => {
 			const { database, failures } = failingDatabase(env.DB, n, 'D1_ERROR: disk I/O error');
@@ -89,7 +89,7 @@ describe('failures', () => {
 		expect(calls).toBeGreaterThanOrEqual(4);
 	});
 
-	test('of D1 at any call that it says to retry: the backup succeeds', async () => {
+	test('of D1 that it says to retry, at any call, do not fail the backup', async () => {
 		await inParts();
 		for (let n = 1; n <= 4; n++) {
 			const { database, failures } = failingDatabase(
@@ -102,7 +102,7 @@ describe('failures', () => {
 		}
 	});
 
-	test('of D1 without end: database_unavailable', async () => {
+	test('of D1 that do not end are reported as database_unavailable', async () => {
 		const lost = new Error('D1_ERROR: Network connection lost.');
 		const database = {
 			withSession: () => ({ prepare: () => ({}), batch: () => Promise.reject(lost) }),
@@ -120,7 +120,7 @@ describe('failures', () => {
 		['a backup in parts', () => large(150), 6],
 	] as const)('of R2 at %s', ([, fill, least]) => {
 		test.for([false, true])(
-			'in any one write (done nevertheless: %s): it succeeds',
+			'in any one write (done nevertheless: %s) do not fail it',
 			async (afterwards) => {
 				await fill();
 				for (let n = 1; ; n++) {
@@ -130,7 +130,7 @@ describe('failures', () => {
 						expect(n).toBeGreaterThanOrEqual(least);
 						return;
 					}
-					const left = afterwards ? [] : await failures.openUploads(); // R2 ends one that nobody has the id of
+					const left = afterwards ? [] : await failures.openUploads(); // R2 aborts uploads whose id was lost
 					expect(left, `uploads left by failure ${n}`).toEqual([]);
 					expect(await keys(), `failure ${n}`).toEqual([manifestKey(name), `${name}.sql`]);
 					expect((await verifyBackup(engine(), `${name}.sql`)).proven).toBe(true);
@@ -139,7 +139,7 @@ describe('failures', () => {
 			},
 		);
 
-		test('in every write from any point on: no backup, and the next one removes what is left', async () => {
+		test('in every write from any point on leave no backup, and the next one cleans up', async () => {
 			await fill();
 			for (let n = 1; ; n++) {
 				const { bucket, failures } = failingBucket(env.MY_BUCKET, n, { forGood: true });
@@ -148,7 +148,7 @@ describe('failures', () => {
 					(reason: unknown) => reason,
 				);
 				if (error === null) {
-					// What failed was no more than the return of the lock.
+					// Only the release of the lock failed.
 					expect(n).toBeGreaterThanOrEqual(least);
 					return;
 				}

@@ -28,7 +28,7 @@ describe('the list', () => {
 		expect(first.backups[0]).toMatchObject({ rows: 6, tables: 4, files: [`${names[0]}.sql`] });
 	});
 
-	test('shows a backup that another tool has copied here without its metadata', async () => {
+	test('shows a backup that another tool copied without its metadata', async () => {
 		await small();
 		const { name } = await createBackup(engine());
 		const listed = await listBackups(env.MY_BUCKET);
@@ -50,7 +50,7 @@ describe('the list', () => {
 		);
 	});
 
-	test('goes on beyond one page of the bucket', { timeout: 60_000 }, async () => {
+	test('continues beyond one page of the bucket', { timeout: 60_000 }, async () => {
 		const { name } = await createBackup(engine());
 		const object = await env.MY_BUCKET.get(manifestKey(name));
 		const text = (await object?.text()) ?? '';

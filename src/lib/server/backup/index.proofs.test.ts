@@ -12,7 +12,7 @@ import { LOCK_KEYS } from './storage/lock.ts';
 beforeEach(reset);
 
 describe('the proofs in the list', () => {
-	/** The bucket, and how often each of its methods was called. */
+	/** The bucket, with a count of the calls of each method. */
 	function counting(): { bucket: R2Bucket; calls: Record<string, number> } {
 		const calls: Record<string, number> = {};
 		const bucket = new Proxy(env.MY_BUCKET, {
@@ -35,7 +35,7 @@ describe('the proofs in the list', () => {
 		return name;
 	}
 
-	test('shows the newest proof of each kind, and no other backup’s', async () => {
+	test('show the newest proof of each kind, and none of another backup', async () => {
 		const name = await proven();
 		const other = (await createBackup(engine())).name;
 		await verifyBackup(engine(), `${name}.sql`);
@@ -58,7 +58,7 @@ describe('the proofs in the list', () => {
 		]);
 	});
 
-	test('reads no object where there is metadata', async () => {
+	test('are read from metadata, without reading objects', async () => {
 		await proven();
 		await createBackup(engine());
 		const { bucket, calls } = counting();
@@ -67,7 +67,7 @@ describe('the proofs in the list', () => {
 		expect(calls).toEqual({ list: 1 });
 	});
 
-	test('is the same where another tool has copied the objects without metadata', async () => {
+	test('are the same if another tool copied the objects without metadata', async () => {
 		const name = await proven();
 		const before = await listBackups(env.MY_BUCKET);
 		for (const key of await keys()) await change(key, (bytes) => bytes);
@@ -75,7 +75,7 @@ describe('the proofs in the list', () => {
 		expect(await listBackups(env.MY_BUCKET)).toEqual(before);
 	});
 
-	test('passes over what cannot be read, or is a proof of something else', async () => {
+	test('skip unreadable objects and proofs of something else', async () => {
 		const name = await proven();
 		const [backup] = (await listBackups(env.MY_BUCKET)).backups;
 		await env.MY_BUCKET.put(proofKey(name, '2026-11-23T00:00:00.000Z'), 'damaged');
@@ -87,7 +87,7 @@ describe('the proofs in the list', () => {
 		expect((await listBackups(env.MY_BUCKET)).backups).toEqual([backup]);
 	});
 
-	test('shows no proofs of a backup without a manifest, and reads none of them', async () => {
+	test('are neither shown nor read for a backup without a manifest', async () => {
 		const older = await proven();
 		const newer = (await createBackup(engine())).name;
 		await verifyBackup(engine(), `${newer}.sql`);
@@ -102,7 +102,7 @@ describe('the proofs in the list', () => {
 	});
 });
 
-test('what an abandoned backup left is removed, even if it has proofs', async () => {
+test('the leftovers of an abandoned backup are removed, even if it has proofs', async () => {
 	const name = await backUp();
 	await verifyBackup(engine(), `${name}.sql`);
 	const complete = await keys();

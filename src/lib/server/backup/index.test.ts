@@ -60,7 +60,7 @@ describe('a backup', () => {
 		expect(objects).toEqual([]);
 	});
 
-	test('of the same state has the same digests, also of the restored state', async () => {
+	test('of the same state has the same digests, even after a restore', async () => {
 		await small();
 		await run(
 			env.DB,
@@ -76,7 +76,7 @@ describe('a backup', () => {
 		expect(third.schema).toEqual(first.schema);
 	});
 
-	test('larger than a part is uploaded in parts and its digest is right', async () => {
+	test('larger than a part is uploaded in parts, with the right digest', async () => {
 		await large(300);
 		const manifest = await createBackup(engine());
 		const volume = await env.MY_BUCKET.get(`${manifest.name}.sql`);
@@ -99,7 +99,7 @@ describe('a backup', () => {
 		expect(cost.rowsRead).toBeLessThan(50000 * 1.01);
 	});
 
-	test('goes on with smaller pages where rows suddenly are long', async () => {
+	test('continues with smaller pages when rows are suddenly long', async () => {
 		const rows = (from: number, to: number, text: string) =>
 			`WITH RECURSIVE n (i) AS (VALUES (${from}) UNION ALL SELECT i + 1 FROM n WHERE i < ${to}) INSERT INTO t SELECT i, ${text} FROM n`;
 		await run(
@@ -133,13 +133,13 @@ describe('a backup', () => {
 		expect(await all()).toBe(before);
 	});
 
-	test('names the state for Time Travel', async () => {
+	test('records the Time Travel bookmark', async () => {
 		await small();
 		const { snapshot } = await createBackup(engine());
 		expect(snapshot.bookmark).toMatch(/^[0-9a-f]{8}-/);
 	});
 
-	test('warns of what it cannot carry', async () => {
+	test('warns of what it cannot restore', async () => {
 		await run(
 			env.DB,
 			`CREATE VIRTUAL TABLE empty USING fts5(x, content='')`,
@@ -151,7 +151,7 @@ describe('a backup', () => {
 });
 
 describe('the lock', () => {
-	test('lets one backup run at a time', async () => {
+	test('allows one backup at a time', async () => {
 		await small();
 		const frozen = clock.now;
 		const outcomes = await Promise.allSettled(
@@ -165,7 +165,7 @@ describe('the lock', () => {
 		expect((await listBackups(env.MY_BUCKET)).backups).toHaveLength(1);
 	});
 
-	test('of a backup that died is taken over, and what it left is removed', async () => {
+	test('of a dead backup is taken over, and its leftovers are removed', async () => {
 		await small();
 		const dead = 'full_backup_2026-01-01T00:00:00.000Z';
 		await env.MY_BUCKET.put(
@@ -180,7 +180,7 @@ describe('the lock', () => {
 		expect(await keys()).toEqual([manifestKey(name), `${name}.sql`]);
 	});
 
-	test('that was abandoned after the manifest was written costs no backup', async () => {
+	test('that was abandoned after the manifest was written does not lose the backup', async () => {
 		await small();
 		const { name } = await createBackup(engine());
 		await env.MY_BUCKET.put(LOCK_KEYS.backup, JSON.stringify({ name, until: 0 }));
@@ -189,12 +189,12 @@ describe('the lock', () => {
 		expect(await volumeText(name)).not.toBe('');
 	});
 
-	test('that is not one of ours is taken over', async () => {
+	test('is taken over if it is not valid', async () => {
 		await env.MY_BUCKET.put(LOCK_KEYS.backup, 'x');
 		await expect(createBackup(engine())).resolves.toBeTruthy();
 	});
 
-	test('is renewed by a long backup, and its loss ends the backup that lost it', async () => {
+	test('is renewed by a long backup, which ends if it loses the lock', async () => {
 		await large(300);
 		let taken = false;
 		const slow: Engine = { ...engine(), now: () => (clock.now += 40_000) };

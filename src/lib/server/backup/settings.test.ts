@@ -27,7 +27,7 @@ test.for([
 	expect(call).toThrow(expect.objectContaining({ hint: expect.stringContaining(name) }));
 });
 
-test('the drill database is optional: only who asks for it hears that it is missing', () => {
+test('the drill database is optional: only asking for it throws if it is missing', () => {
 	expect(drillDatabase({ ...complete, DRILL_DB: env.DRILL_DB })).toBe(env.DRILL_DB);
 	expect(() => drillDatabase(complete)).toThrow(
 		expect.objectContaining({
@@ -57,7 +57,7 @@ describe('how backups are stored', () => {
 		);
 	});
 
-	test('BACKUP_AGE_RECIPIENTS may be several, apart by commas or white space', async () => {
+	test('BACKUP_AGE_RECIPIENTS may hold several, separated by commas or white space', async () => {
 		for (const generate of [generateX25519Identity, generateHybridIdentity]) {
 			const [a = '', b = '', c = ''] = await recipients(generate, 3);
 			const env = { ...complete, BACKUP_AGE_RECIPIENTS: ` ${a},${b}\n\t${c} ,${a}` };
@@ -65,12 +65,12 @@ describe('how backups are stored', () => {
 		}
 	});
 
-	test.for(['', ' ', ' , '])('"%s" are no recipients', (value) => {
+	test.for(['', ' ', ' , '])('"%s" means no recipients', (value) => {
 		const env = { ...complete, BACKUP_AGE_RECIPIENTS: value };
 		expect(backupEncoding(env).recipients).toEqual([]);
 	});
 
-	test('recipients of both kinds are refused: the weaker one would count', async () => {
+	test('recipients of both kinds are refused, as the weaker one would decide', async () => {
 		const [weak] = await recipients(generateX25519Identity, 1);
 		const [strong] = await recipients(generateHybridIdentity, 1);
 		const env = { ...complete, BACKUP_AGE_RECIPIENTS: `${strong} ${weak}` };
@@ -109,7 +109,7 @@ describe('how backups are stored', () => {
 		expect(() => backupEncoding(env)).toThrow('a secret key');
 	});
 
-	test('an identity is shown in no way that it may come in', async () => {
+	test('an identity is never shown, in whatever form it was pasted', async () => {
 		const [good = ''] = await recipients(generateX25519Identity, 1);
 		const secret = await generateX25519Identity();
 		const file = `# created: 2026-11-22T21:52:00Z\n# public key: ${good}\n${secret}\n`;
@@ -160,38 +160,38 @@ describe('the budget of a call', () => {
 		},
 	);
 
-	test('leaves room on the free plan for the other queries of a step', () => {
+	test('on the free plan leaves room for the other queries of a step', () => {
 		expect(BUDGETS.free.queries).toBeLessThan(50);
 		expect(BUDGETS.paid.queries).toBeLessThan(1000);
 	});
 });
 
-describe('the keys of manifests', () => {
+describe('the manifest keys', () => {
 	/** Base32 of twenty bytes each. */
 	const [now, before] = ['GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ', 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'];
 	const ofNow = deriveKey(new TextEncoder().encode('12345678901234567890'));
 	const macKey = '0123456789abcdef0123456789abcdef';
 	const ofMacKey = deriveKey(new TextEncoder().encode(macKey));
 
-	test('are those of TOTP_SECRET, in whatever form it is written', () => {
+	test('come from TOTP_SECRET, however it is written', () => {
 		for (const secret of [now, now.toLowerCase(), ` ${now.slice(0, 16)}-${now.slice(16)} `]) {
 			expect(backupKeys({ TOTP_SECRET: secret })).toEqual([ofNow]);
 		}
 	});
 
-	test('are also those of the secret before it, which never signs', () => {
+	test('include that of the previous secret, which never signs', () => {
 		const [first, second] = backupKeys({ TOTP_SECRET: now, TOTP_SECRET_PREVIOUS: before });
 		expect(first).toEqual(ofNow);
 		expect([second]).toEqual(backupKeys({ TOTP_SECRET: before }));
 	});
 
-	test('are those of BACKUP_MAC_KEY in place of TOTP_SECRET, which opens none then', () => {
+	test('come from BACKUP_MAC_KEY instead of TOTP_SECRET if it is set', () => {
 		expect(backupKeys({ TOTP_SECRET: now, BACKUP_MAC_KEY: macKey })).toEqual([ofMacKey]);
 		const during = { TOTP_SECRET: now, TOTP_SECRET_PREVIOUS: now, BACKUP_MAC_KEY: macKey };
 		expect(backupKeys(during)).toEqual([ofMacKey, ofNow]);
 	});
 
-	test('are there in every app that can be called', () => {
+	test('exist in every app that can be called', () => {
 		for (const empty of [undefined, '', ' ']) {
 			const env = { ...complete, TOTP_SECRET_PREVIOUS: empty, BACKUP_MAC_KEY: empty };
 			expect(backupKeys(env as Environment)).toHaveLength(1);

@@ -15,7 +15,7 @@ import {
 const NAMES = ['plain', 'two words', `it's "quoted"`, '[x]', '`', '', 'ÄÖ\n', 'select'];
 
 describe('quoteName and quoteText', () => {
-	it('are read back by SQLite as they were', async () => {
+	it('are read back unchanged by SQLite', async () => {
 		for (const name of NAMES) {
 			const sql = `SELECT ${quoteText(name)} AS text, 1 AS ${quoteName(name || 'x')}`;
 			const row = await env.DB.prepare(sql).first();
@@ -25,7 +25,7 @@ describe('quoteName and quoteText', () => {
 });
 
 describe('unquote', () => {
-	it('takes back what quoteName and quoteText do', () => {
+	it('reverses quoteName and quoteText', () => {
 		for (const name of NAMES) {
 			expect(unquote(quoteName(name))).toBe(name);
 			expect(unquote(quoteText(name))).toBe(name);

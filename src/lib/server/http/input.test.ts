@@ -12,7 +12,7 @@ const Schema = v.variant('action', [
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
-/** A request with this body, which fetch may not be able to make. */
+/** A request with this body, which `fetch` might not accept. */
 function posting(body: BodyInit, headers: Record<string, string> = JSON_TYPE): Request {
 	return new Request('https://app.example', { method: 'POST', body, headers });
 }
@@ -37,11 +37,11 @@ describe('a body', () => {
 		['{"action":"list"', 'It is not valid JSON.'],
 		['7', 'expected Object'],
 		['null', 'expected Object'],
-	])('%s is told what is expected', async ([body = '', hint]) => {
+	])('%s is refused with what is expected', async ([body = '', hint]) => {
 		expect(await refusal(posting(body))).toMatchObject({ code: 'body_invalid', status: 400, hint });
 	});
 
-	test('does not come back, whatever it is', async () => {
+	test('is never echoed, whatever it is', async () => {
 		const word = fc.stringMatching(/^[a-z<>]{12,20}$/);
 		const body = word.chain((text) =>
 			fc.record({
@@ -83,7 +83,7 @@ describe('a body', () => {
 		expect(await refusal(posting(broken))).toMatchObject({ code: 'body_invalid', status: 400 });
 	});
 
-	test('that is nested as deep as its size allows is refused', async () => {
+	test('that is nested as deeply as its size allows is refused', async () => {
 		for (const deep of [
 			'['.repeat(49_000),
 			'['.repeat(24_000) + ']'.repeat(24_000),
@@ -93,7 +93,7 @@ describe('a body', () => {
 		}
 	});
 
-	test('that is too large is refused, declared or not', async () => {
+	test('that is too large is refused, whether or not its length is declared', async () => {
 		const large = 'x'.repeat(50_001);
 		expect(await refusal(posting(large))).toMatchObject({ code: 'body_too_large', status: 413 });
 		const streamed = new Response(large).body;
@@ -113,7 +113,7 @@ describe('the content type', () => {
 		'Application/JSON',
 		'application/json; charset=utf-8',
 		' application/json ;x',
-	])('%s is taken', async (type) => expect(await send(type)).toEqual({ action: 'list' }));
+	])('%s is accepted', async (type) => expect(await send(type)).toEqual({ action: 'list' }));
 
 	test.for([
 		...['application/jsonx', 'application/json-patch+json', 'text/json', 'text/plain', 'x'],
@@ -122,7 +122,7 @@ describe('the content type', () => {
 			'text/plain; application/json',
 			'application/json,text/plain',
 		],
-	])('%s is not', async (type) => {
+	])('%s is refused', async (type) => {
 		await expect(send(type)).rejects.toMatchObject({
 			code: 'content_type_unsupported',
 			status: 415,

@@ -24,7 +24,7 @@ test('a LifeboatError answers with its status, code and hint', async () => {
 	expect(log).not.toHaveBeenCalled();
 });
 
-test('anything else answers 500, and only the log learns what it was', async () => {
+test('any other error answers 500, with its details only in the log', async () => {
 	const error = new Error('D1_ERROR: no such table: secrets in SELECT * FROM secrets');
 	const response = errorResponse(error);
 	expect(response.status).toBe(500);
@@ -35,7 +35,7 @@ test('anything else answers 500, and only the log learns what it was', async () 
 	expect(log).toHaveBeenCalledWith(error);
 });
 
-test("the server's own fault is logged with its cause, which does not leave", async () => {
+test('a server fault is logged with its cause, which stays out of the answer', async () => {
 	const error = new LifeboatError('The bucket does not answer.', {
 		status: 500,
 		code: 'storage_failed',

@@ -20,8 +20,8 @@ function entry(milliseconds: number, changes: Partial<Entry> = {}): Entry {
 	};
 }
 
-describe('the journal', () => {
-	test('is read from the newest entry on, page by page', async () => {
+describe('the audit log', () => {
+	test('is read page by page, newest entry first', async () => {
 		for (const i of [3, 1, 5, 2, 4]) await record(bucket, entry(NOW + i * 1000));
 		const times: string[] = [];
 		let before: string | null | undefined;
@@ -33,7 +33,7 @@ describe('the journal', () => {
 		expect(times).toEqual([5, 4, 3, 2, 1].map((i) => new Date(NOW + i * 1000).toISOString()));
 	});
 
-	test('has everything of an entry, as a line of JSON too', async () => {
+	test('keeps all fields of an entry, also as a line of JSON', async () => {
 		const whole = entry(NOW, {
 			outcome: 'failed',
 			code: 'snapshot_unstable',
@@ -48,19 +48,19 @@ describe('the journal', () => {
 		expect(text).toBe(`${JSON.stringify(whole)}\n`);
 	});
 
-	test('has entries of the same millisecond, each once', async () => {
+	test('keeps all entries of the same millisecond, each once', async () => {
 		await Promise.all(Array.from({ length: 20 }, () => record(bucket, entry(NOW))));
 		expect((await readAuditLog(bucket, { limit: 50 })).entries).toHaveLength(20);
 	});
 
-	test('forgets what is older than so many days', async () => {
+	test('forgets entries after the given number of days', async () => {
 		for (const days of [0, 1, 29, 31, 400]) await record(bucket, entry(NOW - days * DAY));
 		await pruneAuditLog(bucket, NOW - 30 * DAY);
 		const { entries } = await readAuditLog(bucket, { limit: 10 });
 		expect(entries.map(({ time }) => Date.parse(time))).toEqual([NOW, NOW - DAY, NOW - 29 * DAY]);
 	});
 
-	test('forgets more entries than R2 removes at once', async () => {
+	test('forgets more entries than R2 removes in one call', async () => {
 		const old = Array.from({ length: 1_005 }, (_, index) => entry(NOW - 40 * DAY - index));
 		await Promise.all(old.map((one) => record(bucket, one)));
 		await record(bucket, entry(NOW));
@@ -68,7 +68,7 @@ describe('the journal', () => {
 		expect((await bucket.list({ prefix: 'journal/' })).objects).toHaveLength(1);
 	});
 
-	test('shows nothing older, though a lock rule keeps it', async () => {
+	test('does not show older entries, even if a lock rule keeps them', async () => {
 		for (const days of [0, 10, 31, 32]) await record(bucket, entry(NOW - days * DAY));
 		const since = NOW - 30 * DAY;
 		const page = await readAuditLog(bucket, { limit: 3, since });
@@ -76,14 +76,14 @@ describe('the journal', () => {
 		expect(page.before).toBeNull();
 	});
 
-	test('is in the bucket for logs where there is one', async () => {
+	test('is stored in the log bucket if there is one', async () => {
 		expect(auditLogBucket({ MY_BUCKET: bucket })).toBe(bucket);
 		expect(auditLogBucket({ MY_BUCKET: bucket, MY_LOGS_BUCKET: env.MY_LOGS_BUCKET })).toBe(
 			env.MY_LOGS_BUCKET,
 		);
 	});
 
-	test('goes to the console, and a bucket that refuses it makes nothing fail', async () => {
+	test('also goes to the console, and nothing fails if the bucket refuses it', async () => {
 		const log = vi.spyOn(console, 'log').mockReturnValue();
 		const error = vi.spyOn(console, 'error').mockReturnValue();
 		const refusing = new Proxy(bucket, {

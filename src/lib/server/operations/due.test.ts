@@ -30,7 +30,7 @@ describe('a backup is due', () => {
 	});
 
 	test.for(['verify', 'drill'] as const)(
-		'when a %s has found the newest to be bad',
+		'when a %s found the newest backup damaged',
 		async (kind) => {
 			const name = await backUp({ now: () => NOW });
 			await prove(name, kind, true, NOW + 1);

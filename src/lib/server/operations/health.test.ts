@@ -20,7 +20,7 @@ beforeEach(async () => {
 	now = START;
 });
 
-/** Operations with a bucket object of their own, of which nothing is known yet. */
+/** Operations with a new bucket object, whose health is not cached yet. */
 function operations(): Operations & { webhook: URL; calls: string[] } {
 	const webhook = receiver();
 	const calls: string[] = [];
@@ -48,7 +48,7 @@ async function prove(name: string, kind: 'verify' | 'drill', proven = true): Pro
 }
 
 describe('the health', () => {
-	test('of nothing is bad', async () => {
+	test('without any backup is bad', async () => {
 		expect(await readHealth(operations())).toEqual({
 			...{ healthy: false, maxAgeHours: 24 },
 			ages: { backup: null, verification: null, drill: null, provenBackup: null },
@@ -68,7 +68,7 @@ describe('the health', () => {
 		});
 	});
 
-	test('needs a backup that is proven, and was not found to be bad', async () => {
+	test('needs a backup that is proven and was not found damaged', async () => {
 		const name = await backUp();
 		expect(await readHealth(operations())).toMatchObject({ healthy: false, ages: { backup: 0 } });
 		await prove(name, 'verify');
@@ -79,7 +79,7 @@ describe('the health', () => {
 		expect(await readHealth(operations())).toMatchObject({ healthy: true });
 	});
 
-	test('is bad once either is too old', async () => {
+	test('is bad once the backup or its proof is too old', async () => {
 		await prove(await backUp(), 'drill');
 		now = START + 23 * HOUR;
 		expect(await readHealth(operations())).toMatchObject({ healthy: true });
@@ -89,7 +89,7 @@ describe('the health', () => {
 		expect(await readHealth(operations())).toMatchObject({ healthy: false, ages: { backup: 0 } });
 	});
 
-	test('is looked at once a minute, however many ask', async () => {
+	test('is checked once a minute, however many calls come', async () => {
 		await backUp();
 		const asked = operations();
 		await Promise.all(Array.from({ length: 100 }, () => readHealth(asked)));
@@ -103,7 +103,7 @@ describe('the health', () => {
 		expect(asked.calls.length).toBeGreaterThan(once);
 	});
 
-	test('reports once that backups are overdue', async () => {
+	test('sends a single alert that backups are overdue', async () => {
 		await backUp();
 		now = START + 25 * HOUR;
 		const asked = operations();
@@ -123,7 +123,7 @@ describe('GET /api/backup/health', () => {
 		return [response.status, await response.json()] as const;
 	};
 
-	test('needs no code, says 503 where nothing is good, and no name', async () => {
+	test('needs no code, answers 503 if unhealthy, and reveals no name', async () => {
 		const [status, health] = await ask();
 		expect([status, Object.keys(health as object)]).toEqual([
 			503,
@@ -132,10 +132,10 @@ describe('GET /api/backup/health', () => {
 		expect((await env.MY_BUCKET.list({ prefix: 'journal/' })).objects.length).toBeLessThan(2);
 	});
 
-	test('says 200 where all is well', async () => {
+	test('answers 200 if all is well', async () => {
 		now = Date.now();
 		await prove(await backUp(), 'verify');
-		// A bucket of which nothing is known yet.
+		// A new bucket object, whose health is not cached yet.
 		const MY_BUCKET = new Proxy(env.MY_BUCKET, {
 			get: (target, name: 'list') => target[name].bind(target),
 		});
@@ -144,7 +144,7 @@ describe('GET /api/backup/health', () => {
 		expect(JSON.stringify(health)).not.toContain('full_backup');
 	});
 
-	test('says what is wrong with a setting', async () => {
+	test('explains an invalid setting', async () => {
 		const [status, error] = await ask({ BACKUP_MAX_AGE_HOURS: 'x' });
 		expect([status, error]).toMatchObject([500, { code: 'backup_max_age_hours_invalid' }]);
 	});

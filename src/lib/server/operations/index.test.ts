@@ -15,7 +15,7 @@ beforeEach(reset);
 
 const stepping = () => engine({ keys: [key], budget: { ...UNLIMITED, queries: 1 } });
 
-/** Begins a backup of some steps, and returns the ticket for the second. */
+/** Starts a backup in several steps, and returns the ticket for the second. */
 async function begin(): Promise<string> {
 	await run(env.DB, 'CREATE TABLE a (x)', 'CREATE TABLE b (x)', 'INSERT INTO a VALUES (1)');
 	const step = await startBackup(stepping());
@@ -37,7 +37,7 @@ test('the state of a backup is removed from the lock once no ticket can resume i
 	expect(await state()).toBeNull();
 });
 
-test('that of a step that died goes when its ticket has expired', async () => {
+test('the state of a dead step is removed when its ticket has expired', async () => {
 	const ticket = await begin();
 	const { engine: dying, died } = dyingEngine(stepping(), 4);
 	await Promise.race([died, resumeBackup(dying, ticket)]);

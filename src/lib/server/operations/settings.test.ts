@@ -3,13 +3,13 @@ import { operationsSettings } from './settings.ts';
 
 const DAY = 86_400_000;
 
-test('without settings there are no alerts, and a backup is too old after 32 days', () => {
+test('by default there are no alerts, and a backup is too old after 32 days', () => {
 	expect(operationsSettings({})).toEqual({
 		...{ webhook: null, ping: null, maxAgeMs: 32 * DAY, sizeFactor: 2, auditLogDays: 90 },
 	});
 });
 
-test('are read as they are given', () => {
+test('settings are read as given', () => {
 	expect(
 		operationsSettings({
 			ALERT_WEBHOOK_URL: ' https://hooks.slack.com/services/a/b/c ',
@@ -35,7 +35,7 @@ test.for([
 	['BACKUP_JOURNAL_DAYS', '0'],
 	['BACKUP_JOURNAL_DAYS', '1.5'],
 	['BACKUP_JOURNAL_DAYS', '4000'],
-])('%s as %s is refused, without a word of it', ([name = '', value = '']) => {
+])('%s=%s is refused, and the value is not echoed', ([name = '', value = '']) => {
 	const read = () => operationsSettings({ [name]: value });
 	expect(read).toThrow(
 		expect.objectContaining({ code: `${name.toLowerCase()}_invalid`, status: 500 }),

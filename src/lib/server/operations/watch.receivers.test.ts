@@ -41,7 +41,7 @@ test('an audit log whose old entries are locked does not stop alerts', async () 
 });
 
 describe.for(BROKEN)('a receiver that %s', ([, answer]) => {
-	test('fails no backup, and takes no longer than allowed', async () => {
+	test('does not fail a backup, and takes no longer than allowed', async () => {
 		shortenWaits();
 		const watched = operations({ ping: receiver('/ping') });
 		await breakReceiver(watched.webhook, answer);
@@ -65,7 +65,7 @@ describe.for(BROKEN)('a receiver that %s', ([, answer]) => {
 	});
 });
 
-test('an alert that a receiver did not accept is sent again', async () => {
+test('an alert that was not accepted is sent again', async () => {
 	const watched = operations();
 	await breakReceiver(watched.webhook, { status: 404 });
 	await fail(watched);
@@ -82,7 +82,7 @@ test('an alert that a receiver did not accept is sent again', async () => {
 	expect(await kinds(watched.webhook)).toEqual(['backup_recovered']);
 });
 
-test('an alert without a webhook is in the audit log', async () => {
+test('an alert without a webhook is recorded in the audit log', async () => {
 	await fail(operations({ webhook: null }));
 	expect(await journal()).toContainEqual(
 		expect.objectContaining({ operation: 'alert backup_failed', code: 'alert_nowhere' }),

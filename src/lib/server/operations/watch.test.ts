@@ -31,7 +31,7 @@ describe('a backup', () => {
 		expect(await received(watched.webhook)).toEqual([]);
 	});
 
-	test('that fails sends an alert that says what to do and shows no row', async () => {
+	test('that fails sends an alert that says what to do and contains no rows', async () => {
 		const watched = operations();
 		await backUp(watched);
 		clock.now += 2 * HOUR;
@@ -43,14 +43,14 @@ describe('a backup', () => {
 		expect(JSON.stringify(alert)).not.toMatch(/s3cret|D1_ERROR/);
 	});
 
-	test('that finds no stable snapshot sends an alert of its own kind', async () => {
+	test('that finds no stable snapshot sends its own kind of alert', async () => {
 		const watched = operations({ maxAgeMs: 10 * DAY });
 		await backUp(watched);
 		await fail(watched, 'snapshot_unstable', 409);
 		expect(await kinds(watched.webhook)).toEqual(['backup_unstable']);
 	});
 
-	test('that meets an unfinished restore sends an alert', async () => {
+	test('that finds an unfinished restore sends an alert', async () => {
 		const watched = operations();
 		await backUp(watched);
 		await run(env.DB, `CREATE TABLE ${RESTORE_MARKER} (step INTEGER PRIMARY KEY)`);
@@ -61,7 +61,7 @@ describe('a backup', () => {
 	});
 
 	test.for(['backup_running', 'lock_lost', 'ticket_spent', 'ticket_expired', 'ticket_invalid'])(
-		'that ends with %s has not failed',
+		'that ends with %s does not count as failed',
 		async (code) => {
 			const watched = operations({ ping: receiver('/ping') });
 			await fail(watched, code, 409);
@@ -82,7 +82,7 @@ describe('a backup', () => {
 		expect(await kinds(watched.webhook)).toEqual(['backup_failed']);
 	});
 
-	test('that succeeds again sends one alert', async () => {
+	test('that succeeds after failures sends one alert', async () => {
 		const watched = operations();
 		const failedAt = new Date(clock.now).toISOString().slice(0, 10);
 		await backUp(watched);
@@ -159,7 +159,7 @@ describe('a backup', () => {
 		expect(fail?.body).toMatch(/^\w+: .+\./);
 	});
 
-	test('whose answer is repeated sends nothing twice', async () => {
+	test('whose answer is repeated does not send its alerts and pings again', async () => {
 		const ping = receiver('/ping');
 		const watched = operations({ ping });
 		const done = await backUp(watched);
@@ -178,7 +178,7 @@ describe('a backup', () => {
 		expect(await received(watched.webhook)).toEqual([]);
 	});
 
-	test.for(['made', 'failed'])('%s lets the old entries of the journal go', async (outcome) => {
+	test.for(['made', 'failed'])('once %s removes old audit log entries', async (outcome) => {
 		const old = { time: '2025-01-01T00:00:00.000Z', operation: 'list', outcome: 'done' as const };
 		const line = JSON.stringify({ ...old, caller: { kind: 'code', address: '' } });
 		const key = `journal/${9_999_999_999_999 - Date.parse(old.time)}-x`;

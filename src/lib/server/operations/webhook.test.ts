@@ -21,7 +21,7 @@ test.for([
 	'https://discord.com/api/webhooks/1/x',
 	'https://ptb.discord.com/api/webhooks/1/x',
 	'https://discordapp.com/api/v10/webhooks/1/x/?wait=true',
-])('Discord at %s gets a text of its length that mentions nobody', (url) => {
+])('Discord at %s gets a text within its limit that mentions nobody', (url) => {
 	expect(bodyFor(url)).toEqual({
 		content: `https://app.example: ${ALERT.text}`,
 		allowed_mentions: { parse: [] },
@@ -35,7 +35,7 @@ test.for([
 	'https://discord.com/api/webhooks/1/x/slack',
 	'https://notdiscord.com/api/webhooks/1/x',
 	'https://hooks.slack.com.example/',
-])('%s gets all that is known', (url) => {
+])('%s gets all the details', (url) => {
 	expect(bodyFor(url)).toEqual({
 		...{ kind: 'backup_failed', code: 'x', text: `https://app.example: ${ALERT.text}` },
 		...{ app: 'https://app.example', time: TIME },

@@ -25,7 +25,7 @@ const KEY = 'a-key-of-at-least-thirty-two-characters';
 beforeEach(reset);
 afterEach(() => vi.useRealTimers());
 
-/** A request with a code of this secret, from this address. */
+/** A request with a code from this secret, sent from this address. */
 async function request(
 	init: RequestInit = {},
 	{ url = API, secret = SECRET, address = '192.0.2.1' } = {},
@@ -51,7 +51,7 @@ async function journal(): Promise<Entry[]> {
 }
 
 describe('a code', () => {
-	test('starts one thing, whatever it is', async () => {
+	test('starts only one operation, whatever it is', async () => {
 		const { files } = await makeBackup();
 		const file = { url: `${API}/${files[0]}` };
 		const body = JSON.stringify({ action: 'verify' });
@@ -65,7 +65,7 @@ describe('a code', () => {
 		expect((await call(postFile, await request(verify, file))).status).toBe(200);
 	});
 
-	test('reads as often as it likes, before and after', async () => {
+	test('can read any number of times, before and after', async () => {
 		for (let i = 0; i < 3; i++) expect((await call(GET, await request())).status).toBe(200);
 		const { files } = await makeBackup();
 		const asked = await request({}, { url: `${API}/${files[0]}` });
@@ -78,7 +78,7 @@ describe('a code', () => {
 		expect((await call(POST, await request({ method: 'POST' }))).status).toBe(201);
 	});
 
-	test('of 50 calls at once lets one make a backup', async () => {
+	test('sent in 50 simultaneous calls makes one backup', async () => {
 		const requests = await Promise.all(
 			Array.from({ length: 50 }, () => request({ method: 'POST' })),
 		);
@@ -88,7 +88,7 @@ describe('a code', () => {
 		for (const other of others) await expectError(other, 401, 'code_spent');
 	});
 
-	test('of the secret before this one passes with a warning', async () => {
+	test('of the previous secret passes with a warning', async () => {
 		const changes = { TOTP_SECRET_PREVIOUS: PREVIOUS };
 		const old = await call(GET, await request({}, { secret: PREVIOUS }), changes);
 		expect(old.status).toBe(200);
@@ -105,7 +105,7 @@ describe('a code', () => {
 });
 
 describe('wrong codes', () => {
-	test('make their address wait, and no other', async () => {
+	test('slow down their own address, and no other', async () => {
 		await expectError(await guess('192.0.2.9'), 401, 'code_invalid');
 		const refused = await call(GET, await request({}, { address: '192.0.2.9' }));
 		expect(refused.headers.get('Retry-After')).toBe('1');
@@ -113,7 +113,7 @@ describe('wrong codes', () => {
 		expect((await call(GET, await request())).status).toBe(200);
 	});
 
-	test('lock out even the right code in the end, but no caller with the API key', async () => {
+	test('eventually lock out even the right code, but no caller with the API key', async () => {
 		for (let i = 1; i <= MAX_WRONG; i++) {
 			const last = i === MAX_WRONG;
 			const [status, code] = last
@@ -129,7 +129,7 @@ describe('wrong codes', () => {
 		expect((await call(GET, asked, { BACKUP_API_KEY: KEY })).status).toBe(200);
 	});
 
-	test('count as guesses only if they have the form of a code', async () => {
+	test('only count as guesses if they have the form of a code', async () => {
 		for (const text of ['x', '12345', '1234567', '１２３４５６', 'eyJ.eyJ.sig', '000000 000000']) {
 			for (let i = 0; i < 20; i++) {
 				const headers = { Authorization: `Bearer ${encodeURIComponent(text)}` };
@@ -143,7 +143,7 @@ describe('wrong codes', () => {
 describe('the API key', () => {
 	const changes = { BACKUP_API_KEY: KEY };
 
-	test('is asked for before the code, which is not looked at without it', async () => {
+	test('is checked before the code, which is not compared without it', async () => {
 		for (let i = 0; i < 40; i++) {
 			await expectError(await guess('192.0.2.9', changes), 401, 'api_key_missing');
 		}
@@ -169,8 +169,8 @@ describe('the API key', () => {
 	});
 });
 
-describe('the journal', () => {
-	test('has every operation and every refused call', async () => {
+describe('the audit log', () => {
+	test('records every operation and every refused call', async () => {
 		const { name, rows, sqlBytes, files } = await makeBackup();
 		await call(getFile, await request({}, { url: `${API}/${files[0]}` }));
 		await guess('198.51.100.7');
@@ -191,7 +191,7 @@ describe('the journal', () => {
 		for (const { durationMs } of entries) expect(durationMs).toBeGreaterThanOrEqual(0);
 	});
 
-	test('has a failure of a long answer, whose status was gone', async () => {
+	test('records a failure after the status was already sent', async () => {
 		const asked = await request({ method: 'POST', headers: { Accept: 'application/x-ndjson' } });
 		const broken = new Proxy(env.DB, {
 			get: () => () => {
@@ -206,7 +206,7 @@ describe('the journal', () => {
 		});
 	});
 
-	test('is where the logs are', async () => {
+	test('is stored in the log bucket', async () => {
 		const { MY_LOGS_BUCKET } = env;
 		await call(GET, await request(), { MY_LOGS_BUCKET });
 		expect((await MY_LOGS_BUCKET.list()).objects).toHaveLength(1);
@@ -218,7 +218,7 @@ describe('the journal', () => {
 		expect(entries).toMatchObject([{ operation: 'list' }]);
 	});
 
-	test('needs a code, and a query that it understands', async () => {
+	test('needs a code and a valid query', async () => {
 		await expectError(await call(getJournal, new Request(`${API}/journal`)), 401, 'code_missing');
 		for (const query of ['limit=0', 'limit=501', 'limit=x', 'before=../x', 'before=']) {
 			const asked = await request({}, { url: `${API}/journal?${query}` });
@@ -226,7 +226,7 @@ describe('the journal', () => {
 		}
 	});
 
-	test('and the console hold no secret', async () => {
+	test('and the console contain no secret', async () => {
 		const said: string[] = [];
 		for (const name of ['log', 'warn', 'error', 'info'] as const) {
 			vi.spyOn(console, name).mockImplementation((...words) => void said.push(words.join(' ')));
@@ -255,7 +255,7 @@ describe('the journal', () => {
 	});
 });
 
-test('a refused call changes no backup', async () => {
+test('a refused call does not change a backup', async () => {
 	await makeBackup();
 	const before = await backupObjects();
 	await guess('192.0.2.9');

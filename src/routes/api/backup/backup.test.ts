@@ -30,7 +30,7 @@ describe('the code', () => {
 		'has expired': async () => [
 			`Bearer ${await new TOTP(SECRET).generateTOTP(Date.now() / 1000 - 90)}`,
 		],
-		'is of the future': async () => [
+		'is from the future': async () => [
 			`Bearer ${await new TOTP(SECRET).generateTOTP(Date.now() / 1000 + 90)}`,
 		],
 		'is another secret’s': async () => [
@@ -42,10 +42,13 @@ describe('the code', () => {
 		'has no scheme': async () => [await currentCode()],
 		'is sent as Basic': async () => [`Basic ${btoa(`x:${await currentCode()}`)}`],
 		'is sent as Token': async () => [`Token ${await currentCode()}`],
-		'is sent with something behind it': async () => [`Bearer ${await currentCode()} x`],
+		'is sent with something after it': async () => [`Bearer ${await currentCode()} x`],
 		'is sent twice': async () => [`Bearer ${await currentCode()}`, `Bearer ${await currentCode()}`],
-		'is sent beside a wrong one': async () => ['Bearer 000000', `Bearer ${await currentCode()}`],
-		'is in digits of another script': async () => [`Bearer ${encodeURIComponent('١٢٣٤٥٦')}`],
+		'is sent together with a wrong one': async () => [
+			'Bearer 000000',
+			`Bearer ${await currentCode()}`,
+		],
+		'is in the digits of another script': async () => [`Bearer ${encodeURIComponent('١٢٣٤٥٦')}`],
 		'is the secret': async () => [`Bearer ${SECRET}`],
 	};
 	const calls = [
@@ -57,7 +60,7 @@ describe('the code', () => {
 	] as const;
 
 	test.for(Object.keys(headersOf))(
-		'%s: 401, and neither a database nor a backup is touched',
+		'%s: the answer is 401, and neither a database nor a backup is touched',
 		async (name) => {
 			for (const [method, handler, url] of calls) {
 				await nextCode();
@@ -75,7 +78,7 @@ describe('the code', () => {
 		},
 	);
 
-	test.for([-30, 0, 30])('of %d seconds from now passes', async (seconds) => {
+	test.for([-30, 0, 30])('from %d seconds from now passes', async (seconds) => {
 		const now = 1_800_000_015_000;
 		vi.setSystemTime(now);
 		try {
@@ -107,14 +110,14 @@ describe('settings', () => {
 		}
 	});
 
-	test('a hexadecimal secret is named as such, and not shown', async () => {
+	test('a hexadecimal secret is reported as such, and not shown', async () => {
 		const hex = '0123456789abcdef0123456789abcdef';
 		const answer = await call(GET, await authorized(), { TOTP_SECRET: hex });
 		const text = await expectError(answer, 500, 'totp_secret_looks_hex');
 		expect(text).not.toContain(hex);
 	});
 
-	test('an error of the database says nothing of its SQL', async () => {
+	test('a database error does not reveal its SQL', async () => {
 		const broken = {
 			withSession: () => ({
 				prepare: () => ({}),
@@ -166,7 +169,7 @@ describe('POST', () => {
 		expect(await backupObjects()).toEqual([]);
 	});
 
-	test('reports its progress line by line to a caller that asks for it', async () => {
+	test('reports its progress line by line on request', async () => {
 		await env.DB.batch(
 			['CREATE TABLE t (x)', 'INSERT INTO t VALUES (1), (2)'].map((sql) => env.DB.prepare(sql)),
 		);
@@ -185,7 +188,7 @@ describe('POST', () => {
 		]);
 	});
 
-	test('ends its progress with the error', async () => {
+	test('ends its progress lines with the error', async () => {
 		const lock = (key: string) =>
 			key === 'lifeboat.lock' && Promise.reject(new Error('R2 is away'));
 		const bucket = new Proxy(env.MY_BUCKET, {
@@ -209,7 +212,7 @@ describe('POST', () => {
 });
 
 describe('GET', () => {
-	test('lists what there is, page by page', async () => {
+	test('lists all backups, page by page', async () => {
 		const older = await makeBackup();
 		const newer = await makeBackup();
 		const first = await call(GET, await authorized({}, `${API}?limit=1`));

@@ -18,7 +18,7 @@ describe('a file', () => {
 		return call(method === 'HEAD' ? headFile : getFile, request);
 	}
 
-	test('comes as it is stored, under a name that Windows accepts', async () => {
+	test('is sent as stored, under a name that Windows accepts', async () => {
 		const { name } = await makeBackup(plain);
 		const response = await fetchFile(`${name}.sql`);
 		expect(response.status).toBe(200);
@@ -36,7 +36,7 @@ describe('a file', () => {
 		expect(await response.json()).toMatchObject({ format: 1, name });
 	});
 
-	test('is not sent again to who has it', async () => {
+	test('is not sent again to a caller who already has it', async () => {
 		const { name } = await makeBackup(plain);
 		const etag = (await fetchFile(`${name}.sql`)).headers.get('ETag') ?? '';
 		expect(etag).toMatch(/^"[^"]+"$/);
@@ -55,7 +55,7 @@ describe('a file', () => {
 		expect([...head.headers]).toEqual([...get.headers]);
 	});
 
-	test('comes in the part that is asked for', async () => {
+	test('is sent in part for a range', async () => {
 		const { name } = await makeBackup(plain);
 		const whole = (await (await env.MY_BUCKET.get(`${name}.sql`))?.text()) ?? '';
 		const size = whole.length;
@@ -82,7 +82,7 @@ describe('a file', () => {
 		}
 	});
 
-	test('comes whole when it is not the one that the range was meant for', async () => {
+	test('is sent whole if it has changed since the caller read a part', async () => {
 		const { name } = await makeBackup(plain);
 		const etag = (await fetchFile(`${name}.sql`)).headers.get('ETag') ?? '';
 		const range = { Range: 'bytes=0-3' };
@@ -98,7 +98,7 @@ describe('a file', () => {
 		'../secrets',
 		'%2e%2e%2fsecrets',
 		'__proto__',
-	])('%s is not there', async (name) => {
+	])('%s is not found', async (name) => {
 		await env.MY_BUCKET.put(name, 'private');
 		await expectError(await fetchFile(name), 404, 'backup_not_found');
 	});

@@ -42,7 +42,7 @@ async function proofIn(response: Response): Promise<Proof> {
 	return ((await response.json()) as { proof: Proof }).proof;
 }
 
-/** What the list says of the only backup there is. */
+/** The list's entry for the only backup. */
 async function listed(): Promise<unknown> {
 	const { backups } = (await (await call(GET, await authorized())).json()) as {
 		backups: unknown[];
@@ -114,7 +114,7 @@ describe.for([
 		]);
 	});
 
-	test('ends its lines with the error and the proof where something differs', async () => {
+	test('ends its lines with the error and the proof if something differs', async () => {
 		const { files } = await makeBackup();
 		await damage(files[0] ?? '');
 		const response = await post(files[0] ?? '', { action }, { accept: 'application/x-ndjson' });
@@ -169,7 +169,7 @@ describe('POST drill', () => {
 		expect(right.status).toBe(200);
 	});
 
-	test('answers 409 while another one runs, and when to come again', async () => {
+	test('answers 409 while another one runs, with the time to retry', async () => {
 		await fill();
 		const { name, files } = await makeBackup();
 		const sleep = () => Promise.resolve();
@@ -181,7 +181,7 @@ describe('POST drill', () => {
 });
 
 describe('POST proof', () => {
-	test('records it; GET gives it back, and the list shows it', async () => {
+	test('records the proof; GET returns it, and the list shows it', async () => {
 		const { name, files } = await makeBackup();
 		const response = await post(files[0] ?? '', { action: 'proof', proof: outside });
 		expect(response.status).toBe(200);
@@ -203,7 +203,7 @@ describe('POST proof', () => {
 		});
 	});
 
-	test('records also what differs', async () => {
+	test('records differences too', async () => {
 		const { files } = await makeBackup();
 		const found = { ...outside, proven: false, differences: Array(20).fill('ü'.repeat(300)) };
 		const response = await post(files[0] ?? '', { action: 'proof', proof: found });
@@ -213,7 +213,7 @@ describe('POST proof', () => {
 		]);
 	});
 
-	test('refuses one of the future', async () => {
+	test('refuses a proof from the future', async () => {
 		const { files } = await makeBackup();
 		const before = await backupObjects();
 		const proof = { ...outside, finishedAt: '9999-01-01T00:00:00.000Z' };

@@ -28,7 +28,7 @@ import { bytesOf, sourceOf } from '../../../../tests/memory.ts';
 import { GET as getFile, POST as postFile } from './[filename]/+server';
 import { GET, POST } from './+server';
 
-// Compression, encryption and signatures, as the app's settings ask for them.
+// Compression, encryption and signatures, according to the app's settings.
 
 beforeEach(async () => {
 	await reset();
@@ -43,7 +43,7 @@ const encrypting = { BACKUP_AGE_RECIPIENTS: ENCODINGS.age.recipients.join(' ') }
 
 const urlOf = (file: string) => `${API}/${encodeURIComponent(file)}`;
 
-/** A file as GET answers with it. */
+/** The bytes that GET returns for a file. */
 async function fetched(file: string): Promise<Uint8Array> {
 	const response = await call(getFile, await authorized({}, urlOf(file)));
 	expect(response.status).toBe(200);
@@ -81,7 +81,7 @@ describe.for([
 		['age'],
 	],
 ] as const)('a backup made %s', ([, changes, suffix, encodings]) => {
-	test(`is a file ${suffix}, from which its SQL comes back`, async () => {
+	test(`is a file ${suffix}, that decodes to its SQL`, async () => {
 		const backup = await makeBackup(changes);
 		expect(backup.files).toEqual([`${backup.name}${suffix}`]);
 		const manifest = await manifestOf(backup);
@@ -97,7 +97,7 @@ describe.for([
 		expect([sql.length, sql]).toEqual([backup.sqlBytes, expect.stringContaining(`'secret'`)]);
 	});
 
-	test('is signed, and verified as far as the app can read it', async () => {
+	test('is signed, and verified as far as the app can decrypt it', async () => {
 		const backup = await makeBackup(changes);
 		expect((await manifestOf(backup)).mac).toMatch(/^[0-9a-f]{64}$/);
 		const response = await prove(backup.files[0] ?? '', 'verify', changes);
@@ -110,7 +110,7 @@ describe.for([
 	});
 });
 
-test('an encrypted backup is not drilled here, also when the setting has gone since', async () => {
+test('an encrypted backup is not drilled by the app, even after the setting is removed', async () => {
 	const { files } = await makeBackup(encrypting);
 	for (const changes of [encrypting, {}]) {
 		const response = await prove(files[0] ?? '', 'drill', changes);
@@ -124,7 +124,7 @@ test.for([
 	['BACKUP_COMPRESSION', 'zstd', 'backup_compression_invalid'],
 	['BACKUP_AGE_RECIPIENTS', 'age1nobody', 'backup_age_recipients_invalid'],
 	['BACKUP_MAC_KEY', 'short', 'backup_mac_key_too_short'],
-] as const)('%s=%s stores nothing, and backups that are there are still listed', async (bad) => {
+] as const)('%s=%s stores nothing, and existing backups are still listed', async (bad) => {
 	const [name, value, code] = bad;
 	const { files } = await makeBackup();
 	const before = await backupObjects();
@@ -153,7 +153,7 @@ describe('a backup that was put into the bucket without the secret', () => {
 		],
 	};
 
-	/** Overwrites the manifest, with a summary for the list as the app writes it. */
+	/** Overwrites the manifest, with a summary for the list like the app's. */
 	async function plant(manifest: Manifest): Promise<void> {
 		await env.MY_BUCKET.put(manifestKey(manifest.name), printManifest(manifest), {
 			customMetadata: { summary: printSummary(manifest) ?? '' },
@@ -169,14 +169,14 @@ describe('a backup that was put into the bucket without the secret', () => {
 			const text = await expectError(response, 422, code);
 			expect(text).toContain('--unsigned');
 		}
-		// A list reads no manifest: it shows the backup, as nothing that was proven.
+		// The list reads no manifest: it shows the backup, but as unproven.
 		expect(await listed()).toMatchObject([{ name: backup.name, verified: null, drilled: null }]);
-		// And whoever wants to look at it gets it.
+		// The files can still be downloaded for inspection.
 		expect(await fetched(backup.files[0] ?? '')).toHaveLength(backup.bytes);
 	});
 });
 
-test('a backup from before a change of secrets passes while the previous one is set', async () => {
+test('a backup from before a rotation passes while the previous secret is set', async () => {
 	const { files } = await makeBackup();
 	const changed = { BACKUP_MAC_KEY: 'x'.repeat(32) };
 	const verify = (changes: Partial<Environment>) => prove(files[0] ?? '', 'verify', changes);

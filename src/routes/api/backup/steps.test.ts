@@ -21,7 +21,7 @@ import {
 import { GET as getFile, POST as postFile } from './[filename]/+server';
 import { GET, POST } from './+server';
 
-// The files of compressed and encrypted backups as others read them, and backups in steps, over the API.
+// Backups in steps over the API, with compressed and encrypted files read by independent code.
 
 type Changes = Partial<Environment>;
 
@@ -50,7 +50,7 @@ const fill = (rows = 3) =>
 		].map((sql) => env.DB.prepare(sql)),
 	);
 
-/** So much that the free plan takes three steps. */
+/** Enough rows for three steps on the free plan. */
 async function fillLarge(): Promise<void> {
 	await fill();
 	const row = env.DB.prepare('INSERT INTO t (x) VALUES (zeroblob(1900000))');
@@ -59,7 +59,7 @@ async function fillLarge(): Promise<void> {
 
 const encrypting = (): Changes => ({ BACKUP_AGE_RECIPIENTS: recipient });
 
-/** What posts this body. */
+/** The options of a POST with this body. */
 const posting = (body: object, more: Record<string, string> = {}) => ({
 	method: 'POST',
 	headers: { 'Content-Type': 'application/json', ...more },
@@ -70,7 +70,7 @@ async function post(body: object, changes: Changes, headers = {}): Promise<Respo
 	return call(POST, await authorized(posting(body, headers)), changes);
 }
 
-/** Calls for a backup, or for its next step. */
+/** Starts a backup, or resumes it. */
 async function step(
 	changes: Changes,
 	ticket?: string,
@@ -98,11 +98,11 @@ async function listed(): Promise<BackupSummary[]> {
 	return ((await response.json()) as { backups: BackupSummary[] }).backups;
 }
 
-/** The SQL in a file that is compressed. */
+/** The SQL in a compressed file. */
 const gunzip = (bytes: BlobPart) =>
 	new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).text();
 
-/** The same where it is encrypted too. */
+/** The SQL in a compressed and encrypted file. */
 async function open(bytes: ArrayBuffer, key = identity): Promise<string> {
 	const decrypter = new Decrypter();
 	decrypter.addIdentity(key);
@@ -146,7 +146,7 @@ describe('a backup in steps', () => {
 		expect((await prove(backup?.files[1] ?? '', 'drill')).status).toBe(200);
 	});
 
-	test('is for those for whom it was begun, whatever is set meanwhile', async () => {
+	test('is encrypted to the recipients set at its start, whatever is set in the meantime', async () => {
 		await fillLarge();
 		const first = await step(encrypting());
 		const meanwhile = { ...encrypting(), BACKUP_AGE_RECIPIENTS: other, BACKUP_COMPRESSION: 'off' };
@@ -209,7 +209,7 @@ describe('a backup in steps', () => {
 		{ action: 'resume', ticket: 1 },
 		{ action: 'resume', ticket: 'x', step: 2 },
 		{ action: 'backup', ticket: 'x' },
-	])('is not asked for with %j', async (body) => {
+	])('is not resumed with %j', async (body) => {
 		const guarded = { DB: untouchable(), MY_BUCKET: untouchableBackups() } as Changes;
 		expect((await post(body, guarded)).status).toBe(400);
 	});

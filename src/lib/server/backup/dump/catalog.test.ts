@@ -8,7 +8,7 @@ import { readCatalog } from './catalog.ts';
 
 beforeEach(reset);
 
-/** The catalog, and how many queries it took. */
+/** The catalog, and the number of queries it took. */
 async function read() {
 	let queries = 0;
 	const catalog = await readCatalog(async (statements) => {
@@ -46,8 +46,8 @@ test('takes as many queries for 60 tables with DESC and COLLATE as for none', as
 	}
 });
 
-test('tells a schema from one that reads the same', async () => {
-	// As SQLite writes the names down behind ALTER TABLE.
+test('distinguishes schemas that read the same', async () => {
+	// Written as SQLite writes names after ALTER TABLE.
 	await run(env.DB, `CREATE TABLE "a" (x)`, `CREATE TABLE "b" (x)`);
 	const { catalog: before } = await read();
 	expect((await read()).catalog.identity).toBe(before.identity);
@@ -92,7 +92,7 @@ test('lists objects in the order of the schema, without those of D1, of SQLite a
 	expect(catalog).toMatchObject({ warnings: [], unfinished: null });
 });
 
-test('walks a table by its position when ordinary columns took all names of the rowid', async () => {
+test('walks a table by position when ordinary columns take all names of the rowid', async () => {
 	await run(env.DB, `CREATE TABLE hidden (rowid, _rowid_, oid)`, `CREATE TABLE taken (rowid)`);
 	const { catalog } = await read();
 	expect(catalog.tables).toMatchObject([
@@ -101,7 +101,7 @@ test('walks a table by its position when ordinary columns took all names of the 
 	]);
 });
 
-test('tells full-text tables with a content of their own from those without', async () => {
+test('distinguishes full-text tables with their own content from those without', async () => {
 	await run(
 		env.DB,
 		`CREATE TABLE texts (x)`,
@@ -115,7 +115,7 @@ test('tells full-text tables with a content of their own from those without', as
 	expect(catalog.warnings).toEqual([expect.stringContaining('"bare" is contentless')]);
 });
 
-test('names a restore that has not ended', async () => {
+test('reports an unfinished restore', async () => {
 	await run(env.DB, `CREATE TABLE ${RESTORE_MARKER} (x)`);
 	expect((await read()).catalog).toMatchObject({ unfinished: RESTORE_MARKER, objects: [] });
 });

@@ -25,7 +25,7 @@ describe('a warning', () => {
 		['CREATE VIEW v AS SELECT 4\n/\n2', 'end of a statement'],
 		['CREATE VIEW v AS SELECT 4 AS\n go \n', 'end of a statement'],
 		['CREATE VIEW v AS SELECT 1 /*', 'unclosed comment'],
-	] as const)('for %j tells of it', ([sql, words]) => {
+	] as const)('is given for %j', ([sql, words]) => {
 		expect(warnings(sql)).toContain(words);
 	});
 

@@ -8,7 +8,7 @@ import { hexLiteral, literal } from './literals.ts';
 
 beforeEach(reset);
 
-/** The bits of a double, as sqlite3's ieee754_to_blob() gives them. */
+/** The bits of a double, in the form of sqlite3's ieee754_to_blob(). */
 function bits(value: number): string {
 	const view = new DataView(new ArrayBuffer(8));
 	view.setFloat64(0, value);
@@ -32,7 +32,7 @@ async function printed(values: number[], print = literal): Promise<string[]> {
 	return rows.map(([text]) => text);
 }
 
-/** What D1 and Debian's sqlite3 read out of the literals: the bits of each. */
+/** The bits that D1 and Debian's sqlite3 read from the literals. */
 async function readBack(texts: string[]): Promise<{ d1: string[]; sqlite3: string[] }> {
 	const rows = texts.map((text, index) => `(${index},${text})`);
 	const d1: string[] = [];
@@ -77,7 +77,7 @@ test('decimals as people write them are read back exactly', { timeout: 120_000 }
 	const values = random.map(
 		(fraction, count) => Number((fraction * 10 ** (count % 9)).toFixed(count % 13)) || 1,
 	);
-	// 3.40 reads the decimal text of this one as the double above it.
+	// SQLite 3.40 reads the decimal text of this one as the next double up.
 	await expectExact([...values, 0.0034112676855576]);
 });
 

@@ -13,7 +13,7 @@ beforeEach(async () => {
 
 const READ = ['SELECT x,total_changes() AS changes FROM t'];
 
-/** A reader of a database whose object has just begun, and which has answered once. */
+/** A reader of a database whose object has just started and answered once. */
 async function reading(options: ProductionOptions = {}) {
 	const database = new Production(env.DB, options);
 	await database.reset();
@@ -22,13 +22,13 @@ async function reading(options: ProductionOptions = {}) {
 	return { database, reader };
 }
 
-/** Somebody writes, and the object ends: the counter is what it was before. */
+/** Another client writes, and the object restarts, so that the counter is what it was before. */
 async function writeUnseen(database: Production): Promise<void> {
 	await database.write('UPDATE t SET x = x + 1');
 	await database.reset();
 }
 
-/** A call that fails as D1 does when the object ends, behind a write. */
+/** Fails the second call, after a write, with an error of D1 for an object that restarts. */
 function secondCallLost(message: string): ProductionOptions {
 	return {
 		async before(call, database) {
@@ -39,14 +39,14 @@ function secondCallLost(message: string): ProductionOptions {
 	};
 }
 
-describe('a write after which the counter started again', () => {
-	test('is noticed by the bookmark when the call has failed before', async () => {
+describe('a write after which the counter restarted', () => {
+	test('is noticed by the bookmark when the call failed before', async () => {
 		const { database, reader } = await reading(secondCallLost('Network connection lost.'));
 		await expect(reader.batch(READ)).rejects.toThrow(SnapshotChanged);
 		expect(database.calls).toBe(3);
 	});
 
-	test('is noticed when D1 itself has made the call again', async () => {
+	test('is noticed when D1 itself retried the call', async () => {
 		const { database, reader } = await reading({
 			meta: (call) => (call === 2 ? { total_attempts: 2 } : {}),
 		});
@@ -54,7 +54,7 @@ describe('a write after which the counter started again', () => {
 		await expect(reader.batch(READ)).rejects.toThrow(SnapshotChanged);
 	});
 
-	test('is noticed by the next call, when one was too much for the object', async () => {
+	test('is noticed by the next call after one that ran out of memory', async () => {
 		const message = 'D1 DB exceeded its memory limit and was reset.';
 		const { reader } = await reading(secondCallLost(message));
 		await expect(reader.batch(READ)).rejects.toThrow(ResultTooLarge);
@@ -72,7 +72,7 @@ test('a call that failed without a write is retried', async () => {
 	expect(database.calls).toBe(3);
 });
 
-test('a value that is too long for SQLite ends no object, and asks for no bookmark', async () => {
+test('a value too long for SQLite does not restart the object or need a bookmark', async () => {
 	const { reader } = await reading({
 		readsMoveBookmarks: true,
 		before(call) {
@@ -83,7 +83,7 @@ test('a value that is too long for SQLite ends no object, and asks for no bookma
 	await expect(reader.batch(READ)).resolves.toHaveLength(1);
 });
 
-test('a file of another size is another state', async () => {
+test('a different file size means a different state', async () => {
 	const { reader } = await reading({
 		readsMoveBookmarks: true,
 		meta: (call) => ({ size_after: call === 3 ? 12_288 : 8_192 }),

@@ -20,7 +20,7 @@ describe('the comparison of two tables', () => {
 		expect(compareTables([TABLE], [other])).toEqual(['The table "users" has other rows.']);
 	});
 
-	test('names what is missing, what was added, and other numbers of rows', () => {
+	test('names missing tables, added tables, and different numbers of rows', () => {
 		const more = { ...TABLE, rows: 3 };
 		expect(compareTables([TABLE], [])).toEqual(['The table "users" is missing.']);
 		expect(compareTables([], [TABLE])).toEqual(['The table "users" should not be there.']);

@@ -10,7 +10,7 @@ test('the engine has the version of the package', () => {
 describe('names', () => {
 	const name = backupName('full', new Date(Date.UTC(2026, 10, 22, 21, 52)));
 
-	test('say when the backup began', () => {
+	test('say when the backup started', () => {
 		expect(name).toBe('full_backup_2026-11-22T21:52:00.000Z');
 	});
 
@@ -43,17 +43,17 @@ describe('names', () => {
 		`${name}/../x.sql`,
 		'full_backup_now.sql',
 		'',
-	])('"%s" is no file of a backup', (fileName) => {
+	])('"%s" is not a file of a backup', (fileName) => {
 		expect(backupOfFile(fileName)).toBeNull();
 	});
 });
 
-test.for(['', '{', '{}', '{"format":2}'])('"%s" is no manifest', (text) => {
+test.for(['', '{', '{}', '{"format":2}'])('"%s" is not a manifest', (text) => {
 	expect(() => parseManifest(text)).toThrow(
 		expect.objectContaining({ code: 'manifest_unreadable' }),
 	);
 });
 
-test.for([undefined, '', '{', '{}', '{"name":"x"}'])('"%s" is no summary', (text) => {
+test.for([undefined, '', '{', '{}', '{"name":"x"}'])('"%s" is not a summary', (text) => {
 	expect(parseSummary(text)).toBeNull();
 });

@@ -36,7 +36,7 @@ test('a proof’s name is one of the backup’s files', () => {
 	expect(backupOfFile(key)).toBe(NAME);
 });
 
-test.for([good, bad])('a proof is read as it was printed', (found) => {
+test.for([good, bad])('a printed proof is parsed back', (found) => {
 	const proof = toProof(NAME, found);
 	expect(proof).toEqual({
 		format: 1,
@@ -53,14 +53,14 @@ test.for([good, bad])('a proof is read as it was printed', (found) => {
 	});
 });
 
-test('a proof from before there were scopes is about the contents', () => {
+test('a proof without a scope, from an older version, covers the contents', () => {
 	const older = { ...toProof(NAME, good), scope: undefined };
 	expect(parseProof(JSON.stringify(older))).toEqual(toProof(NAME, good));
 	const summary = { kind: 'drill', at: good.finishedAt, proven: true };
 	expect(parseProofSummary(JSON.stringify(summary))).toEqual({ ...summary, scope: 'contents' });
 });
 
-test('a proof of a newer version may say more', () => {
+test('a proof from a newer version may have more fields', () => {
 	const proof = toProof(NAME, good);
 	expect(parseProof(JSON.stringify({ ...proof, more: 1 }))).toEqual(proof);
 });
@@ -73,70 +73,70 @@ test.for([
 	'null',
 	JSON.stringify({ ...toProof(NAME, good), format: 2 }),
 	JSON.stringify({ ...toProof(NAME, good), finishedAt: 'yesterday' }),
-])('%s is no proof', (text) => {
+])('%s is not a proof', (text) => {
 	expect(parseProof(text)).toBeNull();
 });
 
 test.for([undefined, '', '{', '{}', '{"kind":"drill","at":"now","proven":true}'])(
-	'"%s" is no summary',
+	'"%s" is not a summary',
 	(text) => {
 		expect(parseProofSummary(text)).toBeNull();
 	},
 );
 
 describe('a proof from outside', () => {
-	const isTaken = (proof: unknown) => v.safeParse(OutsideProofSchema, proof).success;
+	const isAccepted = (proof: unknown) => v.safeParse(OutsideProofSchema, proof).success;
 
 	test.for([
 		['good', {}],
 		['of a verification', { kind: 'verify' }],
-		['finished as it began', { startedAt: good.finishedAt }],
-		['with all that it may have', { ...bad, differences: Array(20).fill('ü'.repeat(300)) }],
-		['by a long name', { by: 'x'.repeat(100) }],
+		['finished in the millisecond it started', { startedAt: good.finishedAt }],
+		['with everything at its limit', { ...bad, differences: Array(20).fill('ü'.repeat(300)) }],
+		['with the longest name', { by: 'x'.repeat(100) }],
 		['of nothing', { tables: 0, rows: 0, bytes: 0 }],
-		['of bytes as stored', { kind: 'verify', scope: 'stored' }],
-		['of an older version', { scope: undefined }],
-	] as const)('%s is taken', ([, changes]) => {
-		expect(isTaken({ ...good, ...changes })).toBe(true);
+		['of the stored bytes', { kind: 'verify', scope: 'stored' }],
+		['from an older version', { scope: undefined }],
+	] as const)('%s is accepted', ([, changes]) => {
+		expect(isAccepted({ ...good, ...changes })).toBe(true);
 	});
 
 	test.for([
 		['of another kind', { kind: 'restore' }],
 		['of nobody', { by: '' }],
-		['by too long a name', { by: 'x'.repeat(101) }],
+		['with too long a name', { by: 'x'.repeat(101) }],
 		['in the name of the app', { by: 'worker' }],
-		['that ended before it began', { finishedAt: '2026-11-22T21:59:59.999Z' }],
-		['with a day alone', { finishedAt: '2026-11-22' }],
+		['that ended before it started', { finishedAt: '2026-11-22T21:59:59.999Z' }],
+		['with only a date', { finishedAt: '2026-11-22' }],
 		['in another time zone', { finishedAt: '2026-11-22T23:00:01.500+01:00' }],
 		['without milliseconds', { finishedAt: '2026-11-22T22:00:01Z' }],
-		['on a day that never was', { finishedAt: '2027-02-31T22:00:01.500Z' }],
-		['of a year that sorts wrongly', { finishedAt: '+012026-11-22T22:00:01.500Z' }],
-		['with a time that is none', { startedAt: 1 }],
+		['on a date that does not exist', { finishedAt: '2027-02-31T22:00:01.500Z' }],
+		['in a year that sorts wrongly', { finishedAt: '+012026-11-22T22:00:01.500Z' }],
+		['with an invalid time', { startedAt: 1 }],
 		['with half a row', { rows: 0.5 }],
-		['with fewer than no rows', { rows: -1 }],
-		['with more rows than can be counted', { rows: 2 ** 53 }],
-		['with no number', { bytes: '1000' }],
+		['with a negative number of rows', { rows: -1 }],
+		['with more rows than a safe integer', { rows: 2 ** 53 }],
+		['with text for a number', { bytes: '1000' }],
 		['of a drill without the contents', { scope: 'stored' }],
 		['of another scope', { kind: 'verify', scope: 'all' }],
-		['with another truth', { proven: 'yes' }],
+		['with text for a boolean', { proven: 'yes' }],
 		['that is proven and differs', { differences: bad.differences }],
 		['with too many differences', { ...bad, differences: Array(21).fill('x') }],
 		['with too long a difference', { ...bad, differences: ['x'.repeat(301)] }],
-		['with a difference that is no text', { ...bad, differences: [1] }],
-		['with more than is known', { backup: NAME }],
-		['with less', { tables: undefined }],
+		['with a difference that is not text', { ...bad, differences: [1] }],
+		['with an unknown field', { backup: NAME }],
+		['with a field missing', { tables: undefined }],
 	] as const)('%s is refused', ([, changes]) => {
-		expect(isTaken({ ...good, ...changes })).toBe(false);
+		expect(isAccepted({ ...good, ...changes })).toBe(false);
 	});
 });
 
 describe('differences', () => {
-	test('are kept where there is room', () => {
+	test('are kept if there is room', () => {
 		const twenty = Array.from({ length: 20 }, (_, number) => `${number}: ${'x'.repeat(290)}`);
 		expect(shorten(twenty)).toEqual(twenty);
 	});
 
-	test('are counted where there are too many, and cut where they are too long', () => {
+	test('are counted if there are too many, and cut if they are too long', () => {
 		const many = Array.from({ length: 25 }, (_, number) => `${number}: ${'x'.repeat(400)}`);
 		const few = shorten(many);
 		expect(few).toHaveLength(20);

@@ -29,7 +29,7 @@ const signed = signManifest(plain, key);
 
 type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
 
-/** The JSON with each of its values in turn another one, or gone, and with one more in each object. */
+/** Variants of the JSON: each value in turn replaced or removed, and each object with one more member. */
 function* alterations(value: Json): Generator<Json> {
 	if (typeof value !== 'object' || value === null) {
 		yield typeof value === 'number' ? value + 1 : `${value}0`;
@@ -53,13 +53,13 @@ function* alterations(value: Json): Generator<Json> {
 
 const WORDS: Record<string, string> = { full: 'incremental', atomic: 'fenced', gzip: 'age' };
 
-/** Another text of the same kind: a word, a time, a digest or a name. */
+/** A different text of the same kind: a word, a time, a digest or a name. */
 function another(text: string): string {
 	if (text.startsWith('2026')) return `2027${text.slice(4)}`;
 	return WORDS[text] ?? `${text.slice(0, -1)}1`;
 }
 
-/** The JSON with each of its values in turn another one that may stand there. */
+/** Variants of the JSON: each value in turn replaced by another valid one. */
 function* substitutions(value: Json): Generator<Json> {
 	if (typeof value !== 'object' || value === null) {
 		yield typeof value === 'number' ? value + 1 : another(String(value));
@@ -76,7 +76,7 @@ function* substitutions(value: Json): Generator<Json> {
 	}
 }
 
-/** The JSON with the names of every object in the opposite order. */
+/** The JSON with the members of every object in reverse order. */
 function reversed(value: Json): Json {
 	if (Array.isArray(value)) return value.map(reversed);
 	if (typeof value !== 'object' || value === null) return value;
@@ -88,16 +88,16 @@ const asJson = (manifest: Manifest) => JSON.parse(JSON.stringify(manifest)) as J
 
 describe('a signed manifest', () => {
 	test('has the MAC that docs/format.md describes', () => {
-		// Computed with hashlib and json of Python.
+		// Computed with Python's hashlib and json.
 		expect(signed.mac).toBe('b2a33ee15531d7b711d3ec562dfe4c9ac28f744e42fa9079eb2912397cc21bfb');
 	});
 
-	test('passes with its key, which is found among others', () => {
+	test('passes with its key, also among others', () => {
 		const opened = openManifest(printManifest(signed), [other, key]);
 		expect(opened).toEqual({ manifest: signed, key });
 	});
 
-	test('passes in whatever order and with whatever white space', () => {
+	test('passes in any member order and with any white space', () => {
 		const text = JSON.stringify(reversed(asJson(signed)), null, '   ');
 		expect(text).not.toBe(JSON.stringify(signed, null, '   '));
 		expect(openManifest(text, [key]).manifest).toEqual(signed);
@@ -121,13 +121,13 @@ describe('a signed manifest', () => {
 		expect(tried).toBeGreaterThan(100);
 	});
 
-	test('is called forged when a value was replaced by another valid one', () => {
+	test('is reported as forged when a value was replaced by another valid one', () => {
 		const encrypted = { ...plain, encryption: { recipients: ['age1one', 'age1two'] } };
 		const { mac, ...bare } = signManifest(encrypted, key);
 		let tried = 0;
 		for (const altered of substitutions(bare as Json)) {
 			const text = JSON.stringify({ ...(altered as object), mac });
-			if (text.includes('"format":2')) continue; // none that can be read
+			if (text.includes('"format":2')) continue; // which cannot be read
 			expect(() => openManifest(text, [key]), text).toThrow(
 				expect.objectContaining({ code: 'manifest_forged', status: 422 }),
 			);
@@ -136,7 +136,7 @@ describe('a signed manifest', () => {
 		expect(tried).toBeGreaterThan(30);
 	});
 
-	test('is refused with one more member, whatever that is called', () => {
+	test('is refused with an additional member of any name', () => {
 		const text = JSON.stringify(signed);
 		for (const name of ['__proto__', 'constructor', 'prototype']) {
 			for (const member of [`"${name}":{"name":"x"}`, `"${name}":null`]) {
@@ -156,7 +156,7 @@ describe('a signed manifest', () => {
 		}
 	});
 
-	test('may name its tables as it likes', () => {
+	test('may have any table names', () => {
 		const names = ['"', '\\', '\u2028', 'ü', '\ud800', '__proto__', '', '\u0000'];
 		const tables = names.map((name) => ({
 			...{ name, rows: 1, bytes: 1 },
@@ -180,7 +180,7 @@ describe('a manifest signed by somebody else', () => {
 		expect(open).toThrow(expect.objectContaining({ hint: expect.stringContaining('--unsigned') }));
 	});
 
-	test.for([plain, forged])('passes where that is asked for, without a key', (manifest) => {
+	test.for([plain, forged])('passes on request, without a key', (manifest) => {
 		const opened = openManifest(printManifest(manifest), [key], { unsigned: true });
 		expect(opened).toEqual({ manifest, key: null });
 	});
@@ -197,8 +197,8 @@ describe('a manifest signed by somebody else', () => {
 describe('hidden digests', () => {
 	const hidden = hideDigests(plain, key);
 
-	test('are those that docs/format.md describes', () => {
-		// Computed with hashlib of Python.
+	test('are computed as docs/format.md describes', () => {
+		// Computed with Python's hashlib.
 		const [users, size] = hidden.tables;
 		expect([hidden.schema.sha256, users?.sha256, size?.sha256]).toEqual([
 			'4b9558615f6e65bf3e1cae239dbb5fe0a44a8f5db562b5c8ef8671455d1b4dd3',
@@ -207,14 +207,14 @@ describe('hidden digests', () => {
 		]);
 	});
 
-	test('leave everything else as it is', () => {
+	test('change nothing else in the manifest', () => {
 		const bare = (manifest: Manifest) =>
 			JSON.stringify(manifest).replaceAll(/"sha256":"\w{64}"/g, '"sha256":""');
 		expect(bare(hidden)).toBe(bare(plain));
 		expect(hidden.volumes).toEqual(plain.volumes);
 	});
 
-	test('are others under another key', () => {
+	test('differ under another key', () => {
 		const elsewhere = hideDigests(plain, other);
 		expect(elsewhere.schema.sha256).not.toBe(hidden.schema.sha256);
 		expect(elsewhere.tables[0]?.sha256).not.toBe(hidden.tables[0]?.sha256);

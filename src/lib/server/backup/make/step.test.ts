@@ -19,12 +19,12 @@ beforeEach(reset);
 
 const MINUTE = 60_000;
 
-/** So few queries that every step reads one table. */
+/** A budget of so few queries that every step reads one table. */
 function inSteps(changes: Partial<Engine> = {}): Engine {
 	return engine({ keys: [key], budget: { ...UNLIMITED, queries: 1 }, ...changes });
 }
 
-/** Three tables, and so a few steps. */
+/** Three tables, which take a few steps. */
 const fill = () =>
 	run(
 		env.DB,
@@ -39,14 +39,14 @@ function ticketOf(step: BackupStep): string {
 	throw new Error('The backup is done.');
 }
 
-/** Takes the steps from a ticket on; or all of them. */
+/** Runs the steps from a ticket on, or all of them. */
 async function finish(ticket?: string, changes: Partial<Engine> = {}): Promise<Manifest> {
 	let step = ticket ? { resume: ticket } : await startBackup(inSteps(changes));
 	while ('resume' in step) step = await resumeBackup(inSteps(changes), step.resume);
 	return step.manifest;
 }
 
-/** The tickets of a whole backup, in their order. */
+/** The tickets of a whole backup, in order. */
 async function ticketsOf(changes: Partial<Engine> = {}): Promise<string[]> {
 	const tickets: string[] = [];
 	let step = await startBackup(inSteps(changes));
@@ -57,7 +57,7 @@ async function ticketsOf(changes: Partial<Engine> = {}): Promise<string[]> {
 	return tickets;
 }
 
-/** Begins a backup and takes all steps but the last, whose ticket it returns. */
+/** Starts a backup and runs all steps except the last, whose ticket it returns. */
 async function beforeLast(changes: Partial<Engine> = {}): Promise<string> {
 	const steps = (await ticketsOf(changes)).length;
 	let step = await startBackup(inSteps(changes));
@@ -76,7 +76,10 @@ async function requireSound(name: string): Promise<void> {
 	expect({ proven, differences }).toEqual({ proven: true, differences: [] });
 }
 
-/** The bucket, but writing such an object waits for `goOn`; `reached` tells that it is about to. */
+/**
+ * The bucket, except that writing a key with this ending waits for `goOn`; `reached` resolves just
+ * before.
+ */
 function stalling(bucket: R2Bucket, ending: string) {
 	const reached = Promise.withResolvers<null>();
 	const released = Promise.withResolvers<null>();
@@ -110,7 +113,7 @@ describe.for([
 		for (const name of await listed()) await requireSound(name);
 	});
 
-	test('a dump in steps starts over when the database has changed', async () => {
+	test('a dump in steps starts over if the database has changed', async () => {
 		await fill();
 		const bucket = ruled(env.MY_BUCKET);
 		const ticket = await beforeLast({ bucket });
@@ -120,7 +123,7 @@ describe.for([
 		await requireSound(name);
 	});
 
-	test('a write of R2 may fail once, done or not', async () => {
+	test('any R2 write may fail once, done or not', async () => {
 		await fill();
 		const bucket = ruled(env.MY_BUCKET);
 		for (let n = 1; n <= 12; n++) {
@@ -131,7 +134,7 @@ describe.for([
 		}
 	});
 
-	test('a step that dies at any call is taken again, and so is a new backup', async () => {
+	test('a step that dies at any call can be repeated, or a new backup made', async () => {
 		await fill();
 		const bucket = ruled(env.MY_BUCKET);
 		for (let n = 1; n <= 12; n++) {
@@ -143,7 +146,7 @@ describe.for([
 		}
 	});
 
-	test('what an abandoned backup has left stops none, and goes when it may', async () => {
+	test('the leftovers of an abandoned backup block none, and are removed when the rule allows', async () => {
 		await fill();
 		const bucket = ruled(env.MY_BUCKET);
 		for (let round = 0; round < 3; round++) {
@@ -153,7 +156,7 @@ describe.for([
 		}
 		expect(await keys()).not.toContain(LOCK_KEYS.backup);
 		const names = (await listed()).length;
-		await finish(); // the rule is gone
+		await finish(); // without the rule
 		const stray = (await keys()).filter((one) => one.endsWith('.sql'));
 		const backups = (await listBackups(env.MY_BUCKET)).backups;
 		expect(backups).toHaveLength(names + 1);
@@ -162,8 +165,8 @@ describe.for([
 });
 
 describe('a last step', () => {
-	/** Ends it right behind its manifest. */
-	async function dieBehindManifest(ticket: string): Promise<void> {
+	/** Kills the step right after it writes its manifest. */
+	async function dieAfterManifest(ticket: string): Promise<void> {
 		const { promise: died, resolve } = Promise.withResolvers<null>();
 		const bucket = new Proxy(env.MY_BUCKET, {
 			get(target, property) {
@@ -184,7 +187,7 @@ describe('a last step', () => {
 	test('that is repeated after its Worker died keeps the backup', async () => {
 		await fill();
 		const ticket = await beforeLast();
-		await dieBehindManifest(ticket);
+		await dieAfterManifest(ticket);
 		const before = await listed();
 		await write();
 		clock.now += LEASE_MS;
@@ -195,7 +198,7 @@ describe('a last step', () => {
 		expect(await keys()).not.toContain(LOCK_KEYS.backup);
 	});
 
-	test('gives its answer again also when another backup has begun since', async () => {
+	test('repeats its answer even if another backup has started since', async () => {
 		await fill();
 		const ticket = await beforeLast();
 		const manifest = await finish(ticket);
@@ -221,7 +224,7 @@ describe('a last step', () => {
 		for (const one of await listed()) await requireSound(one);
 	});
 
-	test('that was stalled while its own backup was made commits nothing else', async () => {
+	test('that was stalled while its backup was completed commits nothing more', async () => {
 		await fill();
 		const ticket = await beforeLast();
 		const stalled = stalling(env.MY_BUCKET, '.manifest.json');
@@ -236,7 +239,7 @@ describe('a last step', () => {
 });
 
 describe('between two steps', () => {
-	test('the lock holds no row, not in Base64 either', async () => {
+	test('the lock contains no row, not even in Base64', async () => {
 		await fill();
 		await startBackup(inSteps());
 		const text = (await (await env.MY_BUCKET.get(LOCK_KEYS.backup))?.text()) ?? '';
@@ -247,7 +250,7 @@ describe('between two steps', () => {
 		expect(JSON.parse(text)).toMatchObject({ waiting: true, state: expect.any(String) });
 	});
 
-	test('a job that another version has left is refused, and the next backup is made', async () => {
+	test('a job left by another version is refused, and the next backup is made', async () => {
 		await fill();
 		const ticket = ticketOf(await startBackup(inSteps()));
 		const lock = JSON.parse((await (await env.MY_BUCKET.get(LOCK_KEYS.backup))?.text()) ?? '');

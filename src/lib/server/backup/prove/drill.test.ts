@@ -37,7 +37,7 @@ describe('names that every JavaScript object knows', () => {
 		expect(await drillFile(copy, sqlOf(files), { sleep })).toMatchObject(all);
 	});
 
-	test('come back by restore, also table by table', async () => {
+	test('are restored, also table by table', async () => {
 		const files = await backupOf(statements);
 		const original = await snapshot(d1Source(env.DB));
 		const found = await survey(sqlOf(files));
@@ -48,7 +48,7 @@ describe('names that every JavaScript object knows', () => {
 		await clearDatabase(copy, sleep);
 	});
 
-	test('are not overlooked where their rows differ', async () => {
+	test('are not overlooked when their rows differ', async () => {
 		const text = new TextDecoder().decode(await bytesOf(sqlOf(await backupOf(statements))));
 		for (const [at, name] of names.entries()) {
 			const changed = sourceOf(text.replace(`(1,${at * 10},`, `(1,${at * 10 + 9},`));
@@ -69,7 +69,7 @@ describe('a file alone', () => {
 		});
 	});
 
-	test('is proven where a table has the name of a property of objects', async () => {
+	test('is proven even if a table is named like a property of every object', async () => {
 		const names = ['constructor', 'toString', '__proto__', 'valueOf'];
 		const tables = names.map((name): [string] => [`CREATE TABLE "${name}" (a)`]);
 		const files = await backupOf([...tables, ['INSERT INTO "constructor" VALUES (1)']]);
@@ -78,7 +78,7 @@ describe('a file alone', () => {
 		});
 	});
 
-	test('differs where its rows do', async () => {
+	test('differs if its rows do', async () => {
 		const text = new TextDecoder().decode(await bytesOf(sqlOf(await backupOf(SHOP))));
 		const changed = sourceOf(text.replace('CREATE INDEX by_user', 'CREATE INDEX by_users'));
 		const { proven, differences } = await drillFile(copy, changed, { sleep });
@@ -86,7 +86,7 @@ describe('a file alone', () => {
 		expect(differences).toEqual(['The schema has other definitions.']);
 	});
 
-	test('of another tool has nothing to compare with', async () => {
+	test('from another tool has nothing to compare with', async () => {
 		await expect(drillFile(copy, sourceOf('CREATE TABLE t (a);'), { sleep })).rejects.toMatchObject(
 			{
 				code: 'file_has_no_digests',
@@ -96,7 +96,7 @@ describe('a file alone', () => {
 	});
 });
 
-test('a drill killed after its restore does not stand in the way of the next', async () => {
+test('a drill killed after its restore does not block the next', async () => {
 	const files = await backupOf(SHOP);
 	let restored = false;
 	const killed = {

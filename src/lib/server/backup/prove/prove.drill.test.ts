@@ -29,7 +29,7 @@ describe('a drill', () => {
 	const drill = (database: D1Database, name: string) =>
 		drillBackup(engine(), database, `${name}.sql`);
 
-	test('leaves the drill database as empty as it was, and the database alone', async () => {
+	test('leaves the drill database empty and the app database alone', async () => {
 		const name = await backUp();
 		const before = [await contents(env.DRILL_DB), await contents(env.DB)];
 		expect(await drill(env.DRILL_DB, name)).toMatchObject({ proven: true });
@@ -57,7 +57,7 @@ describe('a drill', () => {
 		['a view', `CREATE VIEW precious AS SELECT 1`],
 		['tables of the same names', `CREATE TABLE a (id INTEGER PRIMARY KEY, x)`],
 		['a virtual table', `CREATE VIRTUAL TABLE precious USING fts5(x)`],
-	] as const)('is refused where the database has %s, which stays', async ([, sql]) => {
+	] as const)('is refused if the database has %s, which stays', async ([, sql]) => {
 		const name = await backUp();
 		await run(env.DRILL_DB, sql);
 		const before = [await contents(env.DRILL_DB), JSON.stringify(await keys())];
@@ -69,14 +69,14 @@ describe('a drill', () => {
 		expect([await contents(env.DRILL_DB), JSON.stringify(await keys())]).toEqual(before);
 	});
 
-	test('is refused in the database of the app, which stays', async () => {
+	test('is refused in the app database, which stays as it is', async () => {
 		const name = await backUp();
 		const before = await contents(env.DB);
 		await expect(drill(env.DB, name)).rejects.toMatchObject({ code: 'drill_database_not_empty' });
 		expect(await contents(env.DB)).toBe(before);
 	});
 
-	/** What a drill leaves that was killed when it had restored all. */
+	/** Leaves the state of a drill that was killed after restoring everything. */
 	async function killDrill(name: string): Promise<void> {
 		const { database } = failingDatabase(env.DRILL_DB, 5, 'D1_ERROR: disk I/O error', {
 			forGood: true,
@@ -87,7 +87,7 @@ describe('a drill', () => {
 		expect(await contents(env.DRILL_DB)).toContain(RESTORE_MARKER);
 	}
 
-	test('removes what a killed drill has left, a minute later', async () => {
+	test('removes the leftovers of a killed drill a minute later', async () => {
 		const name = await backUp();
 		await killDrill(name);
 		const before = await contents(env.DRILL_DB);
@@ -100,7 +100,7 @@ describe('a drill', () => {
 	test.for([
 		['a table', 'CREATE TABLE precious (x)'],
 		['a trigger', 'CREATE TRIGGER precious AFTER INSERT ON a BEGIN SELECT 1; END'],
-	] as const)('is refused where that database also has %s', async ([, sql]) => {
+	] as const)('is refused if that database also has %s', async ([, sql]) => {
 		const name = await backUp();
 		await killDrill(name);
 		await run(env.DRILL_DB, sql);
@@ -113,9 +113,9 @@ describe('a drill', () => {
 	});
 
 	test.for([
-		['of another definition', `CREATE TABLE ${RESTORE_MARKER} (step INTEGER PRIMARY KEY)`],
+		['differently defined', `CREATE TABLE ${RESTORE_MARKER} (step INTEGER PRIMARY KEY)`],
 		['without rows', MARKER_DEFINITION],
-	] as const)('is refused where the marker is one %s', async ([, marker]) => {
+	] as const)('is refused if the marker is %s', async ([, marker]) => {
 		const name = await backUp();
 		await run(env.DRILL_DB, 'CREATE TABLE mine (x)', 'INSERT INTO mine VALUES (7)', marker);
 		const before = await contents(env.DRILL_DB);
@@ -129,7 +129,7 @@ describe('a drill', () => {
 		expect(await contents(env.DRILL_DB)).toBe(before);
 	});
 
-	test('runs alone: others are refused meanwhile', async () => {
+	test('runs alone: others are refused in the meantime', async () => {
 		const name = await backUp();
 		const outcomes = await Promise.allSettled(
 			Array.from({ length: 5 }, () => drill(env.DRILL_DB, name)),
@@ -144,7 +144,7 @@ describe('a drill', () => {
 		]);
 	});
 
-	test('does not keep backups from running, nor they it', async () => {
+	test('and a backup can run at the same time', async () => {
 		const name = await backUp();
 		const until = clock.now + LEASE_MS;
 		await env.MY_BUCKET.put(LOCK_KEYS.drill, JSON.stringify({ name, until }));
@@ -154,7 +154,7 @@ describe('a drill', () => {
 		expect(await drill(env.DRILL_DB, name)).toMatchObject({ proven: true });
 	});
 
-	test('takes over from one that has died', async () => {
+	test('takes over from a dead drill', async () => {
 		const name = await backUp();
 		await env.MY_BUCKET.put(LOCK_KEYS.drill, JSON.stringify({ name, until: clock.now + LEASE_MS }));
 		await expect(drill(env.DRILL_DB, name)).rejects.toMatchObject({ code: 'drill_running' });
@@ -163,7 +163,7 @@ describe('a drill', () => {
 		expect(await keys()).not.toContain(LOCK_KEYS.drill);
 	});
 
-	test('that was taken over touches the database no more', async () => {
+	test('that was taken over no longer touches the database', async () => {
 		const name = await backUp();
 		let calls = 0;
 		const stolen: D1Database = new Proxy(env.DRILL_DB, {
@@ -175,7 +175,7 @@ describe('a drill', () => {
 				};
 			},
 		});
-		// Every look at the clock is a minute later; before the fourth renewal another drill has come.
+		// Every reading of the clock is a minute later; before the fourth renewal another drill takes over.
 		let renewals = 0;
 		const bucket: R2Bucket = new Proxy(env.MY_BUCKET, {
 			get(target, property) {
@@ -195,7 +195,7 @@ describe('a drill', () => {
 		log.mockRestore();
 		expect(await keys()).toContain(LOCK_KEYS.drill);
 		expect((await keys()).some((key) => key.includes('proof'))).toBe(false);
-		// What it has left is removed by the next one.
+		// The next drill removes what it left.
 		await ageMarker(env.DRILL_DB);
 		expect(await drill(env.DRILL_DB, name)).toMatchObject({ proven: true });
 	});
@@ -203,7 +203,7 @@ describe('a drill', () => {
 	test.for([
 		['fails at', false],
 		['loses the database at', true],
-	] as const)('that %s any call is followed by one that succeeds', async ([, forGood]) => {
+	] as const)('that %s any call does not prevent the next one', async ([, forGood]) => {
 		const name = await backUp();
 		const log = vi.spyOn(console, 'error').mockImplementation(() => undefined);
 		const message = 'D1_ERROR: disk I/O error';

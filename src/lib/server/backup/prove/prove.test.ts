@@ -22,14 +22,14 @@ async function storedProof({ backup, finishedAt }: Proof): Promise<Proof | null>
 	return parseProof(await object?.text());
 }
 
-/** The ways to prove a backup, which must find the same. */
+/** The ways to prove a backup, which must agree. */
 const ways: Record<Proof['kind'], (name: string) => Promise<Proof>> = {
 	verify: (name) => verifyBackup(engine(), name),
 	drill: (name) => drillBackup(engine(), env.DRILL_DB, name),
 };
 
 describe.for(Object.entries(ways))('to %s', ([kind, prove]) => {
-	test('a good backup proves it, and stores the proof', async () => {
+	test('an intact backup proves it, and stores the proof', async () => {
 		const name = await backUp();
 		const before = await keys();
 		const proof = await prove(`${name}.sql`);
@@ -51,7 +51,7 @@ describe.for(Object.entries(ways))('to %s', ([kind, prove]) => {
 	});
 
 	test.for(['other.sql', '', 'lifeboat.lock', 'full_backup_2026-01-01T00:00:00.000Z.sql'])(
-		'"%s" is refused: there is no such backup',
+		'"%s" is refused, as it names no backup',
 		async (file) => {
 			await backUp();
 			if (file) await env.MY_BUCKET.put(file, 'x');
@@ -61,7 +61,7 @@ describe.for(Object.entries(ways))('to %s', ([kind, prove]) => {
 		},
 	);
 
-	test('a backup with any bit flipped says what differs', async () => {
+	test('a backup with any bit flipped reports the difference', async () => {
 		const name = await backUp();
 		const size = (await env.MY_BUCKET.head(`${name}.sql`))?.size ?? 0;
 		for (let bit = 3; bit < 8 * size; bit += 997) {
@@ -75,7 +75,7 @@ describe.for(Object.entries(ways))('to %s', ([kind, prove]) => {
 		expect(await prove(`${name}.sql`)).toMatchObject({ proven: true });
 	});
 
-	test('a backup without its volume says so', async () => {
+	test('a backup without its volume reports the missing volume', async () => {
 		const name = await backUp();
 		await env.MY_BUCKET.delete(`${name}.sql`);
 		const proof = await prove(`${name}.sql`);
@@ -85,7 +85,7 @@ describe.for(Object.entries(ways))('to %s', ([kind, prove]) => {
 		});
 	});
 
-	test('a backup whose manifest names another one’s file says what differs', async () => {
+	test('a backup whose manifest names another one’s file reports the difference', async () => {
 		const name = await backUp();
 		await run(env.DB, `UPDATE a SET x = 3 WHERE id = 1`);
 		const other = (await createBackup(engine())).name;
@@ -138,7 +138,7 @@ describe('a proof from outside', () => {
 		};
 	};
 
-	test('is stored beside the backup', async () => {
+	test('is stored next to the backup', async () => {
 		const name = await backUp();
 		const found = outside();
 		const proof = await recordProof(engine(), `${name}.sql`, found);
@@ -146,7 +146,7 @@ describe('a proof from outside', () => {
 		expect(await storedProof(proof)).toEqual(proof);
 	});
 
-	test('that comes twice is stored once; another one never overwrites it', async () => {
+	test('that is sent twice is stored once; another one never overwrites it', async () => {
 		const name = await backUp();
 		const found = outside();
 		const proof = await recordProof(engine(), `${name}.sql`, found);
@@ -161,7 +161,7 @@ describe('a proof from outside', () => {
 		expect(await storedProof(proof)).toEqual(proof);
 	});
 
-	test('of the future is refused, a clock that is a little ahead is not', async () => {
+	test('from the future is refused, but a clock may be slightly ahead', async () => {
 		const name = await backUp();
 		const before = await keys();
 		const ahead = (milliseconds: number) =>
@@ -178,7 +178,7 @@ describe('a proof from outside', () => {
 		await expect(ahead(60_000)).resolves.toBeTruthy();
 	});
 
-	test('of no backup is refused', async () => {
+	test('of an unknown backup is refused', async () => {
 		const name = await backUp();
 		await env.MY_BUCKET.delete(manifestKey(name));
 		const before = await keys();

@@ -21,13 +21,13 @@ import { readContents } from '../restore/contents.ts';
 import { verifyFiles } from './verify.ts';
 import { type BackupFiles, sqlOf } from './files.ts';
 
-// Damage is always found: no backup that is not what it was comes through.
+// Damage is always found: no changed backup passes.
 
 const copy = d1(env.COPY);
 
 type Damage = (bytes: Uint8Array, dice: (below: number) => number) => Uint8Array;
 
-/** What verification and drill together say; the target must be empty behind them. */
+/** The combined findings of verification and drill; the target must be empty afterwards. */
 async function found(files: BackupFiles): Promise<string[]> {
 	const verified = await verifyFiles(files);
 	const drilled = await drillFiles(copy, files, { sleep });
@@ -36,7 +36,7 @@ async function found(files: BackupFiles): Promise<string[]> {
 	return [...verified.differences, ...drilled.differences];
 }
 
-/** The backup in two volumes, as a larger one would be. */
+/** The backup in two volumes, like a larger one. */
 async function backupInVolumes(): Promise<{
 	manifest: Manifest;
 	volumes: Map<string, Uint8Array>;
@@ -49,7 +49,7 @@ async function backupInVolumes(): Promise<{
 	return { manifest: described(files.manifest, volumes), volumes };
 }
 
-/** On the text, as a mistake of a program would do it. */
+/** Damage to the text, as a program's bug might cause it. */
 const edit =
 	(change: (lines: string[], dice: (below: number) => number) => void): Damage =>
 	(bytes, dice) => {
@@ -58,14 +58,14 @@ const edit =
 		return new TextEncoder().encode(lines.join('\n'));
 	};
 
-/** A line that is one row, and not the last of its statement. */
+/** Picks a line that is a row, but not the last of its statement. */
 const aRow = (lines: string[], dice: (below: number) => number): number => {
 	const rows = lines.flatMap((line, at) => (/^\(\d+,.*\),$/.test(line) ? [at] : []));
 	return rows[dice(rows.length)] ?? 0;
 };
 
 const damages: Record<string, Damage> = {
-	// The end of the last line says nothing.
+	// The end of the last line carries no meaning.
 	'a cut': (bytes, dice) => bytes.slice(0, dice(bytes.length - 1)),
 	'a lost row': edit((lines, dice) => void lines.splice(aRow(lines, dice), 1)),
 	'two swapped values': edit((lines, dice) => {
@@ -130,7 +130,7 @@ describe('a verification', () => {
 		await expect(verifyFiles({ manifest, open })).rejects.toThrow('the bucket is away');
 	});
 
-	test('names the volume where damaged SQL is some that D1 does not take', async () => {
+	test('names the volume whose damaged SQL D1 rejects', async () => {
 		const files = await backupOf(SHOP);
 		const key = files.manifest.volumes[0]?.key ?? '';
 		const text = new TextDecoder().decode(await bytesOf(sqlOf(files)));
@@ -143,7 +143,7 @@ describe('a verification', () => {
 });
 
 describe('the SQL of a backup', () => {
-	test('is not there before all stored bytes are compared', async () => {
+	test('is not released before all stored bytes are compared', async () => {
 		const { manifest, volumes } = await backupInVolumes();
 		const [, last = ''] = volumes.keys();
 		const damaged = new Map(volumes).set(last, flipBit(volumes.get(last) ?? new Uint8Array(), 7));
@@ -151,7 +151,7 @@ describe('the SQL of a backup', () => {
 		await expect(reading.next()).rejects.toMatchObject({ code: 'backup_damaged', status: 422 });
 	});
 
-	test('is nothing to leave off in the middle of', async () => {
+	test('must be read to its end', async () => {
 		const { manifest, volumes } = await backupInVolumes();
 		const read = async () => {
 			for await (const chunk of sqlOf(inMemory(manifest, volumes)).open()) return chunk;
@@ -168,7 +168,7 @@ describe.for(Object.keys(ENCODINGS) as EncodingTitle[])('a backup stored as %s',
 		expect(await drillFiles(copy, files, { sleep })).toMatchObject(all);
 	});
 
-	test('with any byte damaged is not', async () => {
+	test('with any byte damaged is not proven', async () => {
 		const files = await backupOf(
 			[['CREATE TABLE t (x)'], [`INSERT INTO t VALUES ('a')`]],
 			encoding,
@@ -221,7 +221,7 @@ describe('an encrypted backup', () => {
 		});
 	});
 
-	test('says so when it is for others', async () => {
+	test('that is encrypted to others is reported as that', async () => {
 		const files = {
 			...(await backupOf(SHOP, encoding)),
 			identities: [await generateX25519Identity()],
@@ -229,7 +229,7 @@ describe('an encrypted backup', () => {
 		await expect(verifyFiles(files)).rejects.toMatchObject({ code: 'identity_wrong', status: 422 });
 	});
 
-	test('that is damaged is said to be damaged, not to be for others', async () => {
+	test('that is damaged is reported as damaged, not as encrypted to others', async () => {
 		const identities = [await generateX25519Identity()];
 		for (const stored of ['age', 'gzip and age'] as const) {
 			const files = { ...(await backupOf(SHOP, stored)), identities };
@@ -252,7 +252,7 @@ describe('an encrypted backup', () => {
 		}
 	});
 
-	test('has digests in its manifest that only the key knows', async () => {
+	test('has digests in its manifest that are hidden with a key', async () => {
 		const files = await backupOf(SHOP, encoding);
 		const plain = await backupOf(SHOP, 'gzip');
 		const digests = ({ manifest: { schema, tables } }: BackupFiles) =>
@@ -268,7 +268,7 @@ describe('an encrypted backup', () => {
 		);
 	});
 
-	test('is compared by names and counts where the key is not known', async () => {
+	test('is compared by names and counts if the key is unknown', async () => {
 		const files = { ...(await backupOf(SHOP, encoding)), key: null };
 		expect(await verifyFiles(files)).toMatchObject({ proven: true, scope: 'contents' });
 		const tables = files.manifest.tables.map((table) => ({ ...table, rows: table.rows + 1 }));

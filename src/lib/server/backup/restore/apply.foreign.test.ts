@@ -15,11 +15,11 @@ async function restore(source: SqlSource) {
 	return restoreInto(copy, source, { survey: await survey(source), sleep });
 }
 
-describe('files of other tools', () => {
+describe('files from other tools', () => {
 	beforeEach(reset);
 	const rows = async (sql: string) => env.COPY.prepare(sql).raw();
 
-	test('may write a table, its rows, and then the table that they point at', async () => {
+	test('may create a table, its rows, and then the table that they refer to', async () => {
 		await restore(
 			sourceOf(`PRAGMA foreign_keys=OFF;
 BEGIN TRANSACTION;
@@ -33,7 +33,7 @@ COMMIT;`),
 		expect(await rows('SELECT * FROM child')).toEqual([['x']]);
 	});
 
-	test('may hold rows that no statement of D1 can', async () => {
+	test('may contain rows too long for any D1 statement', async () => {
 		const blob = 'AB'.repeat(300_000);
 		const text = `it''s 🚣 `.repeat(30_000);
 		await restore(
@@ -63,7 +63,7 @@ COMMIT;`),
 		]);
 	});
 
-	test('may hold the tables of D1 and SQLite', async () => {
+	test('may contain the internal tables of D1 and SQLite', async () => {
 		await restore(
 			sourceOf(`CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB);
 INSERT INTO _cf_METADATA VALUES(2,33);
@@ -85,7 +85,7 @@ INSERT INTO sqlite_sequence VALUES('t',9);`),
 		],
 		['that never commits', 'BEGIN TRANSACTION; CREATE TABLE t (a);', 'sql_incomplete'],
 		[
-			'with virtual tables as sqlite3 writes them',
+			'with virtual tables as sqlite3 dumps them',
 			`INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','f','f',0,'x');`,
 			'sql_unsupported',
 		],

@@ -18,7 +18,7 @@ const copy = d1(env.COPY);
 const contents = async () => (await readContents(copy, sleep)).objects;
 const lost = async () => differences(original, await snapshot(readable(env.COPY)));
 
-/** Cheaper than {@link lost}, for many restores of the same. */
+/** Cheaper than {@link lost}, for many restores of the same file. */
 async function sums(database: D1Database): Promise<unknown> {
 	const queries = [
 		'SELECT count(*), sum(id * best), sum(length(x)) FROM parent',
@@ -39,7 +39,7 @@ async function restore(source: SqlSource) {
 
 const ROWS = 500;
 
-/** More than one transaction's worth: a circle of two tables, a table that points at itself. */
+/** More than one transaction's worth: two tables in a circle, a table that refers to itself. */
 const LARGE: Sql[] = [
 	[
 		`CREATE TABLE child (id INTEGER PRIMARY KEY, parent REFERENCES parent (id) ON DELETE CASCADE, x TEXT)`,
@@ -80,12 +80,12 @@ const restoreLarge = (database: SqlDatabase = copy) =>
 	restoreInto(database, large, { survey: found, sleep });
 
 describe('a file larger than one transaction', () => {
-	test('comes back, with circles and rows that point at later rows', async () => {
+	test('is restored, with circles and rows that refer to later rows', async () => {
 		expect((await restoreLarge()).mode).toBe('batches');
 		expect(await lost()).toEqual([]);
 	});
 
-	test('comes back where D1 takes a few statements at a time only', async () => {
+	test('is restored even if D1 accepts only a few statements at a time', async () => {
 		const weak: SqlDatabase = {
 			async batch(statements) {
 				const ours = statements.some((sql) => String(sql).includes('FROM "lifeboat_stage'));
@@ -108,7 +108,7 @@ describe('a file larger than one transaction', () => {
 });
 
 describe('the target', () => {
-	test('is refused when it is not empty, and nothing in it is changed', async () => {
+	test('is refused if it is not empty, and stays as it is', async () => {
 		const source = sourceOf('CREATE TABLE t (a); INSERT INTO t VALUES (1);');
 		await env.COPY.prepare('CREATE VIEW v AS SELECT 1').run();
 		await expect(restore(source)).rejects.toMatchObject({
@@ -118,14 +118,14 @@ describe('the target', () => {
 		expect(await contents()).toEqual([{ type: 'view', name: 'v' }]);
 	});
 
-	test('is replaced where what is there was kept', async () => {
+	test('is replaced if its contents were saved', async () => {
 		await restoreLarge();
 		await env.COPY.prepare('DELETE FROM loose').run();
 		await restoreInto(copy, large, { survey: found, sleep, replace: true });
 		expect(await lost()).toEqual([]);
 	});
 
-	test('is emptied of every kind of object', async () => {
+	test('is cleared of every kind of object', async () => {
 		const source = sourceOf(
 			script([
 				...LARGE,
@@ -141,7 +141,7 @@ describe('the target', () => {
 	});
 });
 
-test('a table that acts on its own rows and points at another is cleared', async () => {
+test('a table that refers to itself with an action and to another is cleared', async () => {
 	await restore(
 		sourceOf(`CREATE TABLE person (id INTEGER PRIMARY KEY, friend REFERENCES person (id) ON DELETE SET NULL,
 			favourite REFERENCES product (id)); CREATE TABLE product (id INTEGER PRIMARY KEY);
@@ -155,7 +155,7 @@ test('a table that acts on its own rows and points at another is cleared', async
 });
 
 describe('failures', () => {
-	/** The database, but its n-th batch fails: before it is done, or after. */
+	/** The database, except that its n-th batch fails, before or after it is done. */
 	function failing(
 		n: number,
 		message: string,
@@ -177,7 +177,7 @@ describe('failures', () => {
 		['before it was done', false],
 		['after it was done', true],
 	] as const)(
-		'of D1 at any call, %s: the target is empty, or all of it came back',
+		'of D1 at any call, %s, leave the target empty or completely restored',
 		async ([, afterwards]) => {
 			let [n, failures] = [0, 0];
 			for (let failed = true; failed;) {
@@ -210,7 +210,7 @@ describe('failures', () => {
 		}
 	});
 
-	test('tell the statement, its place and its table', async () => {
+	test('name the statement, its position and its table', async () => {
 		const good = Array.from({ length: 50 }, (_, at) => `INSERT INTO t VALUES (${at});\n`).join('');
 		const start = `CREATE TABLE t (a UNIQUE);\n${good}`;
 		await expect(
@@ -233,7 +233,7 @@ describe('failures', () => {
 		expect(await contents()).toEqual([]);
 	});
 
-	test('of a file that is cut leave the target empty', async () => {
+	test('because of a truncated file leave the target empty', async () => {
 		const bytes = await bytesOf(large);
 		const cut = sourceOf(bytes.subarray(0, 3_000_000));
 		await expect(survey(cut)).rejects.toMatchObject({ code: 'sql_incomplete' });

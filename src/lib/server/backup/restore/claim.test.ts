@@ -18,7 +18,7 @@ const copy = d1(env.COPY);
 const ID = '0b4f3f0e-3c62-4a42-9d5c-6f0a4c3f4d11';
 
 const ROWS = 1000;
-/** Restored in several transactions. */
+/** SQL that is restored in several transactions. */
 const LARGE: [string][] = [
 	['CREATE TABLE tree (id INTEGER PRIMARY KEY, up REFERENCES tree (id), x TEXT)'],
 	['CREATE TABLE leaf (x TEXT)'],
@@ -44,7 +44,7 @@ async function restoreLeaf(database: SqlDatabase = copy) {
 	return restoreTables(database, source, ['leaf'], { survey: found, sleep });
 }
 
-/** Begins a restore, and returns when it has been killed at its `n`-th call. */
+/** Starts a restore, and returns once it has been killed at its `n`-th call. */
 async function killAt(n: number, work: (database: SqlDatabase) => Promise<unknown>) {
 	const killed = dying(copy, n, { afterwards: true });
 	const outcome = await Promise.race([killed.died, work(killed.database)]);
@@ -53,7 +53,7 @@ async function killAt(n: number, work: (database: SqlDatabase) => Promise<unknow
 
 const leaves = async () => (await env.COPY.prepare('SELECT count(*) FROM leaf').raw())[0];
 
-describe('what is there before a restore stays', () => {
+describe('existing contents stay', () => {
 	test.for([
 		[
 			'a trigger of the marker’s name',
@@ -78,12 +78,12 @@ describe('what is there before a restore stays', () => {
 			MARKER_DEFINITION,
 		],
 		[
-			'a marker that explains less',
+			'a marker that explains only part of the contents',
 			[`INSERT INTO ${RESTORE_MARKER} VALUES ('${ID}', 1, 2, 'table other')`],
 			MARKER_DEFINITION,
 		],
 		[
-			'a marker that explains it all',
+			'a marker that explains all contents',
 			[`INSERT INTO ${RESTORE_MARKER} VALUES ('${ID}', 1, 2, 'table mine')`],
 			MARKER_DEFINITION,
 		],
@@ -100,7 +100,7 @@ describe('what is there before a restore stays', () => {
 		expect(await contents(env.COPY)).toBe(before);
 	});
 
-	test('where something has the marker’s name, also when all else may go', async () => {
+	test('if something uses the marker’s name, even if everything else may be replaced', async () => {
 		await run(env.COPY, 'CREATE TABLE leaf (x)', `CREATE VIEW LifeBoat_Restore AS SELECT 1`);
 		const before = await contents(env.COPY);
 		for (const work of [() => restore(copy, { replace: true }), () => restoreLeaf()]) {
@@ -112,7 +112,7 @@ describe('what is there before a restore stays', () => {
 
 describe('a restore that was killed', () => {
 	test.for([3, 5, 6])(
-		'at call %i counts as running for a minute, then its leftover is treated like other data',
+		'at call %i counts as running for a minute, then its leftovers count as ordinary data',
 		async (n) => {
 			await killAt(n, restore);
 			for (const work of [restore, () => restore(copy, { replace: true }), restoreLeaf]) {
@@ -129,14 +129,14 @@ describe('a restore that was killed', () => {
 		},
 	);
 
-	test('before it made anything has left an empty database', async () => {
+	test('before it created anything leaves an empty database', async () => {
 		await killAt(2, restore);
 		await ageMarker(env.COPY);
 		await restore();
 		expect(await leaves()).toEqual([ROWS]);
 	});
 
-	test('of some tables is cleared away by the next one, which removes no other table', async () => {
+	test('of some tables is cleaned up by the next one, which removes no other table', async () => {
 		await restore();
 		const mine = [
 			'lifeboat_tables',
@@ -159,7 +159,7 @@ describe('a restore that was killed', () => {
 });
 
 describe('two restores at once', () => {
-	test('the second is refused, and the first one ends undisturbed', async () => {
+	test('the second is refused, and the first finishes undisturbed', async () => {
 		const refused: unknown[] = [];
 		const busy: SqlDatabase = {
 			async batch(statements) {
@@ -183,7 +183,7 @@ describe('two restores at once', () => {
 		expect(await leaves()).toEqual([ROWS]);
 	});
 
-	test.for([false, true])('of those that start together one wins, replace: %s', async (replace) => {
+	test.for([false, true])('one wins if they start together, replace: %s', async (replace) => {
 		if (replace) await run(env.COPY, 'CREATE TABLE mine (a)');
 		const attempts = Array.from({ length: 4 }, () => restore(copy, { replace }));
 		const outcomes = await Promise.allSettled(attempts);
@@ -193,7 +193,7 @@ describe('two restores at once', () => {
 		expect((await readContents(copy, sleep)).objects).toHaveLength(2);
 	});
 
-	test('of those that take over from a dead one, one wins', async () => {
+	test('one wins if they take over from a dead one', async () => {
 		await killAt(5, restore);
 		await ageMarker(env.COPY);
 		const attempts = Array.from({ length: 4 }, () => restore(copy, { replace: true }));
@@ -202,7 +202,7 @@ describe('two restores at once', () => {
 		expect(await leaves()).toEqual([ROWS]);
 	});
 
-	test('one that was silent too long, and was taken over, writes no more', async () => {
+	test('one that was silent for too long and was taken over writes nothing more', async () => {
 		let calls = 0;
 		const slow: SqlDatabase = {
 			async batch(statements) {
@@ -220,7 +220,7 @@ describe('two restores at once', () => {
 	});
 });
 
-test('what others create during a restore stays, and the restore fails', async () => {
+test('objects that others create during a restore stay, and the restore fails', async () => {
 	for (const n of [4, 5, 6]) {
 		let calls = 0;
 		const shared: SqlDatabase = {
@@ -245,7 +245,7 @@ test('what others create during a restore stays, and the restore fails', async (
 	}
 });
 
-describe('a file with the marker’s name', () => {
+describe('a file that uses the marker’s name', () => {
 	test.for([
 		'CREATE TABLE t (a); CREATE TABLE lifeboat_restore (a);',
 		'CREATE TABLE t (a); CREATE TRIGGER "LIFEBOAT_RESTORE" AFTER INSERT ON t BEGIN SELECT 1; END;',

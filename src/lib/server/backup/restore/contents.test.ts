@@ -11,7 +11,7 @@ import { clearDatabase, readContents } from './contents.ts';
 
 const random = settings(150);
 
-test('generated databases are emptied', random.test, async () => {
+test('every generated database can be emptied', random.test, async () => {
 	await fc.assert(
 		fc.asyncProperty(databases(), async ({ statements }) => {
 			await reset();

@@ -14,7 +14,7 @@ test.each([
 	expect(forTarget(sql, OTHER_TOOL)).toBe(expected ?? sql);
 });
 
-test('the long literals of a statement that is too long for D1 become parameters', () => {
+test('the long literals in a statement too long for D1 become parameters', () => {
 	const text = `it''s ${'x'.repeat(100_000)}`;
 	expect(forTarget(`INSERT INTO t VALUES ('${text}',X'00FF','short')`, OTHER_TOOL)).toEqual({
 		sql: `INSERT INTO t VALUES (?1,X'00FF','short')`,
@@ -22,7 +22,7 @@ test('the long literals of a statement that is too long for D1 become parameters
 	});
 });
 
-test('the statements of Lifeboat stay as they are', () => {
+test('statements written by Lifeboat stay as they are', () => {
 	const sql = String.raw`SELECT unistr('\0041')`;
 	expect(forTarget(sql, { lifeboat: true } as Survey)).toBe(sql);
 });

@@ -6,7 +6,7 @@ import { script } from '../../../../../tests/databases/sql.ts';
 import { splitLikeWrangler } from '../../../../../tests/restore.ts';
 import { readStatements, StatementReader } from './statements.ts';
 
-/** The statements of a text that arrives in chunks of so many bytes, again and again. */
+/** The statements of a text that arrives in chunks of the given sizes in turn. */
 function split(text: string, sizes: number[] = [1 << 20]): string[] {
 	const bytes = new TextEncoder().encode(text);
 	const reader = new StatementReader();
@@ -28,7 +28,7 @@ END;`;
 
 const texts: [string, string, string[]][] = [
 	['nothing', '', []],
-	['white space and comments alone', ' \n-- a;\n/* b; */\t', []],
+	['only white space and comments', ' \n-- a;\n/* b; */\t', []],
 	['two statements', 'SELECT 1; SELECT 2;', ['SELECT 1;', 'SELECT 2;']],
 	['empty statements', ';;\n; SELECT 1;;', ['SELECT 1;']],
 	[
@@ -43,7 +43,7 @@ const texts: [string, string, string[]][] = [
 		'SELECT /***/ 1; /* **** / * */ SELECT 2;',
 		['SELECT /***/ 1;', 'SELECT 2;'],
 	],
-	['signs that begin no comment', 'SELECT 1-2, 6/3, 2*3;', ['SELECT 1-2, 6/3, 2*3;']],
+	['signs that do not start a comment', 'SELECT 1-2, 6/3, 2*3;', ['SELECT 1-2, 6/3, 2*3;']],
 	['quotes in comments', `-- it's\nSELECT 1; /* it's */ SELECT 2;`, ['SELECT 1;', 'SELECT 2;']],
 	['a trigger', `${trigger} SELECT 1;`, [trigger, 'SELECT 1;']],
 	[
@@ -69,7 +69,7 @@ describe('statements', () => {
 		expect(split(text, [1])).toEqual(expected);
 	});
 
-	test('are the same wherever the chunks are cut', () => {
+	test('are the same wherever the chunks are split', () => {
 		const all = texts.map(([, text]) => text).join('\n');
 		const whole = split(all);
 		fc.assert(
@@ -91,7 +91,7 @@ describe('statements', () => {
 		}
 	}, 120_000);
 
-	test('know where they stand', () => {
+	test('know their position', () => {
 		const text = 'SELECT 1; -- ü\n\tSELECT 2;';
 		const reader = new StatementReader();
 		const bytes = new TextEncoder().encode(text);
@@ -110,7 +110,7 @@ describe('statements', () => {
 });
 
 describe('the last comment', () => {
-	test.for(['\n', ''])('is known, with "%s" behind it', (end) => {
+	test.for(['\n', ''])('is recognized with "%s" after it', (end) => {
 		const reader = new StatementReader();
 		reader.push(new TextEncoder().encode(`-- first\nSELECT 1 -- inside\n;\n-- last one${end}`));
 		reader.end();
@@ -118,9 +118,9 @@ describe('the last comment', () => {
 	});
 });
 
-describe('what is not SQL text', () => {
+describe('invalid SQL text', () => {
 	test.for(['SELECT 1', `SELECT 'a;`, 'SELECT 1; /* open', 'CREATE TRIGGER t BEGIN SELECT 1; END'])(
-		'%s has no end',
+		'is refused without an end: %s',
 		(text) => {
 			expect(() => split(text)).toThrow(expect.objectContaining({ code: 'sql_incomplete' }));
 		},

@@ -49,7 +49,7 @@ const SHOP: Sql[] = [
 	['CREATE INDEX by_name ON users (name DESC)'],
 ];
 
-/** The same database twice: DB, which the backup is of, and COPY, where something goes wrong. */
+/** Two copies of a database: DB, which is backed up, and COPY, where something goes wrong. */
 async function twice(statements: readonly Sql[]): Promise<BackupFiles> {
 	const files = await backupOf(statements);
 	const found = await survey(sqlOf(files));
@@ -66,7 +66,7 @@ describe('a table', () => {
 	let files: BackupFiles;
 	beforeEach(async () => void (files = await twice(SHOP)));
 
-	test('whose rows were changed is as it was, and nothing else is touched', async () => {
+	test('whose rows were changed is restored, and nothing else is touched', async () => {
 		await run(
 			'DROP TRIGGER removed', // so that the log stays the same
 			`UPDATE users SET name = name || '?'`,
@@ -76,13 +76,13 @@ describe('a table', () => {
 		expect(await lost()).toEqual([]);
 	});
 
-	test('whose rows were deleted comes back, and what went with them can come back too', async () => {
+	test('whose rows were deleted is restored, and rows deleted by cascade can be too', async () => {
 		await run('DELETE FROM invoices', 'DELETE FROM users', 'DELETE FROM log');
 		await restore(files, ['USERS', 'sessions', 'visits', 'orders', 'invoices', 'log']);
 		expect(await lost()).toEqual([]);
 	});
 
-	test('that was dropped is made again, with indexes and triggers', async () => {
+	test('that was dropped is recreated, with indexes and triggers', async () => {
 		await run('PRAGMA defer_foreign_keys=ON', 'DELETE FROM invoices', 'DROP TABLE users');
 		await run('DELETE FROM log');
 		await restore(files, ['users', 'sessions', 'visits', 'orders', 'invoices', 'log']);
@@ -106,21 +106,21 @@ describe('a table', () => {
 		expect(await rows(`SELECT rowid FROM search('eve')`)).toEqual([]);
 	});
 
-	test('is left alone where rows of others would point at nothing', async () => {
+	test('is left alone if rows of other tables would refer to nothing', async () => {
 		await run(`INSERT INTO users VALUES (4, 'dan')`, `INSERT INTO sessions VALUES ('s4', 4)`);
 		const before = await snapshot(readable(env.COPY));
 		await expect(restore(files, ['users'])).rejects.toMatchObject({ code: 'restore_refused' });
 		expect(differences(before, await snapshot(readable(env.COPY)))).toEqual([]);
 	});
 
-	test('never gets a number of AUTOINCREMENT twice', async () => {
+	test('never reuses an AUTOINCREMENT number', async () => {
 		await run(`INSERT INTO users VALUES (90, 'dan')`, 'DELETE FROM users WHERE id = 90');
 		await restore(files, ['users']);
 		const [counter] = await env.COPY.prepare('SELECT seq FROM sqlite_sequence').raw();
 		expect(counter).toEqual([90]);
 	});
 
-	test('that the backup does not have is refused, with the names that there are', async () => {
+	test('that is not in the backup is refused, with the names that are', async () => {
 		await expect(restore(files, ['users', 'user'])).rejects.toMatchObject({
 			code: 'table_unknown',
 			status: 400,
@@ -129,7 +129,7 @@ describe('a table', () => {
 		expect(await lost()).toEqual([]);
 	});
 
-	test('is as before when D1 fails at any call', async () => {
+	test('stays as it was if D1 fails at any call', async () => {
 		await run(`UPDATE users SET name = name || '?'`);
 		const before = await snapshot(readable(env.COPY));
 		for (let n = 1, failed = true; failed; n++) {
@@ -145,7 +145,7 @@ describe('a table', () => {
 			const outcome = await restore(files, ['users'], failing).catch(() => null);
 			if (failed) {
 				expect(outcome, `call ${n}`).toBeNull();
-				await restore(files, []); // removes what is left
+				await restore(files, []); // removes the leftovers
 				expect(differences(before, await snapshot(readable(env.COPY))), `call ${n}`).toEqual([]);
 			}
 		}
@@ -154,7 +154,7 @@ describe('a table', () => {
 	});
 });
 
-test('a column named like its table, a long row and full-text rows come back', async () => {
+test('a column named like its table, a long row and full-text rows are restored', async () => {
 	const files = await twice([
 		['CREATE TABLE name (name)'],
 		sql`INSERT INTO name VALUES ('a'), (${long(250_000, 'x')}), ('b')`,
@@ -168,7 +168,7 @@ test('a column named like its table, a long row and full-text rows come back', a
 });
 
 test.for(["content=''", "content='', columnsize=0", "content='', contentless_delete=1"])(
-	'an index with %s, which no backup has, stays as it is',
+	'an index with %s, which backups do not contain, stays as it is',
 	async (options) => {
 		const files = await twice([...SHOP, [`CREATE VIRTUAL TABLE ft USING fts5(x, ${options})`]]);
 		await run(`INSERT INTO ft (rowid, x) VALUES (7, 'hello')`, 'DELETE FROM log');

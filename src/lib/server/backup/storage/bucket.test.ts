@@ -28,7 +28,7 @@ async function manifestWith(numbers: number[]): Promise<Manifest> {
 	const name = backupName('full', new Date('2026-12-01T00:00:00.000Z'));
 	const [volume] = manifest.volumes;
 	if (!volume) throw new Error('The backup has no volume.');
-	const encodings: EncodingName[] = ['gzip', 'age']; // which have the longest names
+	const encodings: EncodingName[] = ['gzip', 'age']; // the longest names
 	const key = (number: number) => volumeKey(name, number, encodings);
 	const volumes = numbers.map((number) => ({ ...volume, encodings, key: key(number) }));
 	return { ...manifest, name, startedAt: '2026-12-01T00:00:00.000Z', volumes };
@@ -39,7 +39,7 @@ const upTo = (count: number) => Array.from({ length: count }, (_, index) => inde
 describe('a manifest', () => {
 	test.for([
 		['many volumes', upTo(150), true],
-		['volumes of which some were stored twice', [1, 2, 5, 6, 9], true],
+		['volumes with gaps in their numbers', [1, 2, 5, 6, 9], true],
 		['thousands of volumes', upTo(5_000), true],
 		['more gaps than metadata holds', upTo(3_000).map((number) => 2 * number), false],
 	] as const)('of %s is committed, and listed with its files', async ([, numbers, inMetadata]) => {
@@ -53,7 +53,7 @@ describe('a manifest', () => {
 		expect(summary !== null).toBe(inMetadata);
 	});
 
-	test('is written once: another of its name changes nothing', async () => {
+	test('is written once: another with its name changes nothing', async () => {
 		const manifest = await manifestWith([1]);
 		expect(await commitManifest(context, manifest)).toBe(true);
 		expect(await commitManifest(context, { ...manifest, warnings: ['x'] })).toBe(false);
@@ -62,7 +62,7 @@ describe('a manifest', () => {
 	});
 });
 
-/** A backup in the bucket, as it is stored. */
+/** A backup stored in the bucket. */
 async function storedBackup(): Promise<{ name: string; file: string }> {
 	const name = await backUp();
 	return { name, file: `${name}.sql` };
@@ -86,14 +86,14 @@ describe('the manifest of a backup', () => {
 		expect(await findManifest(env.MY_BUCKET, MISSING, [])).toBeNull();
 	});
 
-	test('of another backup under its key is not its own', async () => {
+	test('is not accepted if it belongs to another backup', async () => {
 		const { name } = await storedBackup();
 		const text = await (await env.MY_BUCKET.get(manifestKey(name)))?.text();
 		await env.MY_BUCKET.put(manifestKey(MISSING), text ?? '');
 		expect(await findManifest(env.MY_BUCKET, MISSING, [])).toBeNull();
 	});
 
-	test('that cannot be read is an error, and not a missing backup', async () => {
+	test('that cannot be read is an error, not a missing backup', async () => {
 		const { name } = await storedBackup();
 		await env.MY_BUCKET.put(manifestKey(name), 'damaged');
 		const refused = { code: 'manifest_unreadable', status: 500 };
@@ -102,7 +102,7 @@ describe('the manifest of a backup', () => {
 });
 
 describe('a file of a backup', () => {
-	test('is found only beside a manifest, and only under a name of ours', async () => {
+	test('is found only with a manifest, and only under a valid name', async () => {
 		const { name, file } = await storedBackup();
 		await env.MY_BUCKET.put('notes.txt', 'x');
 		expect((await findFile(env.MY_BUCKET, file))?.key).toBe(file);
@@ -111,7 +111,7 @@ describe('a file of a backup', () => {
 		expect(await findFile(env.MY_BUCKET, file)).toBeNull();
 	});
 
-	test('is read whole or in part, unless it has changed since it was found', async () => {
+	test('is read in whole or in part, unless it has changed since it was found', async () => {
 		const { file } = await storedBackup();
 		const found = await findFile(env.MY_BUCKET, file);
 		if (!found) throw new Error('The backup has no such file.');
@@ -125,7 +125,7 @@ describe('a file of a backup', () => {
 		expect(await read()).toBeNull();
 	});
 
-	test('is a volume to be read in chunks, or null when it is gone', async () => {
+	test('is a volume that is read in chunks, or null if it is gone', async () => {
 		const { file } = await storedBackup();
 		const chunks = await Array.fromAsync((await readVolume(env.MY_BUCKET, file)) ?? []);
 		const object = await env.MY_BUCKET.get(file);
@@ -134,14 +134,14 @@ describe('a file of a backup', () => {
 	});
 });
 
-test('a name is used as soon as any object begins with it', async () => {
+test('a name is in use as soon as any key starts with it', async () => {
 	await expect(requireUnused(env.MY_BUCKET, MISSING)).resolves.toBeUndefined();
 	await env.MY_BUCKET.put(`${MISSING}.7.sql.gz`, 'x');
 	const refused = { code: 'backup_exists', status: 409, retryable: true };
 	await expect(requireUnused(env.MY_BUCKET, MISSING)).rejects.toMatchObject(refused);
 });
 
-test('a list has the objects of every page that begin with the prefix, and no others', async () => {
+test('a list has exactly the objects with the prefix, from every page', async () => {
 	const keys = upTo(25).map((number) => volumeKey(MISSING, number, []));
 	await Promise.all([...keys, 'journal/1'].map((key) => env.MY_BUCKET.put(key, 'x')));
 	const pages = new Proxy(env.MY_BUCKET, {
@@ -151,7 +151,7 @@ test('a list has the objects of every page that begin with the prefix, and no ot
 	expect(found.map(({ key }) => key)).toEqual(keys.toSorted());
 });
 
-test('what R2 throws is a storage error', async () => {
+test('an error from R2 becomes a storage error', async () => {
 	const bucket = new Proxy(env.MY_BUCKET, {
 		get: () => () => Promise.reject(new Error('We encountered an internal error. (10001)')),
 	});

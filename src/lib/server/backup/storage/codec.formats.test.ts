@@ -15,13 +15,13 @@ describe('gzip', () => {
 	const { gzip } = ENCODINGS;
 	const text = new TextEncoder().encode('INSERT INTO t VALUES (1);\n'.repeat(20));
 
-	test('files in a row are one file', async () => {
+	test('concatenated files are one file', async () => {
 		const volumes = [text, new Uint8Array(), noise(100_000)];
 		const files = await Promise.all(volumes.map((volume) => encode(volume, gzip)));
 		expect(await decode(await joined(files), gzip)).toEqual(await joined(volumes));
 	});
 
-	test('is one member that any other reads', async () => {
+	test('is a single member that other tools read', async () => {
 		const stored = await encode(text, gzip);
 		const stream = new Blob([new Uint8Array(stored)])
 			.stream()
@@ -29,16 +29,16 @@ describe('gzip', () => {
 		expect(await new Response(stream).bytes()).toEqual(text);
 	});
 
-	test('damage never gives other bytes', async () => {
+	test('damage never yields other bytes', async () => {
 		const stored = await encode(text, gzip);
 		for (let bit = 0; bit < 8 * stored.length; bit++) {
 			const outcome = await decode(flipBit(stored, bit), gzip).catch(() => null);
-			// Some bits say nothing of the contents: the time, the system, what fills the last byte.
+			// Some bits do not affect the contents: the time, the system, the padding of the last byte.
 			expect([null, text], `bit ${bit}`).toContainEqual(outcome);
 		}
 	});
 
-	test('damage to where the next of several begins never ends them early', async () => {
+	test('damage to the start of a later member never ends the file early', async () => {
 		const stored = await encode(text, gzip);
 		for (let bit = 0; bit < 8 * 4; bit++) {
 			const file = await joined([stored, flipBit(stored, bit)]);
@@ -50,7 +50,7 @@ describe('gzip', () => {
 	test('nothing is accepted after its end, not even zeros', async () => {
 		const stored = await encode(text, gzip);
 		const zeros = (length: number) => new Uint8Array(length);
-		for (const behind of [
+		for (const trailing of [
 			[zeros(1)],
 			[zeros(1000)],
 			[zeros(200_000)],
@@ -59,8 +59,8 @@ describe('gzip', () => {
 			[Uint8Array.of(0x1f)],
 			[noise(100)],
 		]) {
-			const file = await joined([stored, ...behind]);
-			// In one piece, cut at the end, byte by byte.
+			const file = await joined([stored, ...trailing]);
+			// In one piece, split at the end, byte by byte.
 			for (const sizes of [[file.length], [stored.length, 1000], [1]]) {
 				await expect(decode(file, gzip, { sizes }), `${sizes}`).rejects.toThrow();
 			}
@@ -82,21 +82,21 @@ describe.for([
 	const encoding: Encoding = { gzip: false, recipients: [await identityToRecipient(own)] };
 	const text = new TextEncoder().encode('INSERT INTO t VALUES (1);\n');
 
-	test('is opened by its identity, also among others', async () => {
+	test('is decrypted by its identity, also among others', async () => {
 		const stored = await encode(text, encoding);
 		for (const identities of [[own], [await generateX25519Identity(), own]]) {
 			expect(await decode(stored, encoding, { identities })).toEqual(text);
 		}
 	});
 
-	test('is opened by no other', async () => {
+	test('is not decrypted by any other', async () => {
 		const stored = await encode(text, encoding);
 		const identities = [await generateX25519Identity(), await generateHybridIdentity()];
 		const opened = decode(stored, encoding, { identities });
 		await expect(opened).rejects.toMatchObject({ code: 'identity_wrong', status: 422 });
 	});
 
-	test('is not tried without any', () => {
+	test('is refused at once without an identity', () => {
 		expect(() => decoded(iterated([]), ['age'])).toThrow(
 			expect.objectContaining({ code: 'backup_encrypted', status: 409 }),
 		);
@@ -104,7 +104,7 @@ describe.for([
 
 	test('damage and cuts are noticed', async () => {
 		const stored = await encode(text, encoding);
-		// A post-quantum header is long, and opening it takes its time.
+		// A post-quantum header is long and slow to open.
 		const step = own === identity ? 1 : 23;
 		for (let at = 0; at < stored.length; at += step) {
 			const damaged = stored.with(at, (stored[at] ?? 0) ^ 1);
@@ -117,11 +117,11 @@ describe.for([
 
 	test('bytes after its end are noticed', async () => {
 		const stored = await encode(text, encoding);
-		for (const behind of [new Uint8Array(1), new Uint8Array(AGE_CHUNK), noise(20), stored]) {
-			const file = await joined([stored, behind]);
+		for (const trailing of [new Uint8Array(1), new Uint8Array(AGE_CHUNK), noise(20), stored]) {
+			const file = await joined([stored, trailing]);
 			for (const sizes of [[file.length], [stored.length, 1000]]) {
 				const opened = decode(file, encoding, { sizes, identities: [own] });
-				await expect(opened, `${behind.length}`).rejects.toThrow();
+				await expect(opened, `${trailing.length}`).rejects.toThrow();
 			}
 		}
 	});

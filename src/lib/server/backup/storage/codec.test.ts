@@ -7,7 +7,7 @@ import { ENCODINGS, identity } from '../../../../../tests/encodings.ts';
 import { bytesOf, sourceOf } from '../../../../../tests/memory.ts';
 import { decoded, type Encoding, encoderOf, namesOf } from './codec.ts';
 
-/** What may be on its way between what goes in and what comes out. */
+/** The most bytes that may be buffered between input and output. */
 const FEW_CHUNKS = 8 * AGE_CHUNK;
 
 describe.for(Object.entries<Encoding>(ENCODINGS))('%s', ([, encoding]) => {
@@ -18,7 +18,7 @@ describe.for(Object.entries<Encoding>(ENCODINGS))('%s', ([, encoding]) => {
 			new Uint8Array(times * bytes.length).map((_, at) => bytes[at % bytes.length] ?? 0),
 		);
 
-	test('gives any bytes back, in whatever pieces they come', async () => {
+	test('returns any bytes unchanged, in whatever pieces they come', async () => {
 		await fc.assert(
 			fc.asyncProperty(contents, sizes, sizes, async (bytes, written, read) => {
 				const stored = await encode(bytes, encoding, written);
@@ -29,14 +29,14 @@ describe.for(Object.entries<Encoding>(ENCODINGS))('%s', ([, encoding]) => {
 	});
 
 	test.for([0, 1, AGE_CHUNK - 1, AGE_CHUNK, AGE_CHUNK + 1, 3 * AGE_CHUNK])(
-		'gives %d bytes back',
+		'returns %d bytes unchanged',
 		async (length) => {
 			const bytes = noise(length);
 			expect(await decode(await encode(bytes, encoding), encoding)).toEqual(bytes);
 		},
 	);
 
-	test('holds no more than a few chunks, whichever way', async () => {
+	test('buffers no more than a few chunks in either direction', async () => {
 		const piece = noise(AGE_CHUNK);
 		const encoder = encoderOf(encoding);
 		const stored: Uint8Array[] = [];
@@ -64,7 +64,7 @@ describe.for(Object.entries<Encoding>(ENCODINGS))('%s', ([, encoding]) => {
 		expect(decodedBytes).toBe(pushed);
 	});
 
-	test('fails with the very error that reading fails with', async () => {
+	test('fails with the same error object as its source', async () => {
 		const stored = await encode(noise(3 * AGE_CHUNK), encoding);
 		const broken = new Error('the bucket is away');
 		const open = async function* () {
@@ -75,7 +75,7 @@ describe.for(Object.entries<Encoding>(ENCODINGS))('%s', ([, encoding]) => {
 		await expect(read).rejects.toBe(broken);
 	});
 
-	test('gives little at a time, however well it is compressed', async () => {
+	test('outputs little at a time, however well it is compressed', async () => {
 		const encoder = encoderOf(encoding);
 		for (let n = 0; n < 100; n++) {
 			const ready = await encoder.push(new Uint8Array(AGE_CHUNK));
@@ -125,7 +125,7 @@ test('each of several recipients opens the same file', async () => {
 	}
 });
 
-test('who cannot encrypt stores nothing as if it were', async () => {
+test('without working encryption nothing is stored as encrypted', async () => {
 	const encoder = encoderOf({ gzip: false, recipients: ['age1wrong'] });
 	await expect(encoder.push(noise(10))).rejects.toThrow();
 	await expect(encoder.end()).rejects.toThrow();

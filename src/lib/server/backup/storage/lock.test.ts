@@ -38,7 +38,7 @@ async function held(): Promise<HeldLock> {
 
 const takeUp = async () => takeUpLock(context, 'backup', await held());
 
-/** Lets another backup take over a lock that has expired. */
+/** Has another backup take over the lock after it has expired. */
 async function overtake(name = 'other') {
 	now += LEASE_MS;
 	return acquire(name);
@@ -51,7 +51,7 @@ describe('acquiring the lock', () => {
 		expect(await stored()).toMatchObject({ name: 'one', until: START + LEASE_MS, waiting: false });
 	});
 
-	test('is refused with the time that is left while another holds it', async () => {
+	test('is refused with the remaining time while another holds it', async () => {
 		await acquire('one');
 		now += LEASE_MS - 1_500;
 		await expect(acquire('two')).rejects.toMatchObject({ ...running, retryAfter: 2 });
@@ -82,7 +82,7 @@ describe('acquiring the lock', () => {
 		await expect(again).rejects.toMatchObject({ code: 'drill_running' });
 	});
 
-	test('succeeds when the write was done although its call failed', async () => {
+	test('succeeds if the write was done although its call failed', async () => {
 		const { bucket, failures } = failingBucket(env.MY_BUCKET, 1, { afterwards: true });
 		await acquireLock({ ...context, bucket }, 'backup', 'one');
 		expect(failures.failed).toBe(1);
@@ -97,7 +97,7 @@ describe('acquiring the lock', () => {
 });
 
 describe('a lock whose lease has expired', () => {
-	test('is taken over, and the names of those that abandoned it add up', async () => {
+	test('is taken over, and the names of the abandoned backups accumulate', async () => {
 		await acquire('one');
 		expect((await overtake('two')).abandoned).toEqual(['one']);
 		expect((await overtake('three')).abandoned).toEqual(['one', 'two']);
@@ -115,7 +115,7 @@ describe('a lock whose lease has expired', () => {
 		expect(await stored()).toBeNull();
 	});
 
-	test('is lost to its first holder, who can neither renew, confirm, save nor hand it over', async () => {
+	test('is lost to its first holder, which can no longer renew, confirm, save or hand it over', async () => {
 		const first = await acquire('one');
 		await overtake();
 		await expect(first.renew()).rejects.toMatchObject(lost);
@@ -134,7 +134,7 @@ describe('a lock whose lease has expired', () => {
 });
 
 describe('renewing', () => {
-	test('extends the lease, but writes only when the lock is old enough', async () => {
+	test('extends the lease, but only writes if the lock is old enough', async () => {
 		const lock = await acquire('one');
 		const before = await held();
 		now += RENEW_AFTER_MS - 1;
@@ -145,13 +145,13 @@ describe('renewing', () => {
 		expect((await held()).until).toBe(now + LEASE_MS);
 	});
 
-	test('keeps others out for as long as it goes on', async () => {
+	test('keeps others out for as long as it continues', async () => {
 		const lock = await acquire('one');
 		for (const end = now + 3 * LEASE_MS; now < end; now += RENEW_AFTER_MS) await lock.renew();
 		await expect(acquire('two')).rejects.toMatchObject(running);
 	});
 
-	test('is a write when it confirms, unless the last one is about a second old', async () => {
+	test('writes when it confirms, unless the last write is about a second old', async () => {
 		const lock = await acquire('one');
 		const { etag } = await held();
 		await lock.confirm();
@@ -163,7 +163,7 @@ describe('renewing', () => {
 });
 
 describe('handing the lock over', () => {
-	test('lets exactly one begin the next step, with the saved state and a higher number', async () => {
+	test('lets exactly one caller start the next step, with the saved state and a higher number', async () => {
 		const lock = await acquire('one');
 		await lock.save('first');
 		await lock.handOver(now + 900_000, 'second');
@@ -183,7 +183,7 @@ describe('handing the lock over', () => {
 		await expect(acquire('two')).rejects.toMatchObject(running);
 	});
 
-	test('is over when its time is: the backup counts as abandoned', async () => {
+	test('expires: the backup then counts as abandoned', async () => {
 		const lock = await acquire('one');
 		await lock.handOver(now + 900_000, 'state');
 		now += 900_000;
@@ -203,7 +203,7 @@ describe('taking up the lock', () => {
 		await expect(lock.confirm()).rejects.toMatchObject(lost);
 	});
 
-	test('is refused when another took it after it was read', async () => {
+	test('is refused if another took it after it was read', async () => {
 		const lock = await acquire('one');
 		await lock.handOver(now + 900_000, 'state');
 		const read = await held();
@@ -231,7 +231,7 @@ describe('the state of a job', () => {
 	test.for([
 		['waiting for its next step', true, 900_000],
 		['whose step has died', false, LEASE_MS + TICKET_REST_MS],
-	] as const)('%s is dropped once no ticket opens it', async ([, waiting, milliseconds]) => {
+	] as const)('%s is dropped once no ticket can resume it', async ([, waiting, milliseconds]) => {
 		const lock = await acquire('one');
 		await lock.save('rows of the database');
 		if (waiting) await lock.handOver(now + milliseconds, 'rows of the database');
@@ -243,7 +243,7 @@ describe('the state of a job', () => {
 		expect(await stored()).toMatchObject({ name: 'one', state: null, waiting: false });
 	});
 
-	test('that is not there is nothing to drop, with or without a lock', async () => {
+	test('that does not exist need not be dropped, with or without a lock', async () => {
 		await dropAbandonedState(context);
 		expect(await stored()).toBeNull();
 		await acquire('one');

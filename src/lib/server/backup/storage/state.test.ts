@@ -15,7 +15,7 @@ const COUNTER: StateKind<{ count: number }> = {
 	empty: { count: 0 },
 };
 
-/** Counts one up, and tells how often it was asked to. */
+/** Increments the counter, and returns the number of times the change was called. */
 async function countUp(bucket: R2Bucket): Promise<number> {
 	let calls = 0;
 	await changeState(bucket, COUNTER, ({ count }) => {
@@ -28,21 +28,21 @@ async function countUp(bucket: R2Bucket): Promise<number> {
 const count = async () => (await readState(env.MY_BUCKET, COUNTER)).count;
 
 describe('a change', () => {
-	test('is made once when its write fails, and is tried again', async () => {
+	test('whose write fails is retried, and made once', async () => {
 		const { bucket, failures } = failingBucket(env.MY_BUCKET, 1);
 		expect(await countUp(bucket)).toBe(2);
 		expect(failures.failed).toBe(1);
 		expect(await count()).toBe(1);
 	});
 
-	test('whose write was done and answered with an error is not made again', async () => {
+	test('whose write was done but answered with an error is not made again', async () => {
 		const { bucket, failures } = failingBucket(env.MY_BUCKET, 1, { afterwards: true });
 		expect(await countUp(bucket)).toBe(1);
 		expect(failures.failed).toBe(1);
 		expect(await count()).toBe(1);
 	});
 
-	test('finds its own write even after those of others', async () => {
+	test('recognizes its own write even after those of others', async () => {
 		const { bucket } = failingBucket(env.MY_BUCKET, 1, { afterwards: true });
 		const overtaken = new Proxy(bucket, {
 			get(target, name: 'put' | 'get') {
@@ -59,7 +59,7 @@ describe('a change', () => {
 		expect(await count()).toBe(3);
 	});
 
-	test('of many at once is lost for none', async () => {
+	test('is not lost among many simultaneous ones', async () => {
 		await Promise.all(Array.from({ length: 12 }, () => countUp(env.MY_BUCKET)));
 		expect(await count()).toBe(12);
 	});

@@ -24,7 +24,7 @@ function writer(
 	return new VolumeWriter({ bucket, sleep: async () => {} }, NAME, 2, encoding);
 }
 
-/** Takes the bytes in pieces that do not end where parts do. */
+/** Writes the bytes in pieces that do not end where parts do. */
 async function write(volume: VolumeWriter, bytes: Uint8Array): Promise<void> {
 	for (let at = 0; at < bytes.length; at += 999_999) {
 		await volume.write(bytes.subarray(at, at + 999_999));
@@ -41,7 +41,7 @@ describe.for([
 	['small', SMALL],
 	['of several parts', LARGE],
 ] as const)('a volume that is %s', ([, bytes]) => {
-	test('shows only once it is finished, with its digest and its sizes', async () => {
+	test('appears only when finished, with its digest and sizes', async () => {
 		const volume = writer();
 		await write(volume, bytes);
 		expect(await env.MY_BUCKET.head(volume.key)).toBeNull();
@@ -66,7 +66,7 @@ describe.for([
 	});
 
 	test.for([false, true])(
-		'is stored when any one write fails, done all the same: %s',
+		'is stored even if any one write fails, done nevertheless: %s',
 		async (afterwards) => {
 			for (let n = 1, failed = 1; failed > 0; n++) {
 				const { bucket, failures } = failingBucket(env.MY_BUCKET, n, { afterwards });
@@ -91,7 +91,7 @@ describe.for([
 });
 
 test.for(Object.keys(ENCODINGS) as EncodingTitle[])(
-	'a volume stored as %s has the digest of what is stored, and its SQL comes back',
+	'a volume stored as %s has the digest of the stored bytes, and decodes to its SQL',
 	async (title) => {
 		const encoding = ENCODINGS[title];
 		const volume = writer(env.MY_BUCKET, encoding);
@@ -111,14 +111,11 @@ test.for(Object.keys(ENCODINGS) as EncodingTitle[])(
 test.for([
 	['without a lock rule', env.MY_BUCKET],
 	['with a lock rule', lockedBucket(env.MY_BUCKET)],
-] as const)(
-	'a volume that is there already stays, also when the new one is aborted, %s',
-	async ([, bucket]) => {
-		await env.MY_BUCKET.put(`${NAME}.2.sql`, 'of somebody');
-		const volume = writer(bucket);
-		await volume.write(SMALL);
-		await expect(volume.finish()).rejects.toMatchObject({ code: 'volume_exists', status: 409 });
-		await volume.abort();
-		expect(await (await env.MY_BUCKET.get(volume.key))?.text()).toBe('of somebody');
-	},
-);
+] as const)('an existing volume stays, even if the new one is aborted, %s', async ([, bucket]) => {
+	await env.MY_BUCKET.put(`${NAME}.2.sql`, 'of somebody');
+	const volume = writer(bucket);
+	await volume.write(SMALL);
+	await expect(volume.finish()).rejects.toMatchObject({ code: 'volume_exists', status: 409 });
+	await volume.abort();
+	expect(await (await env.MY_BUCKET.get(volume.key))?.text()).toBe('of somebody');
+});
