@@ -33,7 +33,7 @@ const dump: Mutation[] = [
 		file: `${BACKUP}/dump/unchanged.ts`,
 		right: 'if (identityOf(schema?.results ?? []) !== identity) throw new SnapshotChanged();',
 		wrong: 'void schema; void identity; void identityOf;',
-		tests: ['tests/properties/snapshot.test.ts', 'tests/properties/consistency.test.ts'],
+		tests: [`${BACKUP}/dump/unchanged.test.ts`],
 	},
 	{
 		title: 'a carriage return is not special',
@@ -117,7 +117,7 @@ const dump: Mutation[] = [
 		file: `${BACKUP}/dump/unchanged.ts`,
 		right: 'if (found !== filled.length) throw new SnapshotChanged();',
 		wrong: '',
-		tests: STEPS,
+		tests: [`${BACKUP}/dump/unchanged.test.ts`],
 	},
 ];
 
@@ -155,7 +155,7 @@ const format: Mutation[] = [
 		file: `${BACKUP}/make/commit.ts`,
 		right: '...hideDigests(plain, signer)',
 		wrong: '...(hideDigests(plain, signer) && plain)',
-		tests: [`${BACKUP}/format/signature.test.ts`, 'src/routes/api/backup'],
+		tests: ['tests/properties/protected.test.ts', 'src/cli/commands/restore-encrypted.test.ts'],
 	},
 ];
 
@@ -218,7 +218,7 @@ const make: Mutation[] = [
 		right:
 			'if (!(await buryBackup(context, name))) return findManifest(context.bucket, name, keys);',
 		wrong: 'void buryBackup;',
-		tests: [`${BACKUP}/make/`, `${BACKUP}/storage/`, 'tests/simulation'],
+		tests: [`${BACKUP}/storage/leftovers.test.ts`],
 	},
 ];
 
