@@ -44,7 +44,7 @@ const found = {
 };
 
 const ProofSchema = v.object({
-	/** The format of this object; docs/format.md describes it. */
+	/** The format of this object; docs/bucket.md describes it. */
 	format: v.literal(1),
 	backup: v.string(),
 	...found,
