@@ -1,6 +1,7 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 import { outside } from './tests/outside.ts';
+import LongestFirst from './tests/sequencer.ts';
 import { witness } from './tests/witness.ts';
 
 // A database of its own for each role a test gives it: the one that is dumped, the one that is
@@ -14,6 +15,7 @@ export default defineConfig({
 	test: {
 		maxWorkers: '100%', // by default a core is left idle: of two, one
 		reporters,
+		sequence: { sequencer: LongestFirst },
 		teardownTimeout: 1_000, // the databases behind WITNESS only end with the process
 		projects: [
 			{
