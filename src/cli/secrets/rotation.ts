@@ -6,7 +6,7 @@ import { completeWith, newTotpSecret, parseEnv, withOtherValue } from './dotenv.
  * The text of a `.env` file with a new TOTP_SECRET. The old one moves to TOTP_SECRET_PREVIOUS, so that
  * its codes stay valid for now, unless it is `leaked`: then it is dropped. All other lines stay.
  *
- * Throws TotpError if there is no valid secret to replace, `rotation_running` (409).
+ * Throws TotpError if the secret to replace is missing or not valid, and `rotation_running` (409).
  */
 export function rotateSecret(text: string, leaked: boolean): string {
 	const { TOTP_SECRET: old = '', TOTP_SECRET_PREVIOUS: previous = '' } = parseEnv(text);

@@ -8,8 +8,8 @@ const SECOND = 1000;
 const DAY = 86_400 * SECOND;
 
 /**
- * Wrong codes that are checked in any {@link WINDOW_MS}, whoever sends them. Three of a million codes
- * are valid at a time, six with TOTP_SECRET_PREVIOUS, so this many guesses find one with a probability
+ * Wrong codes that are checked in any {@link WINDOW_MS}, from all senders together. Three of a million
+ * codes are valid at a time, six with TOTP_SECRET_PREVIOUS, so this many guesses find one with a probability
  * of at most 0.0045 %, or 0.009 %. A limit by the hour would let a patient guesser in (RFC 4226,
  * section 7.3, asks for a limit that holds across sessions).
  */
