@@ -1,16 +1,9 @@
 // The process that runs workerd for ./database.ts, and ends with the process that started it. It is
 // separate because Ctrl-C reaches every process of a terminal's group and must not stop the database in
-// the middle of a restore, and because wrangler takes a second to load.
-import { createHash, createHmac } from 'node:crypto';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { unstable_readConfig, unstable_startWorker } from 'wrangler';
+// the middle of a restore, and because Miniflare and wrangler take a while to load.
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { DatabaseChoice, HostMessage } from './database.ts';
-
-const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
-const COMPATIBILITY_DATE = '2026-11-01';
+import { fileOf, startLocal } from './local.ts';
 
 process.once('disconnect', () => process.exit());
 const [, , choice = ''] = process.argv;
@@ -22,33 +15,16 @@ try {
 	else tell({ failed: error instanceof Error ? causes(error) : String(error) });
 }
 
+/** Loads wrangler only where it is needed: that takes longer than to start workerd. */
 async function start(database: DatabaseChoice): Promise<URL> {
-	const remote = database.kind === 'remote';
-	const id = databaseId(database);
-	if (database.kind !== 'remote') tell({ file: fileOf(database.persistTo, id) });
-	const worker = await unstable_startWorker({
-		name: 'lifeboat-restore',
-		entrypoint: WORKER,
-		compatibilityDate: COMPATIBILITY_DATE,
-		bindings: {
-			DB: { type: 'd1', database_id: id, ...(remote ? { remote } : {}) },
-			TOKEN: { type: 'plain_text', value: process.env['LIFEBOAT_TOKEN'] ?? '' },
-		},
-		dev: {
-			persist: database.kind === 'remote' ? false : database.persistTo,
-			...(remote ? {} : { remote: false }),
-			server: { hostname: '127.0.0.1', port: 0 },
-			inspector: false,
-			logLevel: 'none',
-			watch: false,
-			envFiles: [],
-		},
-	});
-	const failed = once(worker.raw, 'error').then(([event]) => {
-		throw event.cause ?? event;
-	});
-	await Promise.race([worker.fetch('http://host'), failed]); // worker.ready does not wait for the database
-	return worker.url;
+	const token = process.env['LIFEBOAT_TOKEN'] ?? '';
+	if (database.kind === 'remote') {
+		const { startRemote } = await import('./remote.ts');
+		return startRemote(database.id, token);
+	}
+	const id = database.kind === 'new' ? 'new' : await configuredId();
+	tell({ file: fileOf(database.persistTo, id) });
+	return startLocal(database.persistTo, id, token);
 }
 
 /** An entry of wrangler.toml, for which wrangler's own type is `any`. */
@@ -58,28 +34,13 @@ interface ConfiguredDatabase {
 	preview_database_id?: string;
 }
 
-/** The id by which wrangler's own commands find a database in a folder too. */
-function databaseId(database: DatabaseChoice): string {
-	if (database.kind === 'remote') return database.id;
-	if (database.kind === 'new') return 'new';
+/** The id by which wrangler's own commands find the database of wrangler.toml in a folder too. */
+async function configuredId(): Promise<string> {
+	const { unstable_readConfig } = await import('wrangler');
 	const { d1_databases } = unstable_readConfig({}) as { d1_databases: ConfiguredDatabase[] };
 	const entry = d1_databases.find(({ binding }) => binding === 'DB');
 	if (!entry) throw noDatabase();
 	return entry.preview_database_id ?? entry.database_id ?? entry.binding;
-}
-
-/**
- * Where the embedded D1 keeps a database: it is a Durable Object, whose file carries the id that
- * workerd derives from its name (workerd, actor-id-impl.c++).
- */
-function fileOf(persistTo: string, id: string): string {
-	const namespace = 'miniflare-D1DatabaseObject';
-	const key = createHash('sha256').update(namespace).digest();
-	const hmac = (data: string | Buffer) =>
-		createHmac('sha256', key).update(data).digest().subarray(0, 16);
-	const name = hmac(id);
-	const object = Buffer.concat([name, hmac(name)]).toString('hex');
-	return join(persistTo, 'v3', 'd1', namespace, `${object}.sqlite`);
 }
 
 function noDatabase(): LifeboatError {
