@@ -137,7 +137,7 @@ async function happen(world: World, action: Action): Promise<void> {
 			await worker?.advance('refused');
 			return chosen?.database.write(action.tables);
 		case 'wait':
-			world.now += action.minutes * 60_000;
+			world.wait(action.minutes * 60_000);
 	}
 }
 

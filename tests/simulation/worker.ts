@@ -22,20 +22,26 @@ interface Parked {
  * happen between two calls. The calls of a dead Worker never return.
  */
 export class Worker<T> {
+	/** When it started, in milliseconds since 1970. */
+	readonly startedAt: number;
 	/** How it ended; null while it is running. */
 	outcome: { value: T } | { error: unknown } | null = null;
 	#dead = false;
 	#parked: Parked[] = [];
 	#stirred: () => void = () => {};
 
+	private constructor(startedAt: number) {
+		this.startedAt = startedAt;
+	}
+
 	/** Calls that wait to be made. */
 	get isWaiting(): boolean {
 		return !this.#dead && this.outcome === null && this.#parked.length > 0;
 	}
 
-	/** Starts some work, up to its first call. */
-	static async start<T>(work: (gate: Gate) => Promise<T>): Promise<Worker<T>> {
-		const worker = new Worker<T>();
+	/** Starts some work at a time, up to its first call. */
+	static async start<T>(startedAt: number, work: (gate: Gate) => Promise<T>): Promise<Worker<T>> {
+		const worker = new Worker<T>(startedAt);
 		work((call, key = '') => worker.#park(call, key)).then(
 			(value) => worker.#end({ value }),
 			(error: unknown) => worker.#end({ error }),

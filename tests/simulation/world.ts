@@ -11,6 +11,8 @@ import { Worker } from './worker.ts';
 const START = Date.UTC(2026, 10, 25);
 /** Longer than the life of a lock, a ticket or a tombstone, in milliseconds. */
 const LONG_AFTER = 48 * 3_600_000;
+/** No Worker lives longer: after that, a tombstone may go (storage/leftovers.ts). */
+const WORKER_LIFE_MS = 24 * 3_600_000;
 /** A budget so small that every step reads one table. */
 const SMALL = { ...UNLIMITED, queries: 1 };
 
@@ -77,7 +79,7 @@ export class World {
 
 	/** A call of an app: a new backup, or a step with one of its tickets. */
 	async call(app: App, ticket: string | null): Promise<Worker<BackupStep>> {
-		const worker = await Worker.start(async (gate) => {
+		const worker = await Worker.start(this.now, async (gate) => {
 			const place = { bucket: this.bucket, clock: this, gate, budget: SMALL };
 			const engine = this.#engine(app, place);
 			const { startBackup, resumeBackup } = this.#code.backups;
@@ -89,6 +91,14 @@ export class World {
 		});
 		this.workers.push(worker);
 		return worker;
+	}
+
+	/** Lets time pass. Workers that are older than any can be die. */
+	wait(milliseconds: number): void {
+		this.now += milliseconds;
+		for (const worker of this.workers) {
+			if (this.now - worker.startedAt > WORKER_LIFE_MS) worker.die();
+		}
 	}
 
 	/** Throws a {@link Violation} if something is not as it must be. */
