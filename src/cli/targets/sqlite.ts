@@ -14,7 +14,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkDatabase } from '../../lib/server/backup/prove/drill.ts';
+import { checkDatabase } from '../../lib/server/backup/prove/check.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { timeForNames } from './keep.ts';
 import { shellWord } from '../terminal/text.ts';
@@ -107,7 +107,11 @@ export class SqliteFile implements Target {
 		const { tables } = plan;
 		if (tables === null) await restoreDatabase(database, { ...plan, kept: null });
 		else await restoreRows(database, { ...plan, tables }, { within: true });
-		const problems = await checkDatabase(database, sleep);
+		const problems = await checkDatabase(
+			database,
+			tables === null ? plan.survey.core : null,
+			sleep,
+		);
 		const broken = problems.find((problem) => problem.startsWith('quick_check: '));
 		if (broken !== undefined) throw notSound(broken);
 	}

@@ -81,10 +81,19 @@ export function isTooMuch(error: unknown): boolean {
 
 /**
  * Whether the call may have ended the database's object, and with it everything in its memory, such as
- * the counter of changes. Only after a value that is too long does the object certainly live on.
+ * the counter of changes. After a value that is too long, or a statement that SQLite refused to
+ * prepare, the object certainly lives on.
  */
 export function mayHaveReset(error: unknown): boolean {
-	return !messageOf(error).includes(TOO_LONG_VALUE);
+	return !/string or blob too big|: SQLITE_ERROR/.test(messageOf(error));
+}
+
+/** SQLite's own message, which names tables and columns but contains no values. */
+export function reasonOf(error: unknown): string {
+	return messageOf(error)
+		.replace(/^D1_ERROR: /, '')
+		.replace(/: SQLITE_\w+.*$/s, '')
+		.replace(/ at offset \d+$/, '');
 }
 
 /**

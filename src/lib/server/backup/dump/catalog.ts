@@ -11,15 +11,17 @@ import {
 	SEQUENCE,
 	TABLES_MARKER,
 } from '../sql.ts';
-import { textWarnings, virtualTable } from './ddl.ts';
+import { parseFullText, parseVirtualTable, shadowTables } from '../virtual-table.ts';
+import { textWarnings } from './ddl.ts';
+import { foreignKeys } from './foreign-keys.ts';
 import {
 	type Catalog,
-	type ForeignKey,
+	type FullTextTable,
 	type SchemaObject,
 	SEQUENCE_TABLE,
 	type Table,
 } from './schema.ts';
-import { type ColumnRow, groupByTable, ordinaryTable, tableFacts } from './tables.ts';
+import { ordinaryTable, parentOf, tableFacts, type TableFacts } from './tables.ts';
 
 /** An object of one of these names means that a restore has not finished. */
 const MARKERS = [RESTORE_MARKER, TABLES_MARKER];
@@ -38,10 +40,10 @@ const CATALOG_QUERIES = [
 	SCHEMA_QUERY,
 	`SELECT name, type, wr, total_changes() AS changes FROM pragma_table_list WHERE schema = 'main'`,
 	`SELECT m.name AS tbl, x.name, x.type, x.pk, x.hidden FROM sqlite_schema m JOIN pragma_table_xinfo(m.name) x ${OF_TABLES} ORDER BY m.rowid, x.cid`,
-	`SELECT m.name AS tbl, f.id, f."table" AS parent, f."to" AS column FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f ${OF_TABLES} ORDER BY m.rowid, f.id, f.seq`,
+	`SELECT m.name AS tbl, f.id, f."table" AS parent, f."from", f."to" AS column FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f ${OF_TABLES} ORDER BY m.rowid, f.id, f.seq`,
 	// For a WITHOUT ROWID table this lists the parts of the primary key (SQLite: PRAGMA index_info).
 	`SELECT m.name AS tbl, x.name, x."desc", x.coll FROM sqlite_schema m JOIN pragma_index_xinfo(m.name) x ${OF_TABLES} AND x.key = 1 ORDER BY m.rowid, x.seqno`,
-	`SELECT m.name AS tbl FROM sqlite_schema m JOIN pragma_index_list(m.name) i ${OF_TABLES} AND i.origin = 'pk'`,
+	`SELECT m.name AS tbl, i.name, i.origin, i.partial, x.name AS column, x.coll FROM sqlite_schema m JOIN pragma_index_list(m.name) i JOIN pragma_index_xinfo(i.name) x ${OF_TABLES} AND i."unique" = 1 AND x.key = 1 ORDER BY m.rowid, i.seq, x.seqno`,
 ];
 
 /** Runs statements as one batch and returns their results. */
@@ -51,46 +53,57 @@ export type RunBatch = (statements: string[]) => Promise<StatementResult[]>;
  * Reads which objects exist and how to walk each table. The number of queries does not depend on
  * the size of the schema.
  *
- * Throws `schema_not_text` (500) if a name or definition is not valid UTF-8.
+ * Throws `schema_not_text` (500) if a name or definition is not valid UTF-8, and
+ * `table_not_supported` (422) for a virtual table that no backup can contain.
  */
 export async function readCatalog(run: RunBatch): Promise<Catalog> {
 	const [schema = [], list = [], columns = [], references = [], keys = [], indexes = []] = (
 		await run(CATALOG_QUERIES)
 	).map(({ results }) => results);
-	const all = schema.filter((row) => row['automatic'] === 0).map(schemaObject);
-	const objects = all.filter((object) => !isOfSqlite(object.name) && !isMarker(object));
 	const facts = tableFacts(list, columns, keys, indexes);
-	const catalog: Catalog = {
-		// Shadow tables are created and dropped with their virtual table.
-		objects: objects.filter(
-			({ type, name }) => type !== 'table' || facts.get(name)?.kind !== 'shadow',
-		),
-		tables: [],
-		externalFullText: [],
-		fullText: [],
+	const all = schema.filter((row) => row['automatic'] === 0).map((row) => schemaObject(row, facts));
+	const named = all.filter((object) => !isOfSqlite(object.name) && !isMarker(object));
+	const shadows = new Set(named.filter(({ virtual }) => virtual).flatMap(shadowsOf));
+	const objects = named.filter(
+		({ type, name }) => type !== 'table' || !shadows.has(foldCase(name)),
+	);
+	const ordinary = objects.filter(({ type, virtual }) => type === 'table' && !virtual);
+	const virtual = objects.filter((object) => object.virtual);
+	const factsOf = ({ name }: SchemaObject) => factsAbout(facts, name);
+	const hasCounters = all.some(({ name }) => name === SEQUENCE);
+	return {
+		objects,
+		tables: [
+			...ordinary.map((object) => ordinaryTable(object, factsOf(object))),
+			...virtual.filter(hasOwnRows).map((object) => virtualTable(object, factsOf(object))),
+			...(hasCounters ? [SEQUENCE_TABLE] : []),
+		],
+		fullText: virtual.flatMap((object) => fullTextTable(object, factsOf(object), facts)),
 		references: foreignKeys(references),
-		warnings: [],
-		sha256: '',
+		parents: new Map(
+			ordinary.map((object) => [foldCase(object.name), parentOf(object, factsOf(object))]),
+		),
+		warnings: objects.flatMap(textWarnings),
+		sha256: schemaDigest(objects),
 		identity: identityOf(schema),
 		unfinished: all.find(({ name }) => MARKERS.includes(name))?.name ?? null,
 	};
-	const names = new Set(objects.map((object) => foldCase(object.name)));
-	const virtualTables: Table[] = [];
-	for (const object of catalog.objects) {
-		catalog.warnings.push(...textWarnings(object));
-		if (object.type !== 'table') continue;
-		const table = facts.get(object.name);
-		if (!table) throw new Error(`SQLite does not list the table ${quoteName(object.name)}.`);
-		if (table.kind === 'virtual') {
-			addVirtualTable(catalog, virtualTables, object, table.columns, names);
-		} else {
-			catalog.tables.push(ordinaryTable(object, table));
-		}
-	}
-	catalog.tables.push(...virtualTables);
-	if (all.some(({ name }) => name === SEQUENCE)) catalog.tables.push(SEQUENCE_TABLE);
-	catalog.sha256 = schemaDigest(catalog.objects);
-	return catalog;
+}
+
+function factsAbout(facts: Map<string, TableFacts>, name: string): TableFacts {
+	const found = facts.get(name);
+	if (!found) throw new Error(`SQLite does not list the table ${quoteName(name)}.`);
+	return found;
+}
+
+/**
+ * The shadow tables that come and go with a virtual table. Other tables of such names are listed by
+ * SQLite as shadow tables too, but have rows of their own.
+ */
+function shadowsOf({ name, sql }: SchemaObject): string[] {
+	const shadows = shadowTables(name, sql);
+	if (shadows === null) throw notSupported(name, parseVirtualTable(sql)?.module ?? '');
+	return shadows;
 }
 
 function isMarker({ type, name }: SchemaObject): boolean {
@@ -117,12 +130,15 @@ function schemaDigest(objects: SchemaObject[]): string {
 	return createHash('sha256').update(lines.sort().join('\n')).digest('hex');
 }
 
-function schemaObject(row: Row): SchemaObject {
+function schemaObject(row: Row, facts: Map<string, TableFacts>): SchemaObject {
+	const type = String(row['type']) as SchemaObject['type'];
+	const name = decodeHex(String(row['name']));
 	return {
-		type: String(row['type']) as SchemaObject['type'],
-		name: decodeHex(String(row['name'])),
+		type,
+		name,
 		table: decodeHex(String(row['tbl'])),
 		sql: decodeHex(String(row['sql'])),
+		virtual: type === 'table' && facts.get(name)?.kind === 'virtual',
 	};
 }
 
@@ -141,58 +157,44 @@ function decodeHex(hex: string): string {
 	}
 }
 
-function foreignKeys(rows: Row[]): Map<string, ForeignKey[]> {
-	const found = new Map<string, ForeignKey[]>();
-	for (const [table, parts] of groupByTable<Row>(rows)) {
-		const keys = new Map<unknown, ForeignKey>();
-		for (const part of parts) {
-			const key = keys.get(part['id']) ?? { parent: String(part['parent']), columns: [] };
-			key.columns.push(part['column'] === null ? null : String(part['column']));
-			keys.set(part['id'], key);
-		}
-		found.set(foldCase(table), [...keys.values()]);
-	}
-	return found;
+/** Whether a virtual table keeps rows of its own that a query returns. */
+function hasOwnRows({ sql }: SchemaObject): boolean {
+	const fullText = parseFullText(sql);
+	return fullText ? fullText.content === 'own' : parseVirtualTable(sql)?.module !== 'fts5vocab';
 }
 
-function addVirtualTable(
-	catalog: Catalog,
-	virtualTables: Table[],
-	{ name, sql }: SchemaObject,
-	columns: ColumnRow[],
-	names: Set<string>,
-): void {
-	const { module, options } = virtualTable(sql);
-	const table: Table = {
+function virtualTable({ name, sql }: SchemaObject, { columns }: TableFacts): Table {
+	return {
 		name,
 		columns: columns.filter((column) => column.hidden === 0).map((column) => column.name),
 		textColumns: new Set(),
-		rowid: null,
+		rowid: parseFullText(sql) ? 'rowid' : null,
 		key: { kind: 'rowid', name: 'rowid' },
+		only: null,
 	};
-	if (module === 'rtree' || module === 'rtree_i32') {
-		virtualTables.push(table);
-		return;
-	}
-	if (module !== 'fts5') return; // fts5vocab shows another table's index and has no contents
-	catalog.fullText.push(name);
+}
 
-	const content = options.get('content');
-	if (content === undefined) {
-		virtualTables.push({ ...table, rowid: 'rowid' });
-		return;
-	}
-	if (content === '') {
-		catalog.warnings.push(
-			`The full-text table ${quoteName(name)} is contentless: the backup has its definition, but not its index, which cannot be read. Fill it again after a restore.`,
-		);
-		return;
-	}
-	if (names.has(foldCase(content))) {
-		catalog.externalFullText.push({ name, content });
-		return;
-	}
-	catalog.warnings.push(
-		`The full-text table ${quoteName(name)} takes its contents from ${quoteName(content)}, which does not exist: the backup does not contain its index.`,
+/** Throws `table_not_supported` (422) if its own rows are not where its definition puts them. */
+function fullTextTable(
+	object: SchemaObject,
+	{ columns }: TableFacts,
+	facts: Map<string, TableFacts>,
+): FullTextTable[] {
+	const { name, sql } = object;
+	const options = parseFullText(sql);
+	if (options === null) return [];
+	if (options.content === 'own' && !facts.has(`${name}_content`)) throw notSupported(name, 'fts5');
+	const shown = columns.filter((column) => column.hidden === 0);
+	return [{ name, options, columns: shown.map((column) => column.name) }];
+}
+
+function notSupported(name: string, module: string): LifeboatError {
+	return new LifeboatError(
+		`The virtual table ${quoteName(name)} (${module || 'unknown module'}) cannot be backed up: Lifeboat does not know where its rows are.`,
+		{
+			code: 'table_not_supported',
+			status: 422,
+			hint: 'Nothing was stored. Lifeboat knows fts5, fts5vocab, rtree and rtree_i32. Drop the table, or copy its rows to an ordinary one.',
+		},
 	);
 }

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { Count } from '../format/fields.ts';
+import { InspectionSchema } from './inspect.ts';
 
 /** A table of which a part has been written. */
 const StartedTableSchema = v.object({
@@ -20,6 +21,9 @@ export const CheckpointSchema = v.object({
 	schema: v.string(),
 	/** Whether the file has created the table for the pieces of long values. */
 	scratch: v.boolean(),
+	inspection: InspectionSchema,
+	/** Options of FTS5 tables, as statements; null once the file has the virtual tables. */
+	fullTextOptions: v.nullable(v.array(v.string())),
 	/** Tables that are complete. */
 	tables: v.array(v.object({ name: v.string(), rows: Count, bytes: Count, sha256: v.string() })),
 	/** The next table, if a part of it has been written. */

@@ -1,4 +1,5 @@
-import { quoteName, unquote } from '../sql.ts';
+import { quoteName } from '../sql.ts';
+import { tokenize } from '../tokenizer.ts';
 import type { SchemaObject } from './schema.ts';
 
 /*
@@ -6,22 +7,41 @@ import type { SchemaObject } from './schema.ts';
  * only be reported, not prevented.
  */
 
-/** Quoted names and texts (SQLite: Keywords). */
-const QUOTED = String.raw`"(?:[^"]|"")*"|'(?:[^']|'')*'|\[[^\]]*\]|` + '`(?:[^`]|``)*`';
-/** The same, and comments that are closed (SQLite: SQL Comment Syntax). */
-const CLOSED = new RegExp(String.raw`${QUOTED}|--[^\n]*\n|/\*[\s\S]*?\*/`, 'g');
-
 /** The statement of a definition. The text in `sqlite_schema` may end within a comment. */
 export function statement({ sql }: Pick<SchemaObject, 'sql'>): string {
-	const [open] = /--|\/\*/.exec(sql.replace(CLOSED, ' ')) ?? [];
-	if (open === '--') return `${sql}\n;\n`;
-	return open === '/*' ? `${sql}*/;\n` : `${sql};\n`;
+	switch (openComment(sql)) {
+		case 'line':
+			return `${sql}\n;\n`;
+		case 'block':
+			return `${sql}*/;\n`;
+		default:
+			return `${sql};\n`;
+	}
+}
+
+/** The kind of comment in which a text ends; null if it does not end in one. */
+function openComment(sql: string): 'line' | 'block' | null {
+	const last = [...tokenize(sql)].at(-1);
+	if (last?.kind !== 'comment' || last.end < sql.length) return null;
+	if (last.text.startsWith('--')) return 'line';
+	return last.text.length < '/**/'.length || !last.text.endsWith('*/') ? 'block' : null;
+}
+
+/** The text with a space instead of each comment and everything in quotes. */
+function bare(sql: string): string {
+	let text = '';
+	let end = 0;
+	for (const token of tokenize(sql)) {
+		text += sql.slice(end, token.start);
+		text += token.kind === 'word' || token.kind === 'other' ? token.text : ' ';
+		end = token.end;
+	}
+	return text + sql.slice(end);
 }
 
 /** What tools may change in a definition on a restore, as sentences for people. */
-export function textWarnings({ type, name, sql }: SchemaObject): string[] {
+export function textWarnings({ type, name, sql }: Omit<SchemaObject, 'virtual'>): string[] {
 	const definition = `The definition of ${type} ${quoteName(name)}`;
-	const rest = sql.replace(CLOSED, ' ');
 	const warnings: string[] = [];
 	if (sql.includes('\r')) {
 		warnings.push(
@@ -33,30 +53,13 @@ export function textWarnings({ type, name, sql }: SchemaObject): string[] {
 			`${definition} contains the words BEGIN TRANSACTION, which \`wrangler d1 execute --local\` cuts out of a file.`,
 		);
 	}
-	if (/\n[ \t]*(?:\/|go)[ \t]*\n/i.test(rest)) {
+	if (/\n[ \t]*(?:\/|go)[ \t]*\n/i.test(bare(sql))) {
 		warnings.push(
 			`${definition} has a line with only "/" or "go", which the sqlite3 shell takes for the end of a statement.`,
 		);
 	}
-	if (/--|\/\*/.exec(rest)?.[0] === '/*') {
+	if (openComment(sql) === 'block') {
 		warnings.push(`${definition} ends in an unclosed comment, which the backup closes.`);
 	}
 	return warnings;
-}
-
-const VIRTUAL_TABLE = new RegExp(
-	String.raw`^CREATE VIRTUAL TABLE\s+(?:${QUOTED}|[^\s"'\[]+)\s*USING\s+(${QUOTED}|\w+)\s*(?:\(([\s\S]*)\))?\s*$`,
-	'i',
-);
-const ARGUMENT = new RegExp(`(?:${QUOTED}|[^,"'\`\\[])+`, 'g');
-
-/** The module of a virtual table and its `name = value` arguments (SQLite: FTS5, "Options"). */
-export function virtualTable(sql: string): { module: string; options: Map<string, string> } {
-	const [, module = '', text = ''] = VIRTUAL_TABLE.exec(sql) ?? [];
-	const options = new Map<string, string>();
-	for (const argument of text.match(ARGUMENT) ?? []) {
-		const [, name, value] = /^\s*(\w+)\s*=\s*([\s\S]*?)\s*$/.exec(argument) ?? [];
-		if (name !== undefined && value !== undefined) options.set(name.toLowerCase(), unquote(value));
-	}
-	return { module: unquote(module).toLowerCase(), options };
 }

@@ -1,7 +1,9 @@
 import type { Row, StatementResult } from '../database.ts';
 import { foldCase, quoteName, quoteText } from '../sql.ts';
+import { hasKeyword } from '../tokenizer.ts';
 import { statement } from './ddl.ts';
-import { literal } from './literals.ts';
+import { standIns } from './foreign-keys.ts';
+import type { Inspection } from './inspect.ts';
 import { type Catalog, type ForeignKey, type SchemaObject, SEQUENCE_TABLE } from './schema.ts';
 
 /*
@@ -14,6 +16,8 @@ export function preamble(catalog: Catalog, title: string[], scratch: string): st
 	const drop = (type: string, name: string) => `DROP ${type} IF EXISTS ${quoteName(name)};\n`;
 	const named = (type: SchemaObject['type']) =>
 		catalog.objects.filter((object) => object.type === type).map((object) => object.name);
+	const virtual = catalog.objects.filter((object) => object.virtual).map(({ name }) => name);
+	const ordinary = catalog.objects.filter(isOrdinaryTable).map(({ name }) => name);
 	return [
 		...title.map((line) => `-- ${line}\n`),
 		'PRAGMA foreign_keys=OFF;\n', // for tools that run statements one by one
@@ -21,40 +25,54 @@ export function preamble(catalog: Catalog, title: string[], scratch: string): st
 		...ignoringChecks(catalog, 'ON'),
 		...named('trigger').map((name) => drop('TRIGGER', name)),
 		...named('view').map((name) => drop('VIEW', name)),
-		...childrenFirst(named('table'), catalog.references).map((name) => drop('TABLE', name)),
+		...virtual.map((name) => drop('TABLE', name)),
+		...childrenFirst(ordinary, catalog.references).map((name) => drop('TABLE', name)),
 		drop('TABLE', scratch),
 	].join('');
 }
 
 /**
- * What comes before the rows: all tables, virtual ones last, and the indexes that foreign keys
- * need.
+ * What comes before the rows: all ordinary tables, stand-ins for parents that are none, and the
+ * indexes that foreign keys need.
  */
-export function definitions(catalog: Catalog, fullTextOptions: string[], scratch: string): string {
-	const tables = catalog.objects.filter((object) => object.type === 'table');
+export function definitions(catalog: Catalog, inspection: Inspection, scratch: string): string {
 	return [
-		...tables.filter((table) => !isVirtual(table)).map(statement),
-		...tables.filter(isVirtual).map(statement),
-		...fullTextOptions,
+		...catalog.objects.filter(isOrdinaryTable).map(statement),
 		...sequenceTable(catalog, scratch),
-		...missingParents(catalog).map(({ sql }) => sql),
+		...standIns(catalog).map(({ sql }) => sql),
 		...catalog.objects.filter((object) => isParentIndex(object, catalog)).map(statement),
+		...parentIndexes(catalog, inspection).map(({ sql }) => sql),
 	].join('');
 }
 
-/** What comes after the rows: the other indexes, views, rebuilds of full-text tables, triggers. */
-export function endings(catalog: Catalog): string {
+/**
+ * What comes after the rows of ordinary tables: the end of what only these needed, then virtual
+ * tables and the options of FTS5 tables. SQLite takes a table for a shadow table, and D1 refuses its
+ * rows, as soon as there is a virtual table with a fitting name (SQLite: Defensive mode).
+ */
+export function virtualTables(catalog: Catalog, inspection: Inspection, options: string[]): string {
+	return [
+		...parentIndexes(catalog, inspection).map(({ name }) => `DROP INDEX ${quoteName(name)};\n`),
+		...standIns(catalog).map(({ name }) => `DROP TABLE ${quoteName(name)};\n`),
+		...catalog.objects.filter(({ virtual }) => virtual).map(statement),
+		...options,
+	].join('');
+}
+
+/** What comes after all rows: the other indexes, views, rebuilds of full-text tables, triggers. */
+export function endings(catalog: Catalog, { searches }: Inspection): string {
 	const ofType = (type: SchemaObject['type']) =>
 		catalog.objects.filter((object) => object.type === type);
 	return [
-		...missingParents(catalog).map(({ name }) => `DROP TABLE ${quoteName(name)};\n`),
 		...ofType('index')
 			.filter((index) => !isParentIndex(index, catalog))
 			.map(statement),
 		...ofType('view').map(statement),
-		...catalog.externalFullText.map(
-			({ name }) => `INSERT INTO ${quoteName(name)} (${quoteName(name)}) VALUES ('rebuild');\n`,
-		),
+		...searches
+			.filter(({ fill }) => fill === 'rebuild')
+			.map(
+				({ name }) => `INSERT INTO ${quoteName(name)} (${quoteName(name)}) VALUES ('rebuild');\n`,
+			),
 		...ofType('trigger').map(statement),
 		...ignoringChecks(catalog, 'OFF'),
 	].join('');
@@ -66,7 +84,7 @@ export function endings(catalog: Catalog): string {
  * if there is a CHECK, because D1 keeps this setting until it is changed.
  */
 function ignoringChecks({ objects }: Catalog, value: 'ON' | 'OFF'): string[] {
-	const checks = objects.some(({ type, sql }) => type === 'table' && /\bCHECK\b/i.test(sql));
+	const checks = objects.some(({ type, sql }) => type === 'table' && hasKeyword(sql, 'CHECK'));
 	return checks ? [`PRAGMA ignore_check_constraints=${value};\n`] : [];
 }
 
@@ -80,39 +98,35 @@ function sequenceTable({ tables }: Catalog, scratch: string): string[] {
 	];
 }
 
-function isVirtual({ sql }: SchemaObject): boolean {
-	return /^CREATE VIRTUAL TABLE/i.test(sql);
+function isOrdinaryTable({ type, virtual }: SchemaObject): boolean {
+	return type === 'table' && !virtual;
 }
 
 /** SQLite refuses a child's row until its parent's key has a unique index. */
-function isParentIndex({ type, table, sql }: SchemaObject, { references }: Catalog): boolean {
-	if (type !== 'index' || !/^CREATE UNIQUE INDEX/i.test(sql)) return false;
-	const name = foldCase(table);
-	return [...references.values()].flat().some((key) => foldCase(key.parent) === name);
+function isParentIndex({ type, name, table }: SchemaObject, catalog: Catalog): boolean {
+	if (type !== 'index') return false;
+	const parent = catalog.parents.get(foldCase(table));
+	if (!parent?.uniqueIndexes.some((index) => index.name === name)) return false;
+	return [...catalog.references.values()]
+		.flat()
+		.some((key) => foldCase(key.parent) === foldCase(table));
 }
 
 /**
- * Stand-ins for tables that foreign keys name but that were dropped. D1 accepts the rows of such a
- * child, whose keys are NULL, only while the parent exists, so the file creates it and drops it
- * after the rows.
+ * UNIQUE indexes that the database lacks and that foreign keys need while rows are inserted. The
+ * file drops them again.
  */
-function missingParents({ objects, references }: Catalog): { name: string; sql: string }[] {
-	const existing = new Set(objects.map((object) => foldCase(object.name)));
-	const missing = new Map<string, { name: string; columns: Set<string>; keys: Set<string> }>();
-	for (const { parent, columns } of [...references.values()].flat()) {
-		const id = foldCase(parent);
-		if (existing.has(id)) continue;
-		const names = columns.map((column, index) => foldCase(quoteName(column ?? `key${index}`)));
-		const kind = columns[0] === null ? 'PRIMARY KEY' : 'UNIQUE';
-		const standIn = missing.get(id) ?? { name: parent, columns: new Set(), keys: new Set() };
-		names.forEach((name) => standIn.columns.add(name));
-		standIn.keys.add(`${kind}(${names.join(',')})`);
-		missing.set(id, standIn);
-	}
-	return [...missing.values()].map(({ name, columns, keys }) => ({
-		name,
-		sql: `CREATE TABLE ${quoteName(name)} (${[...columns, ...keys].join(',')});\n`,
-	}));
+function parentIndexes(
+	{ objects }: Catalog,
+	{ parentKeys }: Inspection,
+): { name: string; sql: string }[] {
+	const taken = new Set(objects.map(({ name }) => foldCase(name)));
+	return parentKeys.map(({ table, columns }, index) => {
+		let name = `lifeboat_parent_${index + 1}`;
+		while (taken.has(name)) name += '_';
+		const on = `${quoteName(table)} (${columns.map(quoteName).join(',')})`;
+		return { name, sql: `CREATE UNIQUE INDEX ${quoteName(name)} ON ${on};\n` };
+	});
 }
 
 /** Children before their parents; tables in a circle in any order. */
@@ -134,20 +148,9 @@ function childrenFirst(names: string[], references: Map<string, ForeignKey[]>): 
 	return [...parentsFirst].reverse();
 }
 
-/**
- * One query for each full-text table: its options, such as `rank`, which FTS5 keeps in a shadow
- * table (SQLite: FTS5, "Special INSERT Commands").
- */
-export function fullTextQueries({ fullText }: Catalog): string[] {
-	return fullText.map(
-		(name) =>
-			`SELECT k,${literal('v')} AS v FROM ${quoteName(`${name}_config`)} WHERE k<>'version' ORDER BY k`,
-	);
-}
-
-/** The statements that set these options, from the results of {@link fullTextQueries}. */
+/** The statements that set the options of FTS5 tables, from the results of their queries. */
 export function fullTextOptions({ fullText }: Catalog, results: StatementResult[]): string[] {
-	return fullText.flatMap((name, index) =>
+	return fullText.flatMap(({ name }, index) =>
 		(results[index]?.results ?? []).map(
 			({ k, v }: Row) =>
 				`INSERT INTO ${quoteName(name)} (${quoteName(name)},rank) VALUES (${quoteText(String(k))},${v});\n`,

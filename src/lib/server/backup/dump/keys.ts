@@ -53,10 +53,16 @@ export function keyOfRow(table: Table, literals: string[]): string | null {
 }
 
 /** The end of a SELECT, from WHERE on, that returns the rows after a position in key order. */
-export function after(key: Key, { key: text, offset }: Position, limit: number): string {
-	if (offset === 0) return `${orderBy(key)} LIMIT ${limit}`;
-	if (text === null) return `${orderBy(key)} LIMIT ${limit} OFFSET ${offset}`;
-	return `WHERE ${isAfter(key, text)} ${orderBy(key)} LIMIT ${limit}`;
+export function after(
+	{ key, only: condition }: Table,
+	{ key: text, offset }: Position,
+	limit: number,
+): string {
+	const isBehind = offset > 0 && text !== null ? isAfter(key, text) : null;
+	const conditions = [condition, isBehind].filter((each) => each !== null);
+	const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')} ` : '';
+	const skipped = offset > 0 && text === null ? ` OFFSET ${offset}` : '';
+	return `${where}${orderBy(key)} LIMIT ${limit}${skipped}`;
 }
 
 /** The end of a SELECT, from WHERE on, that returns the row with this key, or at this offset. */

@@ -74,7 +74,7 @@ export function separatePage(request: PageRequest): string {
  * that the outer query names it (SQLite: Query Flattening, rule 8).
  */
 function printedRows({ table, position, limit, form }: PageRequest, { hex = false } = {}): string {
-	const rows = `${quoteName(table.name)} AS s ${after(table.key, position, limit)}`;
+	const rows = `${quoteName(table.name)} AS s ${after(table, position, limit)}`;
 	if (table.columns.length > MAX_REPEATED_COLUMNS) {
 		const keys = keyColumns(table);
 		const forms = [`${unpivotedRow(table, literal)} AS r`];

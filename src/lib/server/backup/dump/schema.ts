@@ -1,4 +1,6 @@
 import { SEQUENCE } from '../sql.ts';
+import type { FullText } from '../virtual-table.ts';
+
 // What a dump needs to know about a database's schema.
 
 /** A row of `sqlite_schema` that a backup contains. */
@@ -8,6 +10,8 @@ export interface SchemaObject {
 	/** The table or view that an index or trigger belongs to. */
 	table: string;
 	sql: string;
+	/** Whether it is a virtual table. */
+	virtual: boolean;
 }
 
 /** One part of the key by which a table's rows are ordered. */
@@ -38,12 +42,16 @@ export interface Table {
 	/** The name of the rowid if it is not one of the columns and has to be written too. */
 	rowid: string | null;
 	key: Key;
+	/** A condition on the rows that a backup contains; null if it contains all. */
+	only: string | null;
 }
 
-/** A full-text table that indexes the contents of another table or view. */
-export interface ExternalFullText {
+/** An FTS5 table. */
+export interface FullTextTable {
 	name: string;
-	content: string;
+	/** All columns, in their order. */
+	columns: string[];
+	options: FullText;
 }
 
 /** The whole schema, in the order of `sqlite_schema`. */
@@ -53,12 +61,11 @@ export interface Catalog {
 	 * Tables with rows of their own: ordinary ones, virtual ones, and `sqlite_sequence` if it exists.
 	 */
 	tables: Table[];
-	/** FTS5 tables that a rebuild fills. */
-	externalFullText: ExternalFullText[];
-	/** Names of all FTS5 tables: they may have options, which are set through the `rank` column. */
-	fullText: string[];
+	fullText: FullTextTable[];
 	/** The foreign keys of each table, by its folded name. */
 	references: Map<string, ForeignKey[]>;
+	/** What foreign keys may refer to in each ordinary table, by its folded name. */
+	parents: Map<string, Parent>;
 	/** What this backup cannot contain or a restore may change, as sentences for people. */
 	warnings: string[];
 	/** SHA-256 over all objects. CR LF counts as LF, because tools replace it on a restore. */
@@ -73,9 +80,32 @@ export interface Catalog {
 }
 
 export interface ForeignKey {
+	/** The table that has the key, and its columns. */
+	child: string;
+	from: string[];
 	parent: string;
 	/** The parent's columns; null if the key refers to the parent's primary key. */
 	columns: (string | null)[];
+}
+
+/** What foreign keys may refer to in a table. */
+export interface Parent {
+	name: string;
+	columns: string[];
+	/** Its columns. */
+	primaryKey: string[];
+	uniqueIndexes: UniqueIndex[];
+}
+
+/** A UNIQUE index, or the index behind a PRIMARY KEY or UNIQUE constraint. */
+export interface UniqueIndex {
+	name: string;
+	/** `c` if CREATE INDEX made it, `u` or `pk` for constraints (SQLite: PRAGMA index_list). */
+	origin: string;
+	partial: boolean;
+	/** Null for an expression. */
+	columns: (string | null)[];
+	collations: string[];
 }
 
 /** The table of AUTOINCREMENT counters, whose rows are dumped like any others. */
@@ -85,4 +115,5 @@ export const SEQUENCE_TABLE: Table = {
 	textColumns: new Set(),
 	rowid: null,
 	key: { kind: 'rowid', name: 'rowid' },
+	only: null,
 };

@@ -5,7 +5,8 @@ import { printTrailer } from '../format/trailer.ts';
 import { foldCase, quoteName, SEQUENCE } from '../sql.ts';
 import { readCatalog } from './catalog.ts';
 import type { Checkpoint, StartedTable } from './checkpoint.ts';
-import { definitions, endings, preamble } from './definitions.ts';
+import { definitions, endings, preamble, virtualTables } from './definitions.ts';
+import { inspect, inspected, type Inspection } from './inspect.ts';
 import { encode, InsertWriter, maxRowBytes } from './inserts.ts';
 import { readLongRow, type Scratch, writeLongRow } from './long-rows.ts';
 import type { Page } from './pages.ts';
@@ -43,6 +44,8 @@ export interface DumpSummary {
 	consistency: 'atomic' | 'fenced';
 	schema: { objects: number; sha256: string };
 	tables: TableSummary[];
+	/** FTS5 tables whose index is known: how many rows it has, and how many after a restore. */
+	searches: { name: string; rows: number; indexed: number }[];
 	warnings: string[];
 }
 
@@ -98,50 +101,69 @@ export async function* writeStep(
 
 async function* write(
 	reader: Reader,
-	catalog: Catalog,
+	schema: Catalog,
 	options: StepOptions,
 ): AsyncGenerator<Uint8Array, StepEnd, void> {
 	const { title, from, mustPause } = options;
+	const found = from ? null : await inspect(reader, schema);
+	const { inspection } = found ?? (from as Checkpoint);
+	const catalog = inspected(schema, inspection);
 	const toEnd = queriesToEnd(catalog);
 	const work: Work = {
 		mustPause: (queries = 0) => mustPause(toEnd + queries),
 		scratch: { name: unusedName(SCRATCH, catalog), created: from?.scratch ?? false },
+		inspection,
+		fullTextOptions: from?.fullTextOptions ?? null,
 		firstPages: new Map(),
 		done: [...(from?.tables ?? [])],
 		started: from?.current ?? null,
 		onProgress: options.onProgress,
 	};
 	let start: Start | null = null;
-	if (from === null) {
-		start = await readStart(reader, catalog, work.mustPause);
+	if (found !== null) {
+		start = await readStart(reader, catalog, found, work.mustPause);
 		work.firstPages = start.firstPages;
+		work.fullTextOptions = start.fullTextOptions;
 		yield encode(preamble(catalog, title, work.scratch.name));
-		yield encode(definitions(catalog, start.fullTextOptions, work.scratch.name));
+		yield encode(definitions(catalog, inspection, work.scratch.name));
 	}
 	const pause = yield* writeTables(reader, catalog, work);
-	if (pause !== null) {
-		const { done: tables, scratch } = work;
-		return {
-			checkpoint: { schema: catalog.identity, scratch: scratch.created, tables, ...pause },
-		};
-	}
+	if (pause !== null) return { checkpoint: checkpoint(catalog, work, pause.current) };
 	const isAtomic = start?.atomic === reader.cost.queries;
 	if (!isAtomic) await requireUnchanged(reader, catalog, work.done);
 	return { summary: yield* writeEnd(catalog, work, isAtomic ? 'atomic' : 'fenced') };
 }
 
+function checkpoint(
+	{ identity }: Catalog,
+	{ scratch, inspection, fullTextOptions, done }: Work,
+	current: StartedTable | null,
+): Checkpoint {
+	return {
+		schema: identity,
+		scratch: scratch.created,
+		inspection,
+		fullTextOptions,
+		tables: done,
+		current,
+	};
+}
+
 /** Writes what comes after the rows. */
 function* writeEnd(
 	catalog: Catalog,
-	{ scratch, done }: Work,
+	{ scratch, inspection, done }: Work,
 	consistency: DumpSummary['consistency'],
 ): Generator<Uint8Array, DumpSummary, void> {
 	if (scratch.created) yield encode(`DROP TABLE ${quoteName(scratch.name)};\n`);
-	yield encode(endings(catalog));
+	yield encode(endings(catalog, inspection));
 	const summary: DumpSummary = {
 		consistency,
 		schema: { objects: catalog.objects.length, sha256: catalog.sha256 },
 		tables: done,
+		searches: inspection.searches.flatMap(({ name, rows, indexed }) =>
+			rows === null || indexed === null ? [] : { name, rows, indexed },
+		),
 		warnings: catalog.warnings,
 	};
 	yield encode(printTrailer(summary));
@@ -153,6 +175,9 @@ interface Work {
 	/** Whether to stop now, if so many queries are needed besides those at the end. */
 	mustPause(queries?: number): boolean;
 	scratch: Scratch;
+	inspection: Inspection;
+	/** Options of FTS5 tables; null once the virtual tables have been written. */
+	fullTextOptions: string[] | null;
 	/** Pages that have been read already. */
 	firstPages: Map<Table, Page>;
 	/** Tables that are complete. */
@@ -165,15 +190,16 @@ interface Work {
 /** Writes the rows of the remaining tables. Returns null, or where `mustPause` stopped it. */
 async function* writeTables(
 	reader: Reader,
-	{ tables }: Catalog,
+	catalog: Catalog,
 	work: Work,
 ): AsyncGenerator<Uint8Array, { current: StartedTable | null } | null, void> {
 	const { done, firstPages, mustPause } = work;
 	const names = new Set(done.map(({ name }) => name));
 	let hasRead = false; // a step that reads nothing would never get anywhere
-	for (const table of tables.filter(({ name }) => !names.has(name))) {
+	for (const table of catalog.tables.filter(({ name }) => !names.has(name))) {
 		const first = firstPages.get(table);
 		if (!first && hasRead && mustPause()) return { current: null };
+		if (!catalog.parents.has(foldCase(table.name))) yield* writeVirtualTables(catalog, work);
 		const started = work.started?.name === table.name ? work.started : null;
 		const rows = readRows(reader, table, {
 			maxRowBytes: maxRowBytes(table),
@@ -186,7 +212,15 @@ async function* writeTables(
 		hasRead = true;
 		done.push(end);
 	}
+	yield* writeVirtualTables(catalog, work);
 	return null;
+}
+
+/** Writes the definitions of virtual tables, unless the file has them already. */
+function* writeVirtualTables(catalog: Catalog, work: Work): Generator<Uint8Array, void, void> {
+	if (work.fullTextOptions === null) return;
+	yield encode(virtualTables(catalog, work.inspection, work.fullTextOptions));
+	work.fullTextOptions = null;
 }
 
 /** Writes a table's INSERT statements, each as full as possible, until its rows end or stop. */

@@ -1,9 +1,12 @@
+import type { Row, StatementResult } from '../database.ts';
 import { SCHEMA_QUERY } from './catalog.ts';
-import { fullTextOptions, fullTextQueries } from './definitions.ts';
+import { fullTextOptions } from './definitions.ts';
+import { optionQueries } from './full-text.ts';
 import { maxRowBytes } from './inserts.ts';
+import type { Inspected } from './inspect.ts';
 import { type Page, parsePage } from './pages.ts';
 import { joinedPage } from './queries.ts';
-import { type Reader, ResultTooLarge } from './reader.ts';
+import { type Reader, ResultTooLarge, SnapshotChanged } from './reader.ts';
 import type { Catalog, Table } from './schema.ts';
 import { requireSchema } from './unchanged.ts';
 import { firstPageOf } from './walk.ts';
@@ -34,19 +37,21 @@ export interface Start {
 export async function readStart(
 	reader: Reader,
 	catalog: Catalog,
+	inspected: Inspected,
 	mustPause: (queries: number) => boolean,
 ): Promise<Start> {
 	const { tables, fullText } = catalog;
 	const isSmall =
 		reader.databaseBytes <= SMALL_DATABASE_BYTES && tables.length <= SMALL_DATABASE_TABLES;
-	if (isSmall && !mustPause(1 + fullText.length + tables.length)) {
+	if (isSmall && !mustPause(1 + 2 * fullText.length + tables.length)) {
 		try {
-			return await readAtOnce(reader, catalog);
+			return await readAtOnce(reader, catalog, inspected);
 		} catch (error) {
 			if (!(error instanceof ResultTooLarge)) throw error;
+			await requireAnswered(reader, inspected); // in the state that has begun
 		}
 	}
-	const queries = fullTextQueries(catalog);
+	const queries = optionQueries(fullText);
 	const options = queries.length > 0 ? await reader.batch(queries) : [];
 	return {
 		fullTextOptions: fullTextOptions(catalog, options),
@@ -58,19 +63,27 @@ export async function readStart(
 /**
  * Reads everything in one transaction, also the schema again, so that nothing read before counts.
  */
-async function readAtOnce(reader: Reader, catalog: Catalog): Promise<Start> {
-	const options = fullTextQueries(catalog);
+async function readAtOnce(
+	reader: Reader,
+	catalog: Catalog,
+	{ queries, answers }: Inspected,
+): Promise<Start> {
+	const options = optionQueries(catalog.fullText);
 	const requests = catalog.tables.map((table) => firstPageOf(table, maxRowBytes(table)));
 	reader.beginState();
 	const [schema, ...results] = await reader.batch([
 		SCHEMA_QUERY,
 		...options,
+		...queries,
 		...requests.map(joinedPage),
 	]);
 	const atomic = reader.cost.queries;
 	requireSchema(catalog, schema);
+	const afterOptions = results.slice(options.length);
+	requireAnswers(answers, afterOptions);
+	const firstRows = afterOptions.slice(queries.length);
 	const pages = requests.map(async (request, index): Promise<[Table, Page]> => {
-		const [row = {}] = results[options.length + index]?.results ?? [];
+		const [row = {}] = firstRows[index]?.results ?? [];
 		return [request.table, await parsePage(reader, request, row)];
 	});
 	return {
@@ -78,4 +91,16 @@ async function readAtOnce(reader: Reader, catalog: Catalog): Promise<Start> {
 		firstPages: new Map(await Promise.all(pages)),
 		atomic,
 	};
+}
+
+async function requireAnswered(reader: Reader, { queries, answers }: Inspected): Promise<void> {
+	if (queries.length > 0) requireAnswers(answers, await reader.batch(queries));
+}
+
+/** Throws {@link SnapshotChanged} unless the inspection's questions have the same answers. */
+function requireAnswers(answers: Inspected['answers'], results: StatementResult[]): void {
+	const print = (rows: (Row | undefined)[]) =>
+		JSON.stringify(rows.map((row) => ({ ...row, changes: null })));
+	const now = answers.map((_, index) => results[index]?.results[0]);
+	if (print(now) !== print(answers)) throw new SnapshotChanged();
 }

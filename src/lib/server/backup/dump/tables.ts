@@ -1,6 +1,7 @@
 import type { Row } from '../database.ts';
 import { foldCase, quoteName } from '../sql.ts';
-import type { KeyPart, SchemaObject, Table } from './schema.ts';
+import { hasKeyword } from '../tokenizer.ts';
+import type { KeyPart, Parent, SchemaObject, Table, UniqueIndex } from './schema.ts';
 
 // How to read a table, from what SQLite's pragmas say about it.
 
@@ -28,8 +29,7 @@ export interface TableFacts {
 	withoutRowid: boolean;
 	/** In key order; empty for a table with rowids. */
 	keyParts: KeyRow[];
-	/** Whether the primary key has an index of its own. */
-	hasKeyIndex: boolean;
+	uniqueIndexes: UniqueIndex[];
 }
 
 /** The facts about each table, by its name, from the rows of the four pragmas. */
@@ -41,7 +41,7 @@ export function tableFacts(
 ): Map<string, TableFacts> {
 	const columns = groupByTable<ColumnRow>(columnRows);
 	const keyParts = groupByTable<KeyRow>(keyRows);
-	const indexed = new Set(indexRows.map((row) => String(row['tbl'])));
+	const indexes = groupByTable<Row>(indexRows);
 	const facts = list.map((row): [string, TableFacts] => {
 		const name = String(row['name']);
 		const kind = String(row['type']) as TableFacts['kind'];
@@ -52,11 +52,22 @@ export function tableFacts(
 				columns: columns.get(name) ?? [],
 				withoutRowid: row['wr'] === 1,
 				keyParts: keyParts.get(name) ?? [],
-				hasKeyIndex: indexed.has(name),
+				uniqueIndexes: uniqueIndexes(indexes.get(name) ?? []),
 			},
 		];
 	});
 	return new Map(facts);
+}
+
+function uniqueIndexes(rows: Row[]): UniqueIndex[] {
+	const groups = Map.groupBy(rows, ({ name }) => String(name));
+	return [...groups].map(([name, parts]) => ({
+		name,
+		origin: String(parts[0]?.['origin']),
+		partial: parts[0]?.['partial'] === 1,
+		columns: parts.map(({ column }) => (column === null ? null : String(column))),
+		collations: parts.map(({ coll }) => String(coll)),
+	}));
 }
 
 /** Rows grouped by their column `tbl`. */
@@ -76,7 +87,7 @@ export function ordinaryTable({ name, sql }: SchemaObject, facts: TableFacts): T
 	const { columns, withoutRowid } = facts;
 	const insertable = columns.filter((column) => column.hidden === 0).map((column) => column.name);
 	const textColumns = new Set(columns.filter(hasTextAffinity).map((column) => column.name));
-	const table = { name, columns: insertable, textColumns };
+	const table = { name, columns: insertable, textColumns, only: null };
 	if (withoutRowid) {
 		return {
 			...table,
@@ -90,6 +101,20 @@ export function ordinaryTable({ name, sql }: SchemaObject, facts: TableFacts): T
 		return { ...table, rowid: null, key: { kind: 'rowid', name: rowid ?? quoteName(alias) } };
 	}
 	return { ...table, rowid, key: rowid ? { kind: 'rowid', name: rowid } : { kind: 'position' } };
+}
+
+/** What foreign keys may refer to in a table. */
+export function parentOf(
+	{ name }: SchemaObject,
+	{ columns, uniqueIndexes: indexes }: TableFacts,
+): Parent {
+	const keys = columns.filter((column) => column.pk > 0);
+	return {
+		name,
+		columns: columns.map((column) => column.name),
+		primaryKey: keys.map((column) => column.name),
+		uniqueIndexes: indexes,
+	};
 }
 
 /**
@@ -112,14 +137,15 @@ function rowidName(columns: ColumnRow[]): string | null {
  * A single primary key column of type INTEGER is the rowid, unless the column's definition says
  * DESC: then it has an index of its own (SQLite: CREATE TABLE, "INTEGER PRIMARY KEY DESC").
  */
-function hasRowidAlias({ columns, hasKeyIndex }: TableFacts): boolean {
+function hasRowidAlias({ columns, uniqueIndexes: indexes }: TableFacts): boolean {
 	const keys = columns.filter((column) => column.pk > 0);
+	const hasKeyIndex = indexes.some(({ origin }) => origin === 'pk');
 	return keys.length === 1 && keys[0]?.type.toUpperCase() === 'INTEGER' && !hasKeyIndex;
 }
 
 function primaryKey(sql: string, insertable: string[], { keyParts }: TableFacts): KeyPart[] {
 	// Without this word the key's collation is that of its columns.
-	const collated = /\bCOLLATE\b/i.test(sql);
+	const collated = hasKeyword(sql, 'COLLATE');
 	return keyParts.map(({ name, desc, coll }) => ({
 		column: name,
 		index: insertable.indexOf(name),

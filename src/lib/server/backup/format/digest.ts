@@ -16,6 +16,14 @@ export interface TableDigest {
 export interface Core {
 	schema: { objects: number; sha256: string };
 	tables: TableDigest[];
+	/** Rows in the index of each FTS5 table that a search can find; left out if nothing says. */
+	searches?: SearchCount[] | undefined;
+}
+
+/** How many rows the index of an FTS5 table has. */
+export interface SearchCount {
+	name: string;
+	rows: number;
 }
 
 /** Bytes of a block in the chain. */
@@ -107,7 +115,22 @@ export function compareCores(expected: Core, actual: Core): string[] {
 	} else if (expected.schema.sha256 !== actual.schema.sha256) {
 		differences.unshift('The schema has other definitions.');
 	}
-	return differences;
+	return [...differences, ...compareSearches(expected.searches ?? [], actual.searches ?? [])];
+}
+
+/**
+ * The differences between what searches can find. Equal counts mean the same rows: a rebuilt index
+ * has all rows of its table and any other has those that were restored into it, which the digests
+ * of the tables cover (docs/format.md).
+ */
+function compareSearches(expected: SearchCount[], actual: SearchCount[]): string[] {
+	const is = new Map(actual.map(({ name, rows }) => [name, rows]));
+	return expected
+		.filter(({ name, rows }) => is.get(name) !== rows)
+		.map(
+			({ name, rows }) =>
+				`The index of ${JSON.stringify(name)} has ${is.get(name) ?? 'an unknown number of'} rows instead of ${rows}.`,
+		);
 }
 
 /** The differences between two lists of tables, as sentences. */

@@ -16,16 +16,22 @@ const Tables = v.pipe(
 	v.array(v.tuple([v.string(), v.object({ rows: Count, sha256: Sha256 })])),
 	v.transform((entries) => entries.map(([name, table]) => ({ name, ...table }))),
 );
+const Searches = v.pipe(
+	v.array(v.tuple([v.string(), Count])),
+	v.transform((entries) => entries.map(([name, rows]) => ({ name, rows }))),
+);
 const TrailerSchema = v.object({
 	schema: v.object({ objects: Count, sha256: Sha256 }),
 	tables: Tables,
+	searches: v.optional(Searches),
 });
 
 /** The last line, with its line end. */
-export function printTrailer({ schema, tables }: Core): string {
+export function printTrailer({ schema, tables, searches = [] }: Core): string {
 	const core = {
 		schema,
 		tables: Object.fromEntries(tables.map(({ name, rows, sha256 }) => [name, { rows, sha256 }])),
+		searches: searches.length > 0 ? searches.map(({ name, rows }) => [name, rows]) : undefined,
 	};
 	return `-- ${START}${JSON.stringify(core)}\n`;
 }

@@ -34,7 +34,9 @@ export async function readCore(
 		onProgress(bytes);
 		step = await script.next();
 	}
-	return step.value;
+	const { schema, tables, searches } = step.value;
+	const indexes = searches.map(({ name, indexed }) => ({ name, rows: indexed }));
+	return { schema, tables, searches: indexes };
 }
 
 /**

@@ -1,11 +1,12 @@
 import { LifeboatError } from '../../errors.ts';
 import type { Sleep } from '../../retry.ts';
-import { databaseError, retrying, type SqlDatabase } from '../database.ts';
+import { databaseError, type SqlDatabase } from '../database.ts';
 import { compareCores, type Core } from '../format/digest.ts';
 import { rehearse } from '../restore/apply.ts';
 import { requireClaimable } from '../restore/claimable.ts';
 import type { SqlSource } from '../restore/source.ts';
 import { type Survey, survey } from '../restore/survey.ts';
+import { checkDatabase } from './check.ts';
 import { readCore } from './compare.ts';
 import { type BackupFiles, isDamage, requireLegible, sqlOf } from './files.ts';
 import { type Finding, verifyFiles } from './verify.ts';
@@ -91,7 +92,7 @@ async function restoreAndCompare(
 	const differences: string[] = [];
 	try {
 		await rehearse(database, source, options, async () => {
-			const broken = await checkDatabase(database, sleep);
+			const broken = await checkDatabase(database, expected, sleep);
 			const actual = await readCore(database, sleep, report('compare'));
 			differences.push(...broken, ...compareCores(expected, actual));
 		});
@@ -110,30 +111,6 @@ async function requireEmptyFirst(database: SqlDatabase, sleep: Sleep): Promise<v
 	} catch (error) {
 		throw databaseError(error);
 	}
-}
-
-/**
- * What SQLite finds wrong with a database, as sentences. Values are left to the digests, because a
- * row may have broken a constraint before it was backed up.
- */
-export async function checkDatabase(database: SqlDatabase, sleep: Sleep): Promise<string[]> {
-	const { results } = await retrying(
-		() =>
-			database.batch([
-				`SELECT quick_check AS problem FROM pragma_quick_check WHERE quick_check <> 'ok'
-					AND quick_check NOT LIKE '% value in %' AND quick_check NOT LIKE 'CHECK constraint %'`,
-				`SELECT "table" AS child, parent, count(*) AS n FROM pragma_foreign_key_check GROUP BY 1, 2`,
-			]),
-		sleep,
-	);
-	const [quick, foreign] = results.map(({ results: rows }) => rows);
-	return [
-		...(quick ?? []).map(({ problem }) => `quick_check: ${problem}`),
-		...(foreign ?? []).map(
-			({ child, parent, n }) =>
-				`foreign_key_check: ${n} rows of ${JSON.stringify(child)} refer to rows of ${JSON.stringify(parent)} that do not exist.`,
-		),
-	];
 }
 
 function noDigests(): LifeboatError {

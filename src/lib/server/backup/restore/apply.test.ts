@@ -115,7 +115,7 @@ describe('the target', () => {
 			code: 'target_not_empty',
 			status: 409,
 		});
-		expect(await contents()).toEqual([{ type: 'view', name: 'v' }]);
+		expect(await contents()).toMatchObject([{ type: 'view', name: 'v' }]);
 	});
 
 	test('is replaced if its contents were saved', async () => {

@@ -2,14 +2,30 @@ import type { Sleep } from '../../retry.ts';
 import { retrying, type Row, type SqlDatabase, type SqlStatement } from '../database.ts';
 import { messageOf } from '../../errors.ts';
 import { foldCase, notOfD1, notOfSqlite, quoteName, quoteText, RESTORE_MARKER } from '../sql.ts';
-import { guardTriggers, parentStandIns, readReferences } from './references.ts';
+import { shadowTables } from '../virtual-table.ts';
+import {
+	foreignKeyMismatch,
+	guardTriggers,
+	parentStandIns,
+	readReferences,
+	type Reference,
+} from './references.ts';
 
 /** What is in a database, apart from D1's and SQLite's own tables. */
 export interface Contents {
 	/** All objects except a marker. */
-	objects: { type: string; name: string }[];
+	objects: ContentObject[];
 	/** The marker of a restore that is running or was killed; null if there is none. */
 	marker: Marker | null;
+}
+
+/** An object with its definition. Shadow tables come and go with their virtual table. */
+export interface ContentObject {
+	type: string;
+	name: string;
+	sql: string;
+	/** Whether it is a virtual table. */
+	virtual: boolean;
 }
 
 /** What a marker says about its restore. */
@@ -39,10 +55,10 @@ const NOT_SYSTEM = `sql IS NOT NULL AND ${notOfD1('name')} AND ${notOfD1('tbl_na
  */
 export const SCHEMA = `(SELECT ifnull(group_concat(type || ' ' || name, char(10)), '') FROM (SELECT type, name FROM sqlite_schema WHERE ${NOT_SYSTEM} AND NOT (${IS_MARKER}) ORDER BY type, name))`;
 
-/** Without shadow tables, which are created and dropped with their virtual table. */
-const OBJECTS = `SELECT type, name, ${IS_MARKER} AS marker FROM sqlite_schema
-	WHERE ${NOT_SYSTEM} AND name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')
-	ORDER BY rowid`;
+const OBJECTS = `SELECT type, name, sql, ${IS_MARKER} AS marker,
+	type = 'table' AND name IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual') AS virtual
+	FROM sqlite_schema
+	WHERE ${NOT_SYSTEM} ORDER BY rowid`;
 
 const MARKER = `SELECT restore, step, at, unixepoch() - at AS age, schema = ${SCHEMA} AS explains FROM ${RESTORE_MARKER} LIMIT 2`;
 
@@ -53,8 +69,21 @@ export async function readContents(database: SqlDatabase, sleep: Sleep): Promise
 	const defined = rows.some((row) => row['marker'] === 1);
 	const marker = defined ? await readMarker(database, sleep) : null;
 	const others = marker ? rows.filter((row) => row['marker'] !== 1) : rows;
-	const objects = others.map(({ type, name }) => ({ type: String(type), name: String(name) }));
-	return { objects, marker };
+	return { objects: withoutShadows(others.map(contentObject)), marker };
+}
+
+function contentObject({ type, name, sql, virtual }: Row): ContentObject {
+	return { type: String(type), name: String(name), sql: String(sql), virtual: virtual === 1 };
+}
+
+/** Without the tables that come and go with a virtual table. */
+function withoutShadows(objects: ContentObject[]): ContentObject[] {
+	const shadows = new Set(
+		objects
+			.filter(({ virtual }) => virtual)
+			.flatMap(({ name, sql }) => shadowTables(name, sql) ?? []),
+	);
+	return objects.filter(({ type, name }) => type !== 'table' || !shadows.has(foldCase(name)));
 }
 
 /** Reads the marker; null if the table of that definition does not have the contents of one. */
@@ -79,34 +108,69 @@ function isRestoreId(value: unknown): value is string {
 }
 
 /**
+ * Makes SQLite read the schema again (SQLite: alter.c, renameReloadSchema). Until then it takes a
+ * table for a shadow table whose virtual table is gone, and D1 does not drop such a table.
+ */
+const RELOAD_SCHEMA = [
+	'CREATE TABLE lifeboat_reload (a)',
+	'ALTER TABLE lifeboat_reload ADD COLUMN b',
+	'DROP TABLE lifeboat_reload',
+];
+
+/**
  * Removes all objects that {@link readContents} returns, in one transaction, which begins and ends
  * with the given statements. Throws what the database throws.
  */
 export async function clearDatabase(
 	database: SqlDatabase,
 	sleep: Sleep,
-	{ before = [], after = [] }: { before?: SqlStatement[]; after?: SqlStatement[] } = {},
+	edges: { before?: SqlStatement[]; after?: SqlStatement[] } = {},
 ): Promise<void> {
 	const { objects } = await readContents(database, sleep);
+	const references = await readReferences(database, sleep);
+	const undeletable = new Set<string>();
+	for (;;) {
+		const statements = clearing(objects, references, undeletable);
+		const all = [...(edges.before ?? []), ...statements, ...(edges.after ?? [])];
+		try {
+			await retrying(() => database.batch(all), sleep);
+			return;
+		} catch (error) {
+			const tables = foreignKeyMismatch(error).map(foldCase);
+			if (tables.every((name) => undeletable.has(name))) throw error;
+			tables.forEach((name) => undeletable.add(name));
+		}
+	}
+}
+
+/**
+ * The statements that remove all objects. No row is deleted from a table of which SQLite refuses
+ * that for a foreign key; to drop the table is allowed (SQLite: Foreign Key Support, "DROP TABLE").
+ */
+function clearing(
+	objects: ContentObject[],
+	references: Reference[],
+	undeletable: ReadonlySet<string>,
+): SqlStatement[] {
 	const ofType = (type: string) =>
 		objects.filter((object) => object.type === type).map(({ name }) => name);
-	const tables = ofType('table');
-	const references = await readReferences(database, sleep);
+	const virtual = objects.filter((object) => object.virtual).map(({ name }) => name);
+	const tables = ofType('table').filter((name) => !virtual.includes(name));
 	const guards = guardTriggers(references.map(({ child }) => child));
 	const standIns = parentStandIns(references);
+	const emptied = [...standIns.keys()].filter((name) => !undeletable.has(name));
 	const drop = (type: string) => (name: string) => `DROP ${type} IF EXISTS ${quoteName(name)}`;
-	const statements = [
-		...before,
+	return [
 		'PRAGMA defer_foreign_keys=ON',
 		'PRAGMA ignore_check_constraints=OFF', // a killed restore may have left it on
 		...ofType('trigger').map(drop('TRIGGER')),
 		...ofType('view').map(drop('VIEW')),
+		...virtual.map(drop('TABLE')),
+		...(virtual.length > 0 ? RELOAD_SCHEMA : []),
 		...standIns.values(),
 		...guards.create, // dropped with their tables
-		...[...standIns.keys()].map((name) => `DELETE FROM ${quoteName(name)}`),
+		...emptied.map((name) => `DELETE FROM ${quoteName(name)}`),
 		...tables.flatMap((name) => [drop('TABLE')(name), standIns.get(foldCase(name)) ?? []].flat()),
 		...[...standIns.keys()].map(drop('TABLE')),
-		...after,
 	];
-	await retrying(() => database.batch(statements), sleep);
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import type { Sleep } from '../../retry.ts';
 import { retrying, type SqlDatabase } from '../database.ts';
 import { foldCase, notOfD1, notOfSqlite, quoteName } from '../sql.ts';
@@ -25,6 +26,15 @@ export async function readReferences(database: SqlDatabase, sleep: Sleep): Promi
 		parent: String(group[0]?.['parent']),
 		keys: group.map(({ key }) => (key === null || key === undefined ? null : String(key))),
 	}));
+}
+
+/**
+ * The names of child and parent if SQLite refused something because the parent's key has no UNIQUE
+ * index; else none (SQLite: Foreign Key Support, "foreign key mismatch").
+ */
+export function foreignKeyMismatch(error: unknown): string[] {
+	const mismatch = /foreign key mismatch - "(.*)" referencing "(.*)"/.exec(messageOf(error));
+	return mismatch?.slice(1) ?? [];
 }
 
 /**

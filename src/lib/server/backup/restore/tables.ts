@@ -3,6 +3,7 @@ import type { Row, SqlDatabase, SqlStatement } from '../database.ts';
 import { JOINED_PIECES, joinedPieces, SCRATCH } from '../format/pieces.ts';
 import { MAX_COLUMNS } from '../limits.ts';
 import { foldCase, notOfD1, quoteName, quoteText, SEQUENCE } from '../sql.ts';
+import { parseFullText } from '../virtual-table.ts';
 import { type RestoreOptions, type RestoreSummary, whileClaimed } from './apply.ts';
 import type { Claim } from './claim.ts';
 import { readContents } from './contents.ts';
@@ -19,11 +20,6 @@ const OF_PIECES = new RegExp(
 	`^((?:CREATE|DROP) TABLE |INSERT INTO |DELETE FROM )"(${SCRATCH}_*)"(.*)$`,
 	's',
 );
-
-/** Full-text tables without rows of their own (SQLite: FTS5, "External Content", "Contentless"). */
-const NO_OWN_CONTENT = /[(,]\s*content\s*=/i;
-/** Those of them that index another table. */
-const EXTERNAL_CONTENT = /[(,]\s*content\s*=\s*(?!''|""|``|\[\])[^\s,)]/i;
 
 const SCHEMA = `SELECT type, name, sql FROM sqlite_schema
 	WHERE sql IS NOT NULL AND ${notOfD1('tbl_name')} ORDER BY rowid`;
@@ -92,6 +88,10 @@ class TablesRestore {
 	/** Indexes and triggers that do not exist in the database: all those of a table that is gone. */
 	readonly #indexes: PlacedStatement[] = [];
 	readonly #triggers: PlacedStatement[] = [];
+	/** Folded names of full-text tables that the file rebuilds. */
+	readonly #rebuilt = new Set<string>();
+	/** Folded names of full-text tables that index a part of a table that is restored. */
+	readonly #parts = new Set<string>();
 	#done = 0;
 
 	constructor(database: SqlDatabase, claim: Claim, tables: string[], options: TablesOptions) {
@@ -107,6 +107,11 @@ class TablesRestore {
 	async collect(source: SqlSource): Promise<void> {
 		const { objects } = await readContents(this.#database, this.#options.sleep);
 		const existing = new Set(objects.map(({ name }) => foldCase(name)));
+		for (const { name, sql } of objects) {
+			const fullText = parseFullText(sql);
+			if (fullText?.content !== 'external') continue;
+			if (this.#tables.has(foldCase(fullText.source))) this.#parts.add(foldCase(name));
+		}
 		for await (const statements of readStatements(source)) {
 			for (const statement of statements) await this.#collect(statement, existing);
 			this.#report(statements.at(-1)?.end ?? 0);
@@ -124,16 +129,22 @@ class TablesRestore {
 		const counters = this.#counters();
 		const emptied = [...this.#tables.values()].filter((name) => hasRows(schema, name));
 		const triggers = schema.filter(({ type }) => type === 'trigger');
+		const external = schema.filter(isExternalFullText).map(({ name }) => String(name));
+		const hasStage = (name: string) =>
+			stages.some(({ table }) => foldCase(table) === foldCase(name));
 		const statements: SqlStatement[] = [
 			...triggers.map(({ name }) => `DROP TRIGGER ${quoteName(String(name))}`),
 			...guards.create,
 			...counters.before,
 			...emptied.map((name) => `DELETE FROM ${quoteName(name)}`),
+			...external.filter(hasStage).map((name) => command(name, 'delete-all')),
 			...stages.filter(({ table }) => table !== SEQUENCE).map(putBack),
 			...guards.drop,
 			...counters.after,
 			...this.#indexes.map(({ sql }) => sql),
-			...schema.filter(isExternalFullText).map(({ name }) => rebuild(String(name))),
+			...external
+				.filter((name) => this.#rebuilt.has(foldCase(name)))
+				.map((name) => command(name, 'rebuild')),
 			...triggers.map(({ sql }) => String(sql)),
 			...this.#triggers.map(({ sql }) => sql),
 			...stages.map(dropped),
@@ -160,8 +171,12 @@ class TablesRestore {
 
 	async #collectRows(statement: Statement, head: RowsHead): Promise<void> {
 		const { lifeboat } = this.#options.survey;
-		const wanted = this.#tables.has(foldCase(head.table)) || head.table === SEQUENCE;
-		if (!wanted || (lifeboat && isFullTextCommand(statement.sql.slice(head.values)))) return;
+		const name = foldCase(head.table);
+		if (lifeboat && isFullTextCommand(statement.sql.slice(head.values))) {
+			if (statement.sql.endsWith(`VALUES ('rebuild');`)) this.#rebuilt.add(name);
+			return;
+		}
+		if (!this.#tables.has(name) && !this.#parts.has(name) && head.table !== SEQUENCE) return;
 		// The columns are then read from the table, which has to exist.
 		if (head.columns === null) await this.#transactions.flush();
 		if (!fitsStage(head)) throw tooWide(head.table);
@@ -225,25 +240,21 @@ class TablesRestore {
 	}
 }
 
-function isExternalFullText(row: Row): boolean {
-	return isFullText(row) && EXTERNAL_CONTENT.test(String(row['sql']));
+function isExternalFullText({ sql }: Row): boolean {
+	return parseFullText(String(sql))?.content === 'external';
 }
 
 /**
  * Whether to empty the table. A full-text table without rows of its own is not emptied: an index of
- * another table is rebuilt, and a contentless one is not in the backup, so it stays as it is; D1
- * could not even empty every kind of it.
+ * another table is filled by what the file says, and a contentless one is not in the backup, so it
+ * stays as it is; D1 could not even empty every kind of it.
  */
 function hasRows(schema: Row[], table: string): boolean {
-	return !schema.some(
-		(row) => row['name'] === table && isFullText(row) && NO_OWN_CONTENT.test(String(row['sql'])),
-	);
+	const definition = schema.find(({ name }) => name === table)?.['sql'];
+	return (parseFullText(String(definition))?.content ?? 'own') === 'own';
 }
 
-function isFullText({ sql }: Row): boolean {
-	return /^CREATE VIRTUAL TABLE\b.*\bUSING\s+fts5\b/is.test(String(sql));
-}
-
-function rebuild(name: string): string {
-	return `INSERT INTO ${quoteName(name)} (${quoteName(name)}) VALUES ('rebuild')`;
+/** A command to a full-text table (SQLite: FTS5, "Special INSERT Commands"). */
+function command(name: string, what: 'delete-all' | 'rebuild'): string {
+	return `INSERT INTO ${quoteName(name)} (${quoteName(name)}) VALUES (${quoteText(what)})`;
 }

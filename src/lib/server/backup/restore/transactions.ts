@@ -1,6 +1,6 @@
 import { LifeboatError } from '../../errors.ts';
 import type { Sleep } from '../../retry.ts';
-import { isTooMuch, retrying, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { isTooMuch, reasonOf, retrying, type SqlDatabase, type SqlStatement } from '../database.ts';
 import { messageOf } from '../../errors.ts';
 import { MAX_QUERIES } from '../limits.ts';
 import type { Claim } from './claim.ts';
@@ -157,10 +157,9 @@ function placeOf(statement: PlacedStatement | undefined): string {
 	return `Statement ${number}, at byte ${start}${suffix}`;
 }
 
-/** SQLite's own message, which names tables and columns but contains no values. */
 function reason(error: unknown): string {
-	return messageOf(error)
-		.replace(/^D1_ERROR: /, '')
-		.replace(/: SQLITE_\w+.*$/s, '')
-		.replace(/^internal error.*$/s, 'a foreign key refers to a row that does not exist');
+	return reasonOf(error).replace(
+		/^internal error.*$/s,
+		'a foreign key refers to a row that does not exist',
+	);
 }
