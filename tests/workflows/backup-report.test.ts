@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { freePort } from '../../src/cli/embedded/server.ts';
 import { cut, json, line, lines, listen, page } from '../stand-in.ts';
 import { clock, runBackup } from './backup-run.ts';
+import { textsIn } from './drill-run.ts';
 import { cells, type Run } from './runner.ts';
 import { DONE, ROWS, SUMMARY } from './stepped-app.ts';
 
@@ -32,6 +33,26 @@ describe('the report of a call', () => {
 		const run = await runAgainst(json(201, { success: true, backup: SUMMARY }));
 		expect(run.exitCode).toBe(0);
 		expect(cells(run.summary)).toMatchObject({ Rows: '1,234,567' });
+	});
+
+	test('each warning of the backup is an annotation and a line of the summary', async () => {
+		const warningTexts = ['"a|b" is contentless', 'c\n::add-mask::d'];
+		const backup = { ...SUMMARY, warnings: 3, warningTexts };
+		const run = await runAgainst(json(201, { success: true, backup }));
+		expect(run.exitCode).toBe(0);
+		const others = 'The manifest of this backup has 1 more warning.';
+		expect(run.commands.slice(1)).toEqual([
+			`::notice title=Backup made::${SUMMARY.name}`,
+			'::warning title=Warning::"a|b" is contentless',
+			'::warning title=Warning::c\ufffd::add-mask::d',
+			`::warning title=Warning::${others}`,
+		]);
+		expect(run.summary).toContain('| Warnings | 3 |');
+		expect(textsIn(run.summary, 'Warning')).toEqual([
+			'"a|b" is contentless',
+			'c ::add-mask::d',
+			others,
+		]);
 	});
 
 	const failure = { error: 'The bucket is full.', code: 'bucket_full', hint: 'Make room.' };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SECRET } from './backup-run.ts';
-import { differencesIn, plainCells, runDrill } from './drill-run.ts';
+import { plainCells, runDrill, textsIn } from './drill-run.ts';
 import { type Run, runnerPath } from './runner.ts';
 
 const ORIGIN = 'https://app.example.com';
@@ -70,6 +70,19 @@ describe('the report of a drill', () => {
 		});
 	});
 
+	test('each warning of a proven backup is an annotation and a line of the summary', async () => {
+		const warnings = ['"a|b" is contentless', 'c\n::add-mask::d'];
+		const run = await runWith(JSON.stringify({ ...RESULT, warnings }), 0);
+		expect(run.exitCode).toBe(0);
+		expect(run.commands).toEqual([
+			`::notice title=Backup proven::${NAME}`,
+			'::warning title=Warning::"a|b" is contentless',
+			'::warning title=Warning::c\ufffd::add-mask::d',
+		]);
+		expect(plainCells(run.summary)).toMatchObject({ Proven: 'yes, with 2 warnings' });
+		expect(textsIn(run.summary, 'Warning')).toEqual(['"a|b" is contentless', 'c ::add-mask::d']);
+	});
+
 	test('every difference is reported, none as Markdown or a workflow command', async () => {
 		const differences = [
 			'users: row 3 of 100%',
@@ -80,7 +93,7 @@ describe('the report of a drill', () => {
 		expect(run.exitCode).not.toBe(0);
 		expect(run.commands).toHaveLength(1);
 		expect(run.errors).toEqual([[NAME, ...differences].join('\n')]);
-		expect(differencesIn(run.summary)).toEqual(
+		expect(textsIn(run.summary, 'Difference')).toEqual(
 			differences.map((text) => text.replace(/\s+/g, ' ')),
 		);
 		expect(run.summary).not.toMatch(/(?<!\\)[`<[$_]/);

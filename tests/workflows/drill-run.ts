@@ -21,10 +21,10 @@ export function plainCells(summary: string): Record<string, string> {
 	return Object.fromEntries(entries.map(([name, text]) => [name, unescape(text)]));
 }
 
-/** The differences that a summary lists, with Markdown escapes removed. */
-export function differencesIn(summary: string): string[] {
-	const rows = summary.matchAll(/^\| Difference \| (.*) \|$/gm);
-	return [...rows].map(([, text = '']) => unescape(text));
+/** The differences or warnings that a summary lists, with Markdown escapes removed. */
+export function textsIn(summary: string, name: 'Difference' | 'Warning'): string[] {
+	const rows = summary.matchAll(/^\| (\w+) \| (.*) \|$/gm);
+	return [...rows].flatMap(([, title, text = '']) => (title === name ? [unescape(text)] : []));
 }
 
 function unescape(markdown: string): string {

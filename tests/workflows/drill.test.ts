@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { BackupApi } from '../../src/cli/client/api.ts';
@@ -8,16 +9,20 @@ import type { BackupSummary, ListedBackup } from '../../src/lib/server/backup/fo
 import { TOTP } from '../../src/lib/totp.js';
 import { App } from '../app/app.ts';
 import { forgetCodes, openBucket } from '../app/bucket.ts';
+import { operate, runLocally } from '../operator.ts';
 import { OTHER_SECRET, SECRET } from './backup-run.ts';
-import { differencesIn, plainCells, runDrill } from './drill-run.ts';
+import { plainCells, runDrill, textsIn } from './drill-run.ts';
 
 describe('drilling the backups of a real app', () => {
+	/** Of the app's contentless table. */
+	const WARNING = expect.stringContaining('"search" is contentless');
 	let app: App;
 	let damaged: BackupSummary;
 	let newest: BackupSummary;
 
 	beforeAll(async () => {
 		app = new App();
+		await runLocally(app.folder, `CREATE VIRTUAL TABLE "search" USING fts5 (x, content='')`);
 		await app.start({ TOTP_SECRET: SECRET });
 		damaged = await makeBackup();
 		newest = await makeBackup();
@@ -58,11 +63,12 @@ describe('drilling the backups of a real app', () => {
 		expect(await listed(newest)).toMatchObject({ drilled: null });
 		const run = await runDrill(app.url);
 		expect(run).toMatchObject({ exitCode: 0, errors: [] });
-		expect(run.commands).toEqual([`::notice title=Backup proven::${newest.name}`]);
+		expect(run.commands).toEqual([`::notice title=Backup proven::${newest.name}`, WARNING]);
+		expect(textsIn(run.summary, 'Warning')).toEqual([WARNING]);
 		expect(plainCells(run.summary)).toMatchObject({
 			Backup: newest.name,
 			Made: newest.startedAt,
-			Proven: 'yes',
+			Proven: 'yes, with 1 warning',
 			Tables: newest.tables.toLocaleString('en'),
 			Rows: newest.rows.toLocaleString('en'),
 			Size: expect.stringContaining(`(${newest.sqlBytes.toLocaleString('en')} bytes)`),
@@ -85,15 +91,25 @@ describe('drilling the backups of a real app', () => {
 			Drill: '',
 			Backup: newest.name,
 			Made: newest.startedAt,
-			Proven: `yes, on ${before?.at}`,
+			Proven: `yes, on ${before?.at}, with 1 warning`,
+			Warning: WARNING,
 		});
 		expect((await listed(newest))?.drilled).toEqual(before);
+	});
+
+	test('the report for people ends with the warnings', async () => {
+		const env = { TOTP_SECRET: SECRET };
+		const args = [newest.name, '--from', app.url];
+		const { code, stdout } = await operate(tmpdir(), 'drill', args, { env });
+		expect(code).toBe(0);
+		expect(stdout).toContain(`\nProven, with 1 warning: ${newest.name} restores. `);
+		expect(stdout).toMatch(/: same\.\nWarning: The full-text table "search" is contentless.+\n$/);
 	});
 
 	test('a damaged backup fails the run with its differences, and the failure is recorded', async () => {
 		const run = await runDrill(app.url, { inputs: { backup: damaged.name } });
 		expect(run.exitCode).not.toBe(0);
-		const differences = differencesIn(run.summary);
+		const differences = textsIn(run.summary, 'Difference');
 		expect(differences).toEqual([expect.stringContaining(damaged.files[0] ?? '')]);
 		expect(run.errors).toEqual([[damaged.name, ...differences].join('\n')]);
 		expect(plainCells(run.summary)).toMatchObject({ Backup: damaged.name, Proven: '**no**' });
@@ -133,7 +149,7 @@ describe('drilling the backups of a real app', () => {
 		const env = { RUNNER_TEMP: app.folder };
 		const run = await runDrill(app.url, { secrets, env });
 		expect(run).toMatchObject({ exitCode: 0, errors: [] });
-		expect(run.commands).toEqual([`::notice title=Backup proven::${name}`]);
+		expect(run.commands).toEqual([`::notice title=Backup proven::${name}`, WARNING]);
 		expect(run.output + run.summary).not.toContain('AGE-SECRET-KEY');
 	});
 

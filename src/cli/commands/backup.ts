@@ -1,6 +1,7 @@
 // Makes a backup of the app at BACKUP_URL; with BACKUP_WHEN=due only when the newest one is old enough.
-// In .github/workflows/backup.yml the result becomes the summary of the run, and a failure an
-// annotation; the exit code is 1 then. That workflow installs nothing: nothing here may import a package.
+// In .github/workflows/backup.yml the result becomes the summary of the run, and a failure or a warning
+// an annotation; the exit code is 1 after a failure. That workflow installs nothing: nothing here may
+// import a package.
 import type { BackupSummary } from '../../lib/server/backup/format/manifest.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { TotpError } from '../../lib/totp.js';
@@ -11,7 +12,8 @@ import { makeBackup, type StepEvent } from '../client/make-backup.ts';
 import { readSetting } from '../secrets/dotenv.ts';
 import { annotate } from '../terminal/annotate.ts';
 import { count, duration, size } from '../terminal/text.ts';
-import { summarize } from '../workflow/summary.ts';
+import { annotateWarnings, listedWarnings } from '../terminal/warnings.ts';
+import { plain, summarize } from '../workflow/summary.ts';
 
 /** The workflow's job is killed after an hour, and must have reported before. */
 const TIME_LIMIT_MS = 55 * 60_000;
@@ -39,6 +41,7 @@ async function main(): Promise<void> {
 	const { backup, due, steps } = await makeBackup(call, signal, options);
 	if (due) {
 		annotate('notice', 'Backup made', backup.name);
+		annotateWarnings(listedWarnings(backup));
 		summarize('Backup', summary(backup, steps));
 	} else {
 		annotate('notice', 'No backup is due', `the newest is from ${backup.startedAt}`);
@@ -104,6 +107,7 @@ function summary(backup: BackupSummary, steps: number): string[][] {
 		...taken,
 		['Consistency', backup.consistency],
 		['Warnings', count(backup.warnings)],
+		...warningRows(backup),
 	];
 }
 
@@ -112,7 +116,12 @@ function undueSummary(newest: BackupSummary): string[][] {
 		['Made', 'no: none is due'],
 		['Newest', `\`${newest.name}\``],
 		['From', newest.startedAt],
+		...warningRows(newest),
 	];
+}
+
+function warningRows(backup: BackupSummary): string[][] {
+	return listedWarnings(backup).map((warning) => ['Warning', plain(warning)]);
 }
 
 function describe(error: unknown): string {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { forgetCodes } from '../../../tests/app/bucket.ts';
-import { projectFolder, removeFolder, sqlite3 } from '../../../tests/operator.ts';
+import { projectFolder, removeFolder, runLocally, sqlite3 } from '../../../tests/operator.ts';
 import { compareDatabases, type Comparison } from '../demo/compare.ts';
 import { openDatabase } from '../demo/database.ts';
 import { loadSample } from '../demo/sample.ts';
@@ -143,7 +143,9 @@ describe('npm run demo', () => {
 		expect(stdout).toMatch(/^compare .*: same /m);
 		const env = readFileSync(join(folder, '.env'), 'utf8');
 
-		await forgetCodes(join(folder, '.wrangler/state'));
+		const state = join(folder, '.wrangler/state');
+		await runLocally(state, `CREATE VIRTUAL TABLE "search" USING fts5 (x, content='')`);
+		await forgetCodes(state);
 		const again = spawn(process.execPath, [DEMO], { cwd: folder });
 		let output = '';
 		for await (const data of again.stdout) {
@@ -153,6 +155,7 @@ describe('npm run demo', () => {
 		const rows = (text: string) => /^compare .*?([\d,]+ rows)/m.exec(text)?.[1];
 		expect(rows(output)).toBe(rows(stdout));
 		expect(output).toContain('2 listed');
+		expect(output).toMatch(/^Warning: The full-text table "search" is contentless/m);
 		expect(readFileSync(join(folder, '.env'), 'utf8')).toBe(env);
 
 		const [url = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(output) ?? [];

@@ -12,6 +12,7 @@ import type { Server } from '../embedded/server.ts';
 import { readEnvFile } from '../secrets/dotenv.ts';
 import { temporaryFolder } from '../terminal/command.ts';
 import { describe, EXIT } from '../terminal/errors.ts';
+import { warningLines } from '../terminal/warnings.ts';
 
 const SETUP = fileURLToPath(new URL('setup.ts', import.meta.url));
 
@@ -52,10 +53,10 @@ async function demonstrate(exit: boolean, signal: AbortSignal): Promise<void> {
 		await prepare(steps, SETUP, signal);
 		server = await start(steps);
 		const api = new BackupApi(server.url, readEnvFile(), signal); // the app reads the same file
-		const volumes = await backUp(steps, api, folder);
+		const { volumes, warnings } = await backUp(steps, api, folder);
 		const file = await decode(steps, volumes, folder);
 		const { differences } = await restore(steps, file, join(folder, 'state'), signal);
-		console.log(`\n${steps}\n`);
+		console.log([`\n${steps}\n`, ...warningLines(warnings)].join('\n'));
 		if (differences.length > 0) {
 			console.error(`The copy differs:\n${differences.join('\n')}`);
 			process.exitCode = EXIT.differs;

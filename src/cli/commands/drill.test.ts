@@ -5,6 +5,7 @@ import { json, listen, type Request } from '../../../tests/stand-in.ts';
 import { SUMMARY } from '../../../tests/workflows/stepped-app.ts';
 
 const DRILLED = { at: '2026-11-23T05:07:02.871Z', proven: true, scope: 'contents' };
+const WARNED = { warnings: 1, warningTexts: ['lost'] };
 
 /** Drills the newest of these backups. Also returns the requested addresses. */
 async function drill(backups: object[], ...args: string[]) {
@@ -19,20 +20,25 @@ describe('--unless-drilled', () => {
 	test('skips the newest backup if a drill has proven it', async () => {
 		const older = { ...SUMMARY, name: 'full_backup_2026-10-22T21:52:00.000Z', drilled: null };
 		const { code, stdout, urls } = await drill(
-			[{ ...SUMMARY, drilled: DRILLED }, older],
+			[{ ...SUMMARY, ...WARNED, drilled: DRILLED }, older],
 			'--unless-drilled',
 		);
 		expect(code).toBe(0);
-		expect(stdout).toBe(`Nothing to do: a drill proved ${SUMMARY.name} on ${DRILLED.at}.\n`);
+		expect(stdout).toBe(
+			`Nothing to do: a drill proved ${SUMMARY.name} on ${DRILLED.at}, with 1 warning.\nWarning: lost\n`,
+		);
 		expect(urls).toEqual(['/api/backup']);
 	});
 
 	test('reports the skip in JSON too', async () => {
 		const { stdout } = await drill(
-			[{ ...SUMMARY, drilled: DRILLED }],
+			[{ ...SUMMARY, ...WARNED, drilled: DRILLED }],
 			...['--unless-drilled', '--json'],
 		);
-		expect(JSON.parse(stdout)).toEqual({ backup: SUMMARY.name, drilled: DRILLED });
+		expect(JSON.parse(stdout)).toEqual({
+			...{ backup: SUMMARY.name, drilled: DRILLED },
+			warnings: ['lost'],
+		});
 	});
 
 	test.for([

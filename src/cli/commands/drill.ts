@@ -15,6 +15,7 @@ import { EmbeddedDatabase } from '../embedded/database.ts';
 import { KEY_HELP, KEY_OPTIONS, type KeyOptions } from '../secrets/keys.ts';
 import { Stopwatch } from '../terminal/stopwatch.ts';
 import { count, formatTable, megabytes, seconds } from '../terminal/text.ts';
+import { listedWarnings, warningLines, withWarnings } from '../terminal/warnings.ts';
 
 const HELP = `Usage: npm run drill -- <backup> [options]
        npm run drill -- --file FILE [--json]
@@ -75,6 +76,7 @@ interface Result extends Finding {
 interface Proven {
 	backup: string;
 	drilled: LastProof;
+	warnings: string[];
 }
 
 interface Request {
@@ -130,7 +132,8 @@ async function drill(backup: Backup, watch: Stopwatch<Step>): Promise<Result> {
 /** The newest backup of the app if a drill has proven it, else null. */
 async function newestIfProven(api: BackupApi): Promise<Proven | null> {
 	const [newest] = await api.list();
-	return newest?.drilled?.proven ? { backup: newest.name, drilled: newest.drilled } : null;
+	if (!newest?.drilled?.proven) return null;
+	return { backup: newest.name, drilled: newest.drilled, warnings: listedWarnings(newest) };
 }
 
 /** Rejects when the command is interrupted. A drill can stop anywhere: it leaves nothing to clean up. */
@@ -154,14 +157,15 @@ async function recordProof(api: BackupApi, result: Result, { progress }: Context
 	}
 }
 
-function report(result: Result, { times }: Stopwatch<Step>): string {
+function report(result: Result, { times }: Stopwatch<Step>, warnings: string[] = []): string {
 	const { backup, proven, tables, rows, bytes, differences } = result;
 	const steps = times.map(({ step, milliseconds }) => [step, STEPS[step], seconds(milliseconds)]);
 	const what = `${count(tables)} tables, ${count(rows)} rows, ${megabytes(bytes)} of SQL`;
 	const verdict = proven
-		? `Proven: ${backup} restores. ${what}: same.`
+		? `Proven${withWarnings(warnings)}: ${backup} restores. ${what}: same.`
 		: `${backup} differs from what it says (${what}):\n${differences.join('\n')}`;
-	return `\n${formatTable(['step', 'what', 'time'], steps)}\n\n${verdict}`;
+	const lines = [verdict, ...warningLines(warnings)];
+	return `\n${formatTable(['step', 'what', 'time'], steps)}\n\n${lines.join('\n')}`;
 }
 
 await runCommand(async (context) => {
@@ -173,8 +177,10 @@ await runCommand(async (context) => {
 	const { word, api, keys, record, unlessDrilled, json } = request;
 	const done = api && unlessDrilled ? await newestIfProven(api) : null;
 	if (done) {
-		const sentence = `Nothing to do: a drill proved ${done.backup} on ${done.drilled.at}.`;
-		console.log(json ? JSON.stringify(done) : sentence);
+		const { drilled, warnings } = done;
+		const sentence = `Nothing to do: a drill proved ${done.backup} on ${drilled.at}${withWarnings(warnings)}.`;
+		const lines = [sentence, ...warningLines(warnings)];
+		console.log(json ? JSON.stringify(done) : lines.join('\n'));
 		return EXIT.good;
 	}
 	const backup = api
@@ -183,6 +189,7 @@ await runCommand(async (context) => {
 	const watch = new Stopwatch(context.progress, STEPS);
 	const result = await Promise.race([drill(backup, watch), stopped(context)]);
 	if (api && record) await recordProof(api, result, context);
-	console.log(json ? JSON.stringify(result) : report(result, watch));
+	const warnings = backup.files?.manifest.warnings;
+	console.log(json ? JSON.stringify({ ...result, warnings }) : report(result, watch, warnings));
 	return result.proven ? EXIT.good : EXIT.differs;
 });

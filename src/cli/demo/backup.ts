@@ -14,8 +14,8 @@ import type { Steps } from './steps.ts';
 /** A volume as its backup's manifest describes it. */
 export type Volume = Manifest['volumes'][number];
 
-/** Makes a backup over HTTP and downloads its volumes into a folder. */
-export async function backUp(steps: Steps, api: BackupApi, folder: string): Promise<Volume[]> {
+/** Makes a backup over HTTP, downloads its volumes into a folder, and returns its manifest. */
+export async function backUp(steps: Steps, api: BackupApi, folder: string): Promise<Manifest> {
 	const { name } = await steps.take(
 		'back up',
 		'POST /api/backup, with a one-time code',
@@ -36,7 +36,7 @@ export async function backUp(steps: Steps, api: BackupApi, folder: string): Prom
 		'fetch',
 		'GET /api/backup/FILE',
 		() => download(api, name, folder),
-		(volumes) => {
+		({ volumes }) => {
 			const bytes = volumes.reduce((sum, volume) => sum + volume.bytes, 0);
 			const files = volumes.length === 1 ? '' : ` in ${volumes.length} files`;
 			return `${count(bytes)} bytes${files}, SHA-256 as in the manifest`;
@@ -63,12 +63,12 @@ export async function decode(steps: Steps, volumes: Volume[], folder: string): P
 	return file;
 }
 
-async function download(api: BackupApi, name: string, folder: string): Promise<Volume[]> {
+async function download(api: BackupApi, name: string, folder: string): Promise<Manifest> {
 	const { manifest } = openManifest(await api.manifest(name), backupKeys(readEnvFile()));
 	for (const volume of manifest.volumes) {
 		const sha256 = await api.download(volume.key, join(folder, volume.key));
 		if (sha256 === volume.sha256) continue;
 		throw new Error('The SHA-256 of the downloaded file differs from that in the manifest.');
 	}
-	return manifest.volumes;
+	return manifest;
 }

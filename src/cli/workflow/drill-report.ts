@@ -1,11 +1,12 @@
 // Reports how a drill ended, for .github/workflows/restore-drill.yml. Reads what
 // `npm run drill -- --json` prints from standard input. Every drill becomes the summary of the
-// workflow's run; one that did not prove its backup is also an annotation and exit code 1. BACKUP holds
-// the backup that was asked for.
+// workflow's run; one that did not prove its backup is also an annotation and exit code 1, and each
+// warning of the backup an annotation. BACKUP holds the backup that was asked for.
 import { text } from 'node:stream/consumers';
 import { parseObject } from '../client/json.ts';
 import { annotate } from '../terminal/annotate.ts';
 import { count, duration, size } from '../terminal/text.ts';
+import { annotateWarnings, withWarnings } from '../terminal/warnings.ts';
 import { plain, summarize } from './summary.ts';
 
 /** What a drill found. */
@@ -29,13 +30,15 @@ interface Failure {
 }
 
 /** What the drill printed; `drilled` when an earlier one has proven the backup, nothing when it died. */
-type Result = Partial<Finding & Failure & { drilled: { at: string } }>;
+type Result = Partial<Finding & Failure & { drilled: { at: string }; warnings: string[] }>;
 
 const IDENTITY_HINT =
 	'Either trust GitHub with the identity, gh secret set AGE_IDENTITY < FILE, or disable this workflow and drill at home: npm run drill -- latest --record --identity FILE';
 
 const result = parseObject(await text(process.stdin)) as Result;
 const name = result.backup ?? process.env['BACKUP'] ?? '';
+const warnings = result.warnings ?? [];
+const warningRows = warnings.map((warning) => ['Warning', plain(warning)]);
 
 if (result.drilled) reportEarlier(result.drilled.at);
 else if (result.differences) reportFinding(result as Finding);
@@ -46,7 +49,8 @@ function reportEarlier(at: string): void {
 	summarize('Drill', [
 		['Backup', plain(name)],
 		['Made', plain(madeAt())],
-		['Proven', plain(`yes, on ${at}`)],
+		['Proven', plain(`yes, on ${at}${withWarnings(warnings)}`)],
+		...warningRows,
 	]);
 }
 
@@ -54,15 +58,17 @@ function reportFinding(finding: Finding): void {
 	const { proven, tables, rows, bytes, startedAt, finishedAt, differences } = finding;
 	if (proven) annotate('notice', 'Backup proven', name);
 	else fail('Backup differs', [name, ...differences].join('\n'));
+	annotateWarnings(warnings);
 	summarize('Drill', [
 		['Backup', plain(name)],
 		['Made', plain(madeAt())],
-		['Proven', proven ? 'yes' : '**no**'],
+		['Proven', proven ? `yes${withWarnings(warnings)}` : '**no**'],
 		['Tables', count(tables)],
 		['Rows', count(rows)],
 		['Size', size(bytes)],
 		['Time taken', duration(startedAt, finishedAt)],
 		...differences.map((difference) => ['Difference', plain(difference)]),
+		...warningRows,
 	]);
 }
 

@@ -73,6 +73,7 @@ describe.for([
 				...{ format: 1, backup: name, kind: action, by: 'worker', proven: true },
 				...{ startedAt: expect.any(String), finishedAt: expect.any(String) },
 				...{ scope: 'contents', tables: 1, rows: 3, bytes: sqlBytes, differences: [] },
+				warnings: [],
 				engine: { version: expect.any(String) },
 			},
 		});
@@ -189,6 +190,7 @@ describe('POST proof', () => {
 		expect(proof).toEqual({
 			...{ format: 1, backup: name },
 			...outside,
+			warnings: [],
 			engine: { version: expect.any(String) },
 		});
 		const file = `${name}.proof-${outside.finishedAt}.json`;

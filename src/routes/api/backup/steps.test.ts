@@ -114,6 +114,7 @@ const LAST_LINE = /\n-- lifeboat \{.*\}\n$/;
 describe('a backup in steps', () => {
 	test('answers 202 with a ticket until it is done', async () => {
 		await fillLarge();
+		await env.DB.exec(`CREATE VIRTUAL TABLE search USING fts5 (x, content='')`);
 		const first = await step({});
 		expect(first).toEqual({
 			status: 202,
@@ -136,6 +137,7 @@ describe('a backup in steps', () => {
 		expect(last.status).toBe(201);
 		const { backup } = last.answer;
 		expect(backup).toMatchObject({ tables: 1, rows: 13, files: { length: 3 } });
+		expect(backup?.warningTexts).toEqual([expect.stringContaining('"search" is contentless')]);
 		expect(await step({}, again.answer.resume)).toEqual(last);
 		expect(await listed()).toMatchObject([{ name: backup?.name }]);
 		const parts = await Promise.all(

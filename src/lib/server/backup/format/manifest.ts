@@ -6,6 +6,11 @@ import { ENCODING_NAMES, KINDS, volumeKey } from './names.ts';
 
 /** Characters of a summary: the rest is for the names and the other entries of the metadata. */
 const MAX_SUMMARY_LENGTH = MAX_METADATA_BYTES - 1_192;
+/**
+ * Characters of the warnings in a summary. One call of R2 lists fewer objects the more metadata they
+ * have, so a list should not carry kilobytes for each backup; the manifest has all warnings.
+ */
+const MAX_LISTED_WARNINGS_LENGTH = 2_000;
 /** The most volumes of a backup that a list names without reading the manifest. */
 const MAX_VOLUMES = 100_000;
 
@@ -79,10 +84,15 @@ const StoredSummarySchema = v.object({
 	volumes: v.pipe(v.string(), v.regex(/^\d{1,7}(-\d{1,7})?(,\d{1,7}(-\d{1,7})?)*$/)),
 	encodings: v.array(v.picklist(ENCODING_NAMES)),
 	warnings: Count,
+	/** The first warnings, as many as fit; older summaries have none. */
+	warningTexts: v.optional(v.array(v.string())),
 });
 type StoredSummary = v.InferOutput<typeof StoredSummarySchema>;
 
-/** What a list says about a backup, its proofs aside. */
+/**
+ * What a list says about a backup, its proofs aside. `warnings` counts all of them; `warningTexts` has
+ * the first ones, and is missing if they are unknown.
+ */
 export type BackupSummary = Omit<StoredSummary, 'volumes' | 'encodings'> & {
 	/** File names of the volumes, in order. */
 	files: string[];
@@ -143,22 +153,27 @@ export function summarize(manifest: Manifest): BackupSummary {
 		bytes: total(manifest.volumes.map((volume) => volume.bytes)),
 		files: manifest.volumes.map((volume) => volume.key),
 		warnings: manifest.warnings.length,
+		warningTexts: manifest.warnings,
 	};
 }
 
 /**
- * The summary as text for the manifest's custom metadata. It has the numbers of the volumes instead
- * of their names, because the metadata has a limit and a backup may have any number of volumes.
- * Null if it does not fit; then the list has to read the manifest.
+ * The summary as text for the manifest's custom metadata, in ASCII. It has the numbers of the volumes
+ * instead of their names, and only the first warnings, because the metadata has a limit and a backup
+ * may have any number of volumes. Null if it does not fit; then the list has to read the manifest.
  */
 export function printSummary(manifest: Manifest): string | null {
 	const { files, ...summary } = summarize(manifest);
 	const encodings = manifest.volumes[0]?.encodings ?? [];
 	const numbers = files.map((file) => Number(/\.(\d+)\.sql/.exec(file)?.[1] ?? 1));
-	const stored: StoredSummary = { ...summary, volumes: printRanges(numbers), encodings };
-	const text = JSON.stringify(stored);
+	const volumes = printRanges(numbers);
+	const stored: StoredSummary = { ...summary, volumes, encodings, warningTexts: [] };
+	const room = MAX_SUMMARY_LENGTH - asciiJson(stored).length;
+	if (room < 0) return null;
+	const warningTexts = fitting(manifest.warnings, Math.min(room, MAX_LISTED_WARNINGS_LENGTH));
+	const text = asciiJson({ ...stored, warningTexts });
 	const isFaithful = JSON.stringify(parseSummary(text)?.files) === JSON.stringify(files);
-	return isFaithful && text.length <= MAX_SUMMARY_LENGTH ? text : null;
+	return isFaithful ? text : null;
 }
 
 /** The summary in a manifest's custom metadata; null if there is none. */
@@ -170,6 +185,21 @@ export function parseSummary(text: string | undefined): BackupSummary | null {
 	if (numbers.length > MAX_VOLUMES) return null;
 	const files = numbers.map((number) => volumeKey(summary.name, number, encodings));
 	return { ...summary, files };
+}
+
+/** The first texts, as many as fit into this many characters of JSON. */
+function fitting(texts: string[], room: number): string[] {
+	let left = room;
+	const end = texts.findIndex((text) => (left -= asciiJson(text).length + 1) < 0); // 1: the comma
+	return end === -1 ? texts : texts.slice(0, end);
+}
+
+/** JSON in ASCII, in which a character is a byte: a warning names tables, and R2 counts bytes. */
+function asciiJson(value: unknown): string {
+	return JSON.stringify(value).replace(
+		/[\u007f-\uffff]/g,
+		(unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+	);
 }
 
 /** Ascending numbers as text, such as `1-12,14`. */

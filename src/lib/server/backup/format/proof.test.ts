@@ -16,6 +16,7 @@ import {
 } from './proof.ts';
 
 const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
+const BACKUP = { name: NAME, warnings: ['The table "a" is contentless.'] };
 const good: OutsideProof = {
 	kind: 'drill',
 	by: 'GitHub Actions',
@@ -37,11 +38,12 @@ test('a proof’s name is one of the backup’s files', () => {
 });
 
 test.for([good, bad])('a printed proof is parsed back', (found) => {
-	const proof = toProof(NAME, found);
+	const proof = toProof(BACKUP, found);
 	expect(proof).toEqual({
 		format: 1,
 		backup: NAME,
 		...found,
+		warnings: BACKUP.warnings,
 		engine: { version: ENGINE_VERSION },
 	});
 	expect(parseProof(printProof(proof))).toEqual(proof);
@@ -54,14 +56,14 @@ test.for([good, bad])('a printed proof is parsed back', (found) => {
 });
 
 test('a proof without a scope, from an older version, covers the contents', () => {
-	const older = { ...toProof(NAME, good), scope: undefined };
-	expect(parseProof(JSON.stringify(older))).toEqual(toProof(NAME, good));
+	const older = { ...toProof(BACKUP, good), scope: undefined };
+	expect(parseProof(JSON.stringify(older))).toEqual(toProof(BACKUP, good));
 	const summary = { kind: 'drill', at: good.finishedAt, proven: true };
 	expect(parseProofSummary(JSON.stringify(summary))).toEqual({ ...summary, scope: 'contents' });
 });
 
 test('a proof from a newer version may have more fields', () => {
-	const proof = toProof(NAME, good);
+	const proof = toProof(BACKUP, good);
 	expect(parseProof(JSON.stringify({ ...proof, more: 1 }))).toEqual(proof);
 });
 
@@ -71,8 +73,8 @@ test.for([
 	'{',
 	'{}',
 	'null',
-	JSON.stringify({ ...toProof(NAME, good), format: 2 }),
-	JSON.stringify({ ...toProof(NAME, good), finishedAt: 'yesterday' }),
+	JSON.stringify({ ...toProof(BACKUP, good), format: 2 }),
+	JSON.stringify({ ...toProof(BACKUP, good), finishedAt: 'yesterday' }),
 ])('%s is not a proof', (text) => {
 	expect(parseProof(text)).toBeNull();
 });
@@ -147,7 +149,7 @@ describe('differences', () => {
 });
 
 test('the error about a backup that differs shows the proof', () => {
-	const proof = toProof(NAME, bad);
+	const proof = toProof(BACKUP, bad);
 	const error = new BackupDiffers(proof);
 	expect(error.status).toBe(422);
 	expect(JSON.parse(JSON.stringify(error))).toEqual({

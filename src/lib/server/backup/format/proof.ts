@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
 import { Count } from './fields.ts';
-import { ENGINE_VERSION, type LastProof, type Scope } from './manifest.ts';
+import { ENGINE_VERSION, type LastProof, type Manifest, type Scope } from './manifest.ts';
 
 /** The most differences in a proof, and the most characters of each: people should read them. */
 const MAX_DIFFERENCES = 20;
@@ -48,6 +48,8 @@ const ProofSchema = v.object({
 	format: v.literal(1),
 	backup: v.string(),
 	...found,
+	/** The warnings in the manifest of the backup; older proofs have none. */
+	warnings: v.optional(v.array(v.string())),
 	engine: v.object({ version: v.string() }),
 });
 
@@ -87,9 +89,12 @@ export function proofPrefix(name: string): string {
 	return `${name}.proof-`;
 }
 
-/** The proof of a result. */
-export function toProof(backup: string, found: OutsideProof): Proof {
-	return { format: 1, backup, ...found, engine: { version: ENGINE_VERSION } };
+/** The proof of a result, with the warnings of the backup that it is about. */
+export function toProof(
+	{ name, warnings }: Pick<Manifest, 'name' | 'warnings'>,
+	found: OutsideProof,
+): Proof {
+	return { format: 1, backup: name, ...found, warnings, engine: { version: ENGINE_VERSION } };
 }
 
 /** Cuts a list of differences, and each of them, to what fits a proof. */

@@ -142,7 +142,10 @@ describe('a proof from outside', () => {
 		const name = await backUp();
 		const found = outside();
 		const proof = await recordProof(engine(), `${name}.sql`, found);
-		expect(proof).toEqual({ format: 1, backup: name, ...found, engine: expect.anything() });
+		expect(proof).toEqual({
+			...{ format: 1, backup: name, ...found, warnings: [] },
+			engine: expect.anything(),
+		});
 		expect(await storedProof(proof)).toEqual(proof);
 	});
 

@@ -86,7 +86,7 @@ export async function recordProof(
 ): Promise<Proof> {
 	const { manifest } = await readManifest(engine.bucket, fileName, engine.keys);
 	if (Date.parse(found.finishedAt) > engine.now() + MAX_CLOCK_DRIFT_MS) throw proofFromFuture();
-	const proof = toProof(manifest.name, found);
+	const proof = toProof(manifest, found);
 	await storeProof(engine, proof);
 	return proof;
 }
@@ -105,7 +105,7 @@ async function prove(
 	const { now } = engine;
 	const startedAt = new Date(now()).toISOString();
 	const { proven, scope, tables, rows, bytes, differences } = await find();
-	const proof = toProof(manifest.name, {
+	const proof = toProof(manifest, {
 		kind,
 		by: WORKER,
 		startedAt,

@@ -1,0 +1,76 @@
+import { env } from 'cloudflare:workers';
+import { beforeEach, expect, test } from 'vitest';
+import { authorized, call, makeBackup } from '../../../../tests/calls.ts';
+import { post } from '../../../../tests/proof-calls.ts';
+import { reset } from '../../../../tests/reset.ts';
+import type { ListedBackup } from '$lib/server/backup/format/manifest';
+import type { Proof } from '$lib/server/backup/format/proof';
+import type { Entry } from '$lib/server/operations/audit-log';
+import { GET as getJournal } from './journal/+server';
+import { GET, POST } from './+server';
+
+// The warnings of a backup, in every answer that is about it.
+
+const NAME = 'süß "search" 🔍';
+const TEXTS = [expect.stringContaining('"süß ""search"" 🔍" is contentless')];
+
+beforeEach(async () => {
+	await reset();
+	await env.DB.exec(
+		`CREATE VIRTUAL TABLE "${NAME.replaceAll('"', '""')}" USING fts5 (x, content='')`,
+	);
+});
+
+test('are in the answer and in the list, with their text', async () => {
+	const backup = await makeBackup();
+	expect(backup).toMatchObject({ warnings: 1, warningTexts: TEXTS });
+	const listed = await call(GET, await authorized());
+	const proofs = { verified: null, drilled: null };
+	expect(await listed.json()).toEqual({ backups: [{ ...backup, ...proofs }], cursor: null });
+});
+
+test('are in the last line of progress', async () => {
+	const request = await authorized({
+		method: 'POST',
+		headers: { Accept: 'application/x-ndjson' },
+	});
+	const lines = (await (await call(POST, request)).text()).trimEnd().split('\n');
+	const done = JSON.parse(lines.at(-1) ?? '') as object;
+	expect(done).toMatchObject({ event: 'done', backup: { warnings: 1, warningTexts: TEXTS } });
+});
+
+test('are in the answer if no backup is due', async () => {
+	const backup = await makeBackup();
+	const headers = { 'Content-Type': 'application/json' };
+	const body = '{"action":"backup","when":"due"}';
+	const response = await call(POST, await authorized({ method: 'POST', headers, body }));
+	expect(await response.json()).toMatchObject({ due: false, backup });
+});
+
+test('are only counted for a backup that was listed by number alone', async () => {
+	const { name } = await makeBackup();
+	const key = `${name}.manifest.json`;
+	const object = await env.MY_BUCKET.get(key);
+	const { warningTexts, ...older } = JSON.parse(object?.customMetadata?.['summary'] ?? '');
+	expect(warningTexts).toEqual(TEXTS);
+	const customMetadata = { summary: JSON.stringify(older) };
+	await env.MY_BUCKET.put(key, (await object?.text()) ?? '', { customMetadata });
+	const listed = await call(GET, await authorized());
+	const { backups } = (await listed.json()) as { backups: ListedBackup[] };
+	expect(backups).toMatchObject([{ name, warnings: 1 }]);
+	expect(backups[0]).not.toHaveProperty('warningTexts');
+});
+
+test.for(['verify', 'drill'])('are in the proof of a %s', async (action) => {
+	const { files } = await makeBackup();
+	const response = await post(files[0] ?? '', { action });
+	const { proof } = (await response.json()) as { proof: Proof };
+	expect(proof).toMatchObject({ proven: true, warnings: TEXTS });
+});
+
+test('are counted in the audit log', async () => {
+	const { name } = await makeBackup();
+	const answer = await call(getJournal, await authorized());
+	const { entries } = (await answer.json()) as { entries: Entry[] };
+	expect(entries).toMatchObject([{ operation: 'backup', backup: name, warnings: 1 }]);
+});
