@@ -26,10 +26,20 @@ interface Reading {
 	from: string;
 }
 
+interface TableRow {
+	name: string;
+	type: string;
+	wr: number;
+	column: string;
+	pk: number;
+	shadows: string | null;
+}
+
 interface Table {
 	name: string;
-	sql: string;
 	withoutRowid: boolean;
+	/** What follows its name in the names of its shadow tables; null unless it is a virtual table. */
+	shadows: string[] | null;
 	columns: { name: string; pk: number }[];
 }
 
@@ -49,7 +59,7 @@ export async function compareDatabases(before: D1Database, after: D1Database): P
 			comparison.rows += rows;
 			if (difference) comparison.differences.push(difference);
 		}
-		if (moduleOf(table) !== 'fts5') continue;
+		if (!table.shadows?.includes('config')) continue; // only full-text tables have one
 		const { searches, difference } = await compareFullText(before, after, table);
 		comparison.searches += searches;
 		if (difference) comparison.differences.push(difference);
@@ -77,24 +87,26 @@ const SCHEMA: Reading = {
 async function readTables(database: D1Database): Promise<Table[]> {
 	const { results } = await database
 		.prepare(
-			`SELECT o.name, o.sql, l.wr, x.name AS column, x.pk FROM ${OBJECTS} o
-			JOIN pragma_table_list l ON l.name = o.name AND l.schema = 'main'
+			`SELECT o.name, l.type, l.wr, x.name AS column, x.pk,
+				(SELECT group_concat(substr(s.name, length(o.name) + 2)) FROM pragma_table_list s
+				WHERE s.type = 'shadow' AND s.schema = 'main' AND s.name LIKE replace(o.name, '_', '!_') || '!_%' ESCAPE '!') AS shadows
+			FROM ${OBJECTS} o JOIN pragma_table_list l ON l.name = o.name AND l.schema = 'main'
 			JOIN pragma_table_xinfo(o.name) x ON x.hidden <> 1
 			WHERE o.type = 'table' ORDER BY o.name, x.cid`,
 		)
-		.all<{ name: string; sql: string; wr: number; column: string; pk: number }>();
+		.all<TableRow>();
 	return [...Map.groupBy(results, ({ name }) => name)].map(([name, rows]) => ({
 		name,
-		sql: rows[0]?.sql ?? '',
 		withoutRowid: rows[0]?.wr === 1,
+		shadows: rows[0]?.type === 'virtual' ? (rows[0].shadows?.split(',') ?? []) : null,
 		columns: rows.map(({ column, pk }) => ({ name: column, pk })),
 	}));
 }
 
-/** False for a full-text table whose rows are in another table, or nowhere. */
-function hasRows(table: Table): boolean {
-	const module = moduleOf(table);
-	return module === 'fts5' ? !/,\s*content\s*=/i.test(table.sql) : module !== 'fts5vocab';
+/** False for a virtual table whose rows are in another table, or nowhere. */
+function hasRows({ shadows }: Table): boolean {
+	if (shadows === null) return true;
+	return shadows.includes('config') ? shadows.includes('content') : shadows.length > 0;
 }
 
 function rowsOf(table: Table): Reading {
@@ -113,10 +125,6 @@ function keyOf({ name, columns, withoutRowid }: Table): string[] {
 	}
 	const taken = new Set(columns.map((column) => column.name.toLowerCase()));
 	return ['rowid', '_rowid_', 'oid'].filter((word) => !taken.has(word)).slice(0, 1);
-}
-
-function moduleOf({ sql }: Table): string | undefined {
-	return /^CREATE VIRTUAL TABLE .*?\bUSING\s+(\w+)/is.exec(sql)?.[1]?.toLowerCase();
 }
 
 // --- How rows are compared ------------------------------------------------------------------
