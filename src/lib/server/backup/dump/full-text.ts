@@ -34,11 +34,11 @@ export interface Finding {
  * first query fails if a rebuild would, which reads the same columns. None if all is known.
  */
 export function questions(table: FullTextTable, isView: boolean): string[] {
-	const { name, options, columns } = table;
+	const { name, options } = table;
 	const sizes = quoteName(`${name}_docsize`);
+	if (options.content === 'contentless') return [];
 	if (!options.hasSizes) return options.content === 'external' ? [probe(table)] : [];
 	const indexed = `(SELECT count(*) FROM ${sizes}) AS indexed`;
-	if (options.content === 'contentless') return [`SELECT ${indexed},total_changes() AS changes`];
 	const isOwn = options.content === 'own';
 	const source = quoteName(isOwn ? `${name}_content` : options.source);
 	const id = `T.${quoteName(isOwn ? 'id' : options.sourceRowid)}`;
@@ -49,7 +49,7 @@ export function questions(table: FullTextTable, isView: boolean): string[] {
 		`(SELECT count(${isView ? `DISTINCT ${id}` : id}) FROM ${source} AS T) AS ids`,
 	];
 	const count = `SELECT ${counts.join(',')},total_changes() AS changes`;
-	return isOwn || columns.length === 0 ? [count] : [probe(table), count];
+	return isOwn ? [count] : [probe(table), count];
 }
 
 function probe({ columns, options }: FullTextTable): string {
@@ -60,19 +60,15 @@ function probe({ columns, options }: FullTextTable): string {
 /** What the answer means: the row of the last question, or why SQLite refused one. */
 export function conclude(table: FullTextTable, answer: Row | string): Finding {
 	const { name, options } = table;
-	if (options.content === 'contentless') return contentless(name, answer);
+	if (options.content === 'contentless') {
+		return leftOut(name, 'is contentless, so that its texts cannot be read');
+	}
 	if (typeof answer === 'string') return leftOut(name, `cannot be rebuilt (${answer})`);
 	if (options.hasSizes) return counted(table, answer);
 	if (options.content === 'external') {
 		return leftOut(name, 'does not tell which rows it indexes (columnsize=0)');
 	}
 	return { search: { name, fill: 'rows', rows: null, indexed: null }, warnings: [] };
-}
-
-function contentless(name: string, answer: Row | string): Finding {
-	const finding = leftOut(name, 'is contentless, so that its texts cannot be read');
-	const isEmpty = typeof answer !== 'string' && answer['indexed'] === 0;
-	return isEmpty ? { ...finding, warnings: [] } : finding;
 }
 
 function counted({ name, options }: FullTextTable, answer: Row): Finding {
