@@ -24,6 +24,7 @@ export function engine(changes: Partial<Engine> = {}): Engine {
 		signer: changes.keys?.[0] ?? null,
 		keys: [],
 		budget: UNLIMITED,
+		stageMaxBytes: 100_000_000,
 		now: () => clock.now++,
 		sleep: async () => {},
 		...changes,

@@ -162,6 +162,7 @@ export class World {
 			signer: key,
 			keys: [key],
 			budget,
+			stageMaxBytes: 0,
 			now,
 			sleep: (milliseconds) => gate(() => void (clock.now += Math.ceil(milliseconds))),
 		};

@@ -19,6 +19,7 @@ export interface Environment {
 	BACKUP_ALLOW_PREVIEW?: string;
 	BACKUP_MAC_KEY?: string;
 	BACKUP_PLAN?: string;
+	BACKUP_STAGE_MAX_MB?: string;
 	BACKUP_COMPRESSION?: string;
 	BACKUP_AGE_RECIPIENTS?: string;
 	BACKUP_MAX_AGE_HOURS?: string;

@@ -43,6 +43,25 @@ export function d1(binding: D1Database): SqlDatabase {
 	};
 }
 
+/**
+ * The database without what tells a reader that somebody wrote to it: its number of changes, its
+ * bookmark and its size.
+ */
+export function unfenced(database: SqlDatabase): SqlDatabase {
+	return {
+		async batch(statements): Promise<BatchResult> {
+			const { results } = await database.batch(statements);
+			return {
+				bookmark: null,
+				results: results.map(({ results: rows, meta: { rows_read = 0 } }) => ({
+					results: rows.map((row) => ({ ...row, changes: null })),
+					meta: { rows_read },
+				})),
+			};
+		},
+	};
+}
+
 /** Tries of one call, including the first (D1 > Best practices > Retry queries: five attempts). */
 const MAX_TRIES = 5;
 /** Longest pause between two tries, in milliseconds (same page: full jitter, capped). */

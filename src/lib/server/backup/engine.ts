@@ -26,6 +26,8 @@ export interface Engine {
 	keys: readonly BackupKey[];
 	/** What one call may use. */
 	budget: Budget;
+	/** Bytes of the largest database that is staged while it is in use; 0 for none. */
+	stageMaxBytes: number;
 	/** Milliseconds since 1970. */
 	now(): number;
 	sleep: Sleep;

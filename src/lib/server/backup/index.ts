@@ -42,6 +42,8 @@ export async function startBackup(
 		step: 1,
 		startedAt,
 		attempts: 1,
+		staged: false,
+		waitedMs: 0,
 		encoding,
 		...NOTHING_DONE,
 		cost: { queries: 0, rowsRead: 0 },

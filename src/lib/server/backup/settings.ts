@@ -6,6 +6,7 @@ import {
 	type Environment,
 	invalidSetting,
 	list,
+	number,
 	required,
 	secret,
 	text,
@@ -52,6 +53,7 @@ export function engineOf(env: Environment | undefined): Engine {
 		signer: keys[0] ?? null,
 		keys,
 		budget: backupBudget(env),
+		stageMaxBytes: stageMaxBytes(env),
 		now: Date.now,
 		sleep,
 	};
@@ -71,6 +73,18 @@ export function backupEncoding(env: Environment | undefined): Encoding {
 /** What one call may use. Throws `backup_plan_invalid` (500). */
 export function backupBudget(env: Environment | undefined): Budget {
 	return BUDGETS[choice(env, 'BACKUP_PLAN', ['free', 'paid'])];
+}
+
+/** Megabytes of the largest database that is staged, if BACKUP_STAGE_MAX_MB is not set. */
+const STAGE_MAX_MB = 100;
+
+function stageMaxBytes(env: Environment | undefined): number {
+	const megabytes = number(env, 'BACKUP_STAGE_MAX_MB', {
+		usual: STAGE_MAX_MB,
+		fits: (value) => value <= 10_000,
+		what: 'megabytes, at most 10000, or 0 to never stage a database',
+	});
+	return megabytes * 1_000_000;
 }
 
 /**

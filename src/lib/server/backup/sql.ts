@@ -14,6 +14,10 @@ export const RESTORE_MARKER = 'lifeboat_restore';
 /** The marker that older versions created when they restored single tables. */
 export const TABLES_MARKER = 'lifeboat_tables';
 
+/** The tables of a stage (dump/stage/). No backup contains them. */
+export const STAGE = 'lifeboat_stage';
+export const STAGE_VALUES = 'lifeboat_stage_values';
+
 /** `"name"`, with the quotes inside doubled (SQLite: Keywords). */
 export function quoteName(name: string): string {
 	return `"${name.replaceAll('"', '""')}"`;

@@ -21,6 +21,7 @@ import {
 	SEQUENCE_TABLE,
 	type Table,
 } from './schema.ts';
+import { isOfStage, NOT_OF_STAGE } from './stage/definition.ts';
 import { ordinaryTable, parentOf, tableFacts, type TableFacts } from './tables.ts';
 
 /** An object of one of these names means that a restore has not finished. */
@@ -33,7 +34,7 @@ const NOT_OF_D1 = `${notOfD1('m.name')} AND ${notOfD1('m.tbl_name')}`;
 const OF_TABLES = `WHERE m.type = 'table' AND ${NOT_OF_D1} AND ${notOfSqlite('m.name')}`;
 
 /** The schema in its own order, without D1's tables, and the place of each object in the file. */
-export const SCHEMA_QUERY = `SELECT m.rowid AS place, m.rootpage, m.type, hex(m.name) AS name, hex(m.tbl_name) AS tbl, hex(m.sql) AS sql, m.sql IS NULL AS automatic, total_changes() AS changes FROM sqlite_schema m WHERE ${NOT_OF_D1} ORDER BY m.rowid`;
+export const SCHEMA_QUERY = `SELECT m.rowid AS place, m.rootpage, m.type, hex(m.name) AS name, hex(m.tbl_name) AS tbl, hex(m.sql) AS sql, m.sql IS NULL AS automatic, total_changes() AS changes FROM sqlite_schema m WHERE ${NOT_OF_D1} AND ${NOT_OF_STAGE} ORDER BY m.rowid`;
 
 /** The queries of {@link readCatalog}, run in one batch so that they see the same state. */
 const CATALOG_QUERIES = [
@@ -62,7 +63,7 @@ export async function readCatalog(run: RunBatch): Promise<Catalog> {
 	).map(({ results }) => results);
 	const facts = tableFacts(list, columns, keys, indexes);
 	const all = schema.filter((row) => row['automatic'] === 0).map((row) => schemaObject(row, facts));
-	const named = all.filter((object) => !isOfSqlite(object.name) && !isMarker(object));
+	const named = all.filter((object) => !isOfSqlite(object.name) && !isOurs(object));
 	const shadows = new Set(named.filter(({ virtual }) => virtual).flatMap(shadowsOf));
 	const objects = named.filter(
 		({ type, name }) => type !== 'table' || !shadows.has(foldCase(name)),
@@ -106,8 +107,9 @@ function shadowsOf({ name, sql }: SchemaObject): string[] {
 	return shadows;
 }
 
-function isMarker({ type, name }: SchemaObject): boolean {
-	return type === 'table' && name === RESTORE_MARKER;
+/** Whether Lifeboat made the table, which is in no backup. */
+function isOurs(object: SchemaObject): boolean {
+	return (object.type === 'table' && object.name === RESTORE_MARKER) || isOfStage(object);
 }
 
 /** The columns of {@link SCHEMA_QUERY} that tell one schema from another. */

@@ -5,11 +5,14 @@ import { InspectionSchema } from './inspect.ts';
 /** A table of which a part has been written. */
 const StartedTableSchema = v.object({
 	name: v.string(),
-	place: v.object({
-		position: v.object({ key: v.nullable(v.string()), offset: Count }),
-		limit: Count,
-		form: v.picklist(['quick', 'exact']),
-	}),
+	place: v.union([
+		v.object({
+			position: v.object({ key: v.nullable(v.string()), offset: Count }),
+			limit: Count,
+			form: v.picklist(['quick', 'exact']),
+		}),
+		v.object({ page: Count, row: Count, copies: Count }),
+	]),
 	digest: v.object({ rows: Count, bytes: Count, chain: v.string(), rest: v.string() }),
 	open: v.nullable(v.object({ sql: v.string(), rows: Count })),
 });
@@ -24,6 +27,8 @@ export const CheckpointSchema = v.object({
 	inspection: InspectionSchema,
 	/** Options of FTS5 tables, as statements; null once the file has the virtual tables. */
 	fullTextOptions: v.nullable(v.array(v.string())),
+	/** The pages of each table; null if they are read from the database itself. */
+	stage: v.nullable(v.array(v.object({ place: Count, first: Count, pages: Count }))),
 	/** Tables that are complete. */
 	tables: v.array(v.object({ name: v.string(), rows: Count, bytes: Count, sha256: v.string() })),
 	/** The next table, if a part of it has been written. */

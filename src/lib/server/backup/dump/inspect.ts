@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
-import { reasonOf, type Row } from '../database.ts';
+import { reasonOf, type Row, type StatementResult } from '../database.ts';
 import { Count } from '../format/fields.ts';
 import { foldCase } from '../sql.ts';
 import { describe, mismatches, type Mismatch, refusalQuery } from './foreign-keys.ts';
@@ -112,6 +112,14 @@ function refusalOf(error: unknown): string {
 				['database_error', 'result_too_large'].includes(error.code);
 	if (!isRefusal) throw error;
 	return reasonOf((error as Error).cause);
+}
+
+/** Throws {@link SnapshotChanged} unless the questions of an inspection have the same answers. */
+export function requireAnswers(answers: Inspected['answers'], results: StatementResult[]): void {
+	const print = (rows: (Row | undefined)[]) =>
+		JSON.stringify(rows.map((row) => ({ ...row, changes: null })));
+	const now = answers.map((_, index) => results[index]?.results[0]);
+	if (print(now) !== print(answers)) throw new SnapshotChanged();
 }
 
 /** The catalog with what the inspection found. */

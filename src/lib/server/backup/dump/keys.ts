@@ -73,8 +73,23 @@ export function only(key: Key, { key: text, offset }: Position): string {
 	return `WHERE ${key.parts.map((part, index) => `${column(part)}=${values[index]}`).join(' AND ')}`;
 }
 
+/** The rows after one key and up to another, in key order; null for no bound. WHERE and ORDER BY. */
+export function between(
+	{ key, only: condition }: Table,
+	from: string | null,
+	to: string | null,
+): string {
+	const conditions = [
+		condition,
+		from === null ? null : isAfter(key, from),
+		to === null ? null : isUpTo(key, to),
+	].filter((each) => each !== null);
+	const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')} ` : '';
+	return where + orderBy(key);
+}
+
 /** The order in which SQLite stores the rows, so that it need not sort. */
-function orderBy(key: Key): string {
+export function orderBy(key: Key): string {
 	if (key.kind === 'position') return 'NOT INDEXED';
 	if (key.kind === 'rowid') return `ORDER BY s.${key.name}`;
 	const parts = key.parts.map((part) => `${column(part)}${part.descending ? ' DESC' : ''}`);
@@ -90,6 +105,16 @@ function isAfter(key: Key, text: string): string {
 	if (!sameDirection) return lexicographic(key.parts, values);
 	const columns = key.parts.map(column).join(',');
 	return `(${columns})${first?.descending ? '<' : '>'}(${values.join(',')})`;
+}
+
+/** The opposite of {@link isAfter}, with a bound on the first column at which SQLite can stop. */
+function isUpTo(key: Key, text: string): string {
+	if (key.kind === 'position') return 'TRUE';
+	if (key.kind === 'rowid') return `s.${key.name}<=${text}`;
+	const [first] = key.parts;
+	const [value] = text.split(',').map(withoutAffinity);
+	if (!first || value === undefined) return 'TRUE';
+	return `${column(first)}${first.descending ? '>' : '<'}=${value} AND NOT (${isAfter(key, text)})`;
 }
 
 /** `a >= x AND (a > x OR (...))`: SQLite finds the position in the index by the first condition. */

@@ -7,7 +7,7 @@ import { encode, insertTarget } from './inserts.ts';
 import type { Position } from './keys.ts';
 import { hexLiteral, octets, splitLiterals } from './literals.ts';
 import { unpivoted } from './queries.ts';
-import type { Reader } from './reader.ts';
+import { type Reader, SnapshotChanged } from './reader.ts';
 import type { Table } from './schema.ts';
 
 /**
@@ -24,10 +24,30 @@ const SLICE_OCTETS = 20 * PIECE_OCTETS;
 /** A row that is too long for one statement, to be read with {@link readLongRow}. */
 export interface LongRow {
 	kind: 'long';
-	/** The end of a SELECT that finds this row alone: from WHERE on. */
-	address: string;
+	source: RowSource;
 	/** The position after it. */
 	next: Position;
+}
+
+/** Where the values of a row are, as parts of queries. */
+export interface RowSource {
+	/** A WITH clause that has each value as column `v` of a row of `u`. */
+	unpivoted: string;
+	/** What follows the columns of a SELECT with that clause. */
+	from: string;
+	/** The value at this index among those that an INSERT names: a column, and what follows it. */
+	value(index: number): { column: string; from: string };
+}
+
+/** The row of a table that a SELECT with this end finds, from WHERE on. */
+export function rowOf(table: Table, address: string): RowSource {
+	const from = `FROM ${quoteName(table.name)} AS s ${address}`;
+	const names = table.rowid ? [table.rowid, ...table.columns] : table.columns;
+	return {
+		unpivoted: unpivoted(table),
+		from,
+		value: (index) => ({ column: quoteName(names[index] ?? ''), from }),
+	};
 }
 
 /** A short value's literal, or the bytes of a long value in hexadecimal pieces. */
@@ -43,38 +63,32 @@ export interface Scratch {
 /**
  * Reads a row that is too long for one statement. Its long values are read later, slice by slice.
  */
-export async function readLongRow(
-	reader: Reader,
-	table: Table,
-	{ address }: LongRow,
-): Promise<LongRowValue[]> {
+export async function readLongRow(reader: Reader, { source }: LongRow): Promise<LongRowValue[]> {
 	const value = `iif(${octets('v')}<=${MAX_INLINE_OCTETS},${hexLiteral('v')},typeof(v)||':'||octet_length(v))`;
 	const [result] = await reader.batch([
-		`SELECT (${unpivoted(table)} SELECT group_concat(${value}) FROM u) AS "values",` +
-			`total_changes() AS changes FROM ${quoteName(table.name)} AS s ${address}`,
+		`SELECT (${source.unpivoted} SELECT group_concat(${value}) FROM u) AS "values",` +
+			`total_changes() AS changes ${source.from}`,
 	]);
-	const names = table.rowid ? [table.rowid, ...table.columns] : table.columns;
-	return splitLiterals(String(result?.results[0]?.['values'])).map((text, index) => {
+	const values = result?.results[0]?.['values'];
+	if (typeof values !== 'string') throw new SnapshotChanged(); // the row is gone
+	return splitLiterals(values).map((text, index) => {
 		const [, type, octetCount] = /^(text|blob):(\d+)$/.exec(text) ?? [];
 		if (type === undefined) return text;
-		const column = quoteName(names[index] ?? '');
 		return {
 			type: type === 'text' ? 'TEXT' : 'BLOB',
-			pieces: () => readPieces(reader, table, address, column, Number(octetCount)),
+			pieces: () => readPieces(reader, source.value(index), Number(octetCount)),
 		};
 	});
 }
 
 async function* readPieces(
 	reader: Reader,
-	table: Table,
-	address: string,
-	column: string,
+	{ column, from }: ReturnType<RowSource['value']>,
 	octetCount: number,
 ): AsyncGenerator<string, void, void> {
 	for (let start = 0; start < octetCount; start += SLICE_OCTETS) {
 		const [result] = await reader.batch([
-			`SELECT hex(substr(CAST(${column} AS BLOB),${start + 1},${SLICE_OCTETS})) AS slice,total_changes() AS changes FROM ${quoteName(table.name)} AS s ${address}`,
+			`SELECT hex(substr(CAST(${column} AS BLOB),${start + 1},${SLICE_OCTETS})) AS slice,total_changes() AS changes ${from}`,
 		]);
 		const slice = String(result?.results[0]?.['slice']);
 		for (let at = 0; at < slice.length; at += 2 * PIECE_OCTETS) {

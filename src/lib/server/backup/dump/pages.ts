@@ -3,7 +3,7 @@ import { ROW_SEPARATOR } from '../format/digest.ts';
 import type { Rows } from './inserts.ts';
 import { keyOfRow, only, type Position } from './keys.ts';
 import { isRewritten, splitLiterals } from './literals.ts';
-import type { LongRow } from './long-rows.ts';
+import { type LongRow, rowOf } from './long-rows.ts';
 import { type Form, joinedPage, type PageRequest, separatePage } from './queries.ts';
 import type { Reader } from './reader.ts';
 
@@ -118,7 +118,7 @@ function partsOf(
 		if (length === 0) {
 			const row = { key: longKeys[longRows++] || null, offset: position.offset + index };
 			const next = { key: row.key, offset: row.offset + 1 };
-			parts.push({ kind: 'long', address: only(table.key, row), next });
+			parts.push({ kind: 'long', source: rowOf(table, only(table.key, row)), next });
 			run = null;
 		} else if (run) {
 			run.sql = sql.subarray(runStart, end);

@@ -53,7 +53,7 @@ export function joinedPage(request: PageRequest): string {
 		`SELECT group_concat(iif(${fits},r,''),'${ROW_SEPARATOR}') AS text,` +
 		`group_concat(iif(${fits},octet_length(r),0)) AS lengths,` +
 		`group_concat(iif(${fits},NULL,${keySql(table.key)}),';') AS long,` +
-		`${last} AS last,total_changes() AS changes FROM(${printedRows(request)})`
+		`${last} AS last,total_changes() AS changes FROM(${printedRows(table, tailOf(request), request)})`
 	);
 }
 
@@ -64,27 +64,38 @@ export function separatePage(request: PageRequest): string {
 	return (
 		`SELECT ${unlessLong('r')} AS plain,octet_length(r) AS bytes,${unlessLong('h')} AS hex,` +
 		`${keySql(table.key)} AS key,total_changes() AS changes ` +
-		`FROM(${printedRows(request, { hex: true })})`
+		`FROM(${printedRows(table, tailOf(request), { form: request.form, hex: true })})`
 	);
 }
 
+function tailOf({ table, position, limit }: PageRequest): string {
+	return after(table, position, limit);
+}
+
 /**
- * The rows of a page: their keys, `r` the row as `(literal,...)`, and `h` the same in hexadecimal.
+ * The rows that a SELECT with this end returns: their keys, `r` the row as `(literal,...)`, and `h`
+ * the same in hexadecimal, `o` the bytes of its texts and blobs.
  * `LIMIT -1` has no effect except that SQLite evaluates the expression of a row once, not each time
  * that the outer query names it (SQLite: Query Flattening, rule 8).
  */
-function printedRows({ table, position, limit, form }: PageRequest, { hex = false } = {}): string {
-	const rows = `${quoteName(table.name)} AS s ${after(table, position, limit)}`;
+export function printedRows(
+	table: Table,
+	tail: string,
+	{ form, hex = false, octets: counted = false }: { form: Form; hex?: boolean; octets?: boolean },
+): string {
+	const rows = `${quoteName(table.name)} AS s ${tail}`;
 	if (table.columns.length > MAX_REPEATED_COLUMNS) {
 		const keys = keyColumns(table);
 		const forms = [`${unpivotedRow(table, literal)} AS r`];
 		if (hex) forms.push(`${unpivotedRow(table, hexLiteral)} AS h`);
+		if (counted) forms.push(`${rowOctets(table)} AS o`);
 		return `SELECT ${[...keys, ...forms].join(',')} FROM ${rows}`;
 	}
 	const columns = table.columns.map((name, index) => `${quoteName(name)} AS c${index}`);
 	if (table.key.kind === 'rowid') columns.unshift(`s.${table.key.name} AS k`);
 	const forms = [`${form === 'quick' ? quickRow(table) : repeatedRow(table, literal)} AS r`];
 	if (hex) forms.push(`${repeatedRow(table, hexLiteral)} AS h`);
+	if (counted) forms.push(`${sum(table.columns.map((_, index) => octets(`c${index}`)))} AS o`);
 	return `SELECT *,${forms.join(',')} FROM(SELECT ${columns.join(',')} FROM ${rows})LIMIT -1`;
 }
 
@@ -102,6 +113,14 @@ function repeatedRow(table: Table, print: (column: string) => string): string {
 	const literals = columns.map(print);
 	if (table.rowid) literals.unshift('quote(k)');
 	return `iif(${sum(columns.map(octets))}<=${MAX_PRINTED_OCTETS},'('||${joinWithCommas(literals)}||')',NULL)`;
+}
+
+/** Bytes of the texts and blobs in a row. */
+export function rowOctets(table: Table): string {
+	if (table.columns.length <= MAX_REPEATED_COLUMNS) {
+		return sum(table.columns.map((name) => octets(quoteName(name))));
+	}
+	return `(${unpivoted(table)} SELECT sum(${octets('v')}) FROM u)`;
 }
 
 /** The same for tables so wide that these would be too long: one expression for all columns. */

@@ -7,11 +7,13 @@ import { readCatalog } from './catalog.ts';
 import type { Checkpoint, StartedTable } from './checkpoint.ts';
 import { definitions, endings, preamble, virtualTables } from './definitions.ts';
 import { inspect, inspected, type Inspection } from './inspect.ts';
-import { encode, InsertWriter, maxRowBytes } from './inserts.ts';
-import { readLongRow, type Scratch, writeLongRow } from './long-rows.ts';
+import { encode, InsertWriter, maxRowBytes, type Rows } from './inserts.ts';
+import { type LongRow, readLongRow, type Scratch, writeLongRow } from './long-rows.ts';
 import type { Page } from './pages.ts';
 import { type Reader, SnapshotChanged } from './reader.ts';
 import { type Catalog, SEQUENCE_TABLE, type Table } from './schema.ts';
+import type { Stage } from './stage/make.ts';
+import { readStaged, STAGE_START, type StagedTable } from './stage/read.ts';
 import { readStart, type Start } from './start.ts';
 import { queriesToEnd, requireUnchanged } from './unchanged.ts';
 import { readRows, START } from './walk.ts';
@@ -39,9 +41,9 @@ export interface TableSummary extends TableDigest {
 export interface DumpSummary {
 	/**
 	 * `atomic`: schema and rows were read in one transaction; `fenced`: in several, with no write
-	 * between them.
+	 * between them; `staged`: one transaction has printed them, to be read afterwards.
 	 */
-	consistency: 'atomic' | 'fenced';
+	consistency: 'atomic' | 'fenced' | 'staged';
 	schema: { objects: number; sha256: string };
 	tables: TableSummary[];
 	/** FTS5 tables whose index is known: how many rows it has, and how many after a restore. */
@@ -52,6 +54,8 @@ export interface DumpSummary {
 export interface StepOptions extends DumpOptions {
 	/** Where the step before stopped; null at the start. */
 	from: Checkpoint | null;
+	/** At the start: the stage to read from, with a reader of it; null to read the database itself. */
+	stage: Stage | null;
 	/** Whether to stop now, given the number of queries that the end of the dump still needs. */
 	mustPause(queriesToEnd: number): boolean;
 }
@@ -75,7 +79,7 @@ export async function* writeScript(
 	options: DumpOptions,
 ): AsyncGenerator<Uint8Array, DumpSummary, void> {
 	const catalog = await readCatalog(reader.batch);
-	const all: StepOptions = { ...options, from: null, mustPause: () => false };
+	const all: StepOptions = { ...options, from: null, stage: null, mustPause: () => false };
 	const end = yield* write(reader, catalog, all);
 	if ('summary' in end) return end.summary;
 	throw new Error('The dump stopped early, although it was not asked to.');
@@ -93,9 +97,8 @@ export async function* writeStep(
 ): AsyncGenerator<Uint8Array, StepEnd, void> {
 	const catalog = await readCatalog(reader.batch);
 	if (catalog.unfinished !== null) throw unfinished(catalog.unfinished);
-	if (options.from !== null && options.from.schema !== catalog.identity) {
-		throw new SnapshotChanged();
-	}
+	const expected = options.from ?? options.stage;
+	if (expected !== null && expected.schema !== catalog.identity) throw new SnapshotChanged();
 	return yield* write(reader, catalog, options);
 }
 
@@ -105,38 +108,58 @@ async function* write(
 	options: StepOptions,
 ): AsyncGenerator<Uint8Array, StepEnd, void> {
 	const { title, from, mustPause } = options;
-	const found = from ? null : await inspect(reader, schema);
-	const { inspection } = found ?? (from as Checkpoint);
-	const catalog = inspected(schema, inspection);
+	const { catalog, ...begun } = await begin(reader, schema, options);
 	const toEnd = queriesToEnd(catalog);
 	const work: Work = {
+		...begun,
 		mustPause: (queries = 0) => mustPause(toEnd + queries),
 		scratch: { name: unusedName(SCRATCH, catalog), created: from?.scratch ?? false },
-		inspection,
-		fullTextOptions: from?.fullTextOptions ?? null,
-		firstPages: new Map(),
 		done: [...(from?.tables ?? [])],
 		started: from?.current ?? null,
 		onProgress: options.onProgress,
 	};
-	let start: Start | null = null;
-	if (found !== null) {
-		start = await readStart(reader, catalog, found, work.mustPause);
-		work.firstPages = start.firstPages;
-		work.fullTextOptions = start.fullTextOptions;
+	if (from === null) {
 		yield encode(preamble(catalog, title, work.scratch.name));
-		yield encode(definitions(catalog, inspection, work.scratch.name));
+		yield encode(definitions(catalog, work.inspection, work.scratch.name));
 	}
 	const pause = yield* writeTables(reader, catalog, work);
 	if (pause !== null) return { checkpoint: checkpoint(catalog, work, pause.current) };
-	const isAtomic = start?.atomic === reader.cost.queries;
+	if (work.stage !== null) return { summary: yield* writeEnd(catalog, work, 'staged') };
+	const isAtomic = begun.atomic === reader.cost.queries;
 	if (!isAtomic) await requireUnchanged(reader, catalog, work.done);
 	return { summary: yield* writeEnd(catalog, work, isAtomic ? 'atomic' : 'fenced') };
 }
 
+/** What a step knows before it writes: from the step before, from a stage, or from the database. */
+async function begin(
+	reader: Reader,
+	schema: Catalog,
+	{ from, stage, mustPause }: StepOptions,
+): Promise<Start & Pick<Work, 'inspection' | 'stage'> & { catalog: Catalog }> {
+	const known = from ?? stage;
+	if (known !== null) {
+		const { inspection, fullTextOptions } = known;
+		const catalog = inspected(schema, inspection);
+		const tables = from ? from.stage : (stage?.tables ?? null);
+		return {
+			catalog,
+			inspection,
+			fullTextOptions,
+			stage: tables,
+			firstPages: new Map(),
+			atomic: null,
+		};
+	}
+	const found = await inspect(reader, schema);
+	const catalog = inspected(schema, found.inspection);
+	const toEnd = queriesToEnd(catalog);
+	const start = await readStart(reader, catalog, found, (queries) => mustPause(toEnd + queries));
+	return { ...start, catalog, inspection: found.inspection, stage: null };
+}
+
 function checkpoint(
 	{ identity }: Catalog,
-	{ scratch, inspection, fullTextOptions, done }: Work,
+	{ scratch, inspection, fullTextOptions, stage, done }: Work,
 	current: StartedTable | null,
 ): Checkpoint {
 	return {
@@ -144,6 +167,7 @@ function checkpoint(
 		scratch: scratch.created,
 		inspection,
 		fullTextOptions,
+		stage,
 		tables: done,
 		current,
 	};
@@ -170,6 +194,9 @@ function* writeEnd(
 	return summary;
 }
 
+/** Rows of a table, and at the end the place where reading stopped, or null. */
+type TableRows = AsyncGenerator<Rows | LongRow, StartedTable['place'] | null, void>;
+
 /** The state of a step. */
 interface Work {
 	/** Whether to stop now, if so many queries are needed besides those at the end. */
@@ -178,6 +205,8 @@ interface Work {
 	inspection: Inspection;
 	/** Options of FTS5 tables; null once the virtual tables have been written. */
 	fullTextOptions: string[] | null;
+	/** Where each table's pages are in the stage; null without one. */
+	stage: StagedTable[] | null;
 	/** Pages that have been read already. */
 	firstPages: Map<Table, Page>;
 	/** Tables that are complete. */
@@ -201,12 +230,7 @@ async function* writeTables(
 		if (!first && hasRead && mustPause()) return { current: null };
 		if (!catalog.parents.has(foldCase(table.name))) yield* writeVirtualTables(catalog, work);
 		const started = work.started?.name === table.name ? work.started : null;
-		const rows = readRows(reader, table, {
-			maxRowBytes: maxRowBytes(table),
-			from: started?.place ?? START,
-			first,
-			mustPause,
-		});
+		const rows = rowsOf(reader, catalog.tables, table, { ...work, started });
 		const end = yield* writeTable(reader, table, rows, { ...work, started });
 		if ('place' in end) return { current: end };
 		hasRead = true;
@@ -214,6 +238,24 @@ async function* writeTables(
 	}
 	yield* writeVirtualTables(catalog, work);
 	return null;
+}
+
+/** The rows of a table from where the step before has stopped. */
+function rowsOf(
+	reader: Reader,
+	tables: Table[],
+	table: Table,
+	{ stage, started, firstPages, mustPause }: Work,
+): TableRows {
+	const options = { maxRowBytes: maxRowBytes(table), mustPause };
+	const place = started?.place;
+	const staged = stage?.[tables.indexOf(table)];
+	if (staged) {
+		const from = place && 'page' in place ? place : STAGE_START;
+		return readStaged(reader, staged, { ...options, from });
+	}
+	const from = place && 'form' in place ? place : START;
+	return readRows(reader, table, { ...options, from, first: firstPages.get(table) });
 }
 
 /** Writes the definitions of virtual tables, unless the file has them already. */
@@ -227,7 +269,7 @@ function* writeVirtualTables(catalog: Catalog, work: Work): Generator<Uint8Array
 async function* writeTable(
 	reader: Reader,
 	table: Table,
-	parts: ReturnType<typeof readRows>,
+	parts: TableRows,
 	{ started, scratch, onProgress }: Work,
 ): AsyncGenerator<Uint8Array, TableSummary | StartedTable, void> {
 	if (table === SEQUENCE_TABLE && started === null) yield encode(`DELETE FROM ${SEQUENCE};\n`);
@@ -240,7 +282,7 @@ async function* writeTable(
 			yield* inserts.add(part.value);
 		} else {
 			yield* inserts.end();
-			const values = await readLongRow(reader, table, part.value);
+			const values = await readLongRow(reader, part.value);
 			yield* writeLongRow(table, values, digest, scratch);
 		}
 		onProgress?.({ table: table.name, rows: digest.rows, bytes: digest.bytes });

@@ -1,12 +1,11 @@
-import type { Row, StatementResult } from '../database.ts';
 import { SCHEMA_QUERY } from './catalog.ts';
 import { fullTextOptions } from './definitions.ts';
 import { optionQueries } from './full-text.ts';
 import { maxRowBytes } from './inserts.ts';
-import type { Inspected } from './inspect.ts';
+import { type Inspected, requireAnswers } from './inspect.ts';
 import { type Page, parsePage } from './pages.ts';
 import { joinedPage } from './queries.ts';
-import { type Reader, ResultTooLarge, SnapshotChanged } from './reader.ts';
+import { type Reader, ResultTooLarge } from './reader.ts';
 import type { Catalog, Table } from './schema.ts';
 import { requireSchema } from './unchanged.ts';
 import { firstPageOf } from './walk.ts';
@@ -18,8 +17,8 @@ const SMALL_DATABASE_TABLES = 100;
 
 /** What a dump reads before it writes anything. */
 export interface Start {
-	/** Statements that set the options of full-text tables. */
-	fullTextOptions: string[];
+	/** Statements that set the options of full-text tables; null if the file has them already. */
+	fullTextOptions: string[] | null;
 	/** The first page of each table, if the database is small. */
 	firstPages: Map<Table, Page>;
 	/**
@@ -95,12 +94,4 @@ async function readAtOnce(
 
 async function requireAnswered(reader: Reader, { queries, answers }: Inspected): Promise<void> {
 	if (queries.length > 0) requireAnswers(answers, await reader.batch(queries));
-}
-
-/** Throws {@link SnapshotChanged} unless the inspection's questions have the same answers. */
-function requireAnswers(answers: Inspected['answers'], results: StatementResult[]): void {
-	const print = (rows: (Row | undefined)[]) =>
-		JSON.stringify(rows.map((row) => ({ ...row, changes: null })));
-	const now = answers.map((_, index) => results[index]?.results[0]);
-	if (print(now) !== print(answers)) throw new SnapshotChanged();
 }

@@ -46,12 +46,17 @@ const ManifestSchema = v.object({
 	startedAt: Timestamp,
 	finishedAt: Timestamp,
 	snapshot: v.object({
-		/** `atomic`: read in one transaction; `fenced`: read in several, with no write between them. */
-		consistency: v.picklist(['atomic', 'fenced']),
+		/**
+		 * `atomic`: read in one transaction; `fenced`: read in several, with no write between them;
+		 * `staged`: printed into a table in one transaction, and read from there.
+		 */
+		consistency: v.picklist(['atomic', 'fenced', 'staged']),
 		/** The number of dumps that were begun; writes by others ended all but the last. */
 		attempts: Count,
-		/** D1's Time Travel bookmark of this state. */
+		/** D1's Time Travel bookmark of this state, of a staged one with its stage. */
 		bookmark: v.nullable(v.string()),
+		/** How long other queries waited for the stage, in milliseconds. */
+		waitedMs: v.optional(Count),
 	}),
 	schema: v.object({ objects: Count, sha256: Sha256 }),
 	tables: v.array(v.object({ name: v.string(), rows: Count, bytes: Count, sha256: Sha256 })),
@@ -74,7 +79,7 @@ const StoredSummarySchema = v.object({
 	parent: v.nullable(v.string()),
 	startedAt: Timestamp,
 	finishedAt: Timestamp,
-	consistency: v.picklist(['atomic', 'fenced']),
+	consistency: v.picklist(['atomic', 'fenced', 'staged']),
 	tables: Count,
 	rows: Count,
 	sqlBytes: Count,

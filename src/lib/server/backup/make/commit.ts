@@ -27,7 +27,7 @@ export async function commit(
 }
 
 function describeBackup(job: Job, summary: DumpSummary, finishedAt: number): Manifest {
-	const { name, startedAt, attempts, bookmark, volumes, cost } = job;
+	const { name, startedAt, attempts, bookmark, waitedMs, volumes, cost } = job;
 	return {
 		format: 1,
 		name,
@@ -36,7 +36,12 @@ function describeBackup(job: Job, summary: DumpSummary, finishedAt: number): Man
 		database: 'DB',
 		startedAt: new Date(startedAt).toISOString(),
 		finishedAt: new Date(finishedAt).toISOString(),
-		snapshot: { consistency: summary.consistency, attempts, bookmark },
+		snapshot: {
+			consistency: summary.consistency,
+			attempts,
+			bookmark,
+			waitedMs: job.staged ? waitedMs : undefined,
+		},
 		schema: summary.schema,
 		tables: summary.tables,
 		volumes,

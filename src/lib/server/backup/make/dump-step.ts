@@ -1,13 +1,19 @@
 import { d1 } from '../database.ts';
 import { type Fence, Reader } from '../dump/reader.ts';
 import { type StepEnd, writeStep } from '../dump/script.ts';
+import { dropStage, makeStage } from '../dump/stage/make.ts';
+import { stageOf } from '../dump/stage/read.ts';
 import type { Engine, ReportProgress } from '../engine.ts';
+import { tryRepeatedly } from '../storage/failure.ts';
 import type { Lock } from '../storage/lock.ts';
 import { VolumeWriter } from '../storage/volume.ts';
 import type { Job } from './job.ts';
 
 /** Dumps that are started before a database that keeps changing is given up. */
 export const MAX_ATTEMPTS = 5;
+
+/** Of these, the most that read the database itself; the others read a stage. */
+export const FENCED_ATTEMPTS = 2;
 
 /**
  * How long the database's counter of changes is enough to show that nobody wrote, in milliseconds. It
@@ -32,12 +38,19 @@ export async function dumpStep(
 	job: Job,
 	onProgress: ReportProgress,
 ): Promise<DumpedStep> {
+	const { sleep, now } = engine;
+	const database = d1(engine.database);
+	const from = job.checkpoint?.dump ?? null;
+	const until = now() + engine.budget.milliseconds;
+	const stage =
+		job.staged && from === null ? await makeStage(database, { owner: job.name, sleep, now }) : null;
 	const reader = readerOf(engine, job);
 	const volume = new VolumeWriter(engine, job.name, lock.tries, job.encoding);
 	const script = writeStep(reader, {
 		title: title(job.name),
-		from: job.checkpoint?.dump ?? null,
-		mustPause: budgetCheck(engine, reader, volume),
+		from,
+		stage,
+		mustPause: budgetCheck(engine, reader, volume, until),
 		onProgress: (progress) => onProgress({ event: 'rows', ...progress }),
 	});
 	try {
@@ -49,7 +62,19 @@ export async function dumpStep(
 		}
 		const stored = volume.sqlBytes > 0 ? [await volume.finish()] : [];
 		const end = chunk.value;
-		return { end, job: jobAfter(job, end, reader, [...job.volumes, ...stored], engine.now()) };
+		if (job.staged && 'summary' in end) await tryRepeatedly(() => dropStage(database, sleep));
+		const waitedMs = job.waitedMs + (stage?.waitedMs ?? 0);
+		const bookmark = job.bookmark ?? stage?.bookmark ?? reader.bookmark;
+		return {
+			end,
+			job: jobAfter(
+				{ ...job, waitedMs, bookmark },
+				end,
+				reader,
+				[...job.volumes, ...stored],
+				engine.now(),
+			),
+		};
 	} catch (error) {
 		await volume.abort();
 		throw error;
@@ -57,6 +82,7 @@ export async function dumpStep(
 }
 
 function readerOf({ database, sleep, now }: Engine, job: Job): Reader {
+	if (job.staged) return new Reader(stageOf(d1(database), job.name), sleep);
 	return new Reader(d1(database), sleep, {
 		fence: fenceOf(job, now()),
 		// Not in the last attempt, in case bookmarks move without a write and disturb every attempt.
@@ -76,8 +102,8 @@ function budgetCheck(
 	{ budget, now }: Engine,
 	reader: Reader,
 	volume: VolumeWriter,
+	until: number,
 ): (queries: number) => boolean {
-	const until = now() + budget.milliseconds;
 	return (queries) =>
 		reader.cost.queries + queries >= budget.queries ||
 		volume.sqlBytes >= budget.bytes ||
@@ -97,7 +123,6 @@ function jobAfter(
 		...job,
 		step: job.step + 1,
 		checkpoint: isDone ? null : { dump: end.checkpoint, fence: reader.fence, at: now },
-		bookmark: job.bookmark ?? reader.bookmark,
 		volumes,
 		cost: {
 			queries: job.cost.queries + queries,

@@ -35,6 +35,10 @@ const JobSchema = v.object({
 	startedAt: v.number(),
 	/** Dumps started. */
 	attempts: Count,
+	/** Whether the pages are staged, because the database is in use. */
+	staged: v.boolean(),
+	/** How long other queries waited for the stage, in milliseconds. */
+	waitedMs: Count,
 	/** How all volumes are stored. */
 	encoding: v.object({ gzip: v.boolean(), recipients: v.array(v.string()) }),
 	/** Where the dump continues; null if it starts over. */

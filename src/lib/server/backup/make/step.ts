@@ -1,5 +1,7 @@
 import { LifeboatError } from '../../errors.ts';
+import { d1, retrying } from '../database.ts';
 import { SnapshotChanged } from '../dump/reader.ts';
+import { dropStage } from '../dump/stage/make.ts';
 import type { BackupStep, Engine, ReportProgress } from '../engine.ts';
 import type { Manifest } from '../format/manifest.ts';
 import { backupOfFile, manifestKey } from '../format/names.ts';
@@ -9,7 +11,7 @@ import { giveUp, removeLeftovers, removeStrays } from '../storage/leftovers.ts';
 import { type HeldLock, type Lock, takeUpLock } from '../storage/lock.ts';
 import { buryBackup } from '../storage/tombstone.ts';
 import { commit } from './commit.ts';
-import { type DumpedStep, dumpStep, MAX_ATTEMPTS } from './dump-step.ts';
+import { type DumpedStep, dumpStep, FENCED_ATTEMPTS, MAX_ATTEMPTS } from './dump-step.ts';
 import { doubtful, type Job, NOTHING_DONE, printJob, ticketFor, TICKET_MS } from './job.ts';
 
 /** The first pause before a new attempt, in milliseconds; each next one is twice as long. */
@@ -68,6 +70,7 @@ async function cleanUp(engine: Engine, lock: Lock): Promise<void> {
 		for (const name of names) await buryBackup(engine, name);
 	});
 	if (buried) lock.buried();
+	await tryRepeatedly(() => dropStage(d1(engine.database), engine.sleep));
 	await removeLeftovers(engine.bucket, engine.keys, engine.now());
 }
 
@@ -94,6 +97,7 @@ async function withdraw(
 		await lock.release(); // the existing objects are another backup's
 		return null;
 	}
+	if (job.staged) await tryRepeatedly(() => dropStage(d1(engine.database), engine.sleep));
 	let manifest: Manifest | null = null;
 	const isDone = await tryRepeatedly(async () => {
 		manifest = await giveUp(engine, job.name, engine.keys);
@@ -115,12 +119,26 @@ async function dumpUndisturbed(
 			return await dumpStep(engine, lock, attempt, onProgress);
 		} catch (error) {
 			if (!(error instanceof SnapshotChanged)) throw error;
-			if (attempt.attempts === MAX_ATTEMPTS) throw unstable(error);
+			attempt = await startOver(engine, lock, await nextAttempt(engine, attempt, error));
 		}
-		attempt = await startOver(engine, lock, attempt);
 		onProgress({ event: 'restart', attempt: attempt.attempts });
 		await engine.sleep(FIRST_PAUSE_MS * 2 ** (attempt.attempts - 2));
 	}
+}
+
+/** The next attempt of a job, staged if reading without a stage has failed often enough. */
+async function nextAttempt(engine: Engine, job: Job, error: SnapshotChanged): Promise<Job> {
+	if (job.attempts === MAX_ATTEMPTS) throw unstable(error);
+	if (job.staged || job.attempts < FENCED_ATTEMPTS) return job;
+	const bytes = await sizeOf(engine);
+	if (bytes > engine.stageMaxBytes) throw tooLargeToStage(error, bytes, engine.stageMaxBytes);
+	return { ...job, staged: true };
+}
+
+/** Bytes of the database's file. */
+async function sizeOf({ database, sleep }: Engine): Promise<number> {
+	const { results } = await retrying(() => d1(database).batch(['SELECT 1']), sleep);
+	return results[0]?.meta.size_after ?? 0;
 }
 
 /**
@@ -160,6 +178,21 @@ async function mayTryAgain(
 		lock.handOver(now() + TICKET_MS, await printJob(signer, doubtful(job))),
 	);
 	return true;
+}
+
+function tooLargeToStage(cause: SnapshotChanged, bytes: number, limit: number): LifeboatError {
+	const [size, most] = [bytes, limit].map((number) => Math.ceil(number / 1_000_000));
+	return new LifeboatError(
+		`The database was written to during every attempt to read it, and its ${size} MB are more than are staged.`,
+		{
+			code: 'snapshot_unstable',
+			status: 409,
+			hint: `Nothing was stored. Try again at a quieter time, or raise BACKUP_STAGE_MAX_MB from ${most}: the app then waits about 2 seconds for each 100 MB during a backup.`,
+			retryable: true,
+			retryAfter: 60,
+			cause,
+		},
+	);
 }
 
 function unstable(cause: SnapshotChanged): LifeboatError {

@@ -1,6 +1,6 @@
 import { LifeboatError } from '../../errors.ts';
 import type { Sleep } from '../../retry.ts';
-import type { BatchResult, SqlDatabase } from '../database.ts';
+import { type SqlDatabase, unfenced } from '../database.ts';
 import { readCatalog } from '../dump/catalog.ts';
 import { maxRowBytes } from '../dump/inserts.ts';
 import { readLongRow, writeLongRow } from '../dump/long-rows.ts';
@@ -110,7 +110,7 @@ async function digestRows(
 		if (part.kind === 'rows') {
 			digest.add(part.sql, part.ends.length);
 		} else {
-			const values = await readLongRow(reader, table, part);
+			const values = await readLongRow(reader, part);
 			const statements = writeLongRow(table, values, digest, { name: '', created: true });
 			while (!(await statements.next()).done); // writing a row adds it to the digest
 		}
@@ -125,20 +125,6 @@ function withColumns(table: Table, columns: string[] | undefined): Table {
 	const [first, ...others] = columns;
 	if (first !== undefined && first === table.rowid) return { ...table, columns: others };
 	return { ...table, rowid: null, columns };
-}
-
-/** Hides the number of changes from a reader, so that it does not detect writes to other tables. */
-function unfenced(database: SqlDatabase): SqlDatabase {
-	return {
-		async batch(statements): Promise<BatchResult> {
-			const { results, ...more } = await database.batch(statements);
-			const unnumbered = results.map(({ results: rows, meta }) => ({
-				meta,
-				results: rows.map((row) => ({ ...row, changes: null })),
-			}));
-			return { results: unnumbered, ...more };
-		},
-	};
 }
 
 function requireNone(differences: string[]): void {
