@@ -28,6 +28,7 @@ export async function commit(
 
 function describeBackup(job: Job, summary: DumpSummary, finishedAt: number): Manifest {
 	const { name, startedAt, attempts, bookmark, waitedMs, volumes, cost } = job;
+	const snapshot = { consistency: summary.consistency, attempts, bookmark };
 	return {
 		format: 1,
 		name,
@@ -36,12 +37,7 @@ function describeBackup(job: Job, summary: DumpSummary, finishedAt: number): Man
 		database: 'DB',
 		startedAt: new Date(startedAt).toISOString(),
 		finishedAt: new Date(finishedAt).toISOString(),
-		snapshot: {
-			consistency: summary.consistency,
-			attempts,
-			bookmark,
-			waitedMs: job.staged ? waitedMs : undefined,
-		},
+		snapshot: job.staged ? { ...snapshot, waitedMs } : snapshot,
 		schema: summary.schema,
 		tables: summary.tables,
 		volumes,
