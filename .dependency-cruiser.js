@@ -9,7 +9,7 @@ const SERVER = [
 	['backup/engine\\.ts'],
 	['backup/dump/', 'backup/restore/', 'backup/storage/'],
 	['backup/format/'],
-	['backup/(database|limits|sql|tokenizer|virtual-table)\\.ts'],
+	['backup/(database|limits|sql|stage-tables|tokenizer|virtual-table)\\.ts'],
 	['(environment|errors|retry)\\.ts'],
 ];
 const COMMANDS = [

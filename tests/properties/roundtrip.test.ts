@@ -150,6 +150,7 @@ describe('generated databases', () => {
 			queries: fc.integer({ min: 1, max: 60 }),
 			bytes: fc.integer({ min: 1, max: 2_000_000 }),
 			milliseconds: fc.integer({ min: 1, max: 200 }),
+			stage: fc.constant(Number.POSITIVE_INFINITY),
 		}),
 		{ freq: 1, nil: UNLIMITED },
 	);

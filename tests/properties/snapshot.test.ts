@@ -93,15 +93,30 @@ async function restore(name: string): Promise<void> {
 }
 
 describe('while others write', () => {
-	test('constantly, the backup fails and stores nothing', async () => {
+	test('constantly, the backup is staged and holds a single state', async () => {
+		await prepare();
+		const writer = startWriter(writeBoth);
+		const { name, snapshot } = await createBackup(slowly);
+		const written = await writer.stop();
+		expect(snapshot).toMatchObject({ consistency: 'staged', attempts: 3 });
+		await restore(name);
+		const [first, last] = await newestVersions();
+		expect(first).toBe(last);
+		expect(first).toBeLessThan(written);
+	});
+
+	test('constantly to a database that may not be staged, the backup fails and stores nothing', async () => {
 		await prepare();
 		const writer = startWriter(writeBoth);
 		const events: string[] = [];
-		const backup = createBackup(slowly, ({ event }) => void events.push(event));
+		const unstaged = { ...slowly, stageMaxBytes: 1_000_000 };
+		const backup = createBackup(unstaged, ({ event }) => void events.push(event));
 		await expect(backup).rejects.toMatchObject({
 			code: 'snapshot_unstable',
 			status: 409,
 			retryable: true,
+			message: expect.stringMatching(/its \d MB may not be staged: BACKUP_STAGE_MAX_MB is 1\.$/),
+			hint: expect.stringMatching(/to more than \d: .* wait once for about 1 second,/),
 		});
 		expect(await writer.stop()).toBeGreaterThan(5);
 		expect(events.filter((event) => event === 'restart')).toHaveLength(4);

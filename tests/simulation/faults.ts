@@ -26,9 +26,9 @@ export const FAULTS: Fault[] = [
 			{
 				file: 'storage/leftovers.ts',
 				right: `	await tryRepeatedly(async () => {
-		const left = (`,
+		const all = `,
 				wrong: `	await (async (f) => f())(async () => {
-		const left = (`,
+		const all = `,
 			},
 		],
 	},
@@ -42,19 +42,17 @@ export const FAULTS: Fault[] = [
 				wrong: '	if (manifest && held?.name !== name) {',
 			},
 			{
-				file: 'make/step.ts',
-				right:
-					'	if (job.volumes.length > 0 && signer) await lock.save(await printJob(signer, anew));\n',
-				wrong: `	if (job.volumes.length > 0 && signer) {
-		await lock.save(await printJob(signer, anew));
-		await removeStrays(bucket, { name: job.name, volumes: [] });
-	}
+				file: 'make/attempts.ts',
+				right: "			onProgress({ event: 'restart', attempt: next.attempts });\n",
+				wrong: `			onProgress({ event: 'restart', attempt: next.attempts });
+			await removeStrays(engine.bucket, { name: job.name, volumes: [] });
 `,
 			},
 			{
-				file: 'make/step.ts',
-				right: 'async function startOver({ signer }: Engine,',
-				wrong: 'async function startOver({ bucket, signer }: Engine,',
+				file: 'make/attempts.ts',
+				right: "import { retrying } from '../database.ts';",
+				wrong: `import { retrying } from '../database.ts';
+import { removeStrays } from '../storage/leftovers.ts';`,
 			},
 		],
 	},

@@ -8,7 +8,7 @@ export type Row = Record<string, string | number | null>;
 /** The rows of one statement, and D1's figures about it. */
 export interface StatementResult {
 	results: Row[];
-	meta: { rows_read?: number; size_after?: number; total_attempts?: number };
+	meta: { rows_read?: number; rows_written?: number; size_after?: number; total_attempts?: number };
 }
 
 /** SQL, with values for ?1, ?2, … if literals would make it longer than D1 accepts. */
@@ -39,6 +39,23 @@ export function d1(binding: D1Database): SqlDatabase {
 			});
 			const results = await session.batch<Row>(prepared);
 			return { results, bookmark: session.getBookmark() };
+		},
+	};
+}
+
+/** The database, with a count of the statements that it was sent; repeated calls count again. */
+export type MeteredDatabase = SqlDatabase & { readonly sent: number };
+
+/** The database with a meter that starts at 0. */
+export function metered(database: SqlDatabase): MeteredDatabase {
+	let sent = 0;
+	return {
+		get sent() {
+			return sent;
+		},
+		batch(statements) {
+			sent += statements.length;
+			return database.batch(statements);
 		},
 	};
 }
@@ -82,7 +99,7 @@ const TRANSIENT = [
 ];
 
 /** SQLite's error for a single value. */
-const TOO_LONG_VALUE = 'string or blob too big';
+export const TOO_LONG_VALUE = 'string or blob too big';
 /** Same list: errors that a smaller query may avoid. The first two are SQLite's own. */
 const TOO_MUCH = [
 	TOO_LONG_VALUE,
@@ -91,6 +108,11 @@ const TOO_MUCH = [
 	'exceeded its memory limit and was reset',
 	'exceeded its CPU time limit and was reset',
 ];
+
+/** Whether a value would be longer than one may be. */
+export function isTooLongValue(error: unknown): boolean {
+	return messageOf(error).includes(TOO_LONG_VALUE);
+}
 
 /** Whether a smaller query may succeed. */
 export function isTooMuch(error: unknown): boolean {

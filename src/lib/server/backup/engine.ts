@@ -10,6 +10,8 @@ export interface Budget {
 	/** Statements that D1 runs. */
 	queries: number;
 	milliseconds: number;
+	/** Statements with which a stage is made, which cannot be done in parts. */
+	stage: number;
 	/** Bytes of SQL. */
 	bytes: number;
 }

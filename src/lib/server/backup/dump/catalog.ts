@@ -21,7 +21,7 @@ import {
 	SEQUENCE_TABLE,
 	type Table,
 } from './schema.ts';
-import { isOfStage, NOT_OF_STAGE } from './stage/definition.ts';
+import { isOfStage, NOT_OF_STAGE } from '../stage-tables.ts';
 import { ordinaryTable, parentOf, tableFacts, type TableFacts } from './tables.ts';
 
 /** An object of one of these names means that a restore has not finished. */

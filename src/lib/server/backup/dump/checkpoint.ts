@@ -27,8 +27,13 @@ export const CheckpointSchema = v.object({
 	inspection: InspectionSchema,
 	/** Options of FTS5 tables, as statements; null once the file has the virtual tables. */
 	fullTextOptions: v.nullable(v.array(v.string())),
-	/** The pages of each table; null if they are read from the database itself. */
-	stage: v.nullable(v.array(v.object({ place: Count, first: Count, pages: Count }))),
+	/** The stage with the pages; null if they are read from the database itself. */
+	stage: v.nullable(
+		v.object({
+			owner: v.string(),
+			tables: v.array(v.object({ place: Count, first: Count, pages: Count })),
+		}),
+	),
 	/** Tables that are complete. */
 	tables: v.array(v.object({ name: v.string(), rows: Count, bytes: Count, sha256: v.string() })),
 	/** The next table, if a part of it has been written. */

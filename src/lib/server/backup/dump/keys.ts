@@ -88,6 +88,16 @@ export function between(
 	return where + orderBy(key);
 }
 
+/** The rows of a table with a rowid between two expressions, bounds included. WHERE and ORDER BY. */
+export function withinBounds(
+	{ key, only: condition }: Table,
+	{ from, to }: { from: string; to: string },
+): string {
+	const name = key.kind === 'rowid' ? key.name : 'rowid';
+	const also = condition === null ? '' : `${condition} AND `;
+	return `WHERE ${also}s.${name} BETWEEN ${from} AND ${to} ${orderBy(key)}`;
+}
+
 /** The order in which SQLite stores the rows, so that it need not sort. */
 export function orderBy(key: Key): string {
 	if (key.kind === 'position') return 'NOT INDEXED';

@@ -26,6 +26,9 @@ const MAX_PRINTED_OCTETS = MAX_VALUE_BYTES / 2 - 100_000;
  */
 const MAX_REPEATED_COLUMNS = 32;
 
+/** Bytes of a usual real's literal of 16 or 17 digits, beyond the eight that any value counts. */
+const LONG_REAL_BYTES = 32;
+
 /** What page to read, and how. */
 export interface PageRequest {
 	table: Table;
@@ -117,10 +120,24 @@ function repeatedRow(table: Table, print: (column: string) => string): string {
 
 /** Bytes of the texts and blobs in a row. */
 export function rowOctets(table: Table): string {
+	return overColumns(table, octets);
+}
+
+/** About the bytes of a row's literals that exceed its columns' count times eight. */
+export function rowEstimate(table: Table): string {
+	return overColumns(
+		table,
+		(column) =>
+			`CASE typeof(${column}) WHEN 'text' THEN octet_length(${column}) WHEN 'blob' THEN octet_length(${column}) WHEN 'real' THEN ${LONG_REAL_BYTES} ELSE 0 END`,
+	);
+}
+
+/** The sum over a row's columns of an expression. */
+function overColumns(table: Table, value: (column: string) => string): string {
 	if (table.columns.length <= MAX_REPEATED_COLUMNS) {
-		return sum(table.columns.map((name) => octets(quoteName(name))));
+		return sum(table.columns.map((name) => value(quoteName(name))));
 	}
-	return `(${unpivoted(table)} SELECT sum(${octets('v')}) FROM u)`;
+	return `(${unpivoted(table)} SELECT sum(${value('v')}) FROM u)`;
 }
 
 /** The same for tables so wide that these would be too long: one expression for all columns. */

@@ -148,7 +148,7 @@ export class Reader {
 		try {
 			return await retrying(() => this.#call(statements), this.#sleep);
 		} catch (error) {
-			throw failure(error);
+			throw readingFailure(error);
 		}
 	}
 
@@ -208,14 +208,15 @@ export function writesOfLocalBookmarks(bookmark: string | null): number {
 	return Number.parseInt(high, 16) * 0xffff_ffff + Number.parseInt(low, 16);
 }
 
-function failure(error: unknown): Error {
+/** What {@link Reader.batch} throws for an error of the database. */
+export function readingFailure(error: unknown): Error {
 	if (error instanceof LifeboatError) return error;
 	if (isTooMuch(error)) return new ResultTooLarge(error);
 	const message = messageOf(error);
 	// A table of the catalog is gone: the schema was changed meanwhile.
 	if (/no such (table|column)/.test(message)) return new SnapshotChanged(message, { cause: error });
-	if (message.includes('daily row read limit')) {
-		return new LifeboatError("The account has used up D1's free daily row reads.", {
+	if (/daily row (read|write) limit/.test(message)) {
+		return new LifeboatError("The account has used up D1's free daily rows.", {
 			code: 'database_quota',
 			status: 429,
 			hint: 'Try again after midnight UTC, or move the account to the paid plan.',

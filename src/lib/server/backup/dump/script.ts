@@ -1,4 +1,3 @@
-import { LifeboatError } from '../../errors.ts';
 import { RowDigest, type TableDigest } from '../format/digest.ts';
 import { SCRATCH } from '../format/pieces.ts';
 import { printTrailer } from '../format/trailer.ts';
@@ -13,9 +12,9 @@ import type { Page } from './pages.ts';
 import { type Reader, SnapshotChanged } from './reader.ts';
 import { type Catalog, SEQUENCE_TABLE, type Table } from './schema.ts';
 import type { Stage } from './stage/make.ts';
-import { readStaged, STAGE_START, type StagedTable } from './stage/read.ts';
+import { readStaged, STAGE_START, type StagedPages } from './stage/read.ts';
 import { readStart, type Start } from './start.ts';
-import { queriesToEnd, requireUnchanged } from './unchanged.ts';
+import { queriesToEnd, requireFinished, requireUnchanged } from './unchanged.ts';
 import { readRows, START } from './walk.ts';
 
 export interface DumpOptions {
@@ -95,10 +94,10 @@ export async function* writeStep(
 	reader: Reader,
 	options: StepOptions,
 ): AsyncGenerator<Uint8Array, StepEnd, void> {
-	const catalog = await readCatalog(reader.batch);
-	if (catalog.unfinished !== null) throw unfinished(catalog.unfinished);
-	const expected = options.from ?? options.stage;
-	if (expected !== null && expected.schema !== catalog.identity) throw new SnapshotChanged();
+	const { from, stage } = options;
+	const catalog = stage?.schema ?? (await readCatalog(reader.batch));
+	requireFinished(catalog);
+	if (from !== null && from.schema !== catalog.identity) throw new SnapshotChanged();
 	return yield* write(reader, catalog, options);
 }
 
@@ -109,7 +108,7 @@ async function* write(
 ): AsyncGenerator<Uint8Array, StepEnd, void> {
 	const { title, from, mustPause } = options;
 	const { catalog, ...begun } = await begin(reader, schema, options);
-	const toEnd = queriesToEnd(catalog);
+	const toEnd = begun.stage === null ? queriesToEnd(catalog) : 0;
 	const work: Work = {
 		...begun,
 		mustPause: (queries = 0) => mustPause(toEnd + queries),
@@ -140,15 +139,9 @@ async function begin(
 	if (known !== null) {
 		const { inspection, fullTextOptions } = known;
 		const catalog = inspected(schema, inspection);
-		const tables = from ? from.stage : (stage?.tables ?? null);
-		return {
-			catalog,
-			inspection,
-			fullTextOptions,
-			stage: tables,
-			firstPages: new Map(),
-			atomic: null,
-		};
+		const pages = from ? from.stage : stage && { owner: stage.owner, tables: stage.tables };
+		const start = { fullTextOptions, firstPages: new Map<Table, Page>(), atomic: null };
+		return { ...start, catalog, inspection, stage: pages };
 	}
 	const found = await inspect(reader, schema);
 	const catalog = inspected(schema, found.inspection);
@@ -205,8 +198,8 @@ interface Work {
 	inspection: Inspection;
 	/** Options of FTS5 tables; null once the virtual tables have been written. */
 	fullTextOptions: string[] | null;
-	/** Where each table's pages are in the stage; null without one. */
-	stage: StagedTable[] | null;
+	/** Where the pages are; null if they are read from the database itself. */
+	stage: StagedPages | null;
 	/** Pages that have been read already. */
 	firstPages: Map<Table, Page>;
 	/** Tables that are complete. */
@@ -249,7 +242,7 @@ function rowsOf(
 ): TableRows {
 	const options = { maxRowBytes: maxRowBytes(table), mustPause };
 	const place = started?.place;
-	const staged = stage?.[tables.indexOf(table)];
+	const staged = stage?.tables[tables.indexOf(table)];
 	if (staged) {
 		const from = place && 'page' in place ? place : STAGE_START;
 		return readStaged(reader, staged, { ...options, from });
@@ -301,15 +294,4 @@ function unusedName(name: string, { objects }: Catalog): string {
 	let candidate = name;
 	while (taken.has(candidate)) candidate += '_';
 	return candidate;
-}
-
-function unfinished(name: string): LifeboatError {
-	return new LifeboatError(
-		`A restore into this database has not finished: it has an object named ${quoteName(name)}.`,
-		{
-			code: 'restore_unfinished',
-			status: 409,
-			hint: 'Nothing was stored. Run the restore again, with --replace if it was one of the whole backup. If no restore is running, rename or drop that object.',
-		},
-	);
 }

@@ -1,3 +1,4 @@
+import { LifeboatError } from '../../errors.ts';
 import type { StatementResult } from '../database.ts';
 import type { TableDigest } from '../format/digest.ts';
 import { quoteName } from '../sql.ts';
@@ -38,6 +39,19 @@ export async function requireUnchanged(
 	requireSchema(catalog, schema);
 	const found = counts.reduce((total, { results: rows }) => total + Number(rows[0]?.['n']), 0);
 	if (found !== filled.length) throw new SnapshotChanged();
+}
+
+/** Throws `restore_unfinished` (409) if a restore has filled only a part of the database. */
+export function requireFinished({ unfinished }: Catalog): void {
+	if (unfinished === null) return;
+	throw new LifeboatError(
+		`A restore into this database has not finished: it has an object named ${quoteName(unfinished)}.`,
+		{
+			code: 'restore_unfinished',
+			status: 409,
+			hint: 'Nothing was stored. Run the restore again, with --replace if it was one of the whole backup. If no restore is running, rename or drop that object.',
+		},
+	);
 }
 
 /** Throws {@link SnapshotChanged} unless the results of `SCHEMA_QUERY` match the catalog. */

@@ -32,7 +32,12 @@ export const VolumeSchema = v.object({
 });
 
 /** What a backup cost in the database. */
-export const CostSchema = v.object({ queries: Count, rowsRead: Count });
+export const CostSchema = v.object({
+	queries: Count,
+	rowsRead: Count,
+	/** Rows of the stage; missing without one. */
+	rowsWritten: v.optional(Count),
+});
 
 const ManifestSchema = v.object({
 	/** The format of this object; docs/format.md describes each. */
@@ -80,6 +85,8 @@ const StoredSummarySchema = v.object({
 	startedAt: Timestamp,
 	finishedAt: Timestamp,
 	consistency: v.picklist(['atomic', 'fenced', 'staged']),
+	/** How long other queries waited, in milliseconds, if it is `staged`. */
+	waitedMs: v.optional(Count),
 	tables: Count,
 	rows: Count,
 	sqlBytes: Count,
@@ -145,13 +152,15 @@ export function parseManifest(text: string): Manifest {
 /** The summary of a manifest. */
 export function summarize(manifest: Manifest): BackupSummary {
 	const total = (numbers: number[]) => numbers.reduce((sum, number) => sum + number, 0);
+	const { consistency, waitedMs } = manifest.snapshot;
 	return {
 		name: manifest.name,
 		kind: manifest.kind,
 		parent: manifest.parent,
 		startedAt: manifest.startedAt,
 		finishedAt: manifest.finishedAt,
-		consistency: manifest.snapshot.consistency,
+		consistency,
+		...(waitedMs !== undefined && { waitedMs }),
 		tables: manifest.tables.length,
 		rows: total(manifest.tables.map((table) => table.rows)),
 		sqlBytes: total(manifest.volumes.map((volume) => volume.sqlBytes)),

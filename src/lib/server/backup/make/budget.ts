@@ -7,13 +7,24 @@ import { MAX_QUERIES } from '../limits.ts';
  * On the paid plan, compression and encryption use most of the 30 seconds of CPU time.
  */
 export const BUDGETS = {
-	free: { queries: MAX_QUERIES.free - 8, milliseconds: 20_000, bytes: 16_000_000 },
-	paid: { queries: MAX_QUERIES.paid - 100, milliseconds: 60_000, bytes: 400_000_000 },
+	free: {
+		queries: MAX_QUERIES.free - 8,
+		stage: MAX_QUERIES.free - 8,
+		milliseconds: 20_000,
+		bytes: 16_000_000,
+	},
+	paid: {
+		queries: MAX_QUERIES.paid - 100,
+		stage: MAX_QUERIES.paid - 100,
+		milliseconds: 60_000,
+		bytes: 400_000_000,
+	},
 } satisfies Record<string, Budget>;
 
 /** No limit: the whole backup in one call. */
 export const UNLIMITED: Budget = {
 	queries: Number.POSITIVE_INFINITY,
+	stage: Number.POSITIVE_INFINITY,
 	milliseconds: Number.POSITIVE_INFINITY,
 	bytes: Number.POSITIVE_INFINITY,
 };

@@ -1,20 +1,15 @@
-import { d1 } from '../database.ts';
-import { type Fence, Reader } from '../dump/reader.ts';
-import { type StepEnd, writeStep } from '../dump/script.ts';
-import { dropStage, makeStage } from '../dump/stage/make.ts';
+import { LifeboatError } from '../../errors.ts';
+import { type Fence, Reader, SnapshotChanged } from '../dump/reader.ts';
+import { type DumpSummary, type StepEnd, writeStep } from '../dump/script.ts';
+import { makeStage, type Stage } from '../dump/stage/make.ts';
 import { stageOf } from '../dump/stage/read.ts';
-import type { Engine, ReportProgress } from '../engine.ts';
-import { tryRepeatedly } from '../storage/failure.ts';
-import type { Lock } from '../storage/lock.ts';
+import { stageOwner } from '../stage-tables.ts';
 import { VolumeWriter } from '../storage/volume.ts';
+import type { Call } from './call.ts';
 import type { Job } from './job.ts';
 
 /** Dumps that are started before a database that keeps changing is given up. */
 export const MAX_ATTEMPTS = 5;
-
-/** Of these, the most that read the database itself; the others read a stage. */
-export const FENCED_ATTEMPTS = 2;
-
 /**
  * How long the database's counter of changes is enough to show that nobody wrote, in milliseconds. It
  * restarts with the database's object, which happens to an idle one after 70 seconds or more (Durable
@@ -22,35 +17,28 @@ export const FENCED_ATTEMPTS = 2;
  */
 const TRUSTED_PAUSE_MS = 60_000;
 
-/** A step that was dumped: how it ended, and the job after it. */
+/** The job after a step, and what the dump found if that was its last one. */
 export interface DumpedStep {
-	end: StepEnd;
+	summary: DumpSummary | null;
 	job: Job;
 }
 
 /**
  * Dumps as much as the budget allows, and stores it as one volume unless there is nothing to write.
- * Throws `SnapshotChanged` if the database was written to since the backup started.
+ * Throws {@link SnapshotChanged} if the database was written to since the backup started, and
+ * `snapshot_unstable` (409) if it could not be staged.
  */
-export async function dumpStep(
-	engine: Engine,
-	lock: Lock,
-	job: Job,
-	onProgress: ReportProgress,
-): Promise<DumpedStep> {
-	const { sleep, now } = engine;
-	const database = d1(engine.database);
+export async function dumpStep(call: Call, job: Job): Promise<DumpedStep> {
+	const { engine, lock, onProgress } = call;
 	const from = job.checkpoint?.dump ?? null;
-	const until = now() + engine.budget.milliseconds;
-	const stage =
-		job.staged && from === null ? await makeStage(database, { owner: job.name, sleep, now }) : null;
-	const reader = readerOf(engine, job);
+	const stage = job.staged && from === null ? await stageFor(call, job) : null;
+	const reader = readerOf(call, job, stage?.owner ?? from?.stage?.owner ?? null);
 	const volume = new VolumeWriter(engine, job.name, lock.tries, job.encoding);
 	const script = writeStep(reader, {
 		title: title(job.name),
 		from,
 		stage,
-		mustPause: budgetCheck(engine, reader, volume, until),
+		mustPause: budgetCheck(call, volume),
 		onProgress: (progress) => onProgress({ event: 'rows', ...progress }),
 	});
 	try {
@@ -61,29 +49,37 @@ export async function dumpStep(
 			chunk = await script.next();
 		}
 		const stored = volume.sqlBytes > 0 ? [await volume.finish()] : [];
-		const end = chunk.value;
-		if (job.staged && 'summary' in end) await tryRepeatedly(() => dropStage(database, sleep));
-		const waitedMs = job.waitedMs + (stage?.waitedMs ?? 0);
-		const bookmark = job.bookmark ?? stage?.bookmark ?? reader.bookmark;
-		return {
-			end,
-			job: jobAfter(
-				{ ...job, waitedMs, bookmark },
-				end,
-				reader,
-				[...job.volumes, ...stored],
-				engine.now(),
-			),
-		};
+		const volumes = [...job.volumes, ...stored];
+		return jobAfter(
+			{ ...afterReading(job, stage, reader), volumes },
+			chunk.value,
+			reader,
+			engine.now(),
+		);
 	} catch (error) {
 		await volume.abort();
 		throw error;
 	}
 }
 
-function readerOf({ database, sleep, now }: Engine, job: Job): Reader {
-	if (job.staged) return new Reader(stageOf(d1(database), job.name), sleep);
-	return new Reader(d1(database), sleep, {
+/** Makes the stage of a job, once it is certain that this call still holds the lock. */
+async function stageFor(call: Call, { name }: Job): Promise<Stage> {
+	const { engine, lock, database } = call;
+	const { sleep, now, budget } = engine;
+	await lock.confirm();
+	call.mayHaveStage = true;
+	const room = () => budget.stage - database.sent;
+	try {
+		return await makeStage(database, { owner: stageOwner(name, lock.tries), sleep, now, room });
+	} catch (error) {
+		throw error instanceof SnapshotChanged ? unstable(error) : error;
+	}
+}
+
+function readerOf({ engine, database }: Call, job: Job, stageOwner: string | null): Reader {
+	const { sleep, now } = engine;
+	if (stageOwner !== null) return new Reader(stageOf(database, stageOwner), sleep);
+	return new Reader(database, sleep, {
 		fence: fenceOf(job, now()),
 		// Not in the last attempt, in case bookmarks move without a write and disturb every attempt.
 		watchBookmark: job.attempts < MAX_ATTEMPTS,
@@ -99,36 +95,49 @@ function fenceOf({ checkpoint }: Job, now: number): Fence | null {
 
 /** Whether the budget is used up once so many more queries have run. */
 function budgetCheck(
-	{ budget, now }: Engine,
-	reader: Reader,
+	{ engine, database, startedAt }: Call,
 	volume: VolumeWriter,
-	until: number,
 ): (queries: number) => boolean {
+	const { budget, now } = engine;
 	return (queries) =>
-		reader.cost.queries + queries >= budget.queries ||
+		database.sent + queries >= budget.queries ||
 		volume.sqlBytes >= budget.bytes ||
-		now() >= until;
+		now() - startedAt >= budget.milliseconds;
 }
 
-function jobAfter(
-	job: Job,
-	end: StepEnd,
-	reader: Reader,
-	volumes: Job['volumes'],
-	now: number,
-): Job {
-	const { queries, rowsRead } = reader.cost;
-	const isDone = 'summary' in end;
+/** The job with what reading and staging have cost, and the bookmark of its state. */
+function afterReading(job: Job, stage: Stage | null, reader: Reader): Job {
+	const { queries, rowsRead, rowsWritten = 0 } = job.cost;
+	const cost = {
+		queries: queries + reader.cost.queries + (stage?.cost.queries ?? 0),
+		rowsRead: rowsRead + reader.cost.rowsRead + (stage?.cost.rowsRead ?? 0),
+	};
+	const written = rowsWritten + (stage?.rowsWritten ?? 0);
 	return {
 		...job,
-		step: job.step + 1,
-		checkpoint: isDone ? null : { dump: end.checkpoint, fence: reader.fence, at: now },
-		volumes,
-		cost: {
-			queries: job.cost.queries + queries,
-			rowsRead: job.cost.rowsRead + rowsRead,
-		},
+		bookmark: job.bookmark ?? stage?.bookmark ?? reader.bookmark,
+		waitedMs: stage?.waitedMs ?? job.waitedMs,
+		cost: written > 0 ? { ...cost, rowsWritten: written } : cost,
 	};
+}
+
+function jobAfter(job: Job, end: StepEnd, reader: Reader, now: number): DumpedStep {
+	const next = { ...job, step: job.step + 1 };
+	if ('summary' in end) return { summary: end.summary, job: { ...next, checkpoint: null } };
+	const checkpoint = { dump: end.checkpoint, fence: reader.fence, at: now };
+	return { summary: null, job: { ...next, checkpoint } };
+}
+
+/** `snapshot_unstable` (409): others kept writing. */
+export function unstable(cause: SnapshotChanged): LifeboatError {
+	return new LifeboatError('The database was written to during every attempt to read it.', {
+		code: 'snapshot_unstable',
+		status: 409,
+		hint: 'Nothing was stored. Try again at a quieter time. If nobody is writing, run `npm run doctor` to check whether backups can rely on the database.',
+		retryable: true,
+		retryAfter: 60,
+		cause,
+	});
 }
 
 /** Comments at the top of the first volume. */

@@ -38,7 +38,7 @@ export async function tryRepeatedly(cleanUp: () => Promise<void>): Promise<boole
 		return true;
 	} catch (error) {
 		const reason = isLocked(error) ? messageOf(error) : error; // a lock rule is not a fault
-		console.error('Not removed from the bucket; a later backup tries again:', reason);
+		console.error('Not cleaned up; a later backup tries again:', reason);
 		return false;
 	}
 }

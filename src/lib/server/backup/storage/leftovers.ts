@@ -1,5 +1,5 @@
 import type { R2Bucket, R2Object } from '@cloudflare/workers-types';
-import { type Manifest, parseSummary } from '../format/manifest.ts';
+import { type BackupSummary, type Manifest, parseSummary } from '../format/manifest.ts';
 import { backupOfFile, isVolume, manifestKey, NAME_PREFIX } from '../format/names.ts';
 import type { BackupKey } from '../format/signature.ts';
 import { MAX_KEYS_PER_DELETE } from '../limits.ts';
@@ -29,19 +29,24 @@ interface Group {
 /**
  * Removes the volumes of abandoned backups, and volumes of complete backups that their manifest does
  * not name; Workers that died or stalled leave both. Never throws: what cannot be removed is logged,
- * and the next backup tries again.
+ * and the next backup tries again. Returns the newest backup as its metadata describes it, null if
+ * that is unknown.
  */
 export async function removeLeftovers(
 	bucket: R2Bucket,
 	keys: readonly BackupKey[],
 	now: number,
-): Promise<void> {
+): Promise<BackupSummary | null> {
+	let newest: BackupSummary | null = null;
 	await tryRepeatedly(async () => {
-		const left = (await groups(bucket)).filter((group) => hasLeftovers(group, now));
+		const all = await groups(bucket);
+		newest = summaryOf(all.findLast(({ manifest }) => !isTombstone(manifest)));
+		const left = all.filter((group) => hasLeftovers(group, now));
 		for (const group of left.slice(0, MAX_NAMES)) {
 			await tryRepeatedly(() => clean(bucket, group, keys));
 		}
 	});
+	return newest;
 }
 
 /**
@@ -86,11 +91,16 @@ async function clean(
 	if (read) await removeStrays(bucket, read);
 }
 
-function hasLeftovers({ manifest, volumes }: Group, now: number): boolean {
+function summaryOf(group: Group | undefined): BackupSummary | null {
+	return parseSummary(group?.manifest.customMetadata?.['summary']);
+}
+
+function hasLeftovers(group: Group, now: number): boolean {
+	const { manifest, volumes } = group;
 	if (isTombstone(manifest)) {
 		return volumes.length > 0 || manifest.uploaded.getTime() + TOMBSTONE_MS < now;
 	}
-	const files = parseSummary(manifest.customMetadata?.['summary'])?.files;
+	const files = summaryOf(group)?.files;
 	return files !== undefined && new Set(volumes).difference(new Set(files)).size > 0;
 }
 

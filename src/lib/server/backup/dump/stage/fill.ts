@@ -1,24 +1,63 @@
+import { ROW_SEPARATOR } from '../../format/digest.ts';
 import { quoteName, STAGE, STAGE_VALUES } from '../../sql.ts';
 import { maxRowBytes } from '../inserts.ts';
-import { between, orderBy } from '../keys.ts';
+import { between, orderBy, withinBounds } from '../keys.ts';
 import { printedRows, rowOctets } from '../queries.ts';
-import { ROW_SEPARATOR } from '../../format/digest.ts';
 import type { Table } from '../schema.ts';
-import { mayBeLong, type TablePlan } from './plan.ts';
+import { mayBeLong, packed, type TablePlan } from './plan.ts';
 
-/* The statements that fill a stage. */
+/* The statements that fill a stage, as few as D1's limits allow. */
 
-/** Values that one statement inserts: D1 joins at most five SELECTs (workerd, util/sqlite.c++). */
-const VALUES_PER_STATEMENT = 5;
+/** Pages of a table that one statement prints. */
+const PAGES_PER_STATEMENT = 1_000;
+/** Pages of different tables that one statement prints: D1 stops at 25,000 opcodes, and each may take 100. */
+const TABLES_PER_STATEMENT = 100;
+/** Values that one statement copies by scanning the table for each: D1 joins at most five SELECTs (workerd, util/sqlite.c++). */
+const SCANS_PER_STATEMENT = 5;
+/** The bounds of the first and last page: rowids have 64 bits. */
+const SMALLEST = '-9223372036854775808';
+const LARGEST = '9223372036854775807';
 
-/** The statements that stage the rows of the table with this place in the catalog. */
-export function fillStage(plan: TablePlan, place: number): string[] {
-	const pages = tails(plan).map((tail) => insertPage(plan.table, place, tail));
-	return plan.hasLongRows ? [...pages, ...insertValues(plan.table, place)] : pages;
+/** The statements that stage the rows of these tables. The pages of a table get numbers in a row. */
+export function fillStage(plans: TablePlan[]): string[] {
+	const isRanges = ({ table, ends }: TablePlan) =>
+		table.key.kind === 'rowid' && 'keys' in ends && ends.keys.length > 0;
+	const singles = plans.filter((plan) => !isRanges(plan)).flatMap(separatePages);
+	return [
+		...plans.filter(isRanges).flatMap(pagesOfRanges),
+		...packed(singles, (row) => row, TABLES_PER_STATEMENT).map(
+			(rows) => `INSERT INTO ${STAGE} (tbl,page) VALUES ${rows.join(',')}`,
+		),
+		...plans.filter(({ hasLongRows }) => hasLongRows).flatMap(insertValues),
+	];
+}
+
+/** Prints the pages of a table by ranges of its rowid, which need the expression of a row once. */
+function pagesOfRanges({ table, place, ends }: TablePlan): string[] {
+	const keys = 'keys' in ends ? ends.keys : [];
+	const ranges = [...keys, LARGEST].map((to, index) => {
+		const before = keys[index - 1];
+		return `(${before === undefined ? SMALLEST : BigInt(before) + 1n},${to})`;
+	});
+	const page = printedPage(table, withinBounds(table, { from: 'b.lo', to: 'b.hi' }));
+	const statements: string[] = [];
+	for (let at = 0; at < ranges.length; at += PAGES_PER_STATEMENT) {
+		const some = ranges.slice(at, at + PAGES_PER_STATEMENT).join(',');
+		const bounds = `SELECT column1 AS lo,column2 AS hi FROM (VALUES ${some})`;
+		statements.push(
+			`INSERT INTO ${STAGE} (tbl,page) SELECT ${place},(${page}) FROM (${bounds}) AS b`,
+		);
+	}
+	return statements;
+}
+
+/** A row of the stage for each page of a table. */
+function separatePages({ table, place, ends }: TablePlan): string[] {
+	return tails(table, ends).map((tail) => `(${place},(${printedPage(table, tail)}))`);
 }
 
 /** The end of a SELECT, from WHERE on, for each page. */
-function tails({ table, ends }: TablePlan): string[] {
+function tails(table: Table, ends: TablePlan['ends']): string[] {
 	if ('keys' in ends) {
 		const bounds = [null, ...ends.keys, null];
 		return bounds.slice(1).map((to, index) => between(table, bounds[index] ?? null, to));
@@ -32,35 +71,51 @@ function tails({ table, ends }: TablePlan): string[] {
 }
 
 /**
- * Stages a page: for each row the length of its text, then a line end and the texts. The length is
- * negative if the row's values are staged too, and 0 if the row has no text of its own.
+ * A query for a page: for each row the length of its text, then a line end and the texts. The length
+ * is negative if the row's values are staged too, and 0 if the row has no text of its own. NULL if
+ * there are no rows.
  */
-function insertPage(table: Table, place: number, tail: string): string {
+function printedPage(table: Table, tail: string): string {
 	const fits = `octet_length(r)<=${maxRowBytes(table)}`;
 	const length = `iif(${fits},iif(${mayBeLong(table, 'o')},-1,1)*octet_length(r),0)`;
 	return (
-		`INSERT INTO ${STAGE} (tbl,page) SELECT ${place},group_concat(${length})||char(10)||` +
-		`group_concat(iif(${fits},r,''),'${ROW_SEPARATOR}') FROM(${printedRows(table, tail, { form: 'exact', octets: true })}) HAVING count(*)>0`
+		`SELECT group_concat(${length})||char(10)||group_concat(iif(${fits},r,''),'${ROW_SEPARATOR}') ` +
+		`FROM(${printedRows(table, tail, { form: 'exact', octets: true })})`
 	);
 }
 
 /** Stages the values of rows that may be too long for a page, numbered in key order. */
-function insertValues(table: Table, place: number): string[] {
-	const { name, key, only } = table;
+function insertValues({ table, place }: TablePlan): string[] {
 	const columns = table.columns.map(quoteName);
 	if (table.rowid) columns.unshift(`s.${table.rowid}`);
-	const isByPosition = key.kind === 'position';
-	const from = `${quoteName(name)} AS s${isByPosition ? ' NOT INDEXED' : ''}`;
+	const { only } = table;
 	const conditions = [only, mayBeLong(table, rowOctets(table))].filter((each) => each !== null);
-	const order = isByPosition ? '' : orderBy(key);
+	const where = `WHERE ${conditions.join(' AND ')}`;
+	const into = `INSERT INTO ${STAGE_VALUES} (tbl,n,col,value)`;
+	const from = `${quoteName(table.name)} AS s`;
+	if (table.key.kind === 'position') return insertByScans(columns, { into, from, where, place });
+	const arms = columns.map((column, index) => `WHEN ${index} THEN ${column}`).join(' ');
+	const indexes = columns.map((_, index) => `(${index})`).join(',');
+	const number = `row_number() OVER (PARTITION BY v.column1 ${orderBy(table.key)})`;
+	return [
+		`${into} SELECT ${place},${number},v.column1,CASE v.column1 ${arms} END ` +
+			`FROM ${from} CROSS JOIN (VALUES ${indexes}) AS v ${where}`,
+	];
+}
+
+/** The same for rows without a key: their order is that of a scan. */
+function insertByScans(
+	columns: string[],
+	{ into, from, where, place }: { into: string; from: string; where: string; place: number },
+): string[] {
 	const selects = columns.map(
 		(column, index) =>
-			`SELECT ${place},row_number() OVER (${order}),${index},${column} FROM ${from} WHERE ${conditions.join(' AND ')}`,
+			`SELECT ${place},row_number() OVER (),${index},${column} FROM ${from} NOT INDEXED ${where}`,
 	);
 	const statements: string[] = [];
-	for (let at = 0; at < selects.length; at += VALUES_PER_STATEMENT) {
-		const some = selects.slice(at, at + VALUES_PER_STATEMENT).join(' UNION ALL ');
-		statements.push(`INSERT INTO ${STAGE_VALUES} (tbl,n,col,value) ${some}`);
+	for (let at = 0; at < selects.length; at += SCANS_PER_STATEMENT) {
+		const some = selects.slice(at, at + SCANS_PER_STATEMENT).join(' UNION ALL ');
+		statements.push(`${into} ${some}`);
 	}
 	return statements;
 }

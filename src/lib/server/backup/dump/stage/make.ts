@@ -1,23 +1,26 @@
-import { LifeboatError, messageOf } from '../../../errors.ts';
+import { LifeboatError } from '../../../errors.ts';
 import type { Sleep } from '../../../retry.ts';
 import {
-	isTooMuch,
+	type BatchResult,
+	isTooLongValue,
 	retrying,
 	type SqlDatabase,
 	type StatementResult,
+	TOO_LONG_VALUE,
 	unfenced,
 } from '../../database.ts';
-import { STAGE, STAGE_VALUES } from '../../sql.ts';
+import { MAX_VALUE_BYTES } from '../../limits.ts';
+import { STAGE } from '../../sql.ts';
+import { createStage, unlessTaken } from '../../stage-tables.ts';
 import { readCatalog, SCHEMA_QUERY } from '../catalog.ts';
 import { fullTextOptions } from '../definitions.ts';
 import { optionQueries } from '../full-text.ts';
-import { type Inspection, inspect, inspected, requireAnswers } from '../inspect.ts';
-import { Reader, SnapshotChanged } from '../reader.ts';
+import { type Inspected, type Inspection, inspect, inspected, requireAnswers } from '../inspect.ts';
+import { Reader, type ReadingCost, readingFailure, SnapshotChanged } from '../reader.ts';
 import type { Catalog } from '../schema.ts';
-import { requireSchema } from '../unchanged.ts';
-import { createStage, DROP_STAGE, HAS_STAGE } from './definition.ts';
+import { requireFinished, requireSchema } from '../unchanged.ts';
 import { fillStage } from './fill.ts';
-import { parsePlan, planQuery, type TablePlan } from './plan.ts';
+import { parsePlans, planQueries, type TablePlan } from './plan.ts';
 import type { StagedTable } from './read.ts';
 
 /**
@@ -27,110 +30,127 @@ import type { StagedTable } from './read.ts';
 const PAGE_BYTES = 900_000;
 /** Plans for one stage: a page may outgrow its plan, or the schema change. */
 const MAX_PLANS = 3;
-/** Tables that one batch plans. */
-const TABLES_PER_BATCH = 20;
+/** What the next plan divides the bytes of a page by, if a page was too long. */
+const SMALLER = 4;
 
 /** A stage that was filled. */
 export interface Stage {
-	/** Identity of the schema when it was filled. */
-	schema: string;
+	owner: string;
+	/** The schema when it was filled. */
+	schema: Catalog;
 	inspection: Inspection;
 	fullTextOptions: string[];
 	tables: StagedTable[];
 	/** How long the transaction took that filled it, in milliseconds. */
 	waitedMs: number;
+	/** What it took to plan and to fill it. */
+	cost: ReadingCost;
+	/** Rows that D1 counted as written. */
+	rowsWritten: number;
 	/** The Time Travel bookmark after it, which includes the stage; null if there is none. */
 	bookmark: string | null;
 }
 
+/** What making a stage works with. */
+export interface StageOptions {
+	owner: string;
+	sleep: Sleep;
+	/** Milliseconds since 1970. */
+	now(): number;
+	/** How many more statements may run. */
+	room(): number;
+	/** Bytes of a page at first. */
+	pageBytes?: number;
+}
+
 /**
  * Prints all pages of a database into a stage, in one transaction, during which nobody else can
- * write. Throws `stage_name_taken` (409), `SnapshotChanged` if the database changes too much between plan and transaction, and
- * what the database throws.
+ * write. Throws `stage_name_taken` (409), `snapshot_unstable` (409) if it takes more statements
+ * than there is room for, {@link SnapshotChanged} if each plan was outdated before its transaction, and
+ * what {@link Reader.batch} throws.
  */
-export async function makeStage(
-	database: SqlDatabase,
-	{ owner, sleep, now }: { owner: string; sleep: Sleep; now(): number },
-): Promise<Stage> {
-	for (let plans = 1, pageBytes = PAGE_BYTES; ; plans++) {
+export async function makeStage(database: SqlDatabase, options: StageOptions): Promise<Stage> {
+	for (let plans = 1, { pageBytes = PAGE_BYTES } = options; ; plans++) {
 		try {
-			return await fill(database, { owner, sleep, now, pageBytes });
+			return await plannedStage(database, { ...options, pageBytes });
 		} catch (error) {
-			const isOutdated = error instanceof SnapshotChanged || isTooMuch(error);
-			if (!isOutdated || plans === MAX_PLANS) throw error;
-			if (isTooMuch(error)) pageBytes /= 2;
+			const isTooLong = isTooLongValue(error);
+			if (!isTooLong && !(error instanceof SnapshotChanged)) throw error;
+			if (plans === MAX_PLANS) throw isTooLong ? new SnapshotChanged('', { cause: error }) : error;
+			if (isTooLong) pageBytes = Math.ceil(pageBytes / SMALLER);
 		}
 	}
 }
 
-/**
- * Drops a stage if there is one. Throws `stage_name_taken` (409) if a table of that name is not
- * Lifeboat's, and what the database throws.
- */
-export async function dropStage(database: SqlDatabase, sleep: Sleep): Promise<void> {
-	const { results } = await retrying(() => database.batch([HAS_STAGE]), sleep);
-	if (results[0]?.results[0]?.['n'] === 0) return;
-	await unlessTaken(() => retrying(() => database.batch(DROP_STAGE), sleep));
-}
-
-async function unlessTaken<T>(work: () => Promise<T>): Promise<T> {
-	try {
-		return await work();
-	} catch (error) {
-		throw messageOf(error).includes('integer overflow') ? nameTaken(error) : error;
-	}
-}
-
-function nameTaken(cause: unknown): LifeboatError {
-	return new LifeboatError(
-		`The database has a table named ${STAGE} or ${STAGE_VALUES} that is not Lifeboat's.`,
-		{
-			code: 'stage_name_taken',
-			status: 409,
-			hint: 'Nothing was changed. Rename that table: a database in use is staged in tables of these names. Or set BACKUP_STAGE_MAX_MB to 0.',
-			cause,
-		},
-	);
-}
-
-interface FillOptions {
-	owner: string;
-	sleep: Sleep;
-	now(): number;
-	pageBytes: number;
-}
-
-async function fill(database: SqlDatabase, options: FillOptions): Promise<Stage> {
-	const { owner, sleep, now, pageBytes } = options;
-	const reader = new Reader(unfenced(database), sleep);
+async function plannedStage(
+	database: SqlDatabase,
+	options: StageOptions & { pageBytes: number },
+): Promise<Stage> {
+	const reader = new Reader(unfenced(database), options.sleep);
 	const schema = await readCatalog(reader.batch);
-	const { inspection, queries, answers } = await inspect(reader, schema);
-	const catalog = inspected(schema, inspection);
-	const plans = await readPlans(reader, catalog, pageBytes);
-	const optionReads = optionQueries(catalog.fullText);
-	const facts = [SCHEMA_QUERY, ...optionReads, ...queries];
+	requireFinished(schema);
+	const found = await inspect(reader, schema);
+	const catalog = inspected(schema, found.inspection);
+	const plans = await readPlans(reader, catalog, options.pageBytes);
+	return fill(database, { ...options, schema, catalog, found, plans, planned: reader.cost });
+}
+
+interface Plan {
+	schema: Catalog;
+	catalog: Catalog;
+	found: Inspected;
+	plans: TablePlan[];
+	planned: ReadingCost;
+}
+
+async function fill(
+	database: SqlDatabase,
+	{ owner, sleep, now, room, ...plan }: StageOptions & Plan,
+): Promise<Stage> {
+	const { schema, catalog, found } = plan;
+	const creating = createStage(owner);
+	const options = optionQueries(catalog.fullText);
 	const statements = [
-		...createStage(owner),
-		...facts,
-		...plans.flatMap((plan, place) => fillStage(plan, place)),
-		`SELECT tbl,min(seq) AS first,count(*) AS pages FROM ${STAGE} WHERE seq > 0 GROUP BY tbl`,
+		...creating,
+		SCHEMA_QUERY,
+		...options,
+		...found.queries,
+		...fillStage(plan.plans),
+		`SELECT tbl,min(seq) AS first,count(*) AS pages,count(page) AS filled,max(octet_length(page)) AS longest FROM ${STAGE} WHERE seq > 0 GROUP BY tbl`,
 	];
+	if (statements.length > room()) throw tooLong(statements.length);
 	const startedAt = now();
-	const { results, bookmark } = await unlessTaken(() =>
-		retrying(() => database.batch(statements), sleep),
-	);
+	const { results, bookmark } = await run(database, statements, sleep);
 	const waitedMs = now() - startedAt;
-	const found = results.slice(createStage(owner).length);
-	requireSchema(schema, found[0]);
-	requireAnswers(answers, found.slice(1 + optionReads.length));
+	const [facts, ...answers] = results.slice(creating.length);
+	requireSchema(schema, facts);
+	requireAnswers(found.answers, answers.slice(options.length));
 	return {
-		schema: schema.identity,
-		inspection,
-		fullTextOptions: fullTextOptions(catalog, found.slice(1)),
+		owner,
+		schema,
+		inspection: found.inspection,
+		fullTextOptions: fullTextOptions(catalog, answers),
 		tables: stagedTables(catalog, results.at(-1)),
 		waitedMs,
+		cost: {
+			queries: plan.planned.queries + results.length,
+			rowsRead: plan.planned.rowsRead + total(results.map(({ meta }) => meta.rows_read)),
+		},
+		rowsWritten: total(results.map(({ meta }) => meta.rows_written)),
 		bookmark,
 	};
+}
+
+async function run(
+	database: SqlDatabase,
+	statements: string[],
+	sleep: Sleep,
+): Promise<BatchResult> {
+	try {
+		return await unlessTaken(() => retrying(() => database.batch(statements), sleep));
+	} catch (error) {
+		throw isTooLongValue(error) ? error : readingFailure(error);
+	}
 }
 
 async function readPlans(
@@ -139,18 +159,37 @@ async function readPlans(
 	pageBytes: number,
 ): Promise<TablePlan[]> {
 	const plans: TablePlan[] = [];
-	for (let at = 0; at < tables.length; at += TABLES_PER_BATCH) {
-		const some = tables.slice(at, at + TABLES_PER_BATCH);
-		const results = await reader.batch(some.map((table) => planQuery(table, pageBytes)));
-		plans.push(...some.map((table, index) => parsePlan(table, results[index]?.results ?? [])));
+	for (const query of planQueries(tables, pageBytes)) {
+		const [result] = await reader.batch([query.sql]);
+		plans.push(...parsePlans(query, result, plans.length));
 	}
 	return plans;
 }
 
+/** Throws {@link TOO_LONG_VALUE} if a page is longer than D1 returns; not every SQLite refuses it. */
 function stagedTables({ tables }: Catalog, counts: StatementResult | undefined): StagedTable[] {
 	const rows = counts?.results ?? [];
 	return tables.map((_, place) => {
-		const row = rows.find(({ tbl }) => tbl === place);
-		return { place, first: Number(row?.['first'] ?? 0), pages: Number(row?.['pages'] ?? 0) };
+		const row = rows.find(({ tbl }) => tbl === place) ?? {};
+		if (Number(row['longest'] ?? 0) > MAX_VALUE_BYTES) throw new Error(TOO_LONG_VALUE);
+		const isEmpty = Number(row['filled'] ?? 0) === 0;
+		return { place, first: Number(row['first'] ?? 0), pages: isEmpty ? 0 : Number(row['pages']) };
 	});
+}
+
+function total(numbers: (number | undefined)[]): number {
+	return numbers.reduce((sum: number, number) => sum + (number ?? 0), 0);
+}
+
+function tooLong(statements: number): LifeboatError {
+	return new LifeboatError(
+		`The database was written to during every attempt to read it, and to stage it takes ${statements} statements, more than one call may run.`,
+		{
+			code: 'snapshot_unstable',
+			status: 409,
+			hint: 'Nothing was stored. Try again at a quieter time. On the paid plan, set BACKUP_PLAN to paid: a call may then run 1,000 statements.',
+			retryable: true,
+			retryAfter: 60,
+		},
+	);
 }

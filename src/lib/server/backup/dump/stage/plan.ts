@@ -1,8 +1,9 @@
-import type { Row } from '../../database.ts';
+import type { StatementResult } from '../../database.ts';
+import { MAX_COLUMNS, MAX_WRITTEN_STATEMENT_BYTES } from '../../limits.ts';
 import { quoteName } from '../../sql.ts';
-import { maxRowBytes } from '../inserts.ts';
+import { encode, maxRowBytes } from '../inserts.ts';
 import { keyColumns, keySql, orderBy } from '../keys.ts';
-import { rowOctets } from '../queries.ts';
+import { rowEstimate, rowOctets } from '../queries.ts';
 import type { Key, Table } from '../schema.ts';
 
 /* How a stage's pages are cut: at rows that are chosen before the transaction that prints them. */
@@ -12,10 +13,17 @@ import type { Key, Table } from '../schema.ts';
  * (../literals.ts).
  */
 const MAX_NUMBER_BYTES = 450;
+/**
+ * Characters of a key that may be a bound of a page: a comparison repeats it up to four times, next to
+ * the expression of a row, in one statement.
+ */
+const MAX_BOUND_LENGTH = 5_000;
 
 /** The pages of a table. */
 export interface TablePlan {
 	table: Table;
+	/** The table's place in the catalog. */
+	place: number;
 	/**
 	 * Where each page ends except the last one, which is open: keys of rows, or numbers of rows up to
 	 * there if the table's rows have no keys, or keys too long for a statement.
@@ -25,22 +33,57 @@ export interface TablePlan {
 	hasLongRows: boolean;
 }
 
+/** Queries that plan some of the tables: each answer has one column for each table, in order. */
+export interface PlanQuery {
+	sql: string;
+	tables: Table[];
+}
+
 /**
- * A query that cuts a table into pages of about so many bytes; {@link parsePlan} reads its answer.
+ * Queries that cut tables into pages of about so many bytes, as few as D1's limits allow;
+ * {@link parsePlans} reads their answers.
  */
-export function planQuery(table: Table, pageBytes: number): string {
+export function planQueries(tables: Table[], pageBytes: number): PlanQuery[] {
+	const columns = tables.map((table) => ({ text: `(${cut(table, pageBytes)})`, table }));
+	return packed(columns, ({ text }) => text, MAX_COLUMNS).map((some) => ({
+		sql: `SELECT ${some.map(({ text }, index) => `${text} AS p${index}`).join(',')}`,
+		tables: some.map(({ table }) => table),
+	}));
+}
+
+/** Groups of texts that fit one statement each, with at most so many texts. */
+export function packed<T>(items: T[], textOf: (item: T) => string, most: number): T[][] {
+	const groups: T[][] = [];
+	let left = 0;
+	for (const item of items) {
+		const bytes = encode(textOf(item)).length + 10; // a comma and a name
+		const group = groups.at(-1);
+		left -= bytes;
+		if (group && left >= 0 && group.length < most) {
+			group.push(item);
+			continue;
+		}
+		groups.push([item]);
+		left = MAX_WRITTEN_STATEMENT_BYTES - bytes;
+	}
+	return groups;
+}
+
+/** A query that returns a line for each page: its last row's number, its long rows, its last key. */
+function cut(table: Table, pageBytes: number): string {
 	const { key, name, only, columns } = table;
 	const isByPosition = key.kind === 'position';
 	const from = `${quoteName(name)} AS s${isByPosition ? ' NOT INDEXED' : ''}`;
-	const rows = `SELECT ${[...keyColumns(table), `${rowOctets(table)} AS o`].join(',')} FROM ${from}${only ? ` WHERE ${only}` : ''}`;
-	const bytes = `min(o+${8 * columns.length},${maxRowBytes(table)})`;
+	const sizes = [`${rowOctets(table)} AS o`, `${rowEstimate(table)} AS e`];
+	const rows = `SELECT ${[...keyColumns(table), ...sizes].join(',')} FROM ${from}${only ? ` WHERE ${only}` : ''}`;
+	const bytes = `min(e+${8 * columns.length},${maxRowBytes(table)})`;
 	const order = isByPosition ? '' : `${orderBy(selected(key))} `;
 	const window = `(${order}ROWS UNBOUNDED PRECEDING)`;
 	const ordered = `SELECT *,row_number() OVER w AS n,sum(${bytes}) OVER w/${pageBytes} AS b FROM (${rows}) AS s WINDOW w AS ${window}`;
-	return (
+	const pages =
 		`SELECT ${isByPosition ? `''` : keySql(key)} AS key,max(n) AS n,` +
-		`sum(${mayBeLong(table, 'o')}) AS long,total_changes() AS changes FROM (${ordered}) GROUP BY b ORDER BY b`
-	);
+		`sum(${mayBeLong(table, 'o')}) AS long FROM (${ordered}) GROUP BY b`;
+	return `SELECT group_concat(n||' '||long||' '||key,char(10)) FROM (${pages})`;
 }
 
 /** The key as {@link keyColumns} names its parts. */
@@ -53,15 +96,29 @@ function selected(key: Key): Key {
 	};
 }
 
-/** The plan in the answer to {@link planQuery}. */
-export function parsePlan(table: Table, rows: Row[]): TablePlan {
-	const pages = rows.slice(0, -1);
-	const keys = pages.map(({ key }) => String(key));
-	const counts = pages.map(({ n }) => Number(n));
+/** The plans of the tables of a query, which are those from `place` on in the catalog. */
+export function parsePlans(
+	{ tables }: PlanQuery,
+	result: StatementResult | undefined,
+	place: number,
+): TablePlan[] {
+	const row = result?.results[0] ?? {};
+	return tables.map((table, index) => parsePlan(table, place + index, row[`p${index}`]));
+}
+
+function parsePlan(table: Table, place: number, lines: string | number | null = null): TablePlan {
+	const pages = (lines === null ? [] : String(lines).split('\n'))
+		.map((line) => /^(\d+) (\d+) (.*)$/s.exec(line) ?? [])
+		.map(([, n, long, key = '']) => ({ n: Number(n), long: Number(long), key }))
+		.sort((a, b) => a.n - b.n);
+	const ends = pages.slice(0, -1);
+	const keys = ends.map(({ key }) => key);
+	const areBounds = keys.every((key) => key !== '' && key.length <= MAX_BOUND_LENGTH);
 	return {
 		table,
-		ends: table.key.kind === 'position' || keys.includes('') ? { counts } : { keys },
-		hasLongRows: rows.some(({ long }) => Number(long) > 0),
+		place,
+		ends: areBounds ? { keys } : { counts: ends.map(({ n }) => n) },
+		hasLongRows: pages.some(({ long }) => long > 0),
 	};
 }
 

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { type BatchResult, type SqlDatabase, unfenced } from '../../database.ts';
 import { ROW_SEPARATOR } from '../../format/digest.ts';
 import { STAGE, STAGE_VALUES } from '../../sql.ts';
+import { OWNER } from '../../stage-tables.ts';
 import type { Rows } from '../inserts.ts';
 import type { LongRow, RowSource } from '../long-rows.ts';
 import { type Reader, SnapshotChanged } from '../reader.ts';
@@ -28,6 +29,12 @@ export interface StagedTable {
 	pages: number;
 }
 
+/** A stage, and where each table's pages are in it. */
+export interface StagedPages {
+	owner: string;
+	tables: StagedTable[];
+}
+
 /** Bytes of a page that one query reads in hexadecimal. */
 const SLICE_BYTES = 900_000;
 const QUOTE = 0x27;
@@ -41,10 +48,7 @@ const REPLACEMENT = '\uFFFD';
 export function stageOf(database: SqlDatabase, owner: string): SqlDatabase {
 	return unfenced({
 		async batch(statements): Promise<BatchResult> {
-			const { results, bookmark } = await database.batch([
-				`SELECT page AS owner FROM ${STAGE} WHERE seq = 0`,
-				...statements,
-			]);
+			const { results, bookmark } = await database.batch([OWNER, ...statements]);
 			if (results[0]?.results[0]?.['owner'] !== owner) throw new SnapshotChanged();
 			return { results: results.slice(1), bookmark };
 		},
@@ -83,7 +87,8 @@ interface StagedRow {
 
 async function readPage(reader: Reader, seq: number, maxRowBytes: number): Promise<StagedRow[]> {
 	const [result] = await reader.batch([`SELECT page FROM ${STAGE} WHERE seq = ${seq}`]);
-	const page = String(result?.results[0]?.['page'] ?? '');
+	const page = result?.results[0]?.['page'];
+	if (typeof page !== 'string') return []; // its rows were deleted before the stage was made
 	const headEnd = page.indexOf('\n');
 	const lengths = page.slice(0, headEnd).split(',').map(Number);
 	const text = page.slice(headEnd + 1);
