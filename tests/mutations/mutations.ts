@@ -119,6 +119,20 @@ const dump: Mutation[] = [
 		wrong: '',
 		tests: [`${BACKUP}/dump/unchanged.test.ts`],
 	},
+	{
+		title: 'the stage of another backup is read',
+		file: `${BACKUP}/dump/stage/read.ts`,
+		right: "if (results[0]?.results[0]?.['owner'] !== owner) throw new SnapshotChanged();",
+		wrong: 'void owner;',
+		tests: [`${BACKUP}/dump/stage/`],
+	},
+	{
+		title: 'the values of rows too long for a page are not staged',
+		file: `${BACKUP}/dump/stage/fill.ts`,
+		right: '...plans.filter(({ hasLongRows }) => hasLongRows).flatMap(insertValues),',
+		wrong: '...plans.filter(({ hasLongRows }) => hasLongRows && false).flatMap(insertValues),',
+		tests: [`${BACKUP}/dump/stage/`],
+	},
 ];
 
 const format: Mutation[] = [

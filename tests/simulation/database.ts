@@ -81,14 +81,48 @@ export class SimulatedDatabase {
 		return `${version}-00000001-00004fb2-${'e'.repeat(32)}`;
 	}
 
+	/** Runs some work, and then undoes whatever it has written. */
+	async pretending<T>(work: () => Promise<T>): Promise<T> {
+		const before = [this.#version, this.#changes] as const;
+		this.#sqlite.exec('SAVEPOINT pretending');
+		try {
+			return await work();
+		} finally {
+			this.#sqlite.exec('ROLLBACK TO pretending; RELEASE pretending');
+			if (this.#version !== before[0]) this.#read.clear();
+			[this.#version, this.#changes] = before;
+		}
+	}
+
+	/** Names of all objects: what a backup may have left is among them. */
+	get objects(): string[] {
+		const rows = this.#sqlite.prepare('SELECT name FROM sqlite_schema ORDER BY name').all();
+		return rows.map(({ name }) => String(name));
+	}
+
+	/** Runs a batch, all or nothing. */
 	#run(statements: string[]) {
-		const [{ page_count: pages }] = this.#sqlite.prepare('PRAGMA page_count').all() as [
-			{ page_count: number },
-		];
-		return statements.map((sql) => {
-			const results = this.#query(sql);
-			return { results, meta: { rows_read: results.length, size_after: pages * 4096 } };
-		});
+		const isWriting = !statements.every((sql) => sql.startsWith('SELECT'));
+		this.#sqlite.exec('SAVEPOINT batch');
+		try {
+			const all = statements.map((sql) => this.#statement(sql));
+			if (isWriting) this.#version++;
+			const [pages] = this.#sqlite.prepare('PRAGMA page_count').all();
+			const size_after = Number(pages?.['page_count']) * 4096;
+			return all.map((results) => ({ results, meta: { rows_read: results.length, size_after } }));
+		} catch (error) {
+			this.#sqlite.exec('ROLLBACK TO batch');
+			throw error;
+		} finally {
+			this.#sqlite.exec('RELEASE batch');
+		}
+	}
+
+	#statement(sql: string): Record<string, unknown>[] {
+		if (sql.startsWith('SELECT')) return this.#query(sql);
+		this.#read.clear();
+		this.#changes += Number(this.#sqlite.prepare(sql).run().changes);
+		return [];
 	}
 
 	#query(sql: string): Record<string, unknown>[] {

@@ -87,6 +87,7 @@ export const histories = fc.record({
 		locked: fc.boolean(),
 		apps: fc.constantFrom(1, 1, 2),
 		encrypted: fc.constantFrom(false, false, false, true),
+		inUse: fc.constantFrom(false, false, false, true),
 	}),
 	actions: scenes.map((all) => all.flat()),
 });
@@ -98,6 +99,7 @@ export type History = typeof histories extends fc.Arbitrary<infer T> ? T : never
  */
 export async function live(code: Code, { setting, actions: all }: History): Promise<void> {
 	const world = new World(code, setting);
+	await world.begin();
 	for (const action of all) {
 		await happen(world, action);
 		await world.check();

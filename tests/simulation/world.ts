@@ -2,9 +2,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { UNLIMITED } from '../../src/lib/server/backup/make/budget.ts';
 import type { BackupStep, Budget } from '../../src/lib/server/backup/engine.ts';
+import type { Manifest } from '../../src/lib/server/backup/format/manifest.ts';
 import type { Encoding } from '../../src/lib/server/backup/storage/codec.ts';
 import { type Gate, SimulatedBucket } from './bucket.ts';
-import { contentsOf, MARK, SimulatedDatabase } from './database.ts';
+import { contentsOf, MARK, SimulatedDatabase, TABLES } from './database.ts';
 import type { Code, Engine } from './engine.ts';
 import { Worker } from './worker.ts';
 
@@ -26,6 +27,8 @@ export interface Setting {
 	/** The number of apps that share the bucket, each with its own database and secret. */
 	apps: 1 | 2;
 	encrypted: boolean;
+	/** Whether its databases are in use, so that backups are staged. */
+	inUse: boolean;
 }
 
 /** Something that must never happen, and has. */
@@ -40,6 +43,9 @@ export interface App {
 	/** The ticket of the unfinished backup; null if the caller would start over. */
 	next: string | null;
 }
+
+/** Makes each call at once. */
+const passing: Gate = async (call) => call();
 
 /** Where a Worker runs. */
 interface Place {
@@ -57,6 +63,7 @@ export class World {
 	readonly workers: Worker<BackupStep>[] = [];
 	readonly #code: Code;
 	readonly #encoding: Encoding;
+	readonly #inUse: boolean;
 	/** Names of all backups that were ever listed. */
 	readonly #known = new Set<string>();
 	/** The backups at the last check, and the objects of each when it was found sound. */
@@ -65,8 +72,9 @@ export class World {
 	/** The state from which the last future was tried. */
 	#origin: unknown[] = [];
 
-	constructor(code: Code, { locked, apps, encrypted }: Setting) {
+	constructor(code: Code, { locked, apps, encrypted, inUse }: Setting) {
 		this.#code = code;
+		this.#inUse = inUse;
 		this.#encoding = { gzip: false, recipients: encrypted ? [recipient] : [] };
 		this.bucket = new SimulatedBucket({ locked });
 		this.apps = Array.from({ length: apps }, (_, index) => ({
@@ -75,6 +83,23 @@ export class World {
 			tickets: [],
 			next: null,
 		}));
+	}
+
+	/**
+	 * Makes a backup of each database that is in use, so that the ones after it are staged at once.
+	 * Throws a {@link Violation} if that is not staged.
+	 */
+	async begin(): Promise<void> {
+		if (!this.#inUse) return;
+		for (const app of this.apps) {
+			const gate: Gate = async (call) => {
+				app.database.write(['a']);
+				return call();
+			};
+			const place = { bucket: this.bucket, clock: this, budget: SMALL, gate };
+			const { snapshot } = await this.#undisturbed(app, place);
+			if (snapshot.consistency !== 'staged') throw new Violation('A busy database is not staged.');
+		}
 	}
 
 	/** A call of an app: a new backup, or a step with one of its tickets. */
@@ -134,22 +159,29 @@ export class World {
 		for (const app of this.apps) {
 			const bucket = this.bucket.copy();
 			const clock = { now: this.now + LONG_AFTER };
-			const name = await this.#undisturbed(app, { bucket, clock, budget }).catch(
-				(error: unknown) => {
-					throw new Violation(`A later backup fails: ${String(error)}`, { cause: error });
-				},
-			);
-			const [sql] = await this.#requireSound(bucket, name);
-			if (contentsOf(restored(sql ?? '')) === app.database.state) continue;
-			throw new Violation(`The later backup ${name} is of an older state.`);
+			const place = { bucket, clock, budget, gate: passing };
+			await app.database.pretending(() => this.#requireLaterBackup(app, place));
 		}
 	}
 
-	async #undisturbed(app: App, place: Omit<Place, 'gate'>): Promise<string> {
-		const engine = this.#engine(app, { ...place, gate: async (call) => call() });
+	async #requireLaterBackup(app: App, place: Place): Promise<void> {
+		const { name } = await this.#undisturbed(app, place).catch((error: unknown) => {
+			throw new Violation(`A later backup fails: ${String(error)}`, { cause: error });
+		});
+		const [sql] = await this.#requireSound(place.bucket, name);
+		const { state, objects } = app.database;
+		if (contentsOf(restored(sql ?? '')) !== state) {
+			throw new Violation(`The later backup ${name} is of an older state.`);
+		}
+		if (String(objects) === String(TABLES)) return;
+		throw new Violation(`After the later backup ${name} the database has ${String(objects)}.`);
+	}
+
+	async #undisturbed(app: App, place: Place): Promise<Manifest> {
+		const engine = this.#engine(app, place);
 		let step = await this.#code.backups.startBackup(engine);
 		while ('resume' in step) step = await this.#code.backups.resumeBackup(engine, step.resume);
-		return step.manifest.name;
+		return step.manifest;
 	}
 
 	#engine(app: App, { bucket, clock, gate, budget }: Place): Engine {
@@ -162,17 +194,14 @@ export class World {
 			signer: key,
 			keys: [key],
 			budget,
-			stageMaxBytes: 0,
+			stageMaxBytes: this.#inUse ? 100_000_000 : 0,
 			now,
 			sleep: (milliseconds) => gate(() => void (clock.now += Math.ceil(milliseconds))),
 		};
 	}
 
 	#open(bucket: SimulatedBucket) {
-		return bucket.binding(
-			async (call) => call(),
-			() => this.now,
-		);
+		return bucket.binding(passing, () => this.now);
 	}
 
 	/** Checks that a listed backup verifies and holds a state that a database had. Returns its SQL. */

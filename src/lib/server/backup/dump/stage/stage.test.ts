@@ -1,22 +1,26 @@
 import { env } from 'cloudflare:workers';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { run } from '../../../../../../tests/backups.ts';
 import { cases } from '../../../../../../tests/databases/cases.ts';
 import { databases } from '../../../../../../tests/databases/generate.ts';
 import { settings } from '../../../../../../tests/databases/settings.ts';
 import { apply, type Sql } from '../../../../../../tests/databases/sql.ts';
 import { sleep } from '../../../../../../tests/memory.ts';
 import { reset } from '../../../../../../tests/reset.ts';
-import { d1 } from '../../database.ts';
-import { Reader } from '../reader.ts';
+import { d1, type SqlDatabase } from '../../database.ts';
+import { BUDGETS } from '../../make/budget.ts';
+import { STAGE } from '../../sql.ts';
+import { Reader, SnapshotChanged } from '../reader.ts';
 import { type StepEnd, writeScript, writeStep } from '../script.ts';
 import type { Checkpoint } from '../checkpoint.ts';
-import { dropStage } from '../../stage-tables.ts';
+import { dropStage, findStage } from '../../stage-tables.ts';
 import { makeStage } from './make.ts';
 import { stageOf } from './read.ts';
 
 const room = () => Number.POSITIVE_INFINITY;
-const OWNER = 'full_backup_2026-11-22T21:52:00.000Z';
+const BACKUP = 'full_backup_2026-11-22T21:52:00.000Z';
+const OWNER = `${BACKUP} 1`;
 
 /** The file as it is read from the database itself. */
 async function direct(): Promise<string> {
@@ -75,4 +79,108 @@ test('generated databases', settings(200).test, async () => {
 		}),
 		settings(200).check,
 	);
+});
+
+describe('a stage', () => {
+	const remake = async (...statements: string[]) => {
+		await reset();
+		await run(env.DB, ...statements);
+	};
+	const make = (owner = OWNER) => makeStage(d1(env.DB), { owner, sleep, now: Date.now, room });
+	const tables = async () => {
+		const { results } = await env.DB.prepare(
+			`SELECT name, sql FROM sqlite_schema WHERE name LIKE 'lifeboat%' ORDER BY name`,
+		).all();
+		return results;
+	};
+	const read = (owner: string) =>
+		stageOf(d1(env.DB), owner).batch([`SELECT count(*) AS n FROM ${STAGE}`]);
+
+	test('is read by the step alone that made it', async () => {
+		await remake('CREATE TABLE t (x)', 'INSERT INTO t VALUES (1)');
+		await make();
+		expect((await read(OWNER)).results).toHaveLength(1);
+		await make('full_backup_2026-11-22T22:00:00.000Z 2');
+		await expect(read(OWNER)).rejects.toThrow(SnapshotChanged);
+		await dropStage(d1(env.DB), sleep, BACKUP);
+		expect(await findStage(d1(env.DB), sleep)).toBe('full_backup_2026-11-22T22:00:00.000Z');
+		await dropStage(d1(env.DB), sleep);
+		expect(await findStage(d1(env.DB), sleep)).toBeNull();
+		expect(await tables()).toEqual([]);
+	});
+
+	/** The database, except that something happens before the n-th transaction that makes a stage. */
+	const before = (happen: (n: number) => Promise<unknown>): SqlDatabase => {
+		let made = 0;
+		return {
+			async batch(statements) {
+				if (String(statements[1]).startsWith('DROP')) await happen(++made);
+				return d1(env.DB).batch(statements);
+			},
+		};
+	};
+	const options = { owner: OWNER, sleep, now: Date.now, room };
+
+	test('is made again if a page has outgrown its plan', async () => {
+		await remake('CREATE TABLE t (id INTEGER PRIMARY KEY, x)');
+		let made = 0;
+		const growing = before(async (n) => {
+			made = n;
+			const rows = `WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO t (x) SELECT zeroblob(30000) FROM n`;
+			if (n === 1) await run(env.DB, rows);
+		});
+		const { tables: staged } = await makeStage(growing, options);
+		expect(made).toBe(2);
+		expect(staged[0]?.pages).toBeGreaterThan(3);
+	});
+
+	test('is planned three times at most', async () => {
+		await remake('CREATE TABLE t (id INTEGER PRIMARY KEY, x)');
+		let made = 0;
+		const altered = before((n) => {
+			made = n;
+			return run(env.DB, `ALTER TABLE t ADD COLUMN c${n}`);
+		});
+		await expect(makeStage(altered, options)).rejects.toThrow(SnapshotChanged);
+		const refused = before((n) => {
+			made += n > 0 ? 1 : 0;
+			return Promise.reject(new Error('D1_ERROR: string or blob too big: SQLITE_TOOBIG'));
+		});
+		await expect(makeStage(refused, options)).rejects.toThrow(SnapshotChanged);
+		expect(made).toBe(6);
+		await dropStage(d1(env.DB), sleep);
+	});
+
+	test.for([
+		'CREATE TABLE lifeboat_stage (x)',
+		'CREATE TABLE Lifeboat_Stage (seq INTEGER PRIMARY KEY, tbl INTEGER, page TEXT)',
+		'CREATE VIEW lifeboat_stage AS SELECT 1 AS x',
+		'CREATE TABLE LIFEBOAT_STAGE_VALUES (x)',
+	])('leaves alone what has its name: %s', async (theirs) => {
+		await remake('CREATE TABLE t (x)', theirs);
+		const previous = await tables();
+		await expect(make()).rejects.toMatchObject({ code: 'stage_name_taken', status: 409 });
+		await dropStage(d1(env.DB), sleep);
+		expect(await findStage(d1(env.DB), sleep)).toBeNull();
+		expect(await tables()).toEqual(previous);
+		expect(await direct()).toContain(theirs.split(' ')[2]);
+	});
+
+	test('of many tables takes few statements, and says so if they are too many', async () => {
+		await remake(
+			...Array.from({ length: 120 }, (_, n) => [
+				`CREATE TABLE t${n} (id INTEGER PRIMARY KEY, x TEXT, y REAL)`,
+				`INSERT INTO t${n} VALUES (1, 'one', 1.5)`,
+			]).flat(),
+		);
+		const { cost, rowsWritten } = await make();
+		expect(cost.queries).toBeLessThanOrEqual(BUDGETS.free.stage);
+		expect(rowsWritten).toBeLessThan(200);
+		const small = { ...options, room: () => 10 };
+		await expect(makeStage(d1(env.DB), small)).rejects.toMatchObject({
+			code: 'snapshot_unstable',
+			hint: expect.stringContaining('BACKUP_PLAN'),
+		});
+		await dropStage(d1(env.DB), sleep);
+	});
 });
