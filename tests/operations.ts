@@ -11,6 +11,7 @@ export function operationsOn(
 	const usual = { webhook: null, ping: null, maxAgeMs: 24 * HOUR, sizeFactor: 2, auditLogDays: 30 };
 	return {
 		settings: { ...usual, ...settings },
+		database: env.DB,
 		bucket: env.MY_BUCKET,
 		auditLog: env.MY_BUCKET,
 		app: 'https://app.example',

@@ -11,7 +11,7 @@ import { callerSettings } from '../client/credentials.ts';
 import { makeBackup, type StepEvent } from '../client/make-backup.ts';
 import { readSetting } from '../secrets/dotenv.ts';
 import { annotate } from '../terminal/annotate.ts';
-import { count, duration, size } from '../terminal/text.ts';
+import { count, duration, seconds, size } from '../terminal/text.ts';
 import { annotateWarnings, listedWarnings } from '../terminal/warnings.ts';
 import { plain, summarize } from '../workflow/summary.ts';
 
@@ -41,6 +41,7 @@ async function main(): Promise<void> {
 	const { backup, due, steps } = await makeBackup(call, signal, options);
 	if (due) {
 		annotate('notice', 'Backup made', backup.name);
+		if (backup.consistency === 'staged') console.log(`Consistency: ${consistencyOf(backup)}`);
 		annotateWarnings(listedWarnings(backup));
 		summarize('Backup', summary(backup, steps));
 	} else {
@@ -105,10 +106,16 @@ function summary(backup: BackupSummary, steps: number): string[][] {
 		['Tables', count(backup.tables)],
 		['Time taken', duration(backup.startedAt, backup.finishedAt)],
 		...taken,
-		['Consistency', backup.consistency],
+		['Consistency', consistencyOf(backup)],
 		['Warnings', count(backup.warnings)],
 		...warningRows(backup),
 	];
+}
+
+/** How consistent a backup is, and how long other queries waited for that. */
+function consistencyOf({ consistency, waitedMs }: BackupSummary): string {
+	if (waitedMs === undefined) return consistency;
+	return `${consistency}: the database was in use, and its other queries waited for ${seconds(Number(waitedMs))}`;
 }
 
 function undueSummary(newest: BackupSummary): string[][] {

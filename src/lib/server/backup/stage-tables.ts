@@ -50,13 +50,14 @@ const HAS_STAGE = `SELECT count(*) AS n,ifnull(max(m.name = ${quoteText(STAGE)})
 /** The owner of the stage: its backup's name, a space, and the number of the step that made it. */
 export const OWNER = `SELECT page AS owner FROM ${STAGE} WHERE seq = 0`;
 
-const DROP_TABLES = STAGE_TABLES.map(({ name }) => `DROP TABLE IF EXISTS ${name}`);
+/** Drops whatever has these names, which has to be ours. */
+export const DROP_STAGE = STAGE_TABLES.map(({ name }) => `DROP TABLE IF EXISTS ${name}`);
 
 /** Statements that make an empty stage, after the last one is dropped. */
 export function createStage(owner: string): string[] {
 	return [
 		REQUIRE_OURS,
-		...DROP_TABLES,
+		...DROP_STAGE,
 		...STAGE_TABLES.map(({ sql }) => sql),
 		`INSERT INTO ${STAGE} (seq, page) VALUES (0, ${quoteText(owner)})`,
 	];
@@ -99,7 +100,7 @@ export async function dropStage(
 	const guard =
 		owner === '' ? [] : [`SELECT iif(instr((${OWNER}),${quoteText(`${owner} `)})=1,1,${FAIL})`];
 	try {
-		await retrying(() => database.batch([...guard, REQUIRE_OURS, ...DROP_TABLES]), sleep);
+		await retrying(() => database.batch([...guard, REQUIRE_OURS, ...DROP_STAGE]), sleep);
 	} catch (error) {
 		// Another backup has made its own stage meanwhile, or has dropped this one.
 		if (!isRefusal(error) && !isMissing(error)) throw error;

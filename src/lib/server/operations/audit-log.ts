@@ -29,6 +29,8 @@ const EntrySchema = v.object({
 	rows: v.optional(Count),
 	/** Bytes: of SQL if a backup was made or proven, of the file if it was fetched. */
 	bytes: v.optional(Count),
+	/** How long other queries waited, in milliseconds, if the backup that was made is staged. */
+	waitedMs: v.optional(Count),
 	/** Warnings of the backup that was made, if it has any. */
 	warnings: v.optional(Count),
 	/** Whether a code of TOTP_SECRET_PREVIOUS was used. */

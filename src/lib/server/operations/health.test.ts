@@ -52,6 +52,7 @@ describe('the health', () => {
 		expect(await readHealth(operations())).toEqual({
 			...{ healthy: false, maxAgeHours: 24 },
 			ages: { backup: null, verification: null, drill: null, provenBackup: null },
+			...{ waitedMs: null, warnings: [] },
 		});
 	});
 
@@ -65,6 +66,7 @@ describe('the health', () => {
 		expect(await readHealth(operations())).toEqual({
 			...{ healthy: true, maxAgeHours: 24 },
 			ages: { backup: 0.8, verification: 3, drill: 6, provenBackup: 3 },
+			...{ waitedMs: null, warnings: [] },
 		});
 	});
 
@@ -127,7 +129,7 @@ describe('GET /api/backup/health', () => {
 		const [status, health] = await ask();
 		expect([status, Object.keys(health as object)]).toEqual([
 			503,
-			['healthy', 'maxAgeHours', 'ages'],
+			['healthy', 'maxAgeHours', 'ages', 'waitedMs', 'warnings'],
 		]);
 		expect((await env.MY_BUCKET.list({ prefix: 'journal/' })).objects.length).toBeLessThan(2);
 	});

@@ -3,6 +3,7 @@ import type { LastProof, ListedBackup } from '../backup/format/manifest.ts';
 import { listBackups } from '../backup/index.ts';
 import { isOverdue } from './due.ts';
 import { type Operations, removeOldData } from './index.ts';
+import { watchStage } from './stage.ts';
 import { watchAge } from './watch.ts';
 
 const HOUR_MS = 3_600_000;
@@ -24,13 +25,17 @@ export interface Health {
 		/** The newest backup whose last proofs have all succeeded. */
 		provenBackup: number | null;
 	};
+	/** How long other queries waited for the newest backup, in milliseconds; null if it was not staged. */
+	waitedMs: number | null;
+	/** Sentences about what killed backups have left in the database. */
+	warnings: string[];
 }
 
 const answers = new WeakMap<R2Bucket, { until: number; health: Promise<Health> }>();
 
 /**
- * The state of the backups, at most a minute old. Sends an alert, once, if they are overdue. Throws
- * `storage_error` (500).
+ * The state of the backups, at most a minute old. Sends an alert, once, if they are overdue, and drops
+ * what a killed backup has left in the database. Throws `storage_error` (500).
  */
 export function readHealth(operations: Operations): Promise<Health> {
 	const { bucket, now } = operations;
@@ -46,10 +51,15 @@ async function checkHealth(operations: Operations): Promise<Health> {
 	const { backups } = await listBackups(bucket, { limit: Number.MAX_SAFE_INTEGER });
 	await watchAge(operations, backups[0]);
 	await removeOldData(operations);
-	return healthOf(backups, settings.maxAgeMs, now());
+	const warnings = await watchStage(operations);
+	return { ...healthOf(backups, settings.maxAgeMs, now()), warnings };
 }
 
-function healthOf(backups: ListedBackup[], maxAgeMs: number, now: number): Health {
+function healthOf(
+	backups: ListedBackup[],
+	maxAgeMs: number,
+	now: number,
+): Omit<Health, 'warnings'> {
 	const [newest] = backups;
 	const proven = backups.find(isProven);
 	const age = (time: string | undefined) =>
@@ -67,6 +77,7 @@ function healthOf(backups: ListedBackup[], maxAgeMs: number, now: number): Healt
 			drill: ageOfLast(backups.map(({ drilled }) => drilled)),
 			provenBackup: age(proven?.startedAt),
 		},
+		waitedMs: newest?.waitedMs ?? null,
 	};
 }
 

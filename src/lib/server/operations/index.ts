@@ -1,4 +1,4 @@
-import type { R2Bucket } from '@cloudflare/workers-types';
+import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
 import { backupSettings } from '../backup/settings.ts';
 import { dropAbandonedState } from '../backup/storage/lock.ts';
 import type { Environment } from '../environment.ts';
@@ -9,6 +9,8 @@ import { operationsSettings, type OperationsSettings } from './settings.ts';
 /** What monitoring, notifications and the audit log work with. */
 export interface Operations {
 	settings: OperationsSettings;
+	/** The database that is backed up, in which a killed backup may have left its stage. */
+	database: D1Database;
 	/** Holds the backups, and which alerts were sent. */
 	bucket: R2Bucket;
 	/** Holds the audit log. */
@@ -24,9 +26,10 @@ const DAY_MS = 86_400_000;
 
 /** The operations of the app at an address. Throws LifeboatError (500) if a setting is missing or not valid. */
 export function operationsOf(env: Environment | undefined, { origin }: URL): Operations {
-	const { bucket } = backupSettings(env);
+	const { database, bucket } = backupSettings(env);
 	return {
 		settings: operationsSettings(env),
+		database,
 		bucket,
 		auditLog: auditLogBucket(env) ?? bucket,
 		app: origin,

@@ -61,6 +61,7 @@ function answer(call: Call, step: BackupStep): { status: number; result: object 
 	if (!('manifest' in step)) return { status: 202, result: step };
 	const backup = summarize(step.manifest);
 	call.note({ backup: backup.name, rows: backup.rows, bytes: backup.sqlBytes });
+	if (backup.waitedMs !== undefined) call.note({ waitedMs: backup.waitedMs });
 	if (backup.warnings > 0) call.note({ warnings: backup.warnings });
 	return { status: 201, result: { backup } };
 }

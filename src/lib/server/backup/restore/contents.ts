@@ -2,6 +2,7 @@ import type { Sleep } from '../../retry.ts';
 import { retrying, type Row, type SqlDatabase, type SqlStatement } from '../database.ts';
 import { messageOf } from '../../errors.ts';
 import { foldCase, notOfD1, notOfSqlite, quoteName, quoteText, RESTORE_MARKER } from '../sql.ts';
+import { DROP_STAGE, NOT_OF_STAGE } from '../stage-tables.ts';
 import { shadowTables } from '../virtual-table.ts';
 import {
 	foreignKeyMismatch,
@@ -11,7 +12,7 @@ import {
 	type Reference,
 } from './references.ts';
 
-/** What is in a database, apart from D1's and SQLite's own tables. */
+/** What is in a database, apart from D1's and SQLite's own tables and a backup's stage. */
 export interface Contents {
 	/** All objects except a marker. */
 	objects: ContentObject[];
@@ -47,17 +48,18 @@ export const MARKER_DEFINITION = `CREATE TABLE ${RESTORE_MARKER} (restore TEXT N
 
 const IS_MARKER = `type = 'table' AND name = ${quoteText(RESTORE_MARKER)} AND sql = ${quoteText(MARKER_DEFINITION)}`;
 
-const NOT_SYSTEM = `sql IS NOT NULL AND ${notOfD1('name')} AND ${notOfD1('tbl_name')} AND ${notOfSqlite('name')}`;
+/** Not SQLite's, D1's, or what a killed backup has left, which no restore has to save. */
+const NOT_SYSTEM = `sql IS NOT NULL AND ${notOfD1('name')} AND ${notOfD1('tbl_name')} AND ${notOfSqlite('name')} AND ${NOT_OF_STAGE}`;
 
 /**
  * An SQL expression: types and names of all objects except the marker, as one text; '' if there are
  * none.
  */
-export const SCHEMA = `(SELECT ifnull(group_concat(type || ' ' || name, char(10)), '') FROM (SELECT type, name FROM sqlite_schema WHERE ${NOT_SYSTEM} AND NOT (${IS_MARKER}) ORDER BY type, name))`;
+export const SCHEMA = `(SELECT ifnull(group_concat(type || ' ' || name, char(10)), '') FROM (SELECT type, name FROM sqlite_schema AS m WHERE ${NOT_SYSTEM} AND NOT (${IS_MARKER}) ORDER BY type, name))`;
 
 const OBJECTS = `SELECT type, name, sql, ${IS_MARKER} AS marker,
 	type = 'table' AND name IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual') AS virtual
-	FROM sqlite_schema
+	FROM sqlite_schema AS m
 	WHERE ${NOT_SYSTEM} ORDER BY rowid`;
 
 const MARKER = `SELECT restore, step, at, unixepoch() - at AS age, schema = ${SCHEMA} AS explains FROM ${RESTORE_MARKER} LIMIT 2`;
@@ -118,7 +120,7 @@ const RELOAD_SCHEMA = [
 ];
 
 /**
- * Removes all objects that {@link readContents} returns, in one transaction, which begins and ends
+ * Removes all objects that {@link readContents} returns, and a stage, in one transaction, which begins and ends
  * with the given statements. Throws what the database throws.
  */
 export async function clearDatabase(
@@ -172,5 +174,6 @@ function clearing(
 		...emptied.map((name) => `DELETE FROM ${quoteName(name)}`),
 		...tables.flatMap((name) => [drop('TABLE')(name), standIns.get(foldCase(name)) ?? []].flat()),
 		...[...standIns.keys()].map(drop('TABLE')),
+		...DROP_STAGE,
 	];
 }

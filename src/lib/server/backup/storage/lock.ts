@@ -122,6 +122,11 @@ export async function readLock(bucket: R2Bucket, task: Task): Promise<HeldLock |
 	});
 }
 
+/** Whether the backup that holds, or held, the lock may still be continued: with a ticket that is valid. */
+export function mayGoOn({ until, waiting }: HeldLock, now: number): boolean {
+	return until + (waiting ? 0 : TICKET_REST_MS) > now;
+}
+
 /**
  * Removes the state of a backup from the lock once its ticket has expired, because it contains rows of
  * the database. Never throws: the next call tries again.
@@ -129,9 +134,7 @@ export async function readLock(bucket: R2Bucket, task: Task): Promise<HeldLock |
 export async function dropAbandonedState(context: LockContext): Promise<void> {
 	await tryRepeatedly(async () => {
 		const held = await readLock(context.bucket, 'backup');
-		if (!held?.state) return;
-		const until = held.until + (held.waiting ? 0 : TICKET_REST_MS);
-		if (until > context.now()) return;
+		if (!held?.state || mayGoOn(held, context.now())) return;
 		const { etag, ...content } = held;
 		const next = { ...content, state: null, waiting: false };
 		await put(context, 'backup', next, { etagMatches: etag });
