@@ -10,6 +10,7 @@ import { describeMachine } from './machine.ts';
 import { plot } from './plot.ts';
 import { formatResults, resultsAsJson, save } from './report.ts';
 import { benchRestore } from './restore.ts';
+import { benchStaging } from './staging.ts';
 
 const HELP = `Usage: npm run bench [-- options]
 
@@ -20,6 +21,8 @@ Compares Lifeboat with other tools on this machine. All work on the same rows an
               sqlite3 .dump, the floor
   end to end  the same with the embedded bucket: POST /api/backup of the built app, also in the
               steps of a free plan, and the tutorial's Worker
+  staging     only with --only staging: backups while somebody writes every 5 s to 50 ms, with 30 ms
+              added to each call of D1, as production has them; 95 MB take half an hour
   restore     npm run restore and wrangler d1 execute --local --file, each into a new database
 
 The Workers of dump alone run once more under V8's profiler. It separates the Worker's CPU time from
@@ -31,7 +34,7 @@ as JSON and a plot to bench/results/.
 
 Options
   --mb 30,100,300    sizes in MB (millions of bytes)
-  --only dump        only dumps, or only restores with --only restore
+  --only dump        only dumps; --only restore and --only staging likewise
   --contenders gzip  only those with this text in their title, such as 'end to end: Lifeboat, gzip'
   --rounds 3         runs of each contender; use an odd number
   --dry              write no results
@@ -94,6 +97,7 @@ async function main(): Promise<void> {
 	for (const size of sizes) {
 		const folder = temporaryFolder();
 		const database = await prepareProject(folder, size);
+		if (values.only === 'staging') await benchStaging(database);
 		for (const comparison of comparisons) {
 			comparison.results.push(...(await comparison.bench(database, options)));
 			if (!values.dry) saveResults(comparison);

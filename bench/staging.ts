@@ -1,0 +1,175 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseManifest, type Manifest } from '../src/lib/server/backup/format/manifest.ts';
+import { formatTable } from '../src/cli/terminal/text.ts';
+import { type DumpJob, emptyBucket } from './jobs.ts';
+import { serve, type Server } from './server.ts';
+
+// Backups of a database that somebody writes to, with the latency of production.
+
+const WORKER = fileURLToPath(new URL('staging', import.meta.url));
+const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+/** How often somebody writes, in milliseconds. */
+const INTERVALS = [5_000, 1_000, 200, 50];
+const BACKUPS = 8;
+/** How often somebody else reads, in milliseconds. */
+const READ_EVERY_MS = 25;
+/** Rows of each of the two tables that a write changes together. */
+const PAIRS = 100;
+
+const HEADS = [
+	'MB',
+	'writes every',
+	'made',
+	'staged',
+	'seconds',
+	'stated wait, s',
+	'longest read, s',
+	'longest write, s',
+	'rows written',
+	'MB of database',
+	'MB after',
+];
+
+/** What the other clients saw during some backups. */
+interface Seen {
+	longestRead: number;
+	longestWrite: number;
+}
+
+/** Makes backups while another client writes, for each interval. Returns the rows of a table. */
+async function benchIntervals(job: DumpJob, server: Server): Promise<(string | number)[][]> {
+	const rows: (string | number)[][] = [];
+	for (const interval of INTERVALS) {
+		emptyBucket(job);
+		const before = await sizeOf(server);
+		const manifests: Manifest[] = [];
+		const seconds: number[] = [];
+		const seen = await whileInUse(server, interval, async () => {
+			for (let made = 0; made < BACKUPS; made++) {
+				const startedAt = performance.now();
+				const manifest = await backUp(server);
+				if (manifest) manifests.push(manifest);
+				if (manifest && made === 0) await requireOneState(job, server, manifest);
+				seconds.push((performance.now() - startedAt) / 1000);
+				await sleep(interval * Math.random());
+			}
+		});
+		const staged = manifests.filter(({ snapshot }) => snapshot.consistency === 'staged');
+		const most = (numbers: number[]) => Math.max(0, ...numbers);
+		rows.push([
+			job.megabytes,
+			`${interval / 1000} s`,
+			`${manifests.length} of ${BACKUPS}`,
+			`${staged.length}`,
+			`${Math.min(...seconds).toFixed(1)} to ${most(seconds).toFixed(1)}`,
+			(most(staged.map(({ snapshot }) => snapshot.waitedMs ?? 0)) / 1000).toFixed(2),
+			seen.longestRead.toFixed(2),
+			seen.longestWrite.toFixed(2),
+			most(staged.map(({ cost }) => cost.rowsWritten ?? 0)),
+			(before / 1e6).toFixed(1),
+			((await sizeOf(server)) / 1e6).toFixed(1),
+		]);
+		console.log(rows.at(-1)?.join('  '));
+	}
+	return rows;
+}
+
+/** Serves a database and prints how its backups went. Throws if one is not a state that it had. */
+export async function benchStaging(job: DumpJob): Promise<void> {
+	await using server = await serve(job.project, WORKER, {
+		...{ TOTP_SECRET: SECRET, BACKUP_COMPRESSION: 'off', BACKUP_STAGE_MAX_MB: '1000' },
+	});
+	await post(server, '/sql', [
+		'CREATE TABLE one (id INTEGER PRIMARY KEY, version INTEGER)',
+		'CREATE TABLE zz_other (id INTEGER PRIMARY KEY, version INTEGER)',
+		...['one', 'zz_other'].map(
+			(table) =>
+				`WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${PAIRS}) INSERT INTO ${table} SELECT i, 0 FROM n`,
+		),
+	]);
+	console.log(`\n${formatTable(HEADS, await benchIntervals(job, server))}\n`);
+}
+
+/** Reads and writes during some work. */
+async function whileInUse(
+	server: Server,
+	interval: number,
+	work: () => Promise<void>,
+): Promise<Seen> {
+	const seen = { longestRead: 0, longestWrite: 0 };
+	let isRunning = true;
+	const repeat = async (pause: number, call: (n: number) => Promise<number>) => {
+		for (let n = 1; isRunning; n++) {
+			await call(n);
+			await sleep(pause);
+		}
+	};
+	const writing = repeat(interval, async (n) => {
+		const update = (table: string) =>
+			`UPDATE ${table} SET version = version + 1 WHERE id = ${1 + (n % PAIRS)}`;
+		const seconds = await timed(server, [update('one'), update('zz_other')]);
+		return (seen.longestWrite = Math.max(seen.longestWrite, seconds));
+	});
+	const reading = repeat(READ_EVERY_MS, async () => {
+		const seconds = await timed(server, ['SELECT count(*) FROM one']);
+		return (seen.longestRead = Math.max(seen.longestRead, seconds));
+	});
+	try {
+		await work();
+	} finally {
+		isRunning = false;
+		await Promise.all([writing, reading]);
+	}
+	return seen;
+}
+
+/** Null if it failed, which is printed. */
+async function backUp(server: Server): Promise<Manifest | null> {
+	const answer = (await post(server, '/backup')) as { manifest?: object; error?: string };
+	if (answer.manifest) return parseManifest(JSON.stringify(answer.manifest));
+	console.log(answer.error);
+	return null;
+}
+
+/** Restores a backup, and throws if its two tables are of different moments. */
+async function requireOneState(
+	{ project }: DumpJob,
+	{ url }: Server,
+	{ volumes }: Manifest,
+): Promise<void> {
+	const file = join(project, 'one-state.db');
+	rmSync(file, { force: true });
+	const child = spawn('sqlite3', ['-bail', file], { stdio: ['pipe', 'ignore', 'inherit'] });
+	const closed = once(child, 'close');
+	const response = await fetch(`${url}/${volumes[0]?.key}`);
+	if (response.body) await pipeline(Readable.fromWeb(response.body as never), child.stdin);
+	await closed;
+	const sql =
+		'SELECT count(*) FROM one JOIN zz_other USING (id) WHERE one.version <> zz_other.version';
+	const differing = String(execFileSync('sqlite3', [file, sql])).trim();
+	if (differing !== '0') throw new Error(`${differing} rows are of different moments.`);
+}
+
+async function timed(server: Server, statements: string[]): Promise<number> {
+	const startedAt = performance.now();
+	await post(server, '/sql', statements);
+	return (performance.now() - startedAt) / 1000;
+}
+
+async function sizeOf(server: Server): Promise<number> {
+	const [meta] = (await post(server, '/sql', ['SELECT 1'])) as [{ size_after: number }];
+	return meta.size_after;
+}
+
+async function post({ url }: Server, path: string, body: unknown = null): Promise<unknown> {
+	const response = await fetch(url + path, { method: 'POST', body: JSON.stringify(body) });
+	if (!response.ok) throw new Error(await response.text());
+	return response.json();
+}
