@@ -41,6 +41,11 @@ export default {
 			const object = await env.MY_BUCKET.get(pathname.slice(1));
 			return new Response(object?.body ?? 'ready');
 		}
+		if (pathname === '/empty') {
+			const { objects } = await env.MY_BUCKET.list();
+			await env.MY_BUCKET.delete(objects.map(({ key }) => key));
+			return Response.json(null);
+		}
 		if (pathname === '/backup') {
 			const engine = { ...engineOf(env), budget: UNLIMITED, database: distant(env.DB) };
 			try {

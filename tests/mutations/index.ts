@@ -4,7 +4,8 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { formatTable } from '../../src/cli/terminal/text.ts';
-import { type Mutation, MUTATIONS } from './mutations.ts';
+import type { Mutation } from './mutation.ts';
+import { MUTATIONS } from './mutations.ts';
 
 const HELP = `Usage: npm run mutations [-- WORD]
 

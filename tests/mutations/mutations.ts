@@ -1,12 +1,4 @@
-/** A fault to plant: what to replace, once, in which file, and the tests that must notice it. */
-export interface Mutation {
-	title: string;
-	file: string;
-	right: string;
-	wrong: string;
-	/** Paths of test files, or parts of them. */
-	tests: string[];
-}
+import type { Mutation } from './mutation.ts';
 
 const BACKUP = 'src/lib/server/backup';
 const ACCESS = 'src/lib/server/access';

@@ -35,6 +35,14 @@ describe('the report of a call', () => {
 		expect(cells(run.summary)).toMatchObject({ Rows: '1,234,567' });
 	});
 
+	test('a backup that was staged says how long others waited', async () => {
+		const backup = { ...SUMMARY, consistency: 'staged', waitedMs: 1840 };
+		const run = await runAgainst(json(201, { success: true, backup }));
+		const told = 'staged: the database was in use, and its other queries waited for 1.8 s';
+		expect(cells(run.summary)).toMatchObject({ Consistency: told });
+		expect(run.output).toContain(told);
+	});
+
 	test('each warning of the backup is an annotation and a line of the summary', async () => {
 		const warningTexts = ['"a|b" is contentless', 'c\n::add-mask::d'];
 		const backup = { ...SUMMARY, warnings: 3, warningTexts };

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { BUDGETS } from './make/budget.ts';
 import { deriveKey } from './format/signature.ts';
 import { drillDatabase, type Environment } from '../environment.ts';
-import { backupSettings, backupEncoding, backupBudget, backupKeys } from './settings.ts';
+import { backupSettings, backupEncoding, backupBudget, backupKeys, engineOf } from './settings.ts';
 import type { LifeboatError } from '../errors.ts';
 
 const complete: Environment = { DB: env.DB, MY_BUCKET: env.MY_BUCKET, TOTP_SECRET: 'A'.repeat(32) };
@@ -207,5 +207,27 @@ describe('the manifest keys', () => {
 		const keys = () => backupKeys({ ...complete, [name]: value });
 		expect(keys).toThrow(expect.objectContaining({ code, status: 500 }));
 		expect(keys).not.toThrow(value);
+	});
+});
+
+describe('the largest database that is staged', () => {
+	const bytes = (value?: string) =>
+		engineOf({ ...complete, ...(value !== undefined && { BACKUP_STAGE_MAX_MB: value }) })
+			.stageMaxBytes;
+
+	test.for([
+		[undefined, 100_000_000],
+		['', 100_000_000],
+		['0', 0],
+		['2.5', 2_500_000],
+		['10000', 10_000_000_000],
+	] as const)('BACKUP_STAGE_MAX_MB=%s: %s bytes', ([value, expected]) => {
+		expect(bytes(value)).toBe(expected);
+	});
+
+	test.for(['-1', 'all', '10001', '1e999'])('BACKUP_STAGE_MAX_MB=%s is refused', (value) => {
+		expect(() => bytes(value)).toThrow(
+			expect.objectContaining({ code: 'backup_stage_max_mb_invalid', status: 500 }),
+		);
 	});
 });

@@ -123,21 +123,25 @@ export function rowOctets(table: Table): string {
 	return overColumns(table, octets);
 }
 
-/** About the bytes of a row's literals that exceed its columns' count times eight. */
+/**
+ * About the bytes of a row's literals, without eight for each column: those of its texts and blobs, and
+ * more for reals.
+ */
 export function rowEstimate(table: Table): string {
-	return overColumns(
-		table,
-		(column) =>
-			`CASE typeof(${column}) WHEN 'text' THEN octet_length(${column}) WHEN 'blob' THEN octet_length(${column}) WHEN 'real' THEN ${LONG_REAL_BYTES} ELSE 0 END`,
+	return overColumns(table, (column, isText) =>
+		isText
+			? `ifnull(octet_length(${column}),0)`
+			: `CASE typeof(${column}) WHEN 'integer' THEN 0 WHEN 'null' THEN 0 WHEN 'real' THEN ${LONG_REAL_BYTES} ELSE octet_length(${column}) END`,
 	);
 }
 
-/** The sum over a row's columns of an expression. */
-function overColumns(table: Table, value: (column: string) => string): string {
-	if (table.columns.length <= MAX_REPEATED_COLUMNS) {
-		return sum(table.columns.map((name) => value(quoteName(name))));
+/** The sum over a row's columns of an expression; a column with TEXT affinity holds no numbers. */
+function overColumns(table: Table, value: (column: string, isText: boolean) => string): string {
+	const { columns, textColumns } = table;
+	if (columns.length <= MAX_REPEATED_COLUMNS) {
+		return sum(columns.map((name) => value(quoteName(name), textColumns.has(name))));
 	}
-	return `(${unpivoted(table)} SELECT sum(${value('v')}) FROM u)`;
+	return `(${unpivoted(table)} SELECT sum(${value('v', false)}) FROM u)`;
 }
 
 /** The same for tables so wide that these would be too long: one expression for all columns. */

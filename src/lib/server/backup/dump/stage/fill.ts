@@ -33,13 +33,14 @@ export function fillStage(plans: TablePlan[]): string[] {
 }
 
 /** Prints the pages of a table by ranges of its rowid, which need the expression of a row once. */
-function pagesOfRanges({ table, place, ends }: TablePlan): string[] {
+function pagesOfRanges(plan: TablePlan): string[] {
+	const { table, place, ends } = plan;
 	const keys = 'keys' in ends ? ends.keys : [];
 	const ranges = [...keys, LARGEST].map((to, index) => {
 		const before = keys[index - 1];
 		return `(${before === undefined ? SMALLEST : BigInt(before) + 1n},${to})`;
 	});
-	const page = printedPage(table, withinBounds(table, { from: 'b.lo', to: 'b.hi' }));
+	const page = printedPage(plan, withinBounds(table, { from: 'b.lo', to: 'b.hi' }));
 	const statements: string[] = [];
 	for (let at = 0; at < ranges.length; at += PAGES_PER_STATEMENT) {
 		const some = ranges.slice(at, at + PAGES_PER_STATEMENT).join(',');
@@ -52,8 +53,9 @@ function pagesOfRanges({ table, place, ends }: TablePlan): string[] {
 }
 
 /** A row of the stage for each page of a table. */
-function separatePages({ table, place, ends }: TablePlan): string[] {
-	return tails(table, ends).map((tail) => `(${place},(${printedPage(table, tail)}))`);
+function separatePages(plan: TablePlan): string[] {
+	const { table, place, ends } = plan;
+	return tails(table, ends).map((tail) => `(${place},(${printedPage(plan, tail)}))`);
 }
 
 /** The end of a SELECT, from WHERE on, for each page. */
@@ -73,14 +75,19 @@ function tails(table: Table, ends: TablePlan['ends']): string[] {
 /**
  * A query for a page: for each row the length of its text, then a line end and the texts. The length
  * is negative if the row's values are staged too, and 0 if the row has no text of its own. NULL if
- * there are no rows.
+ * there are no rows. The reader rewrites what the quick form leaves to it, and notices if a row has
+ * grown too long since a table without long rows was planned.
  */
-function printedPage(table: Table, tail: string): string {
+function printedPage({ table, hasLongRows }: TablePlan, tail: string): string {
 	const fits = `octet_length(r)<=${maxRowBytes(table)}`;
-	const length = `iif(${fits},iif(${mayBeLong(table, 'o')},-1,1)*octet_length(r),0)`;
+	const sign = hasLongRows ? `iif(${mayBeLong(table, 'o')},-1,1)*` : '';
+	const rows = printedRows(table, tail, {
+		form: hasLongRows ? 'exact' : 'quick',
+		octets: hasLongRows,
+	});
 	return (
-		`SELECT group_concat(${length})||char(10)||group_concat(iif(${fits},r,''),'${ROW_SEPARATOR}') ` +
-		`FROM(${printedRows(table, tail, { form: 'exact', octets: true })})`
+		`SELECT group_concat(iif(${fits},${sign}octet_length(r),0))||char(10)||` +
+		`group_concat(iif(${fits},r,''),'${ROW_SEPARATOR}') FROM(${rows})`
 	);
 }
 

@@ -1,8 +1,9 @@
-import { LifeboatError } from '../../../errors.ts';
+import { LifeboatError, messageOf } from '../../../errors.ts';
 import type { Sleep } from '../../../retry.ts';
 import {
 	type BatchResult,
 	isTooLongValue,
+	isTooMuch,
 	retrying,
 	type SqlDatabase,
 	type StatementResult,
@@ -24,10 +25,10 @@ import { parsePlans, planQueries, type TablePlan } from './plan.ts';
 import type { StagedTable } from './read.ts';
 
 /**
- * Bytes of a page. Its text may be twice as long, if every character is a quote, and has to stay
- * below MAX_VALUE_BYTES.
+ * Bytes of a page, which ends with the row that exceeds them. Its text may be twice as long, if every
+ * character is a quote, and has to stay below MAX_VALUE_BYTES.
  */
-const PAGE_BYTES = 900_000;
+const PAGE_BYTES = 850_000;
 /** Plans for one stage: a page may outgrow its plan, or the schema change. */
 const MAX_PLANS = 3;
 /** What the next plan divides the bytes of a page by, if a page was too long. */
@@ -65,8 +66,8 @@ export interface StageOptions {
 
 /**
  * Prints all pages of a database into a stage, in one transaction, during which nobody else can
- * write. Throws `stage_name_taken` (409), `snapshot_unstable` (409) if it takes more statements
- * than there is room for, {@link SnapshotChanged} if each plan was outdated before its transaction, and
+ * write. Throws `stage_name_taken` (409), `snapshot_unstable` (409) if it takes more statements than
+ * there is room for, or more time or space than D1 gives, {@link SnapshotChanged} if each plan was outdated before its transaction, and
  * what {@link Reader.batch} throws.
  */
 export async function makeStage(database: SqlDatabase, options: StageOptions): Promise<Stage> {
@@ -149,7 +150,8 @@ async function run(
 	try {
 		return await unlessTaken(() => retrying(() => database.batch(statements), sleep));
 	} catch (error) {
-		throw isTooLongValue(error) ? error : readingFailure(error);
+		if (isTooLongValue(error)) throw error;
+		throw isTooMuch(error) || isFull(error) ? tooLarge(error) : readingFailure(error);
 	}
 }
 
@@ -181,9 +183,28 @@ function total(numbers: (number | undefined)[]): number {
 	return numbers.reduce((sum: number, number) => sum + (number ?? 0), 0);
 }
 
+/** Whether the database may not grow as the stage needs. */
+function isFull(error: unknown): boolean {
+	return /disk is full|maximum DB size/i.test(messageOf(error));
+}
+
+function tooLarge(cause: unknown): LifeboatError {
+	return new LifeboatError(
+		'D1 could not stage the database in one transaction: it took too much.',
+		{
+			code: 'snapshot_unstable',
+			status: 409,
+			hint: "Nothing was stored. Set BACKUP_STAGE_MAX_MB below the database's size, and back up at a quieter time. The function's log has D1's reason.",
+			retryable: true,
+			retryAfter: 60,
+			cause,
+		},
+	);
+}
+
 function tooLong(statements: number): LifeboatError {
 	return new LifeboatError(
-		`The database was written to during every attempt to read it, and to stage it takes ${statements} statements, more than one call may run.`,
+		`To stage the database takes ${statements} statements, more than are left in one call.`,
 		{
 			code: 'snapshot_unstable',
 			status: 409,

@@ -3,7 +3,7 @@ import { MAX_COLUMNS, MAX_WRITTEN_STATEMENT_BYTES } from '../../limits.ts';
 import { quoteName } from '../../sql.ts';
 import { encode, maxRowBytes } from '../inserts.ts';
 import { keyColumns, keySql, orderBy } from '../keys.ts';
-import { rowEstimate, rowOctets } from '../queries.ts';
+import { rowEstimate } from '../queries.ts';
 import type { Key, Table } from '../schema.ts';
 
 /* How a stage's pages are cut: at rows that are chosen before the transaction that prints them. */
@@ -18,6 +18,9 @@ const MAX_NUMBER_BYTES = 450;
  * the expression of a row, in one statement.
  */
 const MAX_BOUND_LENGTH = 5_000;
+
+/** Statements that plan all tables, if these fit: each blocks the database while it runs. */
+const PLAN_STATEMENTS = 8;
 
 /** The pages of a table. */
 export interface TablePlan {
@@ -40,12 +43,12 @@ export interface PlanQuery {
 }
 
 /**
- * Queries that cut tables into pages of about so many bytes, as few as D1's limits allow;
- * {@link parsePlans} reads their answers.
+ * Queries that cut tables into pages of about so many bytes; {@link parsePlans} reads their answers.
  */
 export function planQueries(tables: Table[], pageBytes: number): PlanQuery[] {
 	const columns = tables.map((table) => ({ text: `(${cut(table, pageBytes)})`, table }));
-	return packed(columns, ({ text }) => text, MAX_COLUMNS).map((some) => ({
+	const most = Math.min(MAX_COLUMNS, Math.ceil(tables.length / PLAN_STATEMENTS));
+	return packed(columns, ({ text }) => text, most).map((some) => ({
 		sql: `SELECT ${some.map(({ text }, index) => `${text} AS p${index}`).join(',')}`,
 		tables: some.map(({ table }) => table),
 	}));
@@ -69,21 +72,27 @@ export function packed<T>(items: T[], textOf: (item: T) => string, most: number)
 	return groups;
 }
 
-/** A query that returns a line for each page: its last row's number, its long rows, its last key. */
+/**
+ * A query that returns the number of rows that may be long, and for each page but the last one a line:
+ * the bytes and rows up to its end, and the key of its last row, with which the bytes pass a multiple
+ * of `pageBytes`.
+ */
 function cut(table: Table, pageBytes: number): string {
 	const { key, name, only, columns } = table;
 	const isByPosition = key.kind === 'position';
 	const from = `${quoteName(name)} AS s${isByPosition ? ' NOT INDEXED' : ''}`;
-	const sizes = [`${rowOctets(table)} AS o`, `${rowEstimate(table)} AS e`];
-	const rows = `SELECT ${[...keyColumns(table), ...sizes].join(',')} FROM ${from}${only ? ` WHERE ${only}` : ''}`;
 	const bytes = `min(e+${8 * columns.length},${maxRowBytes(table)})`;
+	const values = [...keyColumns(table), `${rowEstimate(table)} AS e`];
+	const rows = `SELECT ${values.join(',')} FROM ${from}${only ? ` WHERE ${only}` : ''}`;
 	const order = isByPosition ? '' : `${orderBy(selected(key))} `;
-	const window = `(${order}ROWS UNBOUNDED PRECEDING)`;
-	const ordered = `SELECT *,row_number() OVER w AS n,sum(${bytes}) OVER w/${pageBytes} AS b FROM (${rows}) AS s WINDOW w AS ${window}`;
-	const pages =
-		`SELECT ${isByPosition ? `''` : keySql(key)} AS key,max(n) AS n,` +
-		`sum(${mayBeLong(table, 'o')}) AS long FROM (${ordered}) GROUP BY b`;
-	return `SELECT group_concat(n||' '||long||' '||key,char(10)) FROM (${pages})`;
+	const number = key.kind === 'rowid' ? '0' : 'row_number() OVER w';
+	const summed = `SELECT *,sum(${bytes}) OVER w AS t,${number} AS n FROM (${rows}) AS s WINDOW w AS (${order}ROWS UNBOUNDED PRECEDING)`;
+	const line = `t||' '||n||' '||${isByPosition ? `''` : keySql(key)}`;
+	const isEnd = `t/${pageBytes}>(t-${bytes})/${pageBytes}`;
+	return (
+		`SELECT ifnull(sum(${mayBeLong(table, 'e')}),0)||` +
+		`ifnull(char(10)||group_concat(iif(${isEnd},${line},NULL),char(10)),'') FROM (${summed})`
+	);
 }
 
 /** The key as {@link keyColumns} names its parts. */
@@ -106,19 +115,19 @@ export function parsePlans(
 	return tables.map((table, index) => parsePlan(table, place + index, row[`p${index}`]));
 }
 
-function parsePlan(table: Table, place: number, lines: string | number | null = null): TablePlan {
-	const pages = (lines === null ? [] : String(lines).split('\n'))
+function parsePlan(table: Table, place: number, text: string | number | null = null): TablePlan {
+	const [long = '0', ...lines] = String(text ?? '0').split('\n');
+	const ends = lines
 		.map((line) => /^(\d+) (\d+) (.*)$/s.exec(line) ?? [])
-		.map(([, n, long, key = '']) => ({ n: Number(n), long: Number(long), key }))
-		.sort((a, b) => a.n - b.n);
-	const ends = pages.slice(0, -1);
+		.map(([, bytes, rows, key = '']) => ({ bytes: Number(bytes), rows: Number(rows), key }))
+		.sort((a, b) => a.bytes - b.bytes);
 	const keys = ends.map(({ key }) => key);
 	const areBounds = keys.every((key) => key !== '' && key.length <= MAX_BOUND_LENGTH);
 	return {
 		table,
 		place,
-		ends: areBounds ? { keys } : { counts: ends.map(({ n }) => n) },
-		hasLongRows: pages.some(({ long }) => long > 0),
+		ends: areBounds ? { keys } : { counts: ends.map(({ rows }) => rows) },
+		hasLongRows: long !== '0',
 	};
 }
 

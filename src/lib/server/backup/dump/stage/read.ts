@@ -4,6 +4,7 @@ import { ROW_SEPARATOR } from '../../format/digest.ts';
 import { STAGE, STAGE_VALUES } from '../../sql.ts';
 import { OWNER } from '../../stage-tables.ts';
 import type { Rows } from '../inserts.ts';
+import { isRewritten } from '../literals.ts';
 import type { LongRow, RowSource } from '../long-rows.ts';
 import { type Reader, SnapshotChanged } from '../reader.ts';
 
@@ -95,13 +96,12 @@ async function readPage(reader: Reader, seq: number, maxRowBytes: number): Promi
 	const bytes = new TextEncoder().encode(text);
 	const printed = lengths.reduce((total, length) => total + Math.abs(length), 0);
 	const separators = ROW_SEPARATOR.length * (lengths.length - 1);
-	if (bytes.length === printed + separators && !text.includes(REPLACEMENT)) {
-		return split(bytes, lengths, (sql) => sql);
-	}
+	const hasArrived = bytes.length === printed + separators && !text.includes(REPLACEMENT);
+	if (hasArrived && !isRewritten(text)) return split(bytes, lengths, (sql) => sql);
 	// JSON cannot carry invalid UTF-8, so the bytes themselves are read.
-	const exact = (await readBytes(reader, seq)).subarray(headEnd + 1);
+	const exact = hasArrived ? bytes : (await readBytes(reader, seq)).subarray(headEnd + 1);
 	return split(exact, lengths, (sql) => {
-		const written = isPlain(sql) ? sql : inHexadecimal(sql);
+		const written = rewritten(sql);
 		return written.length <= maxRowBytes ? written : null;
 	});
 }
@@ -131,20 +131,28 @@ async function readBytes(reader: Reader, seq: number): Promise<Uint8Array> {
 	return Buffer.concat(slices);
 }
 
-/** Whether a row's text is valid UTF-8 without U+FFFD. */
-function isPlain(sql: Uint8Array): boolean {
-	return !new TextDecoder('utf-8', { ignoreBOM: true }).decode(sql).includes(REPLACEMENT);
+/**
+ * A row as the exact form prints it, or with all text in hexadecimal if that is still not valid UTF-8
+ * without U+FFFD.
+ */
+function rewritten(sql: Uint8Array): Uint8Array {
+	const exact = isRewritten(textOf(sql)) ? inHexadecimal(sql, isRewritten) : sql;
+	return textOf(exact).includes(REPLACEMENT) ? inHexadecimal(exact, () => true) : exact;
 }
 
-/** A row with all text in hexadecimal, as `hexLiteral` prints it. */
-function inHexadecimal(sql: Uint8Array): Uint8Array {
+function textOf(bytes: Uint8Array): string {
+	return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+}
+
+/** A row with some of its texts in hexadecimal, as `hexLiteral` prints them. */
+function inHexadecimal(sql: Uint8Array, isChosen: (text: string) => boolean): Uint8Array {
 	const parts: Buffer[] = [];
 	let copied = 0;
 	for (let at = sql.indexOf(QUOTE); at !== -1; at = sql.indexOf(QUOTE, at)) {
 		const isBlob = sql[at - 1] === X;
 		const end = closingQuote(sql, at);
-		if (!isBlob) {
-			const inner = Buffer.from(sql.subarray(at + 1, end)).toString('latin1');
+		const inner = isBlob ? '' : Buffer.from(sql.subarray(at + 1, end)).toString('latin1');
+		if (!isBlob && isChosen(inner)) {
 			const hex = Buffer.from(inner.replaceAll("''", "'"), 'latin1').toString('hex');
 			parts.push(Buffer.from(sql.subarray(copied, at)));
 			parts.push(Buffer.from(`CAST(X'${hex.toUpperCase()}' AS TEXT)`));

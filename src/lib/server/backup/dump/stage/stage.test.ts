@@ -152,6 +152,20 @@ describe('a stage', () => {
 	});
 
 	test.for([
+		'D1 DB storage operation exceeded timeout which caused object to be reset',
+		'database or disk is full: SQLITE_FULL',
+	])('that D1 refuses is not tried again: %s', async (message) => {
+		await remake('CREATE TABLE t (x)');
+		let made = 0;
+		const refused = before((n) => {
+			made = n;
+			return Promise.reject(new Error(`D1_ERROR: ${message}`));
+		});
+		await expect(makeStage(refused, options)).rejects.toMatchObject({ code: 'snapshot_unstable' });
+		expect(made).toBe(1);
+	});
+
+	test.for([
 		'CREATE TABLE lifeboat_stage (x)',
 		'CREATE TABLE Lifeboat_Stage (seq INTEGER PRIMARY KEY, tbl INTEGER, page TEXT)',
 		'CREATE VIEW lifeboat_stage AS SELECT 1 AS x',
