@@ -50,8 +50,8 @@ export const FAULTS: Fault[] = [
 			},
 			{
 				file: 'make/attempts.ts',
-				right: "import { retrying } from '../database.ts';",
-				wrong: `import { retrying } from '../database.ts';
+				right: "import { LifeboatError } from '../../errors.ts';",
+				wrong: `import { LifeboatError } from '../../errors.ts';
 import { removeStrays } from '../storage/leftovers.ts';`,
 			},
 		],

@@ -71,6 +71,7 @@ function retryFailed<T>(call: () => Promise<T>, signal: AbortSignal, report: Rep
 	const pauseAfter = (error: unknown, tries: number) => {
 		const usual = PAUSES[tries - 1];
 		if (!(error instanceof LifeboatError && error.retryable) || usual === undefined) return null;
+		if (error.code === 'snapshot_unstable') return null; // the whole backup may be tried again
 		const seconds = Math.min(error.retryAfter ?? usual, MAX_PAUSE);
 		report({ event: 'retry', code: error.code, seconds });
 		return seconds * 1000;

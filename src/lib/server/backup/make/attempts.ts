@@ -1,6 +1,5 @@
 import { LifeboatError } from '../../errors.ts';
-import { retrying } from '../database.ts';
-import { SnapshotChanged } from '../dump/reader.ts';
+import { Reader, SnapshotChanged } from '../dump/reader.ts';
 import type { Call } from './call.ts';
 import { type DumpedStep, dumpStep, MAX_ATTEMPTS, unstable } from './dump-step.ts';
 import { type Job, NOTHING_DONE, printJob } from './job.ts';
@@ -48,7 +47,7 @@ export async function mayStage(call: Call): Promise<boolean> {
  */
 async function nextAttempt(call: Call, job: Job, error: SnapshotChanged): Promise<Job> {
 	const next = { ...job, ...NOTHING_DONE, attempts: job.attempts + 1 };
-	const isLast = job.attempts === MAX_ATTEMPTS;
+	const isLast = job.attempts >= MAX_ATTEMPTS;
 	if (job.staged || job.attempts < FENCED_ATTEMPTS) {
 		if (isLast) throw unstable(error);
 		return next;
@@ -63,8 +62,9 @@ async function nextAttempt(call: Call, job: Job, error: SnapshotChanged): Promis
 
 /** Bytes of the database's file. */
 async function sizeOf({ engine, database }: Call): Promise<number> {
-	const { results } = await retrying(() => database.batch(['SELECT 1']), engine.sleep);
-	return results[0]?.meta.size_after ?? 0;
+	const reader = new Reader(database, engine.sleep);
+	await reader.batch(['SELECT 1']);
+	return reader.databaseBytes;
 }
 
 /** Whether what is left of this call's budget is too little for an attempt; a stage takes a whole one. */
