@@ -106,9 +106,9 @@ export function headingOf({ name }: Table): string {
 
 /** A table's rows with their rowids, in rowid order; for FTS5 also its settings. */
 export function rowsOf(table: Table): Reading[] {
+	if (table.kind === 'vocabulary') return []; // it shows another table
 	const settings = isSearch(table) ? [settingsOf(table)] : [];
-	// These contain nothing that could be read and restored.
-	if (table.kind === 'contentless search' || table.kind === 'vocabulary') return settings;
+	if (table.kind === 'contentless search') return [...settings, countsOf(table)];
 	const columns = [...(table.rowid === undefined ? [] : [table.rowid]), ...table.columns];
 	// Parts of wide rows must come in the same order.
 	const from = `${identifier(table.name)} NOT INDEXED`;
@@ -119,6 +119,12 @@ export function rowsOf(table: Table): Reading[] {
 function settingsOf({ name }: Table): Reading {
 	const from = `${identifier(`${name}_config`)} WHERE k <> 'version'`;
 	return reading(`settings of ${identifier(name)}`, ['k', 'v'], from);
+}
+
+// The number of rows and the words in each column, by which FTS5 ranks.
+function countsOf({ name }: Table): Reading {
+	const from = `${identifier(`${name}_data`)} WHERE id = 1`;
+	return reading(`counts of ${identifier(name)}`, ['block'], from);
 }
 
 const mostWords = 8;

@@ -14,15 +14,18 @@ import { OTHER_SECRET, SECRET } from './backup-run.ts';
 import { plainCells, runDrill, textsIn } from './drill-run.ts';
 
 describe('drilling the backups of a real app', () => {
-	/** Of the app's contentless table. */
-	const WARNING = expect.stringContaining('"search" is contentless');
+	/** Of the app's table without texts. */
+	const WARNING = expect.stringContaining('"search" has trigrams');
 	let app: App;
 	let damaged: BackupSummary;
 	let newest: BackupSummary;
 
 	beforeAll(async () => {
 		app = new App();
-		await runLocally(app.folder, `CREATE VIRTUAL TABLE "search" USING fts5 (x, content='')`);
+		await runLocally(
+			app.folder,
+			`CREATE VIRTUAL TABLE "search" USING fts5 (x, content='', tokenize=trigram, detail=none)`,
+		);
 		await app.start({ TOTP_SECRET: SECRET });
 		damaged = await makeBackup();
 		newest = await makeBackup();
@@ -103,7 +106,9 @@ describe('drilling the backups of a real app', () => {
 		const { code, stdout } = await operate(tmpdir(), 'drill', args, { env });
 		expect(code).toBe(0);
 		expect(stdout).toContain(`\nProven, with 1 warning: ${newest.name} restores. `);
-		expect(stdout).toMatch(/: same\.\nWarning: The full-text table "search" is contentless.+\n$/);
+		expect(stdout).toMatch(
+			/: same\.\nWarning: The full-text table "search" has trigrams without their places.+\n$/,
+		);
 	});
 
 	test('a damaged backup fails the run with its differences, and the failure is recorded', async () => {

@@ -1,8 +1,8 @@
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SqlDatabase } from '../../lib/server/backup/database.ts';
-import { Reader, SnapshotChanged } from '../../lib/server/backup/dump/reader.ts';
-import { writeScript } from '../../lib/server/backup/dump/script.ts';
+import { SnapshotChanged } from '../../lib/server/backup/dump/reader.ts';
+import { writeWhole } from '../../lib/server/backup/dump/whole.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { retry } from '../../lib/server/retry.ts';
 import type { Context } from '../terminal/command.ts';
@@ -70,7 +70,7 @@ async function dump(
 		'  wrangler d1 execute NEW_DATABASE --remote --file FILE',
 	];
 	let position = 0;
-	for await (const chunk of writeScript(new Reader(database, sleep), { title })) {
+	for await (const chunk of writeWhole(database, { title, sleep })) {
 		signal.throwIfAborted();
 		await file.write(chunk, 0, chunk.length, position);
 		onProgress((position += chunk.length));

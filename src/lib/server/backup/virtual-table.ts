@@ -28,6 +28,10 @@ export interface FullText {
 	hasLocales: boolean;
 	/** Whether a contentless table keeps its UNINDEXED columns. */
 	keepsUnindexed: boolean;
+	/** What the index knows of each term: row, column and place; row and column; or the row. */
+	detail: 'full' | 'column' | 'none';
+	/** The tokenizer and its arguments; null for the default. */
+	tokenizer: string | null;
 }
 
 /**
@@ -76,7 +80,21 @@ export function parseFullText(sql: string): FullText | null {
 		hasSizes: Number(options.get('columnsize') ?? 1) !== 0,
 		hasLocales: isOn('locale'),
 		keepsUnindexed: isOn('contentless_unindexed'),
+		detail: detailOf(options.get('detail') ?? ''),
+		tokenizer: options.get('tokenize') ?? null,
 	};
+}
+
+/** FTS5 takes any beginning of `none`, `full` and `columns` (fts5_config.c, fts5ConfigSetEnum). */
+function detailOf(value: string): FullText['detail'] {
+	const first = foldCase(value.charAt(0));
+	if (first === 'n') return 'none';
+	return first === 'c' ? 'column' : 'full';
+}
+
+/** Whether an FTS5 table indexes each three characters in a row. */
+export function isTrigram({ tokenizer }: FullText): boolean {
+	return foldCase(tokenizer ?? '').includes('trigram');
 }
 
 /**

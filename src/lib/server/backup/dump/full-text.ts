@@ -1,5 +1,6 @@
 import { quoteName } from '../sql.ts';
 import type { Row } from '../database.ts';
+import { isTrigram } from '../virtual-table.ts';
 import { literal } from './literals.ts';
 import type { FullTextTable, Table } from './schema.ts';
 
@@ -7,9 +8,13 @@ import type { FullTextTable, Table } from './schema.ts';
 
 /**
  * How the file fills an FTS5 table: with `rows` of its own or of the part of another table that it
- * indexes, by a `rebuild` from all of that table, or not at all.
+ * indexes, by a `rebuild` from all of that table, with rows made of the `terms` in its index, or not
+ * at all.
  */
-export type Fill = 'rows' | 'rebuild' | 'none';
+export type Fill = 'rows' | 'rebuild' | 'terms' | 'none';
+
+/** The most terms that one backup reads from indexes: they take about 3 s, and the database waits. */
+export const MAX_TERMS = 1_000_000;
 
 /** How an FTS5 table is restored. */
 export interface Search {
@@ -85,16 +90,79 @@ function counted({ name, options }: FullTextTable, answer: Row): Finding {
 	return { search: { name, fill, rows: known, indexed }, warnings };
 }
 
+/**
+ * The question how many terms are in an index, if another table may not have its texts. The answer is
+ * the record of sums and averages (fts5_index.c, FTS5_AVERAGES_ROWID).
+ */
+export function termsQuestion({ name, options }: FullTextTable): string[] {
+	if (options.content === 'own') return [];
+	return [`SELECT hex(block) AS averages FROM ${quoteName(`${name}_data`)} WHERE id=1`];
+}
+
+/** The number of terms in the answer: the sum of the varints after the first, the number of rows. */
+export function countTerms({ averages }: Row): number {
+	const numbers = [0];
+	for (const hex of String(averages ?? '').match(/../g) ?? []) {
+		const byte = Number.parseInt(hex, 16);
+		const number = (numbers.pop() ?? 0) * 128 + (byte & 127);
+		numbers.push(number, ...(byte < 128 ? [0] : []));
+	}
+	return numbers.slice(1).reduce((sum, number) => sum + number, 0);
+}
+
+/**
+ * What to do about an FTS5 table whose texts cannot be read, if its terms may be: so many of them, and
+ * so many of other tables.
+ */
+export function fromTerms(
+	{ name, options }: FullTextTable,
+	terms: number,
+	others: number,
+): Finding {
+	const stems = options.tokenizer?.toLowerCase().includes('porter');
+	if (isTrigram(options) && (options.detail !== 'full' || stems)) {
+		return leftOut(name, 'has trigrams without their places, or stems of them');
+	}
+	if (terms + others > MAX_TERMS) {
+		return leftOut(name, `has ${terms} words, and a backup reads at most ${MAX_TERMS} in all`);
+	}
+	return { search: { name, fill: 'terms', rows: null, indexed: null }, warnings: [] };
+}
+
+/** What was found out about the terms of an index. */
+export interface TermFacts {
+	/** Rows with terms and, if the index has their sizes, without. */
+	rows: number;
+	/** Rows whose sizes it has; null if it has none. */
+	sized: number | null;
+	/** Terms of rows that no text yields. */
+	lost: number;
+	/** Texts with several terms at one place, or none. */
+	displaced: number;
+}
+
+/** What to do about an FTS5 table with these terms. */
+export function concludeTerms({ name, options }: FullTextTable, facts: TermFacts): Finding {
+	const { rows, sized, lost, displaced } = facts;
+	if (isTrigram(options) && lost + displaced > 0) {
+		return leftOut(name, 'has trigrams that are not of one text');
+	}
+	const warnings: string[] = [];
+	if (lost > 0) warnings.push(lostTerms(name, lost));
+	if (displaced > 0) warnings.push(displacedTerms(name, displaced));
+	return { search: { name, fill: 'terms', rows, indexed: sized ?? rows }, warnings };
+}
+
+/** An FTS5 table as one with rows, which are made of its terms (stage/terms.ts). */
+export function asRows({ name, columns }: FullTextTable): Table {
+	const key: Table['key'] = { kind: 'rowid', name: 'rowid' };
+	return { name, columns, textColumns: new Set(), rowid: 'rowid', key, only: null };
+}
+
 /** The part of another table that an FTS5 table indexes, as rows of its own. */
-export function indexedPart({ name, columns }: FullTextTable): Table {
-	return {
-		name,
-		columns,
-		textColumns: new Set(),
-		rowid: 'rowid',
-		key: { kind: 'rowid', name: 'rowid' },
-		only: `s.rowid IN (SELECT id FROM ${quoteName(`${name}_docsize`)})`,
-	};
+export function indexedPart(table: FullTextTable): Table {
+	const sizes = quoteName(`${table.name}_docsize`);
+	return { ...asRows(table), only: `s.rowid IN (SELECT id FROM ${sizes})` };
 }
 
 /**
@@ -130,4 +198,12 @@ function dangling(name: string, count: number): string {
 
 function unindexed(name: string, count: number): string {
 	return `The index of ${quoteName(name)} lacks ${count} of its table's rows: a restore adds them.`;
+}
+
+function lostTerms(name: string, count: number): string {
+	return `The index of ${quoteName(name)} has ${count} words that no text yields: a restore leaves them out.`;
+}
+
+function displacedTerms(name: string, count: number): string {
+	return `The index of ${quoteName(name)} has ${count} texts with several words at one place, or none: after a restore, searches for phrases may find other rows.`;
 }

@@ -16,12 +16,15 @@ import { readManifest, readVolume } from '../storage/bucket.ts';
 
 beforeEach(reset);
 
-/** Backs up what the statements make, in one step and in many, drills it, and restores it into COPY. */
+/**
+ * Backs up what the statements make, in one step and in many and without a stage, drills it, and
+ * restores it into COPY.
+ */
 async function comeBack(...statements: string[]): Promise<Manifest> {
 	for (const statement of statements) await run(env.DB, statement);
-	const whole = await createBackup(engine());
+	const whole = await createBackup(engine({ stageMaxBytes: 0 }));
 	const budget = { ...UNLIMITED, queries: 1 };
-	const { tables } = await createBackup(engine({ budget, keys: [key] }));
+	const { tables } = await createBackup(engine({ budget, keys: [key], stageMaxBytes: 0 }));
 	expect(tables).toEqual(whole.tables);
 	const { differences } = await drillBackup(engine(), env.DRILL_DB, `${whole.name}.sql`);
 	expect(differences).toEqual([]);
@@ -130,7 +133,7 @@ describe('a full-text table is searched as before', () => {
 	});
 });
 
-describe('a full-text table is left out with a warning', () => {
+describe('without a stage, a full-text table is left out with a warning', () => {
 	test.for([
 		[
 			'that lacks a column in its table',

@@ -4,9 +4,21 @@ import { reasonOf, type Row, type StatementResult } from '../database.ts';
 import { Count } from '../format/fields.ts';
 import { foldCase } from '../sql.ts';
 import { describe, mismatches, type Mismatch, refusalQuery } from './foreign-keys.ts';
-import { conclude, indexedPart, localeWarning, questions } from './full-text.ts';
+import {
+	asRows,
+	conclude,
+	concludeTerms,
+	countTerms,
+	type Finding,
+	fromTerms,
+	indexedPart,
+	localeWarning,
+	questions,
+	type TermFacts,
+	termsQuestion,
+} from './full-text.ts';
 import { type Reader, SnapshotChanged } from './reader.ts';
-import { type Catalog, SEQUENCE_TABLE } from './schema.ts';
+import { type Catalog, type FullTextTable, SEQUENCE_TABLE } from './schema.ts';
 
 /*
  * A second look at a database, before anything is written: whether what its file will do can be
@@ -18,7 +30,7 @@ export const InspectionSchema = v.object({
 	searches: v.array(
 		v.object({
 			name: v.string(),
-			fill: v.picklist(['rows', 'rebuild', 'none']),
+			fill: v.picklist(['rows', 'rebuild', 'terms', 'none']),
 			rows: v.nullable(Count),
 			indexed: v.nullable(Count),
 		}),
@@ -37,27 +49,50 @@ export interface Inspected {
 	answers: (Row | undefined)[];
 }
 
+/** The inspection found FTS5 tables whose terms can be read, which takes a stage. */
+export class NeedsStage extends Error {}
+
+/** Of which FTS5 tables to read the terms, if their texts cannot be read, and of how many at most. */
+export interface TermsChoice {
+	mayRead(name: string): boolean;
+	most: number;
+}
+
+/** To read the terms of no table, and of all. */
+export const NO_TERMS: TermsChoice = { mayRead: () => false, most: 0 };
+export const ALL_TERMS: TermsChoice = { mayRead: () => true, most: Number.POSITIVE_INFINITY };
+
 /**
  * Asks the database what the schema does not tell. Takes no query unless there are FTS5 tables or
  * foreign keys that D1 would not accept; else one batch, or several if SQLite refuses a question.
  * Throws what {@link Reader.batch} throws.
  */
-export async function inspect(reader: Reader, catalog: Catalog): Promise<Inspected> {
+export async function inspect(
+	reader: Reader,
+	catalog: Catalog,
+	choice: TermsChoice,
+): Promise<Inspected> {
 	const views = new Set(
 		catalog.objects.filter(({ type }) => type === 'view').map(({ name }) => foldCase(name)),
 	);
+	const { fullText } = catalog;
 	const suspects = mismatches(catalog);
 	const asked = [
-		...catalog.fullText.map((table) => questions(table, views.has(foldCase(table.options.source)))),
+		...fullText.map((table) => questions(table, views.has(foldCase(table.options.source)))),
 		...suspects.map((suspect) => [refusalQuery(suspect)]),
 	];
-	const answers = await ask(reader, asked);
+	const terms = fullText.map((table) => (choice.mayRead(table.name) ? termsQuestion(table) : []));
+	const answers = await ask(reader, [...asked, ...terms]);
 	const repeatable = asked.flatMap((queries, index) => {
 		const [query, answer] = [queries.at(-1), answers[index]];
 		return query === undefined || typeof answer === 'string' ? [] : { query, answer };
 	});
+	const counts = answers.slice(asked.length).map((answer, index) => {
+		const isAsked = terms[index]?.length === 1 && typeof answer !== 'string';
+		return isAsked ? countTerms(answer) : null;
+	});
 	return {
-		inspection: conclusion(catalog, suspects, answers),
+		inspection: conclusion(catalog, suspects, answers, { ...choice, counts }),
 		queries: repeatable.map(({ query }) => query),
 		answers: repeatable.map(({ answer }) => answer),
 	};
@@ -67,8 +102,10 @@ function conclusion(
 	{ fullText }: Catalog,
 	suspects: Mismatch[],
 	answers: (Row | string)[],
+	terms: Terms,
 ): Inspection {
 	const findings = fullText.map((table, index) => conclude(table, answers[index] ?? {}));
+	readTerms(fullText, findings, terms);
 	const isRefused = (_: unknown, index: number) => {
 		const answer = answers[fullText.length + index];
 		return typeof answer === 'string' || answer?.['refused'] === 1;
@@ -84,6 +121,43 @@ function conclusion(
 			...suspects.filter(isRefused).map(describe),
 		],
 	};
+}
+
+/** The numbers of terms in FTS5 tables, and of how many tables they may be read. */
+interface Terms {
+	counts: (number | null)[];
+	most: number;
+}
+
+/** Replaces what was found about tables whose texts cannot be read, but whose terms are counted. */
+function readTerms(tables: FullTextTable[], findings: Finding[], { counts, most }: Terms): void {
+	let [read, total] = [0, 0];
+	for (const [index, table] of tables.entries()) {
+		const count = counts[index] ?? null;
+		if (count === null || findings[index]?.search.fill !== 'none' || read === most) continue;
+		const finding = fromTerms(table, count, total);
+		findings[index] = finding;
+		if (finding.search.fill !== 'terms') continue;
+		total += count;
+		read++;
+	}
+}
+
+/** The inspection, with what was found out about the terms of tables since. */
+export function withTerms(
+	{ fullText }: Catalog,
+	inspection: Inspection,
+	facts: Map<string, TermFacts>,
+): Inspection {
+	const found = fullText.flatMap((table) => {
+		const known = facts.get(table.name);
+		return known ? [concludeTerms(table, known)] : [];
+	});
+	const searches = inspection.searches.map(
+		(search) => found.find((finding) => finding.search.name === search.name)?.search ?? search,
+	);
+	const warnings = found.flatMap((finding) => finding.warnings);
+	return { ...inspection, searches, warnings: [...inspection.warnings, ...warnings] };
 }
 
 /** The first row of the last query of each question, or why SQLite refused one of them. */
@@ -124,16 +198,16 @@ export function requireAnswers(answers: Inspected['answers'], results: Statement
 
 /** The catalog with what the inspection found. */
 export function inspected(catalog: Catalog, { searches, warnings }: Inspection): Catalog {
-	const parts = catalog.fullText.filter(
-		({ name, options }) =>
-			options.content === 'external' &&
-			searches.some((search) => search.name === name && search.fill === 'rows'),
-	);
+	const parts = catalog.fullText.flatMap((table) => {
+		const fill = searches.find(({ name }) => name === table.name)?.fill;
+		if (fill === 'terms') return [asRows(table)];
+		return fill === 'rows' && table.options.content === 'external' ? [indexedPart(table)] : [];
+	});
 	const counters = catalog.tables.filter((table) => table === SEQUENCE_TABLE);
 	const others = catalog.tables.filter((table) => table !== SEQUENCE_TABLE);
 	return {
 		...catalog,
-		tables: [...others, ...parts.map(indexedPart), ...counters],
+		tables: [...others, ...parts, ...counters],
 		warnings: [...catalog.warnings, ...warnings],
 	};
 }

@@ -5,7 +5,14 @@ import { foldCase, quoteName, SEQUENCE } from '../sql.ts';
 import { readCatalog } from './catalog.ts';
 import type { Checkpoint, StartedTable } from './checkpoint.ts';
 import { definitions, endings, preamble, virtualTables } from './definitions.ts';
-import { inspect, inspected, type Inspection } from './inspect.ts';
+import {
+	inspect,
+	inspected,
+	type Inspection,
+	NeedsStage,
+	NO_TERMS,
+	type TermsChoice,
+} from './inspect.ts';
 import { encode, InsertWriter, maxRowBytes, type Rows } from './inserts.ts';
 import { type LongRow, readLongRow, type Scratch, writeLongRow } from './long-rows.ts';
 import type { Page } from './pages.ts';
@@ -55,6 +62,8 @@ export interface StepOptions extends DumpOptions {
 	from: Checkpoint | null;
 	/** At the start: the stage to read from, with a reader of it; null to read the database itself. */
 	stage: Stage | null;
+	/** Which FTS5 tables to read from a stage, if the database is at most so large. */
+	terms: (TermsChoice & { maxBytes: number }) | null;
 	/** Whether to stop now, given the number of queries that the end of the dump still needs. */
 	mustPause(queriesToEnd: number): boolean;
 }
@@ -75,10 +84,10 @@ export type StepEnd = { summary: DumpSummary } | { checkpoint: Checkpoint };
  */
 export async function* writeScript(
 	reader: Reader,
-	options: DumpOptions,
+	options: DumpOptions & Partial<Pick<StepOptions, 'stage' | 'terms'>>,
 ): AsyncGenerator<Uint8Array, DumpSummary, void> {
-	const catalog = await readCatalog(reader.batch);
-	const all: StepOptions = { ...options, from: null, stage: null, mustPause: () => false };
+	const catalog = options.stage?.schema ?? (await readCatalog(reader.batch));
+	const all = { stage: null, terms: null, ...options, from: null, mustPause: () => false };
 	const end = yield* write(reader, catalog, all);
 	if ('summary' in end) return end.summary;
 	throw new Error('The dump stopped early, although it was not asked to.');
@@ -88,7 +97,8 @@ export async function* writeScript(
  * Writes the file like {@link writeScript}, but may stop between two statements: the output of all
  * steps, joined, is the same file. A step reads at least one page.
  *
- * Also throws `restore_unfinished` (409) if a restore has filled only a part of the database.
+ * Also throws `restore_unfinished` (409) if a restore has filled only a part of the database, and,
+ * before it writes, {@link NeedsStage}.
  */
 export async function* writeStep(
 	reader: Reader,
@@ -133,7 +143,7 @@ async function* write(
 async function begin(
 	reader: Reader,
 	schema: Catalog,
-	{ from, stage, mustPause }: StepOptions,
+	{ from, stage, terms, mustPause }: StepOptions,
 ): Promise<Start & Pick<Work, 'inspection' | 'stage'> & { catalog: Catalog }> {
 	const known = from ?? stage;
 	if (known !== null) {
@@ -143,7 +153,9 @@ async function begin(
 		const start = { fullTextOptions, firstPages: new Map<Table, Page>(), atomic: null };
 		return { ...start, catalog, inspection, stage: pages };
 	}
-	const found = await inspect(reader, schema);
+	const isSmall = terms !== null && reader.databaseBytes <= terms.maxBytes;
+	const found = await inspect(reader, schema, isSmall ? terms : NO_TERMS);
+	if (found.inspection.searches.some(({ fill }) => fill === 'terms')) throw new NeedsStage();
 	const catalog = inspected(schema, found.inspection);
 	const toEnd = queriesToEnd(catalog);
 	const start = await readStart(reader, catalog, found, (queries) => mustPause(toEnd + queries));

@@ -1,4 +1,5 @@
 import { LifeboatError } from '../../errors.ts';
+import { NeedsStage } from '../dump/inspect.ts';
 import { Reader, SnapshotChanged } from '../dump/reader.ts';
 import type { Call } from './call.ts';
 import { type DumpedStep, dumpStep, MAX_ATTEMPTS, unstable } from './dump-step.ts';
@@ -24,6 +25,14 @@ export async function dumpUndisturbed(call: Call, job: Job): Promise<DumpedStep>
 		try {
 			return await dumpStep(call, attempt);
 		} catch (error) {
+			const other = otherWay(attempt, error);
+			if (other && needsNewCall(call, other)) {
+				return { summary: null, job: { ...other, step: other.step + 1 } };
+			}
+			if (other) {
+				attempt = other;
+				continue;
+			}
 			if (!(error instanceof SnapshotChanged)) throw error;
 			const next = await nextAttempt(call, attempt, error);
 			onProgress({ event: 'restart', attempt: next.attempts });
@@ -33,6 +42,18 @@ export async function dumpUndisturbed(call: Call, job: Job): Promise<DumpedStep>
 		}
 		await engine.sleep(FIRST_PAUSE_MS * 2 ** (attempt.attempts - 2));
 	}
+}
+
+/**
+ * The job with a stage for the terms of FTS5 indexes, or without one if there can be none; null if the
+ * error has another cause.
+ */
+function otherWay(job: Job, error: unknown): Job | null {
+	if (error instanceof NeedsStage) return { ...job, staged: true, terms: 'staged' };
+	const isStaging = job.terms === 'staged' && job.checkpoint === null;
+	if (!isStaging || !(error instanceof LifeboatError)) return null;
+	if (!['snapshot_unstable', 'stage_name_taken'].includes(error.code)) return null;
+	return { ...job, staged: false, terms: 'left out' };
 }
 
 /** Whether the database is small enough to be staged. */

@@ -1,6 +1,7 @@
 import { LifeboatError } from '../../errors.ts';
+import { ALL_TERMS } from '../dump/inspect.ts';
 import { type Fence, Reader, SnapshotChanged } from '../dump/reader.ts';
-import { type DumpSummary, type StepEnd, writeStep } from '../dump/script.ts';
+import { type DumpSummary, type StepEnd, type StepOptions, writeStep } from '../dump/script.ts';
 import { makeStage, type Stage } from '../dump/stage/make.ts';
 import { stageOf } from '../dump/stage/read.ts';
 import { stageOwner } from '../stage-tables.ts';
@@ -25,8 +26,8 @@ export interface DumpedStep {
 
 /**
  * Dumps as much as the budget allows, and stores it as one volume unless there is nothing to write.
- * Throws {@link SnapshotChanged} if the database was written to since the backup started, and
- * `snapshot_unstable` (409) if it could not be staged.
+ * Throws {@link SnapshotChanged} if the database was written to since the backup started, NeedsStage if
+ * it should be staged, and `snapshot_unstable` (409) if it could not be.
  */
 export async function dumpStep(call: Call, job: Job): Promise<DumpedStep> {
 	const { engine, lock, onProgress } = call;
@@ -38,6 +39,7 @@ export async function dumpStep(call: Call, job: Job): Promise<DumpedStep> {
 		title: title(job.name),
 		from,
 		stage,
+		terms: readableTerms(call, job),
 		mustPause: budgetCheck(call, volume),
 		onProgress: (progress) => onProgress({ event: 'rows', ...progress }),
 	});
@@ -60,6 +62,14 @@ export async function dumpStep(call: Call, job: Job): Promise<DumpedStep> {
 		await volume.abort();
 		throw error;
 	}
+}
+
+/** Of which FTS5 indexes the terms are worth a stage, even if nobody writes. */
+function readableTerms({ engine }: Call, { terms }: Job): StepOptions['terms'] {
+	const { stageMaxBytes } = engine;
+	return stageMaxBytes > 0 && terms !== 'left out'
+		? { ...ALL_TERMS, maxBytes: stageMaxBytes }
+		: null;
 }
 
 /** Makes the stage of a job, once it is certain that this call still holds the lock. */

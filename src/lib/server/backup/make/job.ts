@@ -37,6 +37,11 @@ const JobSchema = v.object({
 	attempts: Count,
 	/** Whether the pages are staged, because the database is in use. */
 	staged: v.boolean(),
+	/**
+	 * Whether they are staged to read the terms of FTS5 indexes alone, or these are left out because that
+	 * could not be done; undefined as long as neither is known.
+	 */
+	terms: v.optional(v.picklist(['staged', 'left out'])),
 	/** How long other queries waited for the stage, in milliseconds. */
 	waitedMs: Count,
 	/** How all volumes are stored. */

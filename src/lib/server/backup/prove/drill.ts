@@ -93,7 +93,7 @@ async function restoreAndCompare(
 	try {
 		await rehearse(database, source, options, async () => {
 			const broken = await checkDatabase(database, expected, sleep);
-			const actual = await readCore(database, sleep, report('compare'));
+			const actual = await readCore(database, sleep, expected, report('compare'));
 			differences.push(...broken, ...compareCores(expected, actual));
 		});
 	} catch (error) {

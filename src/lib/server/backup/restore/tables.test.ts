@@ -167,16 +167,32 @@ test('a column named like its table, a long row and full-text rows are restored'
 	expect(await lost()).toEqual([]);
 });
 
+test('an index that the backup does not contain stays as it is', async () => {
+	const index = `CREATE VIRTUAL TABLE ft USING fts5(x, content='', tokenize=trigram, detail=none)`;
+	const files = await twice([...SHOP, [index]]);
+	await run(`INSERT INTO ft (rowid, x) VALUES (7, 'hello')`, 'DELETE FROM log');
+	await restore(files, ['ft', 'log']);
+	const { results } = await env.COPY.prepare(`SELECT rowid FROM ft WHERE ft MATCH 'hel'`).all();
+	expect(results).toEqual([{ rowid: 7 }]);
+	const { results: log } = await env.COPY.prepare('SELECT count(*) AS n FROM log').all();
+	expect(log).not.toEqual([{ n: 0 }]);
+});
+
 test.for(["content=''", "content='', columnsize=0", "content='', contentless_delete=1"])(
-	'an index with %s, which backups do not contain, stays as it is',
+	'an index with %s is replaced',
 	async (options) => {
-		const files = await twice([...SHOP, [`CREATE VIRTUAL TABLE ft USING fts5(x, ${options})`]]);
-		await run(`INSERT INTO ft (rowid, x) VALUES (7, 'hello')`, 'DELETE FROM log');
-		await restore(files, ['ft', 'log']);
-		const { results } = await env.COPY.prepare(`SELECT rowid FROM ft WHERE ft MATCH 'hello'`).all();
-		expect(results).toEqual([{ rowid: 7 }]);
-		const { results: log } = await env.COPY.prepare('SELECT count(*) AS n FROM log').all();
-		expect(log).not.toEqual([{ n: 0 }]);
+		const indexes = ['ft', 'empty'].map((name): Sql => [
+			`CREATE VIRTUAL TABLE ${name} USING fts5(x, ${options})`,
+		]);
+		const files = await twice([...indexes, [`INSERT INTO ft (rowid, x) VALUES (7, 'hello')`]]);
+		await run(
+			`INSERT INTO ft (rowid, x) VALUES (8, 'hello world')`,
+			`INSERT INTO empty (rowid, x) VALUES (8, 'hello')`,
+		);
+		await restore(files, ['ft', 'empty']);
+		const find = (name: string) =>
+			env.COPY.prepare(`SELECT rowid FROM ${name} WHERE ${name} MATCH 'hello'`).raw();
+		expect([await find('ft'), await find('empty')]).toEqual([[[7]], []]);
 	},
 );
 

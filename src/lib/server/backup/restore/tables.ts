@@ -129,7 +129,7 @@ class TablesRestore {
 		const counters = this.#counters();
 		const emptied = [...this.#tables.values()].filter((name) => hasRows(schema, name));
 		const triggers = schema.filter(({ type }) => type === 'trigger');
-		const external = schema.filter(isExternalFullText).map(({ name }) => String(name));
+		const indexes = schema.filter(isIndexOnly).map(({ name }) => String(name));
 		const hasStage = (name: string) =>
 			stages.some(({ table }) => foldCase(table) === foldCase(name));
 		const statements: SqlStatement[] = [
@@ -137,12 +137,14 @@ class TablesRestore {
 			...guards.create,
 			...counters.before,
 			...emptied.map((name) => `DELETE FROM ${quoteName(name)}`),
-			...external.filter(hasStage).map((name) => command(name, 'delete-all')),
+			...indexes
+				.filter((name) => hasStage(name) || this.#isBackedUp(name))
+				.map((name) => command(name, 'delete-all')),
 			...stages.filter(({ table }) => table !== SEQUENCE).map(putBack),
 			...guards.drop,
 			...counters.after,
 			...this.#indexes.map(({ sql }) => sql),
-			...external
+			...indexes
 				.filter((name) => this.#rebuilt.has(foldCase(name)))
 				.map((name) => command(name, 'rebuild')),
 			...triggers.map(({ sql }) => String(sql)),
@@ -234,24 +236,28 @@ class TablesRestore {
 		};
 	}
 
+	/** Whether a full-text table without rows of its own is restored, to rows that may be none. */
+	#isBackedUp(name: string): boolean {
+		const { core } = this.#options.survey;
+		if (!this.#tables.has(foldCase(name))) return false;
+		return core?.tables.some((table) => foldCase(table.name) === foldCase(name)) ?? false;
+	}
+
 	#report(bytes: number): void {
 		const { survey, onProgress } = this.#options;
 		onProgress?.({ bytes, totalBytes: survey.bytes, statements: this.#done, table: null });
 	}
 }
 
-function isExternalFullText({ sql }: Row): boolean {
-	return parseFullText(String(sql))?.content === 'external';
+/** Whether it is a full-text table without rows of its own. */
+function isIndexOnly({ sql }: Row): boolean {
+	return (parseFullText(String(sql))?.content ?? 'own') !== 'own';
 }
 
-/**
- * Whether to empty the table. A full-text table without rows of its own is not emptied: an index of
- * another table is filled by what the file says, and a contentless one is not in the backup, so it
- * stays as it is; D1 could not even empty every kind of it.
- */
+/** Whether to empty the table by deleting rows: full-text tables without rows of their own have none. */
 function hasRows(schema: Row[], table: string): boolean {
-	const definition = schema.find(({ name }) => name === table)?.['sql'];
-	return (parseFullText(String(definition))?.content ?? 'own') === 'own';
+	const definition = schema.find(({ name }) => name === table);
+	return !definition || !isIndexOnly(definition);
 }
 
 /** A command to a full-text table (SQLite: FTS5, "Special INSERT Commands"). */

@@ -73,33 +73,58 @@ function tails(table: Table, ends: TablePlan['ends']): string[] {
 }
 
 /**
- * A query for a page: for each row the length of its text, then a line end and the texts. The length
- * is negative if the row's values are staged too, and 0 if the row has no text of its own. NULL if
- * there are no rows. The reader rewrites what the quick form leaves to it, and notices if a row has
- * grown too long since a table without long rows was planned.
+ * A query for a page; NULL if there are no rows. The reader rewrites what the quick form leaves to it,
+ * and notices if a row has grown too long since a table without long rows was planned.
  */
 function printedPage({ table, hasLongRows }: TablePlan, tail: string): string {
+	const form = hasLongRows ? 'exact' : 'quick';
+	const rows = printedRows(table, tail, { form, octets: hasLongRows });
+	return `SELECT ${joined(table, hasLongRows)} FROM(${rows})`;
+}
+
+/**
+ * Rows as a page: for each the length of its text, then a line end and the texts. The length is
+ * negative if the row's values are staged too, and 0 if the row has no text of its own.
+ */
+function joined(table: Table, hasLongRows: boolean, order = ''): string {
 	const fits = `octet_length(r)<=${maxRowBytes(table)}`;
 	const sign = hasLongRows ? `iif(${mayBeLong(table, 'o')},-1,1)*` : '';
-	const rows = printedRows(table, tail, {
-		form: hasLongRows ? 'exact' : 'quick',
-		octets: hasLongRows,
-	});
 	return (
-		`SELECT group_concat(iif(${fits},${sign}octet_length(r),0))||char(10)||` +
-		`group_concat(iif(${fits},r,''),'${ROW_SEPARATOR}') FROM(${rows})`
+		`group_concat(iif(${fits},${sign}octet_length(r),0),','${order})||char(10)||` +
+		`group_concat(iif(${fits},r,''),'${ROW_SEPARATOR}'${order})`
 	);
 }
 
+/**
+ * The statements that stage the rows of a table from another one with the same columns under other
+ * names, which exists within the transaction only: so it cannot be cut into pages before.
+ */
+export function fillStageFrom(
+	source: Table,
+	{ table, place, pageBytes }: Pick<TablePlan, 'table' | 'place'> & { pageBytes: number },
+): string[] {
+	const bytes = `min(ifnull(octet_length(r),0),${maxRowBytes(table)})`;
+	const page = `sum(${bytes}) OVER (ORDER BY k ROWS UNBOUNDED PRECEDING)/${pageBytes} AS page`;
+	const tail = between(source, null, null);
+	const rows = `SELECT *,${page} FROM(${printedRows(source, tail, { form: 'exact', octets: true })})`;
+	return [
+		`INSERT INTO ${STAGE} (tbl,page) SELECT ${place},${joined(table, true, ' ORDER BY k')} FROM(${rows}) GROUP BY page ORDER BY page`,
+		...insertValues({ table, place }, source),
+	];
+}
+
 /** Stages the values of rows that may be too long for a page, numbered in key order. */
-function insertValues({ table, place }: TablePlan): string[] {
-	const columns = table.columns.map(quoteName);
+function insertValues(
+	{ table, place }: Pick<TablePlan, 'table' | 'place'>,
+	source = table,
+): string[] {
+	const columns = source.columns.map(quoteName);
 	if (table.rowid) columns.unshift(`s.${table.rowid}`);
 	const { only } = table;
-	const conditions = [only, mayBeLong(table, rowOctets(table))].filter((each) => each !== null);
+	const conditions = [only, mayBeLong(table, rowOctets(source))].filter((each) => each !== null);
 	const where = `WHERE ${conditions.join(' AND ')}`;
 	const into = `INSERT INTO ${STAGE_VALUES} (tbl,n,col,value)`;
-	const from = `${quoteName(table.name)} AS s`;
+	const from = `${quoteName(source.name)} AS s`;
 	if (table.key.kind === 'position') return insertByScans(columns, { into, from, where, place });
 	const arms = columns.map((column, index) => `WHEN ${index} THEN ${column}`).join(' ');
 	const indexes = columns.map((_, index) => `(${index})`).join(',');

@@ -15,14 +15,25 @@ import { STAGE } from '../../sql.ts';
 import { createStage, unlessTaken } from '../../stage-tables.ts';
 import { readCatalog, SCHEMA_QUERY } from '../catalog.ts';
 import { fullTextOptions } from '../definitions.ts';
-import { optionQueries } from '../full-text.ts';
-import { type Inspected, type Inspection, inspect, inspected, requireAnswers } from '../inspect.ts';
+import { optionQueries, type TermFacts } from '../full-text.ts';
+import {
+	ALL_TERMS,
+	type Inspected,
+	type Inspection,
+	inspect,
+	inspected,
+	NO_TERMS,
+	requireAnswers,
+	type TermsChoice,
+	withTerms,
+} from '../inspect.ts';
 import { Reader, type ReadingCost, readingFailure, SnapshotChanged } from '../reader.ts';
-import type { Catalog } from '../schema.ts';
+import type { Catalog, FullTextTable, Table } from '../schema.ts';
 import { requireFinished, requireSchema } from '../unchanged.ts';
-import { fillStage } from './fill.ts';
+import { fillStage, fillStageFrom } from './fill.ts';
 import { parsePlans, planQueries, type TablePlan } from './plan.ts';
 import type { StagedTable } from './read.ts';
+import { asTexts, DROP_TEXTS, makeTexts, TERMS_STATEMENTS } from './terms.ts';
 
 /**
  * Bytes of a page, which ends with the row that exceeds them. Its text may be twice as long, if every
@@ -33,6 +44,8 @@ const PAGE_BYTES = 850_000;
 const MAX_PLANS = 3;
 /** What the next plan divides the bytes of a page by, if a page was too long. */
 const SMALLER = 4;
+/** Statements that a stage of few tables takes besides those that read terms. */
+const OTHER_STATEMENTS = 18;
 
 /** A stage that was filled. */
 export interface Stage {
@@ -62,6 +75,10 @@ export interface StageOptions {
 	room(): number;
 	/** Bytes of a page at first. */
 	pageBytes?: number;
+	/** Of which FTS5 tables to read the terms; by default of all for which there is room. */
+	terms?: TermsChoice;
+	/** Whether to stage what an unfinished restore has made. */
+	mayBeUnfinished?: boolean;
 }
 
 /**
@@ -71,29 +88,30 @@ export interface StageOptions {
  * what {@link Reader.batch} throws.
  */
 export async function makeStage(database: SqlDatabase, options: StageOptions): Promise<Stage> {
-	for (let plans = 1, { pageBytes = PAGE_BYTES } = options; ; plans++) {
+	let { pageBytes = PAGE_BYTES, terms = ALL_TERMS } = options;
+	for (let plans = 1; ; plans++) {
+		let plan: Plan | null = null;
 		try {
-			return await plannedStage(database, { ...options, pageBytes });
+			plan = await planStage(database, { ...options, pageBytes, terms });
+			return await fill(database, options, plan);
 		} catch (error) {
 			const isTooLong = isTooLongValue(error);
-			if (!isTooLong && !(error instanceof SnapshotChanged)) throw error;
-			if (plans === MAX_PLANS) throw isTooLong ? new SnapshotChanged('', { cause: error }) : error;
+			const isOutdated = isTooLong || error instanceof SnapshotChanged;
 			if (isTooLong) pageBytes = Math.ceil(pageBytes / SMALLER);
+			if (isOutdated && plans < MAX_PLANS) continue;
+			const mayBeTerms = plan !== null && plan.indexes.length > 0;
+			if (!mayBeTerms || !(isTooLong || isRefused(error))) {
+				throw isTooLong ? new SnapshotChanged('', { cause: error }) : error;
+			}
+			terms = NO_TERMS; // an index that cannot be read must not cost the backup
 		}
 	}
 }
 
-async function plannedStage(
-	database: SqlDatabase,
-	options: StageOptions & { pageBytes: number },
-): Promise<Stage> {
-	const reader = new Reader(unfenced(database), options.sleep);
-	const schema = await readCatalog(reader.batch);
-	requireFinished(schema);
-	const found = await inspect(reader, schema);
-	const catalog = inspected(schema, found.inspection);
-	const plans = await readPlans(reader, catalog, options.pageBytes);
-	return fill(database, { ...options, schema, catalog, found, plans, planned: reader.cost });
+/** Whether SQLite refuses the transaction, or the plan allows fewer statements. */
+function isRefused(error: unknown): boolean {
+	const codes = ['database_error', 'snapshot_unstable'];
+	return error instanceof LifeboatError && codes.includes(error.code);
 }
 
 interface Plan {
@@ -101,22 +119,60 @@ interface Plan {
 	catalog: Catalog;
 	found: Inspected;
 	plans: TablePlan[];
+	/** FTS5 tables of which the terms are read. */
+	indexes: FullTextTable[];
+	/** The tables by their places in the stage. */
+	places: Table[];
+	pageBytes: number;
 	planned: ReadingCost;
+}
+
+async function planStage(
+	database: SqlDatabase,
+	{
+		sleep,
+		room,
+		pageBytes,
+		terms,
+		mayBeUnfinished,
+	}: StageOptions & Pick<Required<StageOptions>, 'pageBytes' | 'terms'>,
+): Promise<Plan> {
+	const reader = new Reader(unfenced(database), sleep);
+	const schema = await readCatalog(reader.batch);
+	if (!mayBeUnfinished) requireFinished(schema);
+	const most = Math.floor((room() - OTHER_STATEMENTS) / TERMS_STATEMENTS);
+	const found = await inspect(reader, schema, {
+		...terms,
+		most: Math.max(0, Math.min(terms.most, most)),
+	});
+	const catalog = inspected(schema, found.inspection);
+	const indexes = schema.fullText.filter((table) => isRead(found.inspection, table));
+	const isIndex = ({ name }: Table) => indexes.some((index) => index.name === name);
+	const others = catalog.tables.filter((table) => !isIndex(table));
+	const plans = await readPlans(reader, others, pageBytes);
+	const places = [...others, ...catalog.tables.filter(isIndex)];
+	return { schema, catalog, found, plans, indexes, places, pageBytes, planned: reader.cost };
+}
+
+function isRead({ searches }: Inspection, { name }: FullTextTable): boolean {
+	return searches.some((search) => search.name === name && search.fill === 'terms');
 }
 
 async function fill(
 	database: SqlDatabase,
-	{ owner, sleep, now, room, ...plan }: StageOptions & Plan,
+	{ owner, sleep, now, room }: StageOptions,
+	plan: Plan,
 ): Promise<Stage> {
-	const { schema, catalog, found } = plan;
+	const { schema, found, places } = plan;
 	const creating = createStage(owner);
-	const options = optionQueries(catalog.fullText);
+	const options = optionQueries(schema.fullText);
 	const statements = [
 		...creating,
 		SCHEMA_QUERY,
 		...options,
 		...found.queries,
 		...fillStage(plan.plans),
+		...fillFromTerms(plan),
 		`SELECT tbl,min(seq) AS first,count(*) AS pages,count(page) AS filled,max(octet_length(page)) AS longest FROM ${STAGE} WHERE seq > 0 GROUP BY tbl`,
 	];
 	if (statements.length > room()) throw tooLong(statements.length);
@@ -126,12 +182,13 @@ async function fill(
 	const [facts, ...answers] = results.slice(creating.length);
 	requireSchema(schema, facts);
 	requireAnswers(found.answers, answers.slice(options.length));
+	const inspection = withTerms(schema, found.inspection, termFacts(places, results));
 	return {
 		owner,
 		schema,
-		inspection: found.inspection,
-		fullTextOptions: fullTextOptions(catalog, answers),
-		tables: stagedTables(catalog, results.at(-1)),
+		inspection,
+		fullTextOptions: fullTextOptions(schema, answers),
+		tables: stagedTables(inspected(schema, inspection).tables, places, results.at(-1)),
 		waitedMs,
 		cost: {
 			queries: plan.planned.queries + results.length,
@@ -140,6 +197,37 @@ async function fill(
 		rowsWritten: total(results.map(({ meta }) => meta.rows_written)),
 		bookmark,
 	};
+}
+
+/** The statements that stage the rows of FTS5 tables which are made of their terms. */
+function fillFromTerms({ indexes, places, pageBytes }: Plan): string[] {
+	return indexes.flatMap((index) => {
+		const place = places.findIndex(({ name }) => name === index.name);
+		const table = places[place];
+		if (!table) return [];
+		return [
+			...makeTexts(index, place),
+			...fillStageFrom(asTexts(table), { table, place, pageBytes }),
+			...DROP_TEXTS,
+		];
+	});
+}
+
+/** What the statements of {@link makeTexts} found out, by the names of the tables. */
+function termFacts(places: Table[], results: StatementResult[]): Map<string, TermFacts> {
+	const rows = results.flatMap((result) => result.results).filter((row) => 'terms_of' in row);
+	return new Map(
+		rows.map((row) => {
+			const count = (column: string) => Number(row[column]);
+			const facts = {
+				rows: count('rows'),
+				sized: row['sized'] === null ? null : count('sized'),
+				lost: count('lost'),
+				displaced: count('displaced'),
+			};
+			return [places[count('terms_of')]?.name ?? '', facts];
+		}),
+	);
 }
 
 async function run(
@@ -155,11 +243,7 @@ async function run(
 	}
 }
 
-async function readPlans(
-	reader: Reader,
-	{ tables }: Catalog,
-	pageBytes: number,
-): Promise<TablePlan[]> {
+async function readPlans(reader: Reader, tables: Table[], pageBytes: number): Promise<TablePlan[]> {
 	const plans: TablePlan[] = [];
 	for (const query of planQueries(tables, pageBytes)) {
 		const [result] = await reader.batch([query.sql]);
@@ -168,10 +252,18 @@ async function readPlans(
 	return plans;
 }
 
-/** Throws {@link TOO_LONG_VALUE} if a page is longer than D1 returns; not every SQLite refuses it. */
-function stagedTables({ tables }: Catalog, counts: StatementResult | undefined): StagedTable[] {
+/**
+ * Where the tables are in the stage. Throws {@link TOO_LONG_VALUE} if a page is longer than D1 returns;
+ * not every SQLite refuses it.
+ */
+function stagedTables(
+	tables: Table[],
+	places: Table[],
+	counts: StatementResult | undefined,
+): StagedTable[] {
 	const rows = counts?.results ?? [];
-	return tables.map((_, place) => {
+	return tables.map(({ name }) => {
+		const place = places.findIndex((table) => table.name === name);
 		const row = rows.find(({ tbl }) => tbl === place) ?? {};
 		if (Number(row['longest'] ?? 0) > MAX_VALUE_BYTES) throw new Error(TOO_LONG_VALUE);
 		const isEmpty = Number(row['filled'] ?? 0) === 0;

@@ -11,6 +11,7 @@ import { reset } from '../../../../../../tests/reset.ts';
 import { d1, type SqlDatabase } from '../../database.ts';
 import { BUDGETS } from '../../make/budget.ts';
 import { STAGE } from '../../sql.ts';
+import { NO_TERMS } from '../inspect.ts';
 import { Reader, SnapshotChanged } from '../reader.ts';
 import { type StepEnd, writeScript, writeStep } from '../script.ts';
 import type { Checkpoint } from '../checkpoint.ts';
@@ -32,13 +33,13 @@ async function direct(): Promise<string> {
 
 /** The file as it is read from a stage with pages of this size, in steps of so many queries. */
 async function staged(queries: number, pageBytes = 900_000): Promise<string> {
-	const options = { owner: OWNER, sleep, now: Date.now, room, pageBytes };
+	const options = { owner: OWNER, sleep, now: Date.now, room, pageBytes, terms: NO_TERMS };
 	const stage = await makeStage(d1(env.DB), options);
 	const chunks: Uint8Array[] = [];
 	let from: Checkpoint | null = null;
 	for (;;) {
 		const reader = new Reader(stageOf(d1(env.DB), OWNER), sleep);
-		const options = { title: [], from, stage: from ? null : stage };
+		const options = { title: [], from, stage: from ? null : stage, terms: null };
 		const script = writeStep(reader, {
 			...options,
 			mustPause: () => reader.cost.queries >= queries,
