@@ -112,6 +112,20 @@ const dump: Mutation[] = [
 		tests: [`${BACKUP}/dump/unchanged.test.ts`],
 	},
 	{
+		title: 'terms are written as the stemmer has left them',
+		file: `${BACKUP}/dump/stage/terms.ts`,
+		right: 'iif(r.term IS NULL,v.term,r.spelling)',
+		wrong: 'v.term',
+		tests: [`${BACKUP}/dump/stage/`, 'tests/properties/indexes.test.ts'],
+	},
+	{
+		title: 'texts are as short as their different terms',
+		file: `${BACKUP}/dump/stage/terms.ts`,
+		right: "text||ifnull(${copies('n-terms', 'one')},'') AS text",
+		wrong: 'text',
+		tests: [`${BACKUP}/dump/stage/`, 'tests/properties/indexes.test.ts'],
+	},
+	{
 		title: 'the stage of another backup is read',
 		file: `${BACKUP}/dump/stage/read.ts`,
 		right: "if (results[0]?.results[0]?.['owner'] !== owner) throw new SnapshotChanged();",

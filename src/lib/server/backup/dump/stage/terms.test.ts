@@ -8,7 +8,7 @@ import { sleep } from '../../../../../../tests/memory.ts';
 import { reset } from '../../../../../../tests/reset.ts';
 import { d1 } from '../../database.ts';
 import type { Manifest } from '../../format/manifest.ts';
-import { UNLIMITED } from '../../make/budget.ts';
+import { BUDGETS, UNLIMITED } from '../../make/budget.ts';
 import { requireSame } from '../../prove/compare.ts';
 import { sqlOf } from '../../prove/files.ts';
 import { drillBackup } from '../../prove/prove.ts';
@@ -140,16 +140,24 @@ describe('a warning names an index', () => {
 		expect(tables).toEqual([]);
 	});
 
-	test('whose terms cannot be read, because a table is in the way', async () => {
-		await run(
-			env.DB,
-			create(`content=''`),
-			...TEXTS,
-			'CREATE TABLE lifeboat_stage_vocab (x)',
-			'INSERT INTO lifeboat_stage_vocab VALUES (1)',
-		);
-		const { warnings, tables } = await createBackup(engine());
+	test.for([
+		['lifeboat_stage_vocab', 'staged'],
+		['Lifeboat_Stage', 'atomic'],
+	])('whose terms cannot be read, because of a table named %s', async ([name, consistency]) => {
+		await run(env.DB, create(`content=''`), ...TEXTS, `CREATE TABLE ${name} AS SELECT 1 AS x`);
+		const { warnings, tables, snapshot } = await createBackup(engine());
 		expect(warnings).toEqual([expect.stringContaining('"ft" is contentless')]);
-		expect(tables).toMatchObject([{ name: 'lifeboat_stage_vocab', rows: 1 }]);
+		expect(tables).toMatchObject([{ name, rows: 1 }]);
+		expect(snapshot).toMatchObject({ consistency, attempts: 1 });
+		expect((await tablesOfOurs(env.DB)).flat()).toEqual([name]);
+	});
+
+	test('which is one too many for a call on the free plan', async () => {
+		await run(env.DB, create(`content='', tokenize=porter`), ...TEXTS);
+		await run(env.DB, `CREATE VIRTUAL TABLE other USING fts5(a, content='')`);
+		const { free } = BUDGETS;
+		const { warnings, tables } = await createBackup(engine({ budget: free, keys: [key] }));
+		expect(warnings).toEqual([expect.stringContaining('"other" is contentless')]);
+		expect(tables).toMatchObject([{ name: 'ft', rows: 4 }]);
 	});
 });
