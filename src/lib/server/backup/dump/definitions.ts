@@ -117,16 +117,22 @@ function isParentIndex({ type, name, table }: SchemaObject, catalog: Catalog): b
  * file drops them again.
  */
 function parentIndexes(
-	{ objects }: Catalog,
+	catalog: Catalog,
 	{ parentKeys }: Inspection,
 ): { name: string; sql: string }[] {
-	const taken = new Set(objects.map(({ name }) => foldCase(name)));
 	return parentKeys.map(({ table, columns }, index) => {
-		let name = `lifeboat_parent_${index + 1}`;
-		while (taken.has(name)) name += '_';
+		const name = unusedName(`lifeboat_parent_${index + 1}`, catalog);
 		const on = `${quoteName(table)} (${columns.map(quoteName).join(',')})`;
 		return { name, sql: `CREATE UNIQUE INDEX ${quoteName(name)} ON ${on};\n` };
 	});
+}
+
+/** The name in lower case, with as many underscores as make it unlike that of any object. */
+export function unusedName(name: string, { objects }: Catalog): string {
+	const taken = new Set(objects.map((object) => foldCase(object.name)));
+	let candidate = name;
+	while (taken.has(candidate)) candidate += '_';
+	return candidate;
 }
 
 /** Children before their parents; tables in a circle in any order. */

@@ -66,7 +66,7 @@ function probe({ columns, options }: FullTextTable): string {
 export function conclude(table: FullTextTable, answer: Row | string): Finding {
 	const { name, options } = table;
 	if (options.content === 'contentless') {
-		return leftOut(name, 'is contentless, so that its texts cannot be read');
+		return leftOut(name, 'is contentless, so that its texts cannot be read without a stage');
 	}
 	if (typeof answer === 'string') return leftOut(name, `cannot be rebuilt (${answer})`);
 	if (options.hasSizes) return counted(table, answer);

@@ -47,6 +47,11 @@ export interface Inspected {
 	inspection: Inspection;
 	queries: string[];
 	answers: (Row | undefined)[];
+	/**
+	 * The inspection with the answers of a later state. Throws {@link SnapshotChanged} if the file would
+	 * do something else there.
+	 */
+	again(results: StatementResult[]): Inspection;
 }
 
 /** The inspection found FTS5 tables whose terms can be read, which takes a stage. */
@@ -70,7 +75,7 @@ export const ALL_TERMS: TermsChoice = { mayRead: () => true, most: Number.POSITI
 export async function inspect(
 	reader: Reader,
 	catalog: Catalog,
-	choice: TermsChoice,
+	choice: TermsChoice = NO_TERMS,
 ): Promise<Inspected> {
 	const views = new Set(
 		catalog.objects.filter(({ type }) => type === 'view').map(({ name }) => foldCase(name)),
@@ -91,11 +96,29 @@ export async function inspect(
 		const isAsked = terms[index]?.length === 1 && typeof answer !== 'string';
 		return isAsked ? countTerms(answer) : null;
 	});
+	const conclude = (from: (Row | string)[]) =>
+		conclusion(catalog, suspects, from, { ...choice, counts });
+	const inspection = conclude(answers);
 	return {
-		inspection: conclusion(catalog, suspects, answers, { ...choice, counts }),
+		inspection,
 		queries: repeatable.map(({ query }) => query),
 		answers: repeatable.map(({ answer }) => answer),
+		again(results) {
+			const later = new Map(repeatable.map(({ answer }, at) => [answer, results[at]?.results[0]]));
+			const now = conclude(
+				answers.map((answer) =>
+					typeof answer === 'string' ? answer : (later.get(answer) ?? answer),
+				),
+			);
+			if (workOf(now) !== workOf(inspection)) throw new SnapshotChanged();
+			return now;
+		},
 	};
+}
+
+/** What the file does, without what is only counted. */
+function workOf({ searches, parentKeys }: Inspection): string {
+	return JSON.stringify([searches.map(({ name, fill }) => [name, fill]), parentKeys]);
 }
 
 function conclusion(

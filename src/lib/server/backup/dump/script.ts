@@ -4,15 +4,8 @@ import { printTrailer } from '../format/trailer.ts';
 import { foldCase, quoteName, SEQUENCE } from '../sql.ts';
 import { readCatalog } from './catalog.ts';
 import type { Checkpoint, StartedTable } from './checkpoint.ts';
-import { definitions, endings, preamble, virtualTables } from './definitions.ts';
-import {
-	inspect,
-	inspected,
-	type Inspection,
-	NeedsStage,
-	NO_TERMS,
-	type TermsChoice,
-} from './inspect.ts';
+import { definitions, endings, preamble, unusedName, virtualTables } from './definitions.ts';
+import { inspect, inspected, type Inspection, NeedsStage, type TermsChoice } from './inspect.ts';
 import { encode, InsertWriter, maxRowBytes, type Rows } from './inserts.ts';
 import { type LongRow, readLongRow, type Scratch, writeLongRow } from './long-rows.ts';
 import type { Page } from './pages.ts';
@@ -97,8 +90,7 @@ export async function* writeScript(
  * Writes the file like {@link writeScript}, but may stop between two statements: the output of all
  * steps, joined, is the same file. A step reads at least one page.
  *
- * Also throws `restore_unfinished` (409) if a restore has filled only a part of the database, and,
- * before it writes, {@link NeedsStage}.
+ * Before it writes, also throws `restore_unfinished` (409) and {@link NeedsStage}.
  */
 export async function* writeStep(
 	reader: Reader,
@@ -154,7 +146,7 @@ async function begin(
 		return { ...start, catalog, inspection, stage: pages };
 	}
 	const isSmall = terms !== null && reader.databaseBytes <= terms.maxBytes;
-	const found = await inspect(reader, schema, isSmall ? terms : NO_TERMS);
+	const found = await inspect(reader, schema, isSmall ? terms : undefined);
 	if (found.inspection.searches.some(({ fill }) => fill === 'terms')) throw new NeedsStage();
 	const catalog = inspected(schema, found.inspection);
 	const toEnd = queriesToEnd(catalog);
@@ -299,11 +291,4 @@ async function* writeTable(
 	}
 	yield* inserts.end();
 	return { name: table.name, rows: digest.rows, bytes: digest.bytes, sha256: digest.hex() };
-}
-
-function unusedName(name: string, { objects }: Catalog): string {
-	const taken = new Set(objects.map((object) => foldCase(object.name)));
-	let candidate = name;
-	while (taken.has(candidate)) candidate += '_';
-	return candidate;
 }

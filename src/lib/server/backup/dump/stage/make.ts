@@ -23,7 +23,6 @@ import {
 	inspect,
 	inspected,
 	NO_TERMS,
-	requireAnswers,
 	type TermsChoice,
 	withTerms,
 } from '../inspect.ts';
@@ -181,8 +180,8 @@ async function fill(
 	const waitedMs = now() - startedAt;
 	const [facts, ...answers] = results.slice(creating.length);
 	requireSchema(schema, facts);
-	requireAnswers(found.answers, answers.slice(options.length));
-	const inspection = withTerms(schema, found.inspection, termFacts(places, results));
+	const state = found.again(answers.slice(options.length));
+	const inspection = withTerms(schema, state, termFacts(places, results));
 	return {
 		owner,
 		schema,

@@ -135,6 +135,23 @@ describe('a stage', () => {
 		expect(staged[0]?.pages).toBeGreaterThan(3);
 	});
 
+	test('is made with its first plan although rows are added to an index meanwhile', async () => {
+		await remake(
+			'CREATE TABLE t (id INTEGER PRIMARY KEY, x)',
+			`CREATE VIRTUAL TABLE ft USING fts5(x, content=t, content_rowid=id)`,
+		);
+		let made = 0;
+		const growing = before((n) => {
+			made = n;
+			const row = `INSERT INTO t VALUES (${n}, 'alpha')`;
+			return run(env.DB, row, `INSERT INTO ft (rowid, x) VALUES (${n}, 'alpha')`);
+		});
+		const { inspection } = await makeStage(growing, options);
+		expect(made).toBe(1);
+		expect(inspection.searches).toEqual([{ name: 'ft', fill: 'rebuild', rows: 1, indexed: 1 }]);
+		await dropStage(d1(env.DB), sleep);
+	});
+
 	test('is planned three times at most', async () => {
 		await remake('CREATE TABLE t (id INTEGER PRIMARY KEY, x)');
 		let made = 0;
