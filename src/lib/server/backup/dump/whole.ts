@@ -3,12 +3,13 @@ import type { SqlDatabase } from '../database.ts';
 import { ALL_TERMS, NeedsStage, type TermsChoice } from './inspect.ts';
 import { Reader } from './reader.ts';
 import { type DumpOptions, type DumpSummary, writeScript } from './script.ts';
-import { dropStage } from '../stage-tables.ts';
+import { dropStage, stageOwner } from '../stage-tables.ts';
 import { makeStage } from './stage/make.ts';
 import { stageOf } from './stage/read.ts';
 
-/** The owner of a stage that no backup made. */
-const OWNER = 'lifeboat 1';
+/** Stands for the name of a backup in the owner of a stage that no backup made. */
+const NAME = 'lifeboat';
+const OWNER = stageOwner(NAME, 1);
 
 export interface WholeOptions extends DumpOptions {
 	sleep: Sleep;
@@ -38,6 +39,6 @@ export async function* writeWhole(
 		const reader = new Reader(stageOf(database, OWNER), sleep);
 		return yield* writeScript(reader, { ...options, stage });
 	} finally {
-		await dropStage(database, sleep);
+		await dropStage(database, sleep, NAME);
 	}
 }
