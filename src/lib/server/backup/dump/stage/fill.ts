@@ -109,15 +109,15 @@ export function fillStageFrom(
 	const rows = `SELECT *,${page} FROM(${printedRows(source, tail, { form: 'exact', octets: true })})`;
 	return [
 		`INSERT INTO ${STAGE} (tbl,page) SELECT ${place},${joined(table, true, ' ORDER BY k')} FROM(${rows}) GROUP BY page ORDER BY page`,
-		...insertValues({ table, place }, source),
+		...insertValues({ table, place, source }),
 	];
 }
 
+/** A table, its place, and the table to read its rows from, if not itself. */
+type ValuesOf = Pick<TablePlan, 'table' | 'place'> & { source?: Table };
+
 /** Stages the values of rows that may be too long for a page, numbered in key order. */
-function insertValues(
-	{ table, place }: Pick<TablePlan, 'table' | 'place'>,
-	source = table,
-): string[] {
+function insertValues({ table, place, source = table }: ValuesOf): string[] {
 	const columns = source.columns.map(quoteName);
 	if (table.rowid) columns.unshift(`s.${table.rowid}`);
 	const { only } = table;

@@ -15,7 +15,7 @@ import { STAGE } from '../../sql.ts';
 import { createStage, unlessTaken } from '../../stage-tables.ts';
 import { readCatalog, SCHEMA_QUERY } from '../catalog.ts';
 import { fullTextOptions } from '../definitions.ts';
-import { optionQueries, type TermFacts } from '../full-text.ts';
+import { optionQueries } from '../full-text.ts';
 import {
 	ALL_TERMS,
 	type Inspected,
@@ -29,10 +29,10 @@ import {
 import { Reader, type ReadingCost, readingFailure, SnapshotChanged } from '../reader.ts';
 import type { Catalog, FullTextTable, Table } from '../schema.ts';
 import { requireFinished, requireSchema } from '../unchanged.ts';
-import { fillStage, fillStageFrom } from './fill.ts';
+import { fillStage } from './fill.ts';
 import { parsePlans, planQueries, type TablePlan } from './plan.ts';
 import type { StagedTable } from './read.ts';
-import { asTexts, DROP_TEXTS, makeTexts, TERMS_STATEMENTS } from './terms.ts';
+import { fillFromTerms, termFacts, TERMS_STATEMENTS } from './terms.ts';
 
 /**
  * Bytes of a page, which ends with the row that exceeds them. Its text may be twice as long, if every
@@ -196,37 +196,6 @@ async function fill(
 		rowsWritten: total(results.map(({ meta }) => meta.rows_written)),
 		bookmark,
 	};
-}
-
-/** The statements that stage the rows of FTS5 tables which are made of their terms. */
-function fillFromTerms({ indexes, places, pageBytes }: Plan): string[] {
-	return indexes.flatMap((index) => {
-		const place = places.findIndex(({ name }) => name === index.name);
-		const table = places[place];
-		if (!table) return [];
-		return [
-			...makeTexts(index, place),
-			...fillStageFrom(asTexts(table), { table, place, pageBytes }),
-			...DROP_TEXTS,
-		];
-	});
-}
-
-/** What the statements of {@link makeTexts} found out, by the names of the tables. */
-function termFacts(places: Table[], results: StatementResult[]): Map<string, TermFacts> {
-	const rows = results.flatMap((result) => result.results).filter((row) => 'terms_of' in row);
-	return new Map(
-		rows.map((row) => {
-			const count = (column: string) => Number(row[column]);
-			const facts = {
-				rows: count('rows'),
-				sized: row['sized'] === null ? null : count('sized'),
-				lost: count('lost'),
-				displaced: count('displaced'),
-			};
-			return [places[count('terms_of')]?.name ?? '', facts];
-		}),
-	);
 }
 
 async function run(

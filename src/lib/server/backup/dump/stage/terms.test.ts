@@ -82,6 +82,14 @@ describe('an index without texts comes back', () => {
 		expect([proven, differences]).toEqual([true, []]);
 	});
 
+	test('whose columns SQLite takes for values elsewhere', async () => {
+		const index = `CREATE VIRTUAL TABLE ft USING fts5("true", "null", c0, content='')`;
+		await run(env.DB, index, `INSERT INTO ft (rowid, c0) VALUES (1, ''), (2, 'alpha')`);
+		const before = await readIndex(env.DB, 'ft');
+		await comeBack();
+		expect(await readIndex(env.COPY, 'ft')).toEqual(before);
+	});
+
 	test('with the columns that it keeps', async () => {
 		const index = `CREATE VIRTUAL TABLE ft USING fts5(a, b UNINDEXED, content='', contentless_unindexed=1)`;
 		await run(env.DB, index, ...TEXTS, `INSERT INTO ft (rowid, b) VALUES (1, X'00FF'), (2, 1.5)`);

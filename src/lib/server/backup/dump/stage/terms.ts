@@ -1,6 +1,9 @@
+import type { StatementResult } from '../../database.ts';
 import { quoteName, quoteText, STAGE } from '../../sql.ts';
 import { isTrigram } from '../../virtual-table.ts';
+import type { TermFacts } from '../full-text.ts';
 import type { FullTextTable, Table } from '../schema.ts';
+import { fillStageFrom } from './fill.ts';
 import { otherRows, sizes } from './sizes.ts';
 
 /*
@@ -32,8 +35,48 @@ export const TERMS_STATEMENTS = 17;
  */
 const FURTHER_ENDS = ['e', 'fulness', 'l', 'ed', 'able', ''];
 
+/** What {@link fillFromTerms} works with. */
+interface TermsPlan {
+	/** The FTS5 tables. */
+	indexes: FullTextTable[];
+	/** All tables by their places in the stage. */
+	places: Table[];
+	pageBytes: number;
+}
+
+/** The statements that stage the rows of FTS5 tables which are made of their terms. */
+export function fillFromTerms({ indexes, places, pageBytes }: TermsPlan): string[] {
+	return indexes.flatMap((index) => {
+		const place = places.findIndex(({ name }) => name === index.name);
+		const table = places[place];
+		if (!table) return [];
+		return [
+			...makeTexts(index, place),
+			...fillStageFrom(asTexts(table), { table, place, pageBytes }),
+			...DROP_TEXTS,
+		];
+	});
+}
+
+/** What the statements of {@link fillFromTerms} found out, by the names of the tables. */
+export function termFacts(places: Table[], results: StatementResult[]): Map<string, TermFacts> {
+	const rows = results.flatMap((result) => result.results).filter((row) => 'terms_of' in row);
+	return new Map(
+		rows.map((row) => {
+			const count = (column: string) => Number(row[column]);
+			const facts = {
+				rows: count('rows'),
+				sized: row['sized'] === null ? null : count('sized'),
+				lost: count('lost'),
+				displaced: count('displaced'),
+			};
+			return [places[count('terms_of')]?.name ?? '', facts];
+		}),
+	);
+}
+
 /** Statements that make {@link TEXTS} from an index, and a query of `TermFacts`. */
-export function makeTexts(table: FullTextTable, place: number): string[] {
+function makeTexts(table: FullTextTable, place: number): string[] {
 	const { name, options } = table;
 	const sized = `(SELECT count(*) FROM ${quoteName(`${name}_docsize`)})`;
 	return [
@@ -47,12 +90,12 @@ export function makeTexts(table: FullTextTable, place: number): string[] {
 }
 
 /** A table as {@link TEXTS} has its rows. */
-export function asTexts(table: Table): Table {
+function asTexts(table: Table): Table {
 	return { ...table, name: TEXTS, columns: table.columns.map((_, at) => `c${at}`) };
 }
 
 /** Statements that drop what {@link makeTexts} has created. */
-export const DROP_TEXTS = [VOCABULARY, TRIAL_VOCABULARY, TRIAL, SPELLINGS, TEXTS].map(
+const DROP_TEXTS = [VOCABULARY, TRIAL_VOCABULARY, TRIAL, SPELLINGS, TEXTS].map(
 	(name) => `DROP TABLE ${name}`,
 );
 
