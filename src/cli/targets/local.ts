@@ -1,13 +1,25 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { printOrphans, readOrphans } from '../../lib/server/backup/restore/orphans.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
+import { Guard } from '../embedded/guard.ts';
+import { DetailedError } from '../terminal/errors.ts';
 import { STATE } from '../embedded/state.ts';
 import { shellWord } from '../terminal/text.ts';
-import { countRows, keepInFile, namesIn, restoreDatabase, restoreRows, UNCHANGED } from './d1.ts';
-import { busy, isBusy, SqliteDatabase } from './sqlite-database.ts';
+import {
+	countRows,
+	keepInFile,
+	namesIn,
+	restoreDatabase,
+	restoreRows,
+	tablesIn,
+	UNCHANGED,
+} from './d1.ts';
+import { busy, isBusy, openToRead, SqliteDatabase } from '../embedded/sqlite-database.ts';
 import type { Plan, Target } from './target.ts';
 
 /** How long the app may hold the database. */
@@ -29,11 +41,18 @@ export function openLocal(folder: string | undefined, context: Context): Target 
 	return {
 		name: 'local',
 		title,
+		kind: 'd1',
 		async contents() {
 			const path = await embedded.file;
 			if (!existsSync(path)) return [];
 			using connection = open(path);
 			return await namesIn(new SqliteDatabase(connection));
+		},
+		async tables() {
+			const path = await embedded.file;
+			if (!existsSync(path)) return [];
+			using connection = openToRead(path);
+			return await tablesIn(new SqliteDatabase(connection));
 		},
 		async keep() {
 			const file = await keepInFile(new SqliteDatabase(await begin()), context);
@@ -65,13 +84,15 @@ function beginTransaction(path: string, title: string): DatabaseSync {
 
 async function restoreWithin(connection: DatabaseSync, plan: Plan): Promise<void> {
 	const database = new SqliteDatabase(connection);
+	new Guard(connection);
 	const { tables } = plan;
 	if (tables === null) await restoreDatabase(database, plan);
 	else await restoreRows(database, { ...plan, tables }, { within: true });
 	try {
 		connection.exec('COMMIT');
 	} catch (error) {
-		throw brokenReferences(error);
+		const orphans = await readOrphans(database, sleep);
+		throw new DetailedError(brokenReferences(error), printOrphans(orphans));
 	}
 }
 

@@ -13,14 +13,20 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { checkDatabase } from '../../lib/server/backup/prove/drill.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { timeForNames } from './keep.ts';
+import { isRunning } from '../terminal/command.ts';
 import { shellWord } from '../terminal/text.ts';
-import { countRows, namesIn, restoreDatabase, restoreRows } from './d1.ts';
-import { busy, isBusy, SqliteDatabase } from './sqlite-database.ts';
-import type { Kept, Plan, Target } from './target.ts';
+import { Guard } from '../embedded/guard.ts';
+import { countRows, namesIn, restoreDatabase, restoreRows, tablesIn } from './d1.ts';
+import {
+	busy,
+	isBusy,
+	openToRead,
+	SqliteDatabase,
+	writeHeader,
+} from '../embedded/sqlite-database.ts';
+import type { Kept, Plan, Target, TargetTable } from './target.ts';
 
 /** Files of a database that was not closed (SQLite: Temporary Files). */
 const SIDE_FILES = ['-wal', '-shm', '-journal'];
@@ -33,6 +39,7 @@ const BUSY_TIMEOUT_MS = 2_000;
 export class SqliteFile implements Target {
 	readonly name: string;
 	readonly title: string;
+	readonly kind = 'file';
 	readonly #path: string;
 	/** The existing file, locked; null if there is none or SQLite cannot read it. */
 	#held: DatabaseSync | null = null;
@@ -58,6 +65,12 @@ export class SqliteFile implements Target {
 			this.#held = null;
 			return ['something that SQLite cannot read'];
 		}
+	}
+
+	async tables(): Promise<TargetTable[]> {
+		if (!existsSync(this.#path)) return [];
+		using connection = openToRead(this.#path);
+		return await tablesIn(new SqliteDatabase(connection));
 	}
 
 	async keep(): Promise<Kept> {
@@ -103,13 +116,14 @@ export class SqliteFile implements Target {
 		});
 		// After a crash this file is worthless: it is synced once it is complete.
 		connection.exec('PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF');
+		new Guard(connection);
 		const database = new SqliteDatabase(connection);
 		const { tables } = plan;
 		if (tables === null) await restoreDatabase(database, { ...plan, kept: null });
 		else await restoreRows(database, { ...plan, tables }, { within: true });
-		const problems = await checkDatabase(database, sleep);
-		const broken = problems.find((problem) => problem.startsWith('quick_check: '));
-		if (broken !== undefined) throw notSound(broken);
+		const [broken] = connection.prepare(UNSOUND).all();
+		if (broken) throw notSound(String(broken['problem']));
+		if (tables === null && plan.header) writeHeader(connection, plan.header);
 	}
 
 	/** Never overwrites: there was no file, so one that appeared meanwhile belongs to someone else. */
@@ -134,6 +148,10 @@ export class SqliteFile implements Target {
 	}
 }
 
+/** What is wrong with the file itself. A row may have broken a constraint before it was backed up. */
+const UNSOUND = `SELECT quick_check AS problem FROM pragma_quick_check WHERE quick_check <> 'ok'
+	AND quick_check NOT LIKE '% value in %' AND quick_check NOT LIKE 'CHECK constraint %'`;
+
 /** Opens the file for this process alone, and moves its write-ahead log into it. */
 function openLocked(path: string): DatabaseSync {
 	const connection = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
@@ -151,14 +169,6 @@ function removeAbandoned(path: string): void {
 		if (name.startsWith(prefix) && !isRunning(Number(name.slice(prefix.length)))) {
 			rmSync(join(folder, name));
 		}
-	}
-}
-
-function isRunning(pid: number): boolean {
-	try {
-		return process.kill(pid, 0);
-	} catch (error) {
-		return error instanceof Error && 'code' in error && error.code === 'EPERM';
 	}
 }
 

@@ -81,6 +81,14 @@ function tooWide(table: string): LifeboatError {
 	);
 }
 
+function noColumns(number: number): LifeboatError {
+	return new LifeboatError(`Statement ${number} does not name its columns.`, {
+		code: 'statement_not_allowed',
+		status: 422,
+		hint: 'Nothing was changed. Use another backup: somebody has changed this one.',
+	});
+}
+
 class TablesRestore {
 	readonly #database: SqlDatabase;
 	readonly #options: TablesOptions;
@@ -100,7 +108,7 @@ class TablesRestore {
 		this.#tables = new Map(tables.map((name) => [foldCase(name), name]));
 		this.#pieces = quoteName(`${claim.prefix}pieces`);
 		this.#transactions = new Transactions(database, options.sleep, claim);
-		this.#staging = new Staging(database, options.survey, claim.prefix);
+		this.#staging = new Staging(claim.prefix);
 	}
 
 	/** Stages the rows of the file. */
@@ -159,14 +167,13 @@ class TablesRestore {
 	}
 
 	async #collectRows(statement: Statement, head: RowsHead): Promise<void> {
-		const { lifeboat } = this.#options.survey;
+		const { columns } = head;
 		const wanted = this.#tables.has(foldCase(head.table)) || head.table === SEQUENCE;
-		if (!wanted || (lifeboat && isFullTextCommand(statement.sql.slice(head.values)))) return;
-		// The columns are then read from the table, which has to exist.
-		if (head.columns === null) await this.#transactions.flush();
-		if (!fitsStage(head)) throw tooWide(head.table);
-		const sql = lifeboat ? this.#withOurPieces(statement.sql) : statement.sql;
-		const staged = await this.#staging.stage({ ...statement, sql }, head);
+		if (!wanted || isFullTextCommand(statement.sql.slice(head.values))) return;
+		if (columns === null) throw noColumns(statement.number); // nor does Lifeboat write such rows
+		if (!fitsStage(columns)) throw tooWide(head.table);
+		const sql = this.#withOurPieces(statement.sql);
+		const staged = this.#staging.stage({ ...statement, sql }, { ...head, columns });
 		for (const each of staged) await this.#transactions.add(each);
 	}
 
@@ -179,10 +186,10 @@ class TablesRestore {
 
 	/** A statement about the file's table of pieces, rewritten for ours; null for all others. */
 	#ofPieces(sql: string): string | null {
-		const { lifeboat, tableNames } = this.#options.survey;
+		const { tableNames } = this.#options.survey;
 		const [, start, name = '', rest] = OF_PIECES.exec(sql) ?? [];
 		// A table that the file does not drop again is not for pieces, whatever its name.
-		if (!lifeboat || start === undefined || tableNames.includes(name)) return null;
+		if (start === undefined || tableNames.includes(name)) return null;
 		return `${start}${this.#pieces}${rest}`;
 	}
 

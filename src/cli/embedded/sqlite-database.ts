@@ -1,4 +1,6 @@
-import type { DatabaseSync } from 'node:sqlite';
+import { existsSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import type {
 	BatchResult,
 	Row,
@@ -44,6 +46,36 @@ export class SqliteDatabase implements SqlDatabase {
 		if (typeof statement === 'string') return this.#connection.prepare(statement).all() as Row[];
 		return this.#connection.prepare(statement.sql).all(...statement.parameters) as Row[];
 	}
+}
+
+/**
+ * Opens a database file only to read it, and makes no file beside it unless another program uses it at
+ * the moment (SQLite: URI Filenames, "immutable").
+ */
+export function openToRead(path: string): DatabaseSync {
+	const url = pathToFileURL(path);
+	const inUse = existsSync(`${path}-wal`) || existsSync(`${path}-journal`);
+	if (!inUse) url.searchParams.set('immutable', '1');
+	return new DatabaseSync(url, { readOnly: true });
+}
+
+/** What an application has written into the header of its SQLite file. D1 has no place for it. */
+export interface FileHeader {
+	user_version: number;
+	application_id: number;
+}
+
+/** Reads the header of a connection's file. */
+export function readHeader(connection: DatabaseSync): FileHeader {
+	const read = (name: keyof FileHeader) =>
+		Number(connection.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
+	return { user_version: read('user_version'), application_id: read('application_id') };
+}
+
+/** Writes it. */
+export function writeHeader(connection: DatabaseSync, header: FileHeader): void {
+	connection.exec(`PRAGMA user_version=${header.user_version}`);
+	connection.exec(`PRAGMA application_id=${header.application_id}`);
 }
 
 /** True if SQLite reports that another connection holds the database. */
