@@ -11,7 +11,11 @@ import { snapshot } from './databases/snapshot.ts';
 
 // Files of other programs, restored as `npm run restore` does, but without a process for each.
 
-export const context = { signal: new AbortController().signal, progress: new Progress() };
+class Silent extends Progress {
+	override step(): void {}
+}
+
+export const context = { signal: new AbortController().signal, progress: new Silent() };
 
 /** What `npm run restore` does before it touches a target. */
 export async function prepare(path: string, tables: string[] | null = null): Promise<Plan> {

@@ -43,7 +43,10 @@ async function largeValuesOf(
 	withoutRowid: boolean,
 	limit: number,
 ): Promise<LargeValues> {
-	const length = (column: string) => `ifnull(octet_length(${quoteName(column)}),0)`;
+	const length = (column: string) => {
+		const name = quoteName(column);
+		return `iif(typeof(${name}) IN ('text','blob'),octet_length(${name}),0)`;
+	};
 	const sizes = columns.map((column, index) => `${length(column)} AS c${index}`);
 	const all = columns.map((_, index) => `c${index}`).join('+');
 	const taken = columns.some((column) => column.toLowerCase() === 'rowid');
@@ -53,12 +56,18 @@ async function largeValuesOf(
 	]);
 	return (results[0]?.results ?? []).map((row) => {
 		const lengths = columns.map((_, index) => Number(row[`c${index}`]));
-		const largest = lengths.indexOf(Math.max(...lengths));
 		const where = `${row['id'] === null ? 'a row' : `row ${row['id']}`} of ${quoteName(table)}`;
-		const what = `${count(lengths[largest] ?? 0)} bytes in ${quoteName(columns[largest] ?? '')} of ${where}`;
-		return {
-			table,
-			sentence: `${what}: D1 takes at most ${count(MAX_VALUE_BYTES)} bytes in a value and in a row.`,
-		};
+		return { table, sentence: sentence(where, columns, lengths) };
 	});
+}
+
+function sentence(where: string, columns: string[], lengths: number[]): string {
+	const most = `D1 takes at most ${count(MAX_VALUE_BYTES)}`;
+	const largest = Math.max(...lengths);
+	if (largest > MAX_VALUE_BYTES) {
+		const column = quoteName(columns[lengths.indexOf(largest)] ?? '');
+		return `${count(largest)} bytes in ${column} of ${where}: ${most} in a value.`;
+	}
+	const total = lengths.reduce((sum, length) => sum + length, 0);
+	return `${count(total)} bytes in ${where}: ${most} in a row.`;
 }

@@ -15,6 +15,9 @@ import { explain, type Refusal } from './refusal.ts';
 /** Only the owner reads and writes. */
 const MODE = 0o600;
 
+/** What `.dump` writes after its ROLLBACK if it could not read the database (sqlite3: shell.c). */
+const OF_FAILED_DUMP = 'due to errors';
+
 const CR = 0x0d;
 const LF = 0x0a;
 
@@ -56,7 +59,7 @@ export async function runScript(
 			for (const statement of statements) script.run(statement);
 			progress.bytes(reader.bytes, totalBytes);
 		}
-		script.finish(reader.rest());
+		script.finish(reader.rest(), reader.lastComment);
 	} catch (error) {
 		throw await script.explained(name, source, error);
 	}
@@ -89,11 +92,16 @@ class Script {
 	}
 
 	/** Runs what has no semicolon. Throws `sql_incomplete` and `file_empty` (422). */
-	finish(rest: Statement | null): void {
+	finish(rest: Statement | null, lastComment: string | null): void {
 		if (rest) this.run(rest);
 		if (!this.#changed) throw empty('The file has no statement that makes or changes anything.');
-		const undone = /^ROLLBACK\b(?!.*\bTO\b)/is.test(this.#last?.sql ?? '');
+		const rolledBack = /^ROLLBACK\b(?!.*\bTO\b)/is.test(this.#last?.sql ?? '');
+		const undone = rolledBack && (this.#isEmpty() || lastComment === OF_FAILED_DUMP);
 		if (this.#connection.isTransaction || undone) throw unfinished(undone);
+	}
+
+	#isEmpty(): boolean {
+		return this.#connection.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
 	}
 
 	/** A LifeboatError for what SQLite has thrown. */
