@@ -6,7 +6,9 @@ import { printOrphans, readOrphans } from '../../lib/server/backup/restore/orpha
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
+import { configuredId } from '../embedded/configured.ts';
 import { Guard } from '../embedded/guard.ts';
+import { fileOf } from '../embedded/file.ts';
 import { DetailedError } from '../terminal/errors.ts';
 import { STATE } from '../embedded/state.ts';
 import { shellWord } from '../terminal/text.ts';
@@ -34,22 +36,24 @@ export function openLocal(folder: string | undefined, context: Context): Target 
 	const persistTo = folder ?? STATE;
 	const word = folder === undefined ? 'local' : `local:${folder}`;
 	const title = `the local database in ${persistTo}`;
-	const embedded = new EmbeddedDatabase({ kind: 'configured', persistTo });
+	let started: EmbeddedDatabase | null = null;
+	/** Starts workerd, which a look at the tables must not do: it writes into the folder. */
+	const embedded = () => (started ??= new EmbeddedDatabase({ kind: 'configured', persistTo }));
 	/** The transaction in which the contents were saved. */
 	let held: DatabaseSync | null = null;
-	const begin = async () => (held ??= beginTransaction(await embedded.file, title));
+	const begin = async () => (held ??= beginTransaction(await embedded().file, title));
 	return {
 		name: 'local',
 		title,
 		kind: 'd1',
 		async contents() {
-			const path = await embedded.file;
+			const path = await embedded().file;
 			if (!existsSync(path)) return [];
 			using connection = open(path);
 			return await namesIn(new SqliteDatabase(connection));
 		},
 		async tables() {
-			const path = await embedded.file;
+			const path = fileOf(persistTo, await configuredId());
 			if (!existsSync(path)) return [];
 			using connection = openToRead(path);
 			return await tablesIn(new SqliteDatabase(connection));
@@ -64,7 +68,7 @@ export function openLocal(folder: string | undefined, context: Context): Target 
 			await restoreWithin(connection, plan);
 		},
 		recover: async () => UNCHANGED,
-		count: (tables) => countRows(embedded, tables),
+		count: (tables) => countRows(embedded(), tables),
 	};
 }
 
