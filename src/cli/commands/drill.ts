@@ -126,7 +126,7 @@ async function drill(backup: Backup, watch: Stopwatch<Step>, context: Context): 
 		: await drillFile(database, backup.sql, options);
 	watch.stop();
 	const { name } = backup;
-	if (found.differences.some((difference) => /foreign key/i.test(difference))) {
+	if (found.differences.some((difference) => /foreign.key/i.test(difference))) {
 		found.differences.push(...(await orphansIn(backup, context)));
 	}
 	const finishedAt = new Date().toISOString();

@@ -14,7 +14,7 @@ import { type Change, previewOf, printPreview } from '../targets/preview.ts';
 import { confirm, requireEmpty } from '../targets/replace.ts';
 import type { Kept, Plan, Target } from '../targets/target.ts';
 import { parseArguments, usageError } from '../terminal/arguments.ts';
-import { type Context, runCommand } from '../terminal/command.ts';
+import { type Context, printError, runCommand } from '../terminal/command.ts';
 import { asLifeboatError, DetailedError, EXIT } from '../terminal/errors.ts';
 import { count, duration, formatTable, megabytes } from '../terminal/text.ts';
 
@@ -54,8 +54,8 @@ Examples
   npm run restore -- backup.sql --to restored.db
   npm run restore -- app.sqlite --to remote:NAME --dry-run
 
-Exit codes: 0 restored, or with --dry-run: it would be; 1 the backup is damaged, the result differs from it, or the database refused
-it; 2 the restore did not run.
+Exit codes: 0 restored, with --dry-run: it would be; 1 the backup is damaged, the result differs from it,
+or the database refused it; 2 the restore did not run, with --dry-run: it would not succeed.
 `;
 
 const OPTIONS = {
@@ -260,17 +260,28 @@ function reportPreview({ backup, target, tables, warnings }: Preview): string {
 	return ['', printPreview(tables), '', verdict, ...warnings].join('\n');
 }
 
+/** Prints what a restore would do, or why it would be refused. Returns the exit code. */
+async function tell(request: Request, context: Context): Promise<number> {
+	try {
+		const preview = await dryRun(request, context);
+		context.progress.clear();
+		console.log(request.json ? JSON.stringify(preview) : reportPreview(preview));
+		return EXIT.good;
+	} catch (error) {
+		context.signal.throwIfAborted();
+		context.progress.clear();
+		printError(error);
+		return EXIT.notTried;
+	}
+}
+
 await runCommand(async (context) => {
 	const request = readRequest();
 	if (request === null) {
 		console.log(HELP);
 		return EXIT.good;
 	}
-	if (request.dryRun) {
-		const preview = await dryRun(request, context);
-		console.log(request.json ? JSON.stringify(preview) : reportPreview(preview));
-		return EXIT.good;
-	}
+	if (request.dryRun) return await tell(request, context);
 	const result = await restore(request, context);
 	console.log(request.json ? JSON.stringify({ restored: true, ...result }) : report(result));
 	return EXIT.good;

@@ -1,9 +1,19 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	rmSync,
+	statSync,
+	writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { sqlite3 } from '../../../tests/operator.ts';
 import { context, fileDifferences, restoreFile, runShell } from '../../../tests/foreign.ts';
+import { temporaryFolder } from '../terminal/command.ts';
 import { openBackup } from './files.ts';
 
 // What `sqlite3 new.db < FILE` makes of a file is right, for every file that sqlite3 takes.
@@ -149,4 +159,15 @@ test('what is written in between is private', async () => {
 	expect(statSync(scratch).mode & 0o777).toBe(0o700);
 	expect(readdirSync(scratch)).toEqual(['scratch.db.sql']);
 	expect(statSync(join(scratch, 'scratch.db.sql')).mode & 0o777).toBe(0o600);
+});
+
+test('what a killed command has left is removed by the next', () => {
+	const { pid } = spawnSync('true');
+	const [left, live] = [pid, process.pid].map((number) =>
+		join(tmpdir(), `lifeboat-${number}-aB3dEf`),
+	);
+	for (const each of [left, live]) mkdirSync(each ?? '');
+	temporaryFolder();
+	expect([left, live].map((each) => existsSync(each ?? ''))).toEqual([false, true]);
+	rmSync(live ?? '', { recursive: true });
 });

@@ -13,8 +13,8 @@ export interface Context {
 }
 
 /**
- * Runs a command and ends the process with the exit code that it returns, or with that of its error.
- * With --json the error is the one object on standard output.
+ * Runs a command and ends the process with the exit code that it returns, or with that of its error,
+ * which is printed.
  */
 export async function runCommand(work: (context: Context) => Promise<number>): Promise<void> {
 	const progress = new Progress();
@@ -22,13 +22,18 @@ export async function runCommand(work: (context: Context) => Promise<number>): P
 	try {
 		code = await work({ signal: interruption(progress), progress });
 	} catch (thrown) {
-		const error = asLifeboatError(thrown);
 		progress.clear();
-		if (process.argv.includes('--json')) console.log(JSON.stringify(error));
-		else console.error(describe(error));
-		code = exitCode(error);
+		code = exitCode(printError(thrown));
 	}
 	process.exit(code);
+}
+
+/** Prints an error and returns it. With --json it is the one object on standard output. */
+export function printError(thrown: unknown): LifeboatError {
+	const error = asLifeboatError(thrown);
+	if (process.argv.includes('--json')) console.log(JSON.stringify(error));
+	else console.error(describe(error));
+	return error;
 }
 
 /**
