@@ -1,12 +1,7 @@
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-import type {
-	BatchResult,
-	Row,
-	SqlDatabase,
-	SqlStatement,
-} from '../../lib/server/backup/database.ts';
+import type { BatchResult, Row, SqlDatabase } from '../../lib/server/backup/database.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 
 /** SQLite: Result and Error Codes. */
@@ -20,7 +15,7 @@ export class SqliteDatabase implements SqlDatabase {
 		this.#connection = connection;
 	}
 
-	async batch(statements: SqlStatement[]): Promise<BatchResult> {
+	async batch(statements: string[]): Promise<BatchResult> {
 		const within = this.#connection.isTransaction;
 		this.#connection.exec(within ? 'SAVEPOINT batch' : 'BEGIN');
 		try {
@@ -42,9 +37,8 @@ export class SqliteDatabase implements SqlDatabase {
 		return Number(this.#connection.prepare(sql).get()?.['bytes']);
 	}
 
-	#run(statement: SqlStatement): Row[] {
-		if (typeof statement === 'string') return this.#connection.prepare(statement).all() as Row[];
-		return this.#connection.prepare(statement.sql).all(...statement.parameters) as Row[];
+	#run(statement: string): Row[] {
+		return this.#connection.prepare(statement).all() as Row[];
 	}
 }
 

@@ -1,5 +1,5 @@
 import type { Sleep } from '../../retry.ts';
-import { retrying, type Row, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { retrying, type Row, type SqlDatabase } from '../database.ts';
 import { messageOf } from '../../errors.ts';
 import { foldCase, notOfD1, notOfSqlite, quoteName, quoteText, RESTORE_MARKER } from '../sql.ts';
 import { guardTriggers, parentStandIns, readReferences } from './references.ts';
@@ -85,7 +85,7 @@ function isRestoreId(value: unknown): value is string {
 export async function clearDatabase(
 	database: SqlDatabase,
 	sleep: Sleep,
-	{ before = [], after = [] }: { before?: SqlStatement[]; after?: SqlStatement[] } = {},
+	{ before = [], after = [] }: { before?: string[]; after?: string[] } = {},
 ): Promise<void> {
 	const { objects } = await readContents(database, sleep);
 	const ofType = (type: string) =>

@@ -1,5 +1,5 @@
 import { LifeboatError } from '../../errors.ts';
-import type { Row, SqlDatabase, SqlStatement } from '../database.ts';
+import type { Row, SqlDatabase } from '../database.ts';
 import { JOINED_PIECES, joinedPieces, SCRATCH } from '../format/pieces.ts';
 import { MAX_COLUMNS } from '../limits.ts';
 import { foldCase, notOfD1, quoteName, quoteText, SEQUENCE } from '../sql.ts';
@@ -132,7 +132,7 @@ class TablesRestore {
 		const counters = this.#counters();
 		const emptied = [...this.#tables.values()].filter((name) => hasRows(schema, name));
 		const triggers = schema.filter(({ type }) => type === 'trigger');
-		const statements: SqlStatement[] = [
+		const statements: string[] = [
 			...triggers.map(({ name }) => `DROP TRIGGER ${quoteName(String(name))}`),
 			...guards.create,
 			...counters.before,
