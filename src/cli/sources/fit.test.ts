@@ -12,6 +12,7 @@ import { remoteTarget } from '../targets/remote.ts';
 import { DetailedError, exitCode } from '../terminal/errors.ts';
 import { openBackup } from './files.ts';
 import { lostInD1, requireFitForD1 } from './fit.ts';
+import { orphansIn } from './rehearse.ts';
 
 // Files of other programs in D1: the embedded one, a drill, and wrangler's own `d1 execute`.
 
@@ -186,6 +187,25 @@ describe('what D1 would refuse is named before it is touched', () => {
 		);
 		expect(many?.details).toHaveLength(11);
 		expect(many?.details.at(-1)).toBe('And there are more such rows.');
+	});
+
+	test('rows that only D1 itself finds, at the end of a backup of our own', async () => {
+		await open(
+			`CREATE TABLE t (id INTEGER PRIMARY KEY, up REFERENCES t (id)); INSERT INTO t VALUES (5,6);`,
+		);
+		const plan = await prepare(path);
+		const details = [
+			'Row 5 of "t": its foreign key up refers to a row of "t" (id) that does not exist.',
+		];
+		const refused = { code: 'restore_refused' };
+		const local = openLocal(join(folder, 'orphans'), context);
+		await expect(local.restore(plan)).rejects.toMatchObject({ ...refused, details });
+		await using empty = new EmbeddedDatabase({ kind: 'new', persistTo: join(folder, 'empty') });
+		const message = expect.stringContaining('foreign key');
+		const remote = remoteTarget('production', empty, context);
+		await expect(remote.restore(plan)).rejects.toMatchObject({ ...refused, message });
+		const backup = await openBackup(path, { unsigned: false }, context);
+		expect(await orphansIn(backup, context)).toEqual(details);
 	});
 
 	test('values that are too large', async () => {

@@ -12,7 +12,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { sqlite3 } from '../../../tests/operator.ts';
-import { context, fileDifferences, restoreFile, runShell } from '../../../tests/foreign.ts';
+import {
+	context,
+	fileDifferences,
+	prepare,
+	restoreFile,
+	runShell,
+} from '../../../tests/foreign.ts';
 import { temporaryFolder } from '../terminal/command.ts';
 import { openBackup } from './files.ts';
 
@@ -120,6 +126,18 @@ describe('as the sqlite3 shell does, Lifeboat reads', () => {
 		const numbers = 'PRAGMA user_version; PRAGMA application_id;';
 		expect(sqlite3(ours, numbers)).toBe(sqlite3(theirs, numbers));
 	});
+});
+
+test('a backup of Lifeboat with a line above it is a file of another program', async () => {
+	const sql = FILES[1]?.[1] ?? '';
+	writeFileSync(path, sql);
+	const plan = await prepare(path);
+	const chunks: Uint8Array[] = [];
+	for await (const chunk of plan.sql.open()) chunks.push(chunk);
+	writeFileSync(path, `-- fetched by hand\n${Buffer.concat(chunks)}`);
+	runShell(sql, theirs);
+	await restoreFile(path, ours);
+	expect(await fileDifferences(theirs, ours)).toEqual([]);
 });
 
 test('a database with full-text search is read from what .dump writes', async () => {
