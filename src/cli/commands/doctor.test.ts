@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operate, projectFolder, removeFolder, runLocally } from '../../../tests/operator.ts';
 import type { SqlDatabase } from '../../lib/server/backup/database.ts';
 import { type Finding, measureReads, measureWrites } from '../doctor/measure.ts';
-import { SqliteDatabase } from '../targets/sqlite-database.ts';
+import { SqliteDatabase } from '../embedded/sqlite-database.ts';
 
 describe('npm run doctor', () => {
 	let project: string;

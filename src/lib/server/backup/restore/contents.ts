@@ -1,5 +1,5 @@
 import type { Sleep } from '../../retry.ts';
-import { retrying, type Row, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { retrying, type Row, type SqlDatabase } from '../database.ts';
 import { messageOf } from '../../errors.ts';
 import { foldCase, notOfD1, notOfSqlite, quoteName, quoteText, RESTORE_MARKER } from '../sql.ts';
 import { shadowTables } from '../virtual-table.ts';
@@ -124,7 +124,7 @@ const RELOAD_SCHEMA = [
 export async function clearDatabase(
 	database: SqlDatabase,
 	sleep: Sleep,
-	edges: { before?: SqlStatement[]; after?: SqlStatement[] } = {},
+	edges: { before?: string[]; after?: string[] } = {},
 ): Promise<void> {
 	const { objects } = await readContents(database, sleep);
 	const references = await readReferences(database, sleep);
@@ -151,7 +151,7 @@ function clearing(
 	objects: ContentObject[],
 	references: Reference[],
 	undeletable: ReadonlySet<string>,
-): SqlStatement[] {
+): string[] {
 	const ofType = (type: string) =>
 		objects.filter((object) => object.type === type).map(({ name }) => name);
 	const virtual = objects.filter((object) => object.virtual).map(({ name }) => name);

@@ -1,5 +1,5 @@
 import { LifeboatError } from '../../errors.ts';
-import type { Row, SqlDatabase, SqlStatement } from '../database.ts';
+import type { Row, SqlDatabase } from '../database.ts';
 import { JOINED_PIECES, joinedPieces, SCRATCH } from '../format/pieces.ts';
 import { MAX_COLUMNS } from '../limits.ts';
 import { foldCase, notOfD1, quoteName, quoteText, SEQUENCE } from '../sql.ts';
@@ -77,6 +77,14 @@ function tooWide(table: string): LifeboatError {
 	);
 }
 
+function noColumns(number: number): LifeboatError {
+	return new LifeboatError(`Statement ${number} does not name its columns.`, {
+		code: 'statement_not_allowed',
+		status: 422,
+		hint: 'Nothing was changed. Use another backup: somebody has changed this one.',
+	});
+}
+
 class TablesRestore {
 	readonly #database: SqlDatabase;
 	readonly #options: TablesOptions;
@@ -100,7 +108,7 @@ class TablesRestore {
 		this.#tables = new Map(tables.map((name) => [foldCase(name), name]));
 		this.#pieces = quoteName(`${claim.prefix}pieces`);
 		this.#transactions = new Transactions(database, options.sleep, claim);
-		this.#staging = new Staging(database, options.survey, claim.prefix);
+		this.#staging = new Staging(claim.prefix);
 	}
 
 	/** Stages the rows of the file. */
@@ -132,7 +140,7 @@ class TablesRestore {
 		const external = schema.filter(isExternalFullText).map(({ name }) => String(name));
 		const hasStage = (name: string) =>
 			stages.some(({ table }) => foldCase(table) === foldCase(name));
-		const statements: SqlStatement[] = [
+		const statements: string[] = [
 			...triggers.map(({ name }) => `DROP TRIGGER ${quoteName(String(name))}`),
 			...guards.create,
 			...counters.before,
@@ -170,18 +178,17 @@ class TablesRestore {
 	}
 
 	async #collectRows(statement: Statement, head: RowsHead): Promise<void> {
-		const { lifeboat } = this.#options.survey;
 		const name = foldCase(head.table);
-		if (lifeboat && isFullTextCommand(statement.sql.slice(head.values))) {
+		const { columns } = head;
+		if (isFullTextCommand(statement.sql.slice(head.values))) {
 			if (statement.sql.endsWith(`VALUES ('rebuild');`)) this.#rebuilt.add(name);
 			return;
 		}
 		if (!this.#tables.has(name) && !this.#parts.has(name) && head.table !== SEQUENCE) return;
-		// The columns are then read from the table, which has to exist.
-		if (head.columns === null) await this.#transactions.flush();
-		if (!fitsStage(head)) throw tooWide(head.table);
-		const sql = lifeboat ? this.#withOurPieces(statement.sql) : statement.sql;
-		const staged = await this.#staging.stage({ ...statement, sql }, head);
+		if (columns === null) throw noColumns(statement.number); // nor does Lifeboat write such rows
+		if (!fitsStage(columns)) throw tooWide(head.table);
+		const sql = this.#withOurPieces(statement.sql);
+		const staged = this.#staging.stage({ ...statement, sql }, { ...head, columns });
 		for (const each of staged) await this.#transactions.add(each);
 	}
 
@@ -194,10 +201,10 @@ class TablesRestore {
 
 	/** A statement about the file's table of pieces, rewritten for ours; null for all others. */
 	#ofPieces(sql: string): string | null {
-		const { lifeboat, tableNames } = this.#options.survey;
+		const { tableNames } = this.#options.survey;
 		const [, start, name = '', rest] = OF_PIECES.exec(sql) ?? [];
 		// A table that the file does not drop again is not for pieces, whatever its name.
-		if (!lifeboat || start === undefined || tableNames.includes(name)) return null;
+		if (start === undefined || tableNames.includes(name)) return null;
 		return `${start}${this.#pieces}${rest}`;
 	}
 
