@@ -21,6 +21,14 @@ export interface Search {
 	indexed: number | null;
 }
 
+/** What the schema says about the table or view that an FTS5 table indexes. */
+export interface Source {
+	/** Whether no two of its rows can have the same rowid. */
+	isUnique: boolean;
+	/** Whether FTS5 may rebuild from it: not if it reads virtual tables (SQLITE_PREPARE_NO_VTAB). */
+	isPlain: boolean;
+}
+
 /** What was found about an FTS5 table. */
 export interface Finding {
 	search: Search;
@@ -33,7 +41,7 @@ export interface Finding {
  * shadow table `_docsize` has the rowids in the index (SQLite: FTS5, "The %_docsize table"). The
  * first query fails if a rebuild would, which reads the same columns. None if all is known.
  */
-export function questions(table: FullTextTable, isView: boolean): string[] {
+export function questions(table: FullTextTable, { isUnique }: Source): string[] {
 	const { name, options, columns } = table;
 	const sizes = quoteName(`${name}_docsize`);
 	if (!options.hasSizes) return options.content === 'external' ? [probe(table)] : [];
@@ -46,7 +54,7 @@ export function questions(table: FullTextTable, isView: boolean): string[] {
 		indexed,
 		`(SELECT count(*) FROM ${sizes} WHERE id IN (SELECT ${id} FROM ${source} AS T)) AS known`,
 		`(SELECT count(${id}) FROM ${source} AS T) AS rows`,
-		`(SELECT count(${isView ? `DISTINCT ${id}` : id}) FROM ${source} AS T) AS ids`,
+		`(SELECT count(${isOwn || isUnique ? id : `DISTINCT ${id}`}) FROM ${source} AS T) AS ids`,
 	];
 	const count = `SELECT ${counts.join(',')},total_changes() AS changes`;
 	return isOwn || columns.length === 0 ? [count] : [probe(table), count];
@@ -58,11 +66,11 @@ function probe({ columns, options }: FullTextTable): string {
 }
 
 /** What the answer means: the row of the last question, or why SQLite refused one. */
-export function conclude(table: FullTextTable, answer: Row | string): Finding {
+export function conclude(table: FullTextTable, source: Source, answer: Row | string): Finding {
 	const { name, options } = table;
 	if (options.content === 'contentless') return contentless(name, answer);
 	if (typeof answer === 'string') return leftOut(name, `cannot be rebuilt (${answer})`);
-	if (options.hasSizes) return counted(table, answer);
+	if (options.hasSizes) return counted(table, source, answer);
 	if (options.content === 'external') {
 		return leftOut(name, 'does not tell which rows it indexes (columnsize=0)');
 	}
@@ -75,7 +83,7 @@ function contentless(name: string, answer: Row | string): Finding {
 	return isEmpty ? { ...finding, warnings: [] } : finding;
 }
 
-function counted({ name, options }: FullTextTable, answer: Row): Finding {
+function counted({ name, options }: FullTextTable, { isPlain }: Source, answer: Row): Finding {
 	const count = (column: string) => Number(answer[column]);
 	const [indexed, known, rows] = [count('indexed'), count('known'), count('rows')];
 	if (rows !== count('ids')) return leftOut(name, 'takes several texts from rows of one rowid');
@@ -85,7 +93,7 @@ function counted({ name, options }: FullTextTable, answer: Row): Finding {
 		if (rows > known) warnings.push(unindexed(name, rows - known));
 		return { search: { name, fill: 'rows', rows, indexed }, warnings };
 	}
-	const fill = known === rows ? 'rebuild' : 'rows';
+	const fill = known === rows && isPlain ? 'rebuild' : 'rows';
 	return { search: { name, fill, rows: known, indexed }, warnings };
 }
 
