@@ -23,8 +23,8 @@ export interface Search {
 
 /** What the schema says about the table or view that an FTS5 table indexes. */
 export interface Source {
-	/** Whether no two of its rows can have the same rowid. */
-	isUnique: boolean;
+	/** Whether its rowids are certainly integers and unique. */
+	hasRowids: boolean;
 	/** Whether FTS5 may rebuild from it: not if it reads virtual tables (SQLITE_PREPARE_NO_VTAB). */
 	isPlain: boolean;
 }
@@ -41,7 +41,7 @@ export interface Finding {
  * shadow table `_docsize` has the rowids in the index (SQLite: FTS5, "The %_docsize table"). The
  * first query fails if a rebuild would, which reads the same columns. None if all is known.
  */
-export function questions(table: FullTextTable, { isUnique }: Source): string[] {
+export function questions(table: FullTextTable, { hasRowids }: Source): string[] {
 	const { name, options, columns } = table;
 	const sizes = quoteName(`${name}_docsize`);
 	if (!options.hasSizes) return options.content === 'external' ? [probe(table)] : [];
@@ -49,12 +49,15 @@ export function questions(table: FullTextTable, { isUnique }: Source): string[] 
 	if (options.content === 'contentless') return [`SELECT ${indexed},total_changes() AS changes`];
 	const isOwn = options.content === 'own';
 	const source = quoteName(isOwn ? `${name}_content` : options.source);
-	const id = `T.${quoteName(isOwn ? 'id' : options.sourceRowid)}`;
+	const column = `T.${quoteName(isOwn ? 'id' : options.sourceRowid)}`;
+	const isExact = isOwn || hasRowids;
+	// FTS5 takes any value for an integer, and NULL for 0.
+	const id = isExact ? column : `ifnull(CAST(${column} AS INTEGER),0)`;
 	const counts = [
 		indexed,
 		`(SELECT count(*) FROM ${sizes} WHERE id IN (SELECT ${id} FROM ${source} AS T)) AS known`,
 		`(SELECT count(${id}) FROM ${source} AS T) AS rows`,
-		`(SELECT count(${isOwn || isUnique ? id : `DISTINCT ${id}`}) FROM ${source} AS T) AS ids`,
+		`(SELECT count(${isExact ? id : `DISTINCT ${id}`}) FROM ${source} AS T) AS ids`,
 	];
 	const count = `SELECT ${counts.join(',')},total_changes() AS changes`;
 	return isOwn || columns.length === 0 ? [count] : [probe(table), count];

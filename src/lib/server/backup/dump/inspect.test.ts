@@ -71,6 +71,17 @@ describe('a full-text table is searched as before', () => {
 		expect(await found('pages', 'beta')).toEqual([[2], [2]]);
 	});
 
+	test('of a view with a row that has no rowid', async () => {
+		await comeBack(
+			`CREATE TABLE notes (id INTEGER, text TEXT)`,
+			`INSERT INTO notes VALUES (1, 'alpha'), (NULL, 'beta')`,
+			`CREATE VIEW texts AS SELECT * FROM notes`,
+			`CREATE VIRTUAL TABLE texts_fts USING fts5(text, content='texts', content_rowid='id')`,
+			`INSERT INTO texts_fts (texts_fts) VALUES ('rebuild')`,
+		);
+		expect(await rows(env.COPY, 'SELECT id FROM texts_fts_docsize')).toEqual([0, 1]);
+	});
+
 	test('beside a table with the name of a shadow table that it does not have', async () => {
 		await comeBack(
 			`CREATE TABLE notes_docsize (id INTEGER PRIMARY KEY, size INTEGER)`,

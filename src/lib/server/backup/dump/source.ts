@@ -1,28 +1,23 @@
 import { foldCase, unquote } from '../sql.ts';
 import { tokenize } from '../tokenizer.ts';
 import type { Source } from './full-text.ts';
-import type { Catalog, FullTextTable, UniqueIndex } from './schema.ts';
+import type { Catalog, FullTextTable } from './schema.ts';
 
 /** What the schema says about the table or view that an FTS5 table indexes. */
 export function sourceOf(catalog: Catalog, table: FullTextTable): Source {
 	return {
-		isUnique: hasUniqueRowids(catalog, table),
+		hasRowids: hasRowids(catalog, table),
 		isPlain: !readsVirtual(catalog, foldCase(table.options.source)),
 	};
 }
 
 /** False for a view, of which nothing is known. */
-function hasUniqueRowids({ parents }: Catalog, { options }: FullTextTable): boolean {
+function hasRowids({ parents }: Catalog, { options }: FullTextTable): boolean {
 	const source = parents.get(foldCase(options.source));
 	if (!source) return false;
 	const id = foldCase(options.sourceRowid);
-	if (!source.columns.some((column) => foldCase(column) === id)) return true;
-	const keys = [source.primaryKey, ...source.uniqueIndexes.map(columnsOf)];
-	return keys.some((columns) => columns.length === 1 && foldCase(columns[0] ?? '') === id);
-}
-
-function columnsOf({ partial, columns }: UniqueIndex): (string | null)[] {
-	return partial ? [] : columns;
+	if (source.rowidAlias !== null && foldCase(source.rowidAlias) === id) return true;
+	return !source.columns.some((column) => foldCase(column) === id);
 }
 
 /** Whether this is a virtual table, or a view whose definition names one, itself or by other views. */
