@@ -26,7 +26,7 @@ export interface FullText {
 	hasSizes: boolean;
 	/** Whether each text has a locale of its own. */
 	hasLocales: boolean;
-	/** Whether a contentless table keeps its UNINDEXED columns. */
+	/** Whether a contentless table keeps UNINDEXED columns, in a shadow table `_content`. */
 	keepsUnindexed: boolean;
 }
 
@@ -50,6 +50,8 @@ type Option = (typeof OPTIONS)[number];
 
 /** The shadow tables of R*Trees (SQLite: R*Tree, "Shadow Tables"). */
 const RTREE_SHADOWS = ['node', 'parent', 'rowid'];
+/** What SQLite takes for shadow tables of an FTS5 table (SQLite: fts5_main.c, fts5ShadowName). */
+const FULL_TEXT_SHADOWS = ['config', 'content', 'data', 'docsize', 'idx'];
 
 /** Reads the text of a CREATE VIRTUAL TABLE statement; null if it is none. */
 export function parseVirtualTable(sql: string): VirtualTable | null {
@@ -75,7 +77,8 @@ export function parseFullText(sql: string): FullText | null {
 		sourceRowid: options.get('content_rowid') ?? 'rowid',
 		hasSizes: Number(options.get('columnsize') ?? 1) !== 0,
 		hasLocales: isOn('locale'),
-		keepsUnindexed: isOn('contentless_unindexed'),
+		keepsUnindexed:
+			source === '' && isOn('contentless_unindexed') && table.arguments.some(isUnindexed),
 	};
 }
 
@@ -87,6 +90,21 @@ export function parseFullText(sql: string): FullText | null {
 export function shadowTables(name: string, sql: string): string[] | null {
 	const suffixes = shadowSuffixes(sql);
 	return suffixes && suffixes.map((suffix) => foldCase(`${name}_${suffix}`));
+}
+
+/**
+ * The names, folded, of all tables that SQLite takes for shadow tables of a virtual table, whether
+ * it created them or not. D1 refuses writes to them, and triggers on them (SQLite: Defensive mode).
+ */
+export function takenForShadows(name: string, sql: string): string[] {
+	const module = parseVirtualTable(sql)?.module;
+	const suffixes = module === 'fts5' ? FULL_TEXT_SHADOWS : (shadowSuffixes(sql) ?? []);
+	return suffixes.map((suffix) => foldCase(`${name}_${suffix}`));
+}
+
+/** Whether an argument of an FTS5 table is an UNINDEXED column. */
+function isUnindexed([, option, ...more]: Token[]): boolean {
+	return more.length === 0 && foldCase(unquote(option?.text ?? '')) === 'unindexed';
 }
 
 function shadowSuffixes(sql: string): string[] | null {

@@ -2,11 +2,11 @@ import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
 import { reasonOf, type Row } from '../database.ts';
 import { Count } from '../format/fields.ts';
-import { foldCase } from '../sql.ts';
 import { describe, mismatches, type Mismatch, refusalQuery } from './foreign-keys.ts';
 import { conclude, indexedPart, localeWarning, questions } from './full-text.ts';
 import { type Reader, SnapshotChanged } from './reader.ts';
 import { type Catalog, SEQUENCE_TABLE } from './schema.ts';
+import { sourceOf } from './source.ts';
 
 /*
  * A second look at a database, before anything is written: whether what its file will do can be
@@ -43,12 +43,9 @@ export interface Inspected {
  * Throws what {@link Reader.batch} throws.
  */
 export async function inspect(reader: Reader, catalog: Catalog): Promise<Inspected> {
-	const views = new Set(
-		catalog.objects.filter(({ type }) => type === 'view').map(({ name }) => foldCase(name)),
-	);
 	const suspects = mismatches(catalog);
 	const asked = [
-		...catalog.fullText.map((table) => questions(table, views.has(foldCase(table.options.source)))),
+		...catalog.fullText.map((table) => questions(table, sourceOf(catalog, table))),
 		...suspects.map((suspect) => [refusalQuery(suspect)]),
 	];
 	const answers = await ask(reader, asked);
@@ -63,12 +60,11 @@ export async function inspect(reader: Reader, catalog: Catalog): Promise<Inspect
 	};
 }
 
-function conclusion(
-	{ fullText }: Catalog,
-	suspects: Mismatch[],
-	answers: (Row | string)[],
-): Inspection {
-	const findings = fullText.map((table, index) => conclude(table, answers[index] ?? {}));
+function conclusion(catalog: Catalog, suspects: Mismatch[], answers: (Row | string)[]): Inspection {
+	const { fullText } = catalog;
+	const findings = fullText.map((table, index) =>
+		conclude(table, sourceOf(catalog, table), answers[index] ?? {}),
+	);
 	const isRefused = (_: unknown, index: number) => {
 		const answer = answers[fullText.length + index];
 		return typeof answer === 'string' || answer?.['refused'] === 1;

@@ -3,7 +3,7 @@ import type { Row, SqlDatabase } from '../database.ts';
 import { JOINED_PIECES, joinedPieces, SCRATCH } from '../format/pieces.ts';
 import { MAX_COLUMNS } from '../limits.ts';
 import { foldCase, notOfD1, quoteName, quoteText, SEQUENCE } from '../sql.ts';
-import { parseFullText } from '../virtual-table.ts';
+import { parseFullText, parseVirtualTable } from '../virtual-table.ts';
 import { type RestoreOptions, type RestoreSummary, whileClaimed } from './apply.ts';
 import type { Claim } from './claim.ts';
 import { readContents } from './contents.ts';
@@ -21,8 +21,10 @@ const OF_PIECES = new RegExp(
 	's',
 );
 
+/** Without triggers on what SQLite takes for shadow tables: D1 would not create them again. */
 const SCHEMA = `SELECT type, name, sql FROM sqlite_schema
-	WHERE sql IS NOT NULL AND ${notOfD1('tbl_name')} ORDER BY rowid`;
+	WHERE sql IS NOT NULL AND ${notOfD1('tbl_name')} AND NOT (type = 'trigger' AND tbl_name IN
+		(SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')) ORDER BY rowid`;
 
 export interface TablesOptions extends RestoreOptions {
 	/** Called when all rows are staged, before any table is changed. */
@@ -98,8 +100,10 @@ class TablesRestore {
 	readonly #triggers: PlacedStatement[] = [];
 	/** Folded names of full-text tables that the file rebuilds. */
 	readonly #rebuilt = new Set<string>();
-	/** Folded names of full-text tables that index a part of a table that is restored. */
+	/** Folded names of full-text tables that index a table that is restored. */
 	readonly #parts = new Set<string>();
+	/** Folded names of full-text tables that index a view, which may read such a table. */
+	readonly #overViews = new Set<string>();
 	#done = 0;
 
 	constructor(database: SqlDatabase, claim: Claim, tables: string[], options: TablesOptions) {
@@ -114,11 +118,16 @@ class TablesRestore {
 	/** Stages the rows of the file. */
 	async collect(source: SqlSource): Promise<void> {
 		const { objects } = await readContents(this.#database, this.#options.sleep);
-		const existing = new Set(objects.map(({ name }) => foldCase(name)));
+		const existing = new Set(objects.map(identityOf));
+		const views = new Set(
+			objects.filter(({ type }) => type === 'view').map(({ name }) => foldCase(name)),
+		);
 		for (const { name, sql } of objects) {
 			const fullText = parseFullText(sql);
 			if (fullText?.content !== 'external') continue;
-			if (this.#tables.has(foldCase(fullText.source))) this.#parts.add(foldCase(name));
+			const source = foldCase(fullText.source);
+			if (this.#tables.has(source)) this.#parts.add(foldCase(name));
+			if (views.has(source)) this.#overViews.add(foldCase(name));
 		}
 		for await (const statements of readStatements(source)) {
 			for (const statement of statements) await this.#collect(statement, existing);
@@ -138,14 +147,14 @@ class TablesRestore {
 		const emptied = [...this.#tables.values()].filter((name) => hasRows(schema, name));
 		const triggers = schema.filter(({ type }) => type === 'trigger');
 		const external = schema.filter(isExternalFullText).map(({ name }) => String(name));
-		const hasStage = (name: string) =>
-			stages.some(({ table }) => foldCase(table) === foldCase(name));
+		const isFilled = (name: string) =>
+			this.#isEmptyIndex(name) || stages.some(({ table }) => foldCase(table) === foldCase(name));
 		const statements: string[] = [
 			...triggers.map(({ name }) => `DROP TRIGGER ${quoteName(String(name))}`),
 			...guards.create,
 			...counters.before,
 			...emptied.map((name) => `DELETE FROM ${quoteName(name)}`),
-			...external.filter(hasStage).map((name) => command(name, 'delete-all')),
+			...external.filter(isFilled).map((name) => command(name, 'delete-all')),
 			...stages.filter(({ table }) => table !== SEQUENCE).map(putBack),
 			...guards.drop,
 			...counters.after,
@@ -169,7 +178,7 @@ class TablesRestore {
 		const pieces = this.#ofPieces(statement.sql);
 		if (pieces !== null) return this.#transactions.add({ ...statement, sql: pieces, table: null });
 		if (head.kind === 'rows') return this.#collectRows(statement, head);
-		if (head.kind !== 'create' || existing.has(foldCase(head.name))) return;
+		if (head.kind !== 'create' || existing.has(identityOf(head))) return;
 		if (!this.#tables.has(foldCase(head.table))) return;
 		const placed = { ...statement, table: head.table };
 		if (head.type === 'index') this.#indexes.push(placed);
@@ -181,15 +190,29 @@ class TablesRestore {
 		const name = foldCase(head.table);
 		const { columns } = head;
 		if (isFullTextCommand(statement.sql.slice(head.values))) {
-			if (statement.sql.endsWith(`VALUES ('rebuild');`)) this.#rebuilt.add(name);
+			const concerns = this.#concerns(name) || this.#overViews.has(name);
+			if (concerns && statement.sql.endsWith(`VALUES ('rebuild');`)) this.#rebuilt.add(name);
 			return;
 		}
-		if (!this.#tables.has(name) && !this.#parts.has(name) && head.table !== SEQUENCE) return;
+		if (!this.#concerns(name) && head.table !== SEQUENCE) return;
 		if (columns === null) throw noColumns(statement.number); // nor does Lifeboat write such rows
 		if (!fitsStage(columns)) throw tooWide(head.table);
 		const sql = this.#withOurPieces(statement.sql);
 		const staged = this.#staging.stage({ ...statement, sql }, { ...head, columns });
 		for (const each of staged) await this.#transactions.add(each);
+	}
+
+	/** Whether a table, by its folded name, is restored or is an index of one that is. */
+	#concerns(name: string): boolean {
+		return this.#tables.has(name) || this.#parts.has(name);
+	}
+
+	/** Whether the file says that an index to be restored had no rows, for which it has no statement. */
+	#isEmptyIndex(name: string): boolean {
+		const key = foldCase(name);
+		if (!this.#concerns(key)) return false;
+		const { searches = [] } = this.#options.survey.core ?? {};
+		return searches.some((search) => foldCase(search.name) === key && search.rows === 0);
 	}
 
 	/** No text in a row looks like joined pieces, because its quotes are doubled. */
@@ -247,6 +270,11 @@ class TablesRestore {
 	}
 }
 
+/** What tells objects apart: triggers have names of their own. */
+function identityOf({ type, name }: { type: string; name: string }): string {
+	return `${type === 'trigger' ? 'trigger' : 'object'} ${foldCase(name)}`;
+}
+
 function isExternalFullText({ sql }: Row): boolean {
 	return parseFullText(String(sql))?.content === 'external';
 }
@@ -254,11 +282,15 @@ function isExternalFullText({ sql }: Row): boolean {
 /**
  * Whether to empty the table. A full-text table without rows of its own is not emptied: an index of
  * another table is filled by what the file says, and a contentless one is not in the backup, so it
- * stays as it is; D1 could not even empty every kind of it.
+ * stays as it is; D1 could not even empty every kind of it. An fts5vocab table shows another's.
  */
 function hasRows(schema: Row[], table: string): boolean {
-	const definition = schema.find(({ name }) => name === table)?.['sql'];
-	return (parseFullText(String(definition))?.content ?? 'own') === 'own';
+	const definition = schema.find(
+		({ type, name }) => type === 'table' && foldCase(String(name)) === foldCase(table),
+	);
+	const sql = String(definition?.['sql']);
+	if (parseVirtualTable(sql)?.module === 'fts5vocab') return false;
+	return (parseFullText(sql)?.content ?? 'own') === 'own';
 }
 
 /** A command to a full-text table (SQLite: FTS5, "Special INSERT Commands"). */
