@@ -114,6 +114,15 @@ test('rows that point nowhere are named for D1, and restored into a plain file',
 	expect(taken.code).toBe(0);
 });
 
+test('a target with a view alone, or with something else in it, is not empty', async () => {
+	const target = join(folder, 'target.db');
+	sqlite3(target, 'DROP TABLE Users; DROP TABLE mine; CREATE VIEW v AS SELECT 1;');
+	expect(await dryRun('file.sql', target)).toMatchObject({ code: 2 });
+	writeFileSync(target, 'no database');
+	expect(await dryRun('file.sql', target)).toMatchObject({ code: 2 });
+	expect(await dryRun('file.sql', target, '--replace')).toMatchObject({ code: 0 });
+});
+
 test('what D1 has no place for is told', async () => {
 	const { stdout } = await dryRun('file.sql', `local:${join(folder, 'state')}`, '--replace');
 	expect(stdout).toContain("D1 has no place for the file's user_version, 25");

@@ -160,11 +160,10 @@ async function dryRun(request: Request, context: Context): Promise<Preview> {
 		findBackup(request, context),
 	]);
 	const tables = wanted && knownTables(wanted, survey);
-	const there = await target.tables();
+	const there = await target.look();
 	const warnings = requireFit(target, backup, tables);
-	const names = there.map(({ name }) => name);
-	if (!replace && tables === null) requireEmpty(target, names);
-	const changes = previewOf(survey.tables, there, tables);
+	if (!replace && tables === null) requireEmpty(target, there.names);
+	const changes = previewOf(survey.tables, there.tables, tables);
 	return { dryRun: true, backup: backup.name, target: target.title, tables: changes, warnings };
 }
 

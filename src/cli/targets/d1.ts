@@ -14,7 +14,7 @@ import { restoreTables } from '../../lib/server/backup/restore/tables.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
 import { keepDatabase, timeForNames } from './keep.ts';
-import type { Plan, TargetTable } from './target.ts';
+import type { Look, Plan, TargetTable } from './target.ts';
 
 /** The state of a target that the restore has not touched. */
 export const UNCHANGED = 'Nothing in it was changed.';
@@ -28,18 +28,18 @@ export async function namesIn(database: SqlDatabase): Promise<string[]> {
 	return contents.objects.map(({ name }) => name);
 }
 
-/** The tables of a database and their rows. Throws `restore_running` (409) during another restore. */
-export async function tablesIn(database: SqlDatabase): Promise<TargetTable[]> {
+/** What is in a database. Throws `restore_running` (409) during another restore. */
+export async function lookInto(database: SqlDatabase): Promise<Look> {
 	const contents = await readContents(database, sleep);
 	requireNotRunning(contents);
-	const tables = contents.objects.filter(({ type }) => type === 'table');
-	const found: TargetTable[] = [];
-	for (const { name } of tables) {
+	const tables: TargetTable[] = [];
+	for (const { name, type } of contents.objects) {
+		if (type !== 'table') continue;
 		// Not every virtual table can be read.
 		const [rows = null] = await countRows(database, [name]).catch(() => []);
-		found.push({ name, rows });
+		tables.push({ name, rows });
 	}
-	return found;
+	return { names: contents.objects.map(({ name }) => name), tables };
 }
 
 /** Writes a backup of the database into the current folder, and returns the file's name. */

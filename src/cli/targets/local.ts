@@ -15,10 +15,10 @@ import { shellWord } from '../terminal/text.ts';
 import {
 	countRows,
 	keepInFile,
+	lookInto,
 	namesIn,
 	restoreDatabase,
 	restoreRows,
-	tablesIn,
 	UNCHANGED,
 } from './d1.ts';
 import { busy, isBusy, openToRead, SqliteDatabase } from '../embedded/sqlite-database.ts';
@@ -52,11 +52,11 @@ export function openLocal(folder: string | undefined, context: Context): Target 
 			using connection = open(path);
 			return await namesIn(new SqliteDatabase(connection));
 		},
-		async tables() {
+		async look() {
 			const path = fileOf(persistTo, await configuredId());
-			if (!existsSync(path)) return [];
+			if (!existsSync(path)) return { names: [], tables: [] };
 			using connection = openToRead(path);
-			return await tablesIn(new SqliteDatabase(connection));
+			return await lookInto(new SqliteDatabase(connection));
 		},
 		async keep() {
 			const file = await keepInFile(new SqliteDatabase(await begin()), context);

@@ -13,12 +13,12 @@ import {
 	compareDatabase,
 	countRows,
 	keepInFile,
+	lookInto,
 	namesIn,
 	optionsOf,
 	restoreDatabase,
 	restoreRows,
 	stateOf,
-	tablesIn,
 	UNCHANGED,
 } from './d1.ts';
 import type { Kept, Plan, Target } from './target.ts';
@@ -43,7 +43,7 @@ export function remoteTarget(name: string, database: SqlDatabase, context: Conte
 		title: `the database ${name} on Cloudflare`,
 		kind: 'd1',
 		contents: () => namesIn(database),
-		tables: () => tablesIn(database),
+		look: () => lookInto(database),
 		keep: () => keep(name, database, context),
 		restore: (plan) => restore(name, database, plan, context),
 		async recover(plan, error) {

@@ -20,7 +20,7 @@ import { timeForNames } from './keep.ts';
 import { isRunning } from '../terminal/command.ts';
 import { shellWord } from '../terminal/text.ts';
 import { Guard } from '../embedded/guard.ts';
-import { countRows, namesIn, restoreDatabase, restoreRows, tablesIn } from './d1.ts';
+import { countRows, namesIn, restoreDatabase, restoreRows, lookInto } from './d1.ts';
 import {
 	busy,
 	isBusy,
@@ -28,7 +28,7 @@ import {
 	SqliteDatabase,
 	writeHeader,
 } from '../embedded/sqlite-database.ts';
-import type { Kept, Plan, Target, TargetTable } from './target.ts';
+import type { Kept, Look, Plan, Target } from './target.ts';
 
 /** Files of a database that was not closed (SQLite: Temporary Files). */
 const SIDE_FILES = ['-wal', '-shm', '-journal'];
@@ -36,6 +36,9 @@ const SIDE_FILES = ['-wal', '-shm', '-journal'];
 const MODE = 0o600;
 /** How long another program may hold the file. */
 const BUSY_TIMEOUT_MS = 2_000;
+
+/** What stands for the contents of a file that is no database. */
+const UNREADABLE = 'something that SQLite cannot read';
 
 /** A plain SQLite file. A restore builds a new file in the same folder, and renames it when it is complete. */
 export class SqliteFile implements Target {
@@ -65,14 +68,19 @@ export class SqliteFile implements Target {
 			if (error instanceof LifeboatError) throw error;
 			this.#unreadable = true;
 			this.#held = null;
-			return ['something that SQLite cannot read'];
+			return [UNREADABLE];
 		}
 	}
 
-	async tables(): Promise<TargetTable[]> {
-		if (!existsSync(this.#path)) return [];
-		using connection = openToRead(this.#path);
-		return await tablesIn(new SqliteDatabase(connection));
+	async look(): Promise<Look> {
+		if (!existsSync(this.#path)) return { names: [], tables: [] };
+		try {
+			using connection = openToRead(this.#path);
+			return await lookInto(new SqliteDatabase(connection));
+		} catch (error) {
+			if (error instanceof LifeboatError || isBusy(error)) throw error;
+			return { names: [UNREADABLE], tables: [] };
+		}
 	}
 
 	async keep(): Promise<Kept> {

@@ -16,6 +16,13 @@ export interface TargetTable {
 	rows: number | null;
 }
 
+/** What is in a target. */
+export interface Look {
+	/** The names of all objects. */
+	names: string[];
+	tables: TargetTable[];
+}
+
 /** A restore of a verified backup. */
 export interface Plan {
 	sql: SqlSource;
@@ -43,8 +50,8 @@ export interface Target {
 	 * another restore.
 	 */
 	contents(): Promise<string[]>;
-	/** Its tables, without a change to it or to anything beside it. Throws `restore_running` (409). */
-	tables(): Promise<TargetTable[]>;
+	/** What is in it, without a change to it or to anything beside it. Throws `restore_running` (409). */
+	look(): Promise<Look>;
 	/** Saves the contents of a target that is not empty. */
 	keep(): Promise<Kept>;
 	/**
