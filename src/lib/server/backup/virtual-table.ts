@@ -53,6 +53,14 @@ const RTREE_SHADOWS = ['node', 'parent', 'rowid'];
 /** What SQLite takes for shadow tables of an FTS5 table (SQLite: fts5_main.c, fts5ShadowName). */
 const FULL_TEXT_SHADOWS = ['config', 'content', 'data', 'docsize', 'idx'];
 
+/** The modules whose tables a backup can contain: all that D1 has (D1 > SQL statements). */
+const MODULES = ['fts5', 'fts5vocab', 'rtree', 'rtree_i32'];
+
+/** Whether a backup can contain the virtual tables of this module, given in lower case. */
+export function isKnownModule(module: string): boolean {
+	return MODULES.includes(module);
+}
+
 /** Reads the text of a CREATE VIRTUAL TABLE statement; null if it is none. */
 export function parseVirtualTable(sql: string): VirtualTable | null {
 	const reader = new TokenReader(sql);
@@ -108,17 +116,10 @@ function isUnindexed([, option, ...more]: Token[]): boolean {
 }
 
 function shadowSuffixes(sql: string): string[] | null {
-	switch (parseVirtualTable(sql)?.module) {
-		case 'rtree':
-		case 'rtree_i32':
-			return RTREE_SHADOWS;
-		case 'fts5vocab':
-			return [];
-		case 'fts5':
-			return fullTextShadows(parseFullText(sql));
-		default:
-			return null;
-	}
+	const module = parseVirtualTable(sql)?.module ?? '';
+	if (!isKnownModule(module)) return null;
+	if (module === 'fts5') return fullTextShadows(parseFullText(sql));
+	return module === 'fts5vocab' ? [] : RTREE_SHADOWS;
 }
 
 function fullTextShadows(fullText: FullText | null): string[] {

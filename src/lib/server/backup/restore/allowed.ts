@@ -1,4 +1,5 @@
 import { JOINED_PIECES, SCRATCH } from '../format/pieces.ts';
+import { isKnownModule, parseVirtualTable } from '../virtual-table.ts';
 import type { Head, RowsHead } from './parse.ts';
 
 /*
@@ -13,17 +14,6 @@ const PRAGMA =
 const DELETE = new RegExp(`^DELETE FROM (?:sqlite_sequence|"${SCRATCH}_*");$`);
 /** Rows of the table for pieces, the only ones without names of columns. */
 const PIECE = /^ \(\d+,X'[0-9A-F]*'\);$/;
-
-/** The modules of virtual tables that D1 has (D1 > SQL API > SQL statements). */
-const MODULES = ['fts5', 'fts5vocab', 'rtree', 'rtree_i32'];
-const GAP = String.raw`(?:\s|--[^\n]*\n|/\*[\s\S]*?\*/)*`;
-const NAME =
-	String.raw`(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|\[[^\]]*\]|[^\s"'.(\[/-]+|` + '`(?:[^`]|``)*`)';
-const MODULE = new RegExp(
-	`^CREATE${GAP}VIRTUAL${GAP}TABLE${GAP}(?:IF${GAP}NOT${GAP}EXISTS${GAP})?${NAME}(?:${GAP}\\.${GAP}${NAME})?` +
-		`${GAP}USING${GAP}(["'\`[]?)(\\w+)`,
-	'i',
-);
 
 /** Why Lifeboat does not write such a statement, as the end of a sentence; null if it does. */
 export function whyNotAllowed(sql: string, head: Head): string | null {
@@ -45,9 +35,8 @@ export function whyNotAllowed(sql: string, head: Head): string | null {
 }
 
 function whyNotModule(sql: string): string | null {
-	const module = MODULE.exec(sql)?.[2]?.toLowerCase();
-	if (module !== undefined && MODULES.includes(module)) return null;
-	return `virtual tables of ${module ?? 'this kind'} are not allowed`;
+	const module = parseVirtualTable(sql)?.module ?? 'this kind';
+	return isKnownModule(module) ? null : `virtual tables of ${module} are not allowed`;
 }
 
 function whyNotRows(sql: string, { columns, values }: RowsHead): string | null {
