@@ -37,11 +37,13 @@ const databases = fc.gen().map((draw) => {
 /** All that a dump finds out, without the text of the definitions. */
 async function knowledgeOf(database: D1Database): Promise<unknown> {
 	const reader = new Reader(d1(database), sleep);
-	const { sha256: _, identity: _identity, ...catalog } = await readCatalog(reader.batch);
-	const { inspection, answers } = await inspect(reader, { ...catalog, sha256: '', identity: '' });
+	const catalog = await readCatalog(reader.batch);
+	const { inspection, answers } = await inspect(reader, catalog);
 	return {
 		...catalog,
 		objects: catalog.objects.map((object) => ({ ...object, sql: '' })),
+		sha256: '',
+		identity: '',
 		warnings: [],
 		inspection,
 		answers: answers.map((answer) => ({ ...answer, changes: null })),
