@@ -167,6 +167,17 @@ test('a column named like its table, a long row and full-text rows are restored'
 	expect(await lost()).toEqual([]);
 });
 
+test('an index that only the rows of the whole file needed is not created', async () => {
+	const files = await twice([
+		['CREATE TABLE teams (slug TEXT COLLATE NOCASE)'],
+		['CREATE UNIQUE INDEX by_slug ON teams (slug COLLATE NOCASE)'],
+		['CREATE TABLE members (team REFERENCES teams (slug))'],
+	]);
+	await run('DROP TABLE teams');
+	await restore(files, ['teams']);
+	expect(await lost()).toEqual([]);
+});
+
 test('only the indexes of a restored table change, and its triggers come back', async () => {
 	const files = await twice([
 		['CREATE TABLE posts (id INTEGER PRIMARY KEY, title TEXT)'],

@@ -1,14 +1,15 @@
 import { LifeboatError } from '../../errors.ts';
-import type { Row, SqlDatabase } from '../database.ts';
+import type { SqlDatabase } from '../database.ts';
 import { JOINED_PIECES, joinedPieces, SCRATCH } from '../format/pieces.ts';
 import { MAX_COLUMNS } from '../limits.ts';
 import { foldCase, notOfD1, quoteName, quoteText, SEQUENCE } from '../sql.ts';
-import { parseFullText, parseVirtualTable } from '../virtual-table.ts';
+import { parseFullText } from '../virtual-table.ts';
 import { type RestoreOptions, type RestoreSummary, whileClaimed } from './apply.ts';
 import type { Claim } from './claim.ts';
 import { readContents } from './contents.ts';
 import { parseHead, type RowsHead } from './parse.ts';
 import { guardTriggers, readReferences } from './references.ts';
+import { command, hasRows, isExternalFullText } from './searches.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, putBack, type Stage, Staging } from './staging.ts';
 import { readStatements, type Statement } from './statements.ts';
@@ -95,9 +96,11 @@ class TablesRestore {
 	readonly #tables: Map<string, string>;
 	readonly #transactions: Transactions;
 	readonly #staging: Staging;
-	/** Indexes and triggers that do not exist in the database: all those of a table that is gone. */
-	readonly #indexes: PlacedStatement[] = [];
+	/** Indexes, by their folded names, and triggers that do not exist in the database. */
+	readonly #indexes = new Map<string, PlacedStatement>();
 	readonly #triggers: PlacedStatement[] = [];
+	/** Folded names of indexes of new tables, which are created before the rows are collected. */
+	readonly #early = new Set<string>();
 	/** Folded names of full-text tables that the file rebuilds. */
 	readonly #rebuilt = new Set<string>();
 	/** Folded names of full-text tables that index a table that is restored. */
@@ -158,7 +161,7 @@ class TablesRestore {
 			...stages.filter(({ table }) => table !== SEQUENCE).map(putBack),
 			...guards.drop,
 			...counters.after,
-			...this.#indexes.map(({ sql }) => sql),
+			...[...this.#indexes.values()].map(({ sql }) => sql),
 			...external
 				.filter((name) => this.#rebuilt.has(foldCase(name)))
 				.map((name) => command(name, 'rebuild')),
@@ -178,12 +181,26 @@ class TablesRestore {
 		const pieces = this.#ofPieces(statement.sql);
 		if (pieces !== null) return this.#transactions.add({ ...statement, sql: pieces, table: null });
 		if (head.kind === 'rows') return this.#collectRows(statement, head);
+		if (head.kind === 'drop' && head.type === 'index') return this.#dropIndex(statement, head.name);
 		if (head.kind !== 'create' || existing.has(identityOf(head))) return;
 		if (!this.#tables.has(foldCase(head.table))) return;
 		const placed = { ...statement, table: head.table };
-		if (head.type === 'index') this.#indexes.push(placed);
-		else if (head.type === 'trigger') this.#triggers.push(placed);
-		else await this.#transactions.add(placed);
+		// A new table needs its UNIQUE indexes at once, if other tables refer to it.
+		const isEarly = head.unique && !existing.has(identityOf({ type: 'table', name: head.table }));
+		if (head.type === 'trigger') this.#triggers.push(placed);
+		else if (head.type !== 'index') await this.#transactions.add(placed);
+		else if (!isEarly) this.#indexes.set(foldCase(head.name), placed);
+		else {
+			this.#early.add(foldCase(head.name));
+			await this.#transactions.add(placed);
+		}
+	}
+
+	/** Drops an index that only the rows of the whole file needed, or does not create it at all. */
+	async #dropIndex(statement: Statement, name: string): Promise<void> {
+		this.#indexes.delete(foldCase(name));
+		if (!this.#early.delete(foldCase(name))) return;
+		await this.#transactions.add({ ...statement, table: null });
 	}
 
 	async #collectRows(statement: Statement, head: RowsHead): Promise<void> {
@@ -273,27 +290,4 @@ class TablesRestore {
 /** What tells objects apart: triggers have names of their own. */
 function identityOf({ type, name }: { type: string; name: string }): string {
 	return `${type === 'trigger' ? 'trigger' : 'object'} ${foldCase(name)}`;
-}
-
-function isExternalFullText({ sql }: Row): boolean {
-	return parseFullText(String(sql))?.content === 'external';
-}
-
-/**
- * Whether to empty the table. A full-text table without rows of its own is not emptied: an index of
- * another table is filled by what the file says, and a contentless one is not in the backup, so it
- * stays as it is; D1 could not even empty every kind of it. An fts5vocab table shows another's.
- */
-function hasRows(schema: Row[], table: string): boolean {
-	const definition = schema.find(
-		({ type, name }) => type === 'table' && foldCase(String(name)) === foldCase(table),
-	);
-	const sql = String(definition?.['sql']);
-	if (parseVirtualTable(sql)?.module === 'fts5vocab') return false;
-	return (parseFullText(sql)?.content ?? 'own') === 'own';
-}
-
-/** A command to a full-text table (SQLite: FTS5, "Special INSERT Commands"). */
-function command(name: string, what: 'delete-all' | 'rebuild'): string {
-	return `INSERT INTO ${quoteName(name)} (${quoteName(name)}) VALUES (${quoteText(what)})`;
 }
