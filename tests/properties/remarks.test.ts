@@ -44,8 +44,6 @@ async function knowledgeOf(database: D1Database): Promise<unknown> {
 		sha256: '',
 		identity: '',
 		objects: catalog.objects.map((object) => ({ ...object, sql: '' })),
-		sha256: '',
-		identity: '',
 		warnings: [],
 		inspection,
 		answers: answers.map((answer) => ({ ...answer, changes: null })),
