@@ -1,12 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { text } from 'node:stream/consumers';
 import { compareDatabases } from '../src/cli/demo/compare.ts';
 import { openDatabase } from '../src/cli/demo/database.ts';
 import { EmbeddedDatabase } from '../src/cli/embedded/database.ts';
+import { fileOf } from '../src/cli/embedded/file.ts';
 import { keepDatabase } from '../src/cli/targets/keep.ts';
 import { Progress } from '../src/cli/terminal/progress.ts';
 
@@ -63,12 +65,24 @@ export async function operate(
 	return { code, stdout, stderr };
 }
 
-/** Runs statements in the embedded database in a folder, in one transaction. */
-export async function runLocally(persistTo: string, ...statements: string[]): Promise<unknown[]> {
-	await using opened = await openDatabase(persistTo);
-	const { database } = opened;
-	const results = await database.batch(statements.map((sql) => database.prepare(sql)));
-	return results.map((result) => result.results);
+/** The id of the database in wrangler.toml. */
+const DATABASE_ID = '00000000-0000-0000-0000-000000000000';
+
+/**
+ * Runs statements in the embedded database in a folder, in one transaction. By Node's own SQLite, because
+ * workerd takes more than a second to start.
+ */
+export function runLocally(
+	persistTo: string,
+	...statements: string[]
+): Record<string, unknown>[][] {
+	const file = fileOf(persistTo, DATABASE_ID);
+	mkdirSync(dirname(file), { recursive: true });
+	using database = new DatabaseSync(file, { timeout: 10_000 });
+	database.exec('PRAGMA journal_mode=WAL; BEGIN'); // as workerd has it
+	const results = statements.map((sql) => database.prepare(sql).all());
+	database.exec('COMMIT');
+	return results.map((rows) => rows.map((row) => ({ ...row })));
 }
 
 /** Dumps the embedded database in a folder into an SQL file, as a backup does. */

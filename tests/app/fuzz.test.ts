@@ -29,7 +29,7 @@ const codes = new Set<string>();
 
 beforeAll(async () => {
 	app = new App();
-	await runLocally(app.folder, `INSERT INTO users (id, name) VALUES ('${ROW}', '${ROW}')`);
+	runLocally(app.folder, `INSERT INTO users (id, name) VALUES ('${ROW}', '${ROW}')`);
 	await app.start({
 		TOTP_SECRET: SECRET,
 		BACKUP_API_KEY: API_KEY,
@@ -62,7 +62,7 @@ async function state(): Promise<unknown> {
 			return createHash('sha256').update(bytes).digest('hex');
 		}),
 	);
-	const rows = await runLocally(
+	const rows = runLocally(
 		app.folder,
 		'SELECT * FROM users',
 		'SELECT * FROM sessions',

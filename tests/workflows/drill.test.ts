@@ -22,7 +22,7 @@ describe('drilling the backups of a real app', () => {
 
 	beforeAll(async () => {
 		app = new App();
-		await runLocally(app.folder, `CREATE VIRTUAL TABLE "search" USING fts5 (x, content='')`);
+		runLocally(app.folder, `CREATE VIRTUAL TABLE "search" USING fts5 (x, content='')`);
 		await app.start({ TOTP_SECRET: SECRET });
 		damaged = await makeBackup();
 		newest = await makeBackup();

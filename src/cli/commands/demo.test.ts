@@ -144,7 +144,7 @@ describe('npm run demo', () => {
 		const env = readFileSync(join(folder, '.env'), 'utf8');
 
 		const state = join(folder, '.wrangler/state');
-		await runLocally(state, `CREATE VIRTUAL TABLE "search" USING fts5 (x, content='')`);
+		runLocally(state, `CREATE VIRTUAL TABLE "search" USING fts5 (x, content='')`);
 		await forgetCodes(state);
 		const again = spawn(process.execPath, [DEMO], { cwd: folder });
 		let output = '';

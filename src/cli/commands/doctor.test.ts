@@ -13,7 +13,7 @@ describe('npm run doctor', () => {
 	beforeAll(async () => {
 		project = projectFolder();
 		folder = join(project, 'state');
-		await runLocally(folder, `CREATE TABLE t (x)`, `INSERT INTO t VALUES (1)`);
+		runLocally(folder, `CREATE TABLE t (x)`, `INSERT INTO t VALUES (1)`);
 	});
 	afterAll(() => removeFolder(project));
 

@@ -33,7 +33,7 @@ beforeAll(async () => {
 		'CREATE TABLE mine (a)',
 	];
 	sqlite3(join(original, 'target.db'), `${there.join(';')};`);
-	await runLocally(join(original, 'state'), ...there);
+	runLocally(join(original, 'state'), ...there);
 });
 afterAll(() => removeFolder(project));
 beforeEach(() => {

@@ -123,7 +123,7 @@ describe('a target that is not empty', () => {
 	let mineAlone: string;
 	beforeAll(async () => {
 		mineAlone = join(project, 'mine');
-		await runLocally(mineAlone, 'CREATE TABLE mine (a)', 'INSERT INTO mine VALUES (7)');
+		runLocally(mineAlone, 'CREATE TABLE mine (a)', 'INSERT INTO mine VALUES (7)');
 	});
 	beforeEach(() => cpSync(mineAlone, target, { recursive: true }));
 	const mine = () => runLocally(target, 'SELECT a FROM mine');
@@ -168,7 +168,7 @@ describe('a target that is not empty', () => {
 
 test('the rows of some tables are restored, and newer rows of others stay', async () => {
 	await restore(into());
-	await runLocally(
+	runLocally(
 		target,
 		'DELETE FROM demo_order_lines',
 		'UPDATE demo_orders SET remark = NULL',
@@ -195,9 +195,9 @@ describe('a damaged file', () => {
 		const ended = await restore([damaged, '--to', `local:${target}`, '--json']);
 		expect(ended.code).toBe(1);
 		expect(JSON.parse(ended.stdout).code).toMatch(/^(backup_differs|sql_incomplete)$/);
-		expect(
-			await runLocally(target, `SELECT name FROM sqlite_schema WHERE name LIKE 'demo%'`),
-		).toEqual([[]]);
+		expect(runLocally(target, `SELECT name FROM sqlite_schema WHERE name LIKE 'demo%'`)).toEqual([
+			[],
+		]);
 	});
 
 	test('that SQLite refuses leaves the target empty, and the error names the place', async () => {

@@ -39,7 +39,7 @@ let folder: string;
 beforeAll(async () => {
 	project = projectFolder();
 	const original = join(project, 'original');
-	await runLocally(
+	runLocally(
 		original,
 		'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, admin INTEGER)',
 		`INSERT INTO users VALUES (1, 'ann', 1), (2, 'bob', 0)`,
