@@ -1,16 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { compareDatabases } from '../src/cli/demo/compare.ts';
-import { openDatabase } from '../src/cli/demo/database.ts';
-import { EmbeddedDatabase } from '../src/cli/embedded/database.ts';
-import { fileOf } from '../src/cli/embedded/file.ts';
+import { SqliteDatabase } from '../src/cli/embedded/sqlite-database.ts';
 import { keepDatabase } from '../src/cli/targets/keep.ts';
 import { Progress } from '../src/cli/terminal/progress.ts';
+import { asD1, openLocalFile } from './local-database.ts';
 
 // Runs commands as an operator in a terminal would.
 
@@ -65,21 +63,13 @@ export async function operate(
 	return { code, stdout, stderr };
 }
 
-/** The id of the database in wrangler.toml. */
-const DATABASE_ID = '00000000-0000-0000-0000-000000000000';
-
-/**
- * Runs statements in the embedded database in a folder, in one transaction. By Node's own SQLite, because
- * workerd takes more than a second to start.
- */
+/** Runs statements in the embedded database in a folder, in one transaction. */
 export function runLocally(
 	persistTo: string,
 	...statements: string[]
 ): Record<string, unknown>[][] {
-	const file = fileOf(persistTo, DATABASE_ID);
-	mkdirSync(dirname(file), { recursive: true });
-	using database = new DatabaseSync(file, { timeout: 10_000 });
-	database.exec('PRAGMA journal_mode=WAL; BEGIN'); // as workerd has it
+	using database = openLocalFile(persistTo);
+	database.exec('BEGIN');
 	const results = statements.map((sql) => database.prepare(sql).all());
 	database.exec('COMMIT');
 	return results.map((rows) => rows.map((row) => ({ ...row })));
@@ -87,16 +77,16 @@ export function runLocally(
 
 /** Dumps the embedded database in a folder into an SQL file, as a backup does. */
 export async function dumpLocally(persistTo: string, path: string): Promise<void> {
-	await using database = new EmbeddedDatabase({ kind: 'configured', persistTo });
+	using database = openLocalFile(persistTo);
 	const signal = new AbortController().signal;
-	await keepDatabase(database, path, { signal, progress: new Progress() });
+	await keepDatabase(new SqliteDatabase(database), path, { signal, progress: new Progress() });
 }
 
 /** The differences between the embedded databases in two folders, found without the engine's queries. */
 export async function localDifferences(before: string, after: string): Promise<string[]> {
-	await using was = await openDatabase(before);
-	await using is = await openDatabase(after);
-	return (await compareDatabases(was.database, is.database)).differences;
+	using was = openLocalFile(before);
+	using is = openLocalFile(after);
+	return (await compareDatabases(asD1(was), asD1(is))).differences;
 }
 
 /** What Debian's sqlite3 prints. Throws when it prints an error. */
