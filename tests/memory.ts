@@ -72,6 +72,15 @@ export function sourceOf(content: string | Uint8Array, sizes: number[] = [65_536
 	return { open: () => chunksOf(bytes, sizes) };
 }
 
+/** A file with these statements that has the first and the last line of Lifeboat's. */
+export function lifeboatFile(statements: string): SqlSource {
+	return sourceOf(`${FIRST_LINE}${statements}\n${LAST_LINE}`);
+}
+
+/** The first line of a file of Lifeboat. */
+export const FIRST_LINE = '-- Lifeboat full backup of a test\n';
+const LAST_LINE = `-- lifeboat {"schema":{"objects":0,"sha256":"${'0'.repeat(64)}"},"tables":{}}\n`;
+
 async function* chunksOf(bytes: Uint8Array, sizes: number[]): AsyncGenerator<Uint8Array> {
 	for (let at = 0, turn = 0; at < bytes.length; turn++) {
 		const size = sizes[turn % sizes.length] ?? bytes.length;

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { compareDatabases } from '../src/cli/demo/compare.ts';
-import { openDatabase } from '../src/cli/demo/database.ts';
-import { EmbeddedDatabase } from '../src/cli/embedded/database.ts';
+import { SqliteDatabase } from '../src/cli/embedded/sqlite-database.ts';
 import { keepDatabase } from '../src/cli/targets/keep.ts';
 import { Progress } from '../src/cli/terminal/progress.ts';
+import { asD1, openLocalFile } from './local-database.ts';
 
 // Runs commands as an operator in a terminal would.
 
@@ -64,25 +64,29 @@ export async function operate(
 }
 
 /** Runs statements in the embedded database in a folder, in one transaction. */
-export async function runLocally(persistTo: string, ...statements: string[]): Promise<unknown[]> {
-	await using opened = await openDatabase(persistTo);
-	const { database } = opened;
-	const results = await database.batch(statements.map((sql) => database.prepare(sql)));
-	return results.map((result) => result.results);
+export function runLocally(
+	persistTo: string,
+	...statements: string[]
+): Record<string, unknown>[][] {
+	using database = openLocalFile(persistTo);
+	database.exec('BEGIN');
+	const results = statements.map((sql) => database.prepare(sql).all());
+	database.exec('COMMIT');
+	return results.map((rows) => rows.map((row) => ({ ...row })));
 }
 
 /** Dumps the embedded database in a folder into an SQL file, as a backup does. */
 export async function dumpLocally(persistTo: string, path: string): Promise<void> {
-	await using database = new EmbeddedDatabase({ kind: 'configured', persistTo });
+	using database = openLocalFile(persistTo);
 	const signal = new AbortController().signal;
-	await keepDatabase(database, path, { signal, progress: new Progress() });
+	await keepDatabase(new SqliteDatabase(database), path, { signal, progress: new Progress() });
 }
 
 /** The differences between the embedded databases in two folders, found without the engine's queries. */
 export async function localDifferences(before: string, after: string): Promise<string[]> {
-	await using was = await openDatabase(before);
-	await using is = await openDatabase(after);
-	return (await compareDatabases(was.database, is.database)).differences;
+	using was = openLocalFile(before);
+	using is = openLocalFile(after);
+	return (await compareDatabases(asD1(was), asD1(is))).differences;
 }
 
 /** What Debian's sqlite3 prints. Throws when it prints an error. */

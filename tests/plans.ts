@@ -33,6 +33,7 @@ export async function planFor(
 		survey: found,
 		tables: null,
 		kept: null,
+		header: null,
 		onProgress,
 		...changes,
 	};

@@ -33,7 +33,7 @@ export async function restore(script: Uint8Array, sizes: number[]): Promise<void
 		},
 	};
 	const found = await survey(sql);
-	const plan = { sql, survey: found, tables: null, onProgress: () => {} };
+	const plan = { sql, survey: found, tables: null, header: null, onProgress: () => {} };
 	const context = { signal: new AbortController().signal, progress: new Progress() };
 	local ??= openLocal(STATE, context);
 	// Replaces the result of the last restore.

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { unstable_splitSqlQuery as splitSqlQuery } from 'wrangler';
 import { Response, type Request } from 'miniflare';
+import { answers, questions } from './databases/shell.ts';
 import { FILE, query, restore } from './restored.ts';
 
 const run = promisify(execFile);
@@ -44,8 +45,8 @@ export async function witness(request: Request): Promise<Response> {
 	const { script, queries } = (await request.json()) as { script: string; queries: string[] };
 	try {
 		const database = await loaded(script);
-		const { stdout } = await sqlite3(['-json', '-readonly', database], queries.map(asked).join(''));
-		return Response.json(stdout.split(separator).slice(0, -1).map(answered));
+		const { stdout } = await sqlite3(['-json', '-readonly', database], questions(queries));
+		return Response.json(answers(stdout));
 	} catch (error) {
 		return new Response(String((error as { stderr?: string }).stderr || error), { status: 422 });
 	}
@@ -85,8 +86,8 @@ async function restoreEverywhere(body: unknown): Promise<Response> {
 async function queryRestored(body: unknown): Promise<Response> {
 	const { target, queries } = body as { target: 'local' | 'file'; queries: string[] };
 	if (target === 'local') return Response.json(await query(queries));
-	const { stdout } = await sqlite3(['-json', '-readonly', FILE], queries.map(asked).join(''));
-	return Response.json(stdout.split(separator).slice(0, -1).map(answered));
+	const { stdout } = await sqlite3(['-json', '-readonly', FILE], questions(queries));
+	return Response.json(answers(stdout));
 }
 
 async function execute(sql: string): Promise<Response> {
@@ -112,15 +113,4 @@ function sqlite3(
 	// It stops reading at the first error and reports that error itself.
 	running.child.stdin?.on('error', () => undefined).end(input);
 	return running;
-}
-
-// Printed after each answer: a character that never occurs in JSON.
-const separator = '\x1e\n';
-
-function asked(query: string): string {
-	return `${query}\n;\n.print ${separator}`;
-}
-
-function answered(rows: string): unknown {
-	return rows === '' ? [] : JSON.parse(rows);
 }

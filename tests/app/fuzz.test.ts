@@ -29,7 +29,7 @@ const codes = new Set<string>();
 
 beforeAll(async () => {
 	app = new App();
-	await runLocally(app.folder, `INSERT INTO users (id, name) VALUES ('${ROW}', '${ROW}')`);
+	runLocally(app.folder, `INSERT INTO users (id, name) VALUES ('${ROW}', '${ROW}')`);
 	await app.start({
 		TOTP_SECRET: SECRET,
 		BACKUP_API_KEY: API_KEY,
@@ -62,7 +62,7 @@ async function state(): Promise<unknown> {
 			return createHash('sha256').update(bytes).digest('hex');
 		}),
 	);
-	const rows = await runLocally(
+	const rows = runLocally(
 		app.folder,
 		'SELECT * FROM users',
 		'SELECT * FROM sessions',
@@ -189,7 +189,9 @@ function problemOf({ path, method }: Malformed, answer: string, status: string, 
 	const isFile = /^20[06]$/.test(status) && /content-disposition: attachment/i.test(answer);
 	if (isFile && !files.includes(file ?? '')) return 'file';
 	if (status === '201' || status === '202') return 'begun';
-	return method === 'DELETE' && status.startsWith('2') ? 'deleted' : null;
+	// SvelteKit answers with the data of a page whatever the method is, and only reads it.
+	const isPageData = /^\/[^?]*__data\.json(\?|$)/.test(path);
+	return method === 'DELETE' && status.startsWith('2') && !isPageData ? 'deleted' : null;
 }
 
 function expectNoSecretIn(log: string): void {
@@ -198,6 +200,9 @@ function expectNoSecretIn(log: string): void {
 	const words = new Set(log.match(/\b\d{6}\b/g));
 	for (const code of codes) expect(words).not.toContain(code);
 	expect(log).not.toContain('internal_error');
-	// Ignores stack traces from wrangler's proxy, which only exists in development.
-	expect(log).not.toMatch(/^\s+at (?!.*\/node_modules\/(?:wrangler|miniflare)\/).+:\d+:\d+\)?$/m);
+	// Those of wrangler's proxy only exist in development. It does not know every method either.
+	const traces = log.match(/(?:^\s+at .+:\d+:\d+\)?\n)+/gm) ?? [];
+	expect(traces.filter((trace) => !/\/node_modules\/(wrangler|miniflare)\//.test(trace))).toEqual(
+		[],
+	);
 }

@@ -14,7 +14,8 @@ let servers: Server[];
 beforeAll(async () => {
 	folder = migratedFolder();
 	const options = { persistTo: folder, vars: { TOTP_SECRET: SECRET } };
-	servers = await Promise.all([startServer(options), startServer(options)]);
+	// One after the other: while it starts, a server locks the files of the state.
+	servers = [await startServer(options), await startServer(options)];
 });
 
 afterAll(async () => {

@@ -25,7 +25,7 @@ async function listUsers(page: Page, query = '') {
 }
 
 async function query(sql: string): Promise<Record<string, unknown>[]> {
-	const [rows] = await runLocally(all.folder, sql);
+	const [rows] = runLocally(all.folder, sql);
 	return rows as Record<string, unknown>[];
 }
 

@@ -44,8 +44,8 @@ const d1Real: Pick<Source, 'real'> = {
 			ELSE ${value} END`,
 };
 
-// Only the shell has this function.
-const shellReal: Pick<Source, 'real'> = {
+/** Only the shell has this function. */
+export const shellReal: Pick<Source, 'real'> = {
 	real: (value) => `'r' || hex(ieee754_to_blob(${value}))`,
 };
 

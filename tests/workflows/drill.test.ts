@@ -22,10 +22,8 @@ describe('drilling the backups of a real app', () => {
 
 	beforeAll(async () => {
 		app = new App();
-		await runLocally(
-			app.folder,
-			`CREATE VIRTUAL TABLE "search" USING fts5 (x, content='', tokenize=trigram, detail=none)`,
-		);
+		const index = `fts5 (x, content='', tokenize=trigram, detail=none)`;
+		runLocally(app.folder, `CREATE VIRTUAL TABLE "search" USING ${index}`);
 		await app.start({ TOTP_SECRET: SECRET });
 		damaged = await makeBackup();
 		newest = await makeBackup();

@@ -144,10 +144,8 @@ describe('npm run demo', () => {
 		const env = readFileSync(join(folder, '.env'), 'utf8');
 
 		const state = join(folder, '.wrangler/state');
-		await runLocally(
-			state,
-			`CREATE VIRTUAL TABLE "search" USING fts5 (x, content='', tokenize=trigram, detail=none)`,
-		);
+		const index = `fts5 (x, content='', tokenize=trigram, detail=none)`;
+		runLocally(state, `CREATE VIRTUAL TABLE "search" USING ${index}`);
 		await forgetCodes(state);
 		const again = spawn(process.execPath, [DEMO], { cwd: folder });
 		let output = '';

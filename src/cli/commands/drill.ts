@@ -8,6 +8,8 @@ import { apiOf, type BackupApi, FROM_HELP } from '../client/api.ts';
 import { type Backup, isBackupName } from '../sources/backup.ts';
 import { fetchBackup } from '../sources/app.ts';
 import { openBackup } from '../sources/files.ts';
+import { requireFitForD1 } from '../sources/fit.ts';
+import { orphansIn } from '../sources/rehearse.ts';
 import { type Context, runCommand, temporaryFolder } from '../terminal/command.ts';
 import { DetailedError, EXIT, asLifeboatError } from '../terminal/errors.ts';
 import { parseArguments, usageError } from '../terminal/arguments.ts';
@@ -30,8 +32,9 @@ removed afterwards; the app's own is not touched.
 
 Options
 ${FROM_HELP}
-  --file FILE        a backup on this machine: a file that Lifeboat wrote, also .sql.gz or .sql.gz.age,
-                     or the manifest of a backup in several volumes
+  --file FILE        a file on this machine: an SQL file of any program that SQLite can run, an SQLite
+                     database, also compressed or encrypted, or the manifest of a backup in several
+                     volumes
 ${KEY_HELP}
   --record           store the result with the backup, so that the list shows it
   --unless-drilled   with latest: do nothing if the list shows that a drill has proven it already
@@ -113,7 +116,7 @@ function readRequest({ signal }: Context): Request | null {
 	return { word, api: apiOf(from, signal), keys, record, unlessDrilled, json };
 }
 
-async function drill(backup: Backup, watch: Stopwatch<Step>): Promise<Result> {
+async function drill(backup: Backup, watch: Stopwatch<Step>, context: Context): Promise<Result> {
 	const startedAt = new Date().toISOString();
 	const persistTo = temporaryFolder();
 	await using database = new EmbeddedDatabase({ kind: 'new', persistTo });
@@ -125,6 +128,9 @@ async function drill(backup: Backup, watch: Stopwatch<Step>): Promise<Result> {
 		: await drillFile(database, backup.sql, options);
 	watch.stop();
 	const { name } = backup;
+	if (found.differences.some((difference) => /foreign.key/i.test(difference))) {
+		found.differences.push(...(await orphansIn(backup, context)));
+	}
 	const finishedAt = new Date().toISOString();
 	return { backup: name, startedAt, finishedAt, ...found, differences: shorten(found.differences) };
 }
@@ -186,8 +192,9 @@ await runCommand(async (context) => {
 	const backup = api
 		? await fetchBackup(api, word, keys, context)
 		: await openBackup(word, keys, context);
+	if (backup.foreign) requireFitForD1(backup.foreign);
 	const watch = new Stopwatch(context.progress, STEPS);
-	const result = await Promise.race([drill(backup, watch), stopped(context)]);
+	const result = await Promise.race([drill(backup, watch, context), stopped(context)]);
 	if (api && record) await recordProof(api, result, context);
 	const warnings = backup.files?.manifest.warnings;
 	console.log(json ? JSON.stringify({ ...result, warnings }) : report(result, watch, warnings));

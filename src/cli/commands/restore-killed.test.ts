@@ -28,7 +28,7 @@ let target: string;
 beforeAll(async () => {
 	project = projectFolder();
 	[origin, backup] = [join(project, 'origin'), join(project, 'backup.sql')];
-	await runLocally(
+	runLocally(
 		origin,
 		`CREATE TABLE tree (id INTEGER PRIMARY KEY, up REFERENCES tree (id), x TEXT)`,
 		`CREATE TABLE leaf (tree REFERENCES tree (id) ON DELETE CASCADE, x TEXT)`,

@@ -41,7 +41,7 @@ describe('files of other tools', () => {
 	test('from `wrangler d1 export --local` restore', async () => {
 		const path = join(target, 'exported.sql');
 		const source = join(project, '.wrangler/state');
-		await runLocally(source, ...STATEMENTS);
+		runLocally(source, ...STATEMENTS);
 		execFileSync('wrangler', ['d1', 'export', 'DB', '--local', '--output', path], { cwd: project });
 		expect(await restore([path, '--to', `local:${target}`])).toMatchObject({ code: 0 });
 		expect(await localDifferences(source, target)).toEqual([]);
@@ -56,7 +56,7 @@ describe('files of other tools', () => {
 		expect(sqlite3(copy, QUERY)).toBe(sqlite3(source, QUERY));
 		expect(await restore([path, '--to', `local:${target}`])).toMatchObject({ code: 0 });
 		const rows = `SELECT id, hex(content) AS content, price FROM parent`;
-		const [found] = (await runLocally(target, rows)) as Record<string, unknown>[][];
+		const [found] = runLocally(target, rows);
 		const lines = found?.map((row) => Object.values(row).join('|')).join('\n');
 		expect(lines).toBe(sqlite3(source, rows));
 	});

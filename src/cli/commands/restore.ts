@@ -1,16 +1,20 @@
-import { refuseReservedNames, type Survey } from '../../lib/server/backup/restore/survey.ts';
+import type { Survey } from '../../lib/server/backup/restore/survey.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { apiOf, FROM_HELP } from '../client/api.ts';
 import { KEY_HELP, KEY_OPTIONS, type KeyOptions } from '../secrets/keys.ts';
 import { fetchBackup } from '../sources/app.ts';
 import { type Backup, isBackupName } from '../sources/backup.ts';
 import { openBackup } from '../sources/files.ts';
+import { lostInD1, requireFitForD1 } from '../sources/fit.ts';
+import { orphansIn } from '../sources/rehearse.ts';
 import { verifyBackup } from '../sources/verify.ts';
 import { openTarget } from '../targets/open.ts';
+import { knownTables, reportTo } from '../targets/plan.ts';
+import { type Change, previewOf, printPreview } from '../targets/preview.ts';
 import { confirm, requireEmpty } from '../targets/replace.ts';
 import type { Kept, Plan, Target } from '../targets/target.ts';
 import { parseArguments, usageError } from '../terminal/arguments.ts';
-import { type Context, runCommand } from '../terminal/command.ts';
+import { type Context, printError, runCommand } from '../terminal/command.ts';
 import { asLifeboatError, DetailedError, EXIT } from '../terminal/errors.ts';
 import { count, duration, formatTable, megabytes } from '../terminal/text.ts';
 
@@ -23,8 +27,9 @@ been saved. The result is compared with what the backup says.
 <backup>
   latest             the newest backup of the app
   NAME               another one, by its name in the list: full_backup_2026-11-23T05:05:54.982Z
-  FILE               an SQL file on this machine, also .sql.gz or .sql.gz.age, also one by wrangler or
-                     sqlite3; for a backup in several volumes, its manifest
+  FILE               an SQL file of any program that SQLite can run, or an SQLite database, also
+                     compressed with gzip or encrypted with age; for a backup in several volumes, its
+                     manifest
 
 --to <target>
   local              the app's embedded database, in .wrangler/state; local:FOLDER for another folder
@@ -36,6 +41,8 @@ ${FROM_HELP}
 ${KEY_HELP}
   --tables A,B       restore only the rows of these tables; everything else in the target stays
   --replace          replace everything in the target
+  --dry-run          read and check the backup and the target, and say what would be replaced, table by
+                     table; nothing is changed, and nothing is asked
   --yes NAME         confirm a replacement in scripts: local, the file's name, or the name of the
                      remote database
   --json             print one JSON object on standard output, and nothing else there
@@ -45,9 +52,10 @@ Examples
   npm run restore -- latest --to local --replace
   npm run restore -- latest --to local --tables users,sessions
   npm run restore -- backup.sql --to restored.db
+  npm run restore -- app.sqlite --to remote:NAME --dry-run
 
-Exit codes: 0 restored; 1 the backup is damaged, the result differs from it, or the database refused
-it; 2 the restore did not run.
+Exit codes: 0 restored, with --dry-run: it would be; 1 the backup is damaged, the result differs from it,
+or the database refused it; 2 the restore did not run, with --dry-run: it would not succeed.
 `;
 
 const OPTIONS = {
@@ -56,6 +64,7 @@ const OPTIONS = {
 	...KEY_OPTIONS,
 	tables: { type: 'string' },
 	replace: { type: 'boolean', default: false },
+	'dry-run': { type: 'boolean', default: false },
 	yes: { type: 'string' },
 	json: { type: 'boolean', default: false },
 	help: { type: 'boolean', short: 'h' },
@@ -68,6 +77,7 @@ interface Request {
 	keys: KeyOptions;
 	tables: string[] | null;
 	replace: boolean;
+	dryRun: boolean;
 	/** The answer given in advance; undefined to ask. */
 	yes: string | undefined;
 	json: boolean;
@@ -83,6 +93,8 @@ interface Result {
 	startedAt: string;
 	finishedAt: string;
 	kept: Kept | null;
+	/** What was not restored, as sentences. */
+	warnings: string[];
 }
 
 /** Reads the command line; null for --help. Throws `usage` (400). */
@@ -97,10 +109,10 @@ function readRequest(): Request | null {
 		throw usageError('restore', `One backup at a time, not also ${more.join(' ')}.`);
 	}
 	if (values.to === undefined) throw usageError('restore', 'Say where to restore it, with --to.');
-	const { to, from, identity, unsigned, replace, yes, json } = values;
+	const { to, from, identity, unsigned, replace, 'dry-run': dryRun, yes, json } = values;
 	const tables = values.tables?.split(',').filter((name) => name !== '') ?? null;
 	if (tables?.length === 0) throw usageError('restore', '--tables needs names of tables.');
-	return { backup, to, from, keys: { identity, unsigned }, tables, replace, yes, json };
+	return { backup, to, from, keys: { identity, unsigned }, tables, replace, dryRun, yes, json };
 }
 
 async function restore(request: Request, context: Context): Promise<Result> {
@@ -111,11 +123,14 @@ async function restore(request: Request, context: Context): Promise<Result> {
 		findBackup(request, context),
 	]);
 	const tables = request.tables && knownTables(request.tables, survey);
+	const warnings = requireFit(target, backup, tables);
 	if (contents.length > 0) await confirm(target, contents, request, context);
 	const kept = contents.length > 0 ? await target.keep() : null;
-	const onProgress = reportTo(target, survey, context);
-	await restoreInto(target, { sql: backup.sql, survey, tables, kept, onProgress }, context);
-	const names = tables ?? survey.core?.tables.map(({ name }) => name) ?? survey.tableNames;
+	const onProgress = reportTo(target, survey, context.progress);
+	const header = backup.foreign?.header ?? null;
+	const plan = { sql: backup.sql, survey, tables, kept, header, onProgress };
+	await restoreInto(target, plan, backup, context);
+	const names = tables ?? survey.tables.map(({ name }) => name);
 	const rows = await target.count(names);
 	return {
 		backup: backup.name,
@@ -124,8 +139,39 @@ async function restore(request: Request, context: Context): Promise<Result> {
 		bytes: survey.bytes,
 		startedAt: startedAt.toISOString(),
 		finishedAt: new Date().toISOString(),
-		kept,
+		...{ kept, warnings },
 	};
+}
+
+/** What `--json` prints with `--dry-run`. */
+interface Preview {
+	dryRun: true;
+	backup: string;
+	target: string;
+	tables: Change[];
+	warnings: string[];
+}
+
+/** What a restore would do. Throws why it would be refused. */
+async function dryRun(request: Request, context: Context): Promise<Preview> {
+	const { tables: wanted, replace } = request;
+	const [target, { backup, survey }] = await Promise.all([
+		openTarget(request.to, context),
+		findBackup(request, context),
+	]);
+	const tables = wanted && knownTables(wanted, survey);
+	const there = await target.look();
+	const warnings = requireFit(target, backup, tables);
+	if (!replace && tables === null) requireEmpty(target, there.names);
+	const changes = previewOf(survey.tables, there.tables, tables);
+	return { dryRun: true, backup: backup.name, target: target.title, tables: changes, warnings };
+}
+
+/** Returns what a D1 target has no place for. Throws what {@link requireFitForD1} throws. */
+function requireFit({ kind }: Target, { foreign }: Backup, tables: string[] | null): string[] {
+	if (kind !== 'd1' || foreign === null) return [];
+	requireFitForD1(foreign, tables);
+	return tables === null ? lostInD1(foreign) : [];
 }
 
 async function findBackup(
@@ -135,9 +181,7 @@ async function findBackup(
 	const backup = isBackupName(word)
 		? await fetchBackup(apiOf(from, context.signal), word, keys, context)
 		: await openBackup(word, keys, context);
-	const survey = await verifyBackup(backup, context);
-	refuseReservedNames(survey);
-	return { backup, survey };
+	return { backup, survey: await verifyBackup(backup, context) };
 }
 
 /** The target and what is in it. Throws `target_not_empty` (409) if that may not be replaced. */
@@ -151,50 +195,48 @@ async function findTarget(
 	return { target, contents };
 }
 
-/** The names of tables in the backup's spelling. Throws `table_unknown` (400). */
-function knownTables(names: string[], { tableNames }: Survey): string[] {
-	return names.map((name) => {
-		const found = tableNames.find((known) => known.toLowerCase() === name.toLowerCase());
-		if (found === undefined) throw tableUnknown(name, tableNames);
-		return found;
-	});
-}
-
 /** Restores into the target. An error says in which state the target is. */
-async function restoreInto(target: Target, plan: Plan, context: Context): Promise<void> {
+async function restoreInto(
+	target: Target,
+	plan: Plan,
+	backup: Backup,
+	context: Context,
+): Promise<void> {
 	plan.onProgress(0, 'restore');
 	try {
 		context.signal.throwIfAborted();
 		await target.restore(plan);
 	} catch (error) {
-		throw await failure(target, plan, error);
+		const orphans = mayBeOrphans(error, plan) ? await orphansIn(backup, context) : [];
+		throw await failure(target, plan, error, orphans);
 	}
 	context.progress.clear();
 }
 
-function reportTo(target: Target, survey: Survey, { progress }: Context): Plan['onProgress'] {
-	const titles = {
-		restore: `restore: into ${target.title}`,
-		compare: 'compare: the result with what the backup says',
-	};
-	let current = '';
-	return (bytes, step) => {
-		if (step !== current) progress.step(titles[step]);
-		current = step;
-		progress.bytes(bytes, survey.bytes);
-	};
+/** Whether D1 has refused the whole backup because of a foreign key, and did not say of which row. */
+function mayBeOrphans(error: unknown, { tables }: Plan): boolean {
+	if (!(error instanceof LifeboatError) || error instanceof DetailedError) return false;
+	const { code, message } = error;
+	return tables === null && code === 'restore_refused' && /foreign key/i.test(message);
 }
 
-/** The error of a failed restore, with the state of the target. */
-async function failure(target: Target, plan: Plan, error: unknown): Promise<DetailedError> {
+/** The error of a failed restore, with the rows that caused it and the state of the target. */
+async function failure(
+	target: Target,
+	plan: Plan,
+	error: unknown,
+	orphans: string[],
+): Promise<DetailedError> {
 	const state = await target.recover(plan, error).catch(() => {
 		const { kept } = plan;
 		return kept ? `To get back what was there: ${kept.undo}` : 'Look at what is in it.';
 	});
-	return new DetailedError(asLifeboatError(error), [`${target.title}: ${state}`]);
+	const known = error instanceof DetailedError ? error.details : orphans;
+	return new DetailedError(asLifeboatError(error), [...known, `${target.title}: ${state}`]);
 }
 
-function report({ backup, target, tables, bytes, startedAt, finishedAt, kept }: Result): string {
+function report(result: Result): string {
+	const { backup, target, tables, bytes, startedAt, finishedAt, kept, warnings } = result;
 	const rows = tables.map(({ name, rows: number }) => [name, number]);
 	const total = tables.reduce((sum, table) => sum + table.rows, 0);
 	const what = `${tables.length} tables, ${count(total)} rows, ${megabytes(bytes)} of SQL`;
@@ -203,6 +245,7 @@ function report({ backup, target, tables, bytes, startedAt, finishedAt, kept }: 
 		formatTable(['table', 'rows'], rows),
 		'',
 		`Restored ${backup} into ${target}: ${what} in ${duration(startedAt, finishedAt)}.`,
+		...warnings,
 	];
 	if (kept) {
 		lines.push(`What was there before is in ${kept.file}. To get it back:`);
@@ -211,10 +254,24 @@ function report({ backup, target, tables, bytes, startedAt, finishedAt, kept }: 
 	return lines.join('\n');
 }
 
-function tableUnknown(name: string, known: string[]): LifeboatError {
-	const message = `The backup has no table ${JSON.stringify(name)}. Nothing was changed.`;
-	const hint = `It has: ${known.join(', ')}.`;
-	return new LifeboatError(message, { code: 'table_unknown', status: 400, hint });
+function reportPreview({ backup, target, tables, warnings }: Preview): string {
+	const verdict = `${backup} would be restored into ${target}. Nothing was changed.`;
+	return ['', printPreview(tables), '', verdict, ...warnings].join('\n');
+}
+
+/** Prints what a restore would do, or why it would be refused. Returns the exit code. */
+async function tell(request: Request, context: Context): Promise<number> {
+	try {
+		const preview = await dryRun(request, context);
+		context.progress.clear();
+		console.log(request.json ? JSON.stringify(preview) : reportPreview(preview));
+		return EXIT.good;
+	} catch (error) {
+		context.signal.throwIfAborted();
+		context.progress.clear();
+		printError(error);
+		return EXIT.notTried;
+	}
 }
 
 await runCommand(async (context) => {
@@ -223,6 +280,7 @@ await runCommand(async (context) => {
 		console.log(HELP);
 		return EXIT.good;
 	}
+	if (request.dryRun) return await tell(request, context);
 	const result = await restore(request, context);
 	console.log(request.json ? JSON.stringify({ restored: true, ...result }) : report(result));
 	return EXIT.good;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { SqlDatabase, SqlStatement } from '../../lib/server/backup/database.ts';
+import type { SqlDatabase } from '../../lib/server/backup/database.ts';
 import type { Sleep } from '../../lib/server/retry.ts';
 import { isLocal, writesOfLocalBookmarks } from '../../lib/server/backup/dump/reader.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
@@ -89,7 +89,7 @@ async function drop(database: SqlDatabase, table: string): Promise<void> {
 	}
 }
 
-async function observe(database: SqlDatabase, statements: SqlStatement[]): Promise<Observation> {
+async function observe(database: SqlDatabase, statements: string[]): Promise<Observation> {
 	const { results, bookmark } = await database.batch([...statements, COUNTER]);
 	const last = results.at(-1);
 	return {

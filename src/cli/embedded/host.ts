@@ -3,7 +3,9 @@
 // the middle of a restore, and because Miniflare and wrangler take a while to load.
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { DatabaseChoice, HostMessage } from './database.ts';
-import { fileOf, startLocal } from './local.ts';
+import { configuredId } from './configured.ts';
+import { fileOf } from './file.ts';
+import { startLocal } from './local.ts';
 
 process.once('disconnect', () => process.exit());
 const [, , choice = ''] = process.argv;
@@ -25,30 +27,6 @@ async function start(database: DatabaseChoice): Promise<URL> {
 	const id = database.kind === 'new' ? 'new' : await configuredId();
 	tell({ file: fileOf(database.persistTo, id) });
 	return startLocal(database.persistTo, id, token);
-}
-
-/** An entry of wrangler.toml, for which wrangler's own type is `any`. */
-interface ConfiguredDatabase {
-	binding: string;
-	database_id?: string;
-	preview_database_id?: string;
-}
-
-/** The id by which wrangler's own commands find the database of wrangler.toml in a folder too. */
-async function configuredId(): Promise<string> {
-	const { unstable_readConfig } = await import('wrangler');
-	const { d1_databases } = unstable_readConfig({}) as { d1_databases: ConfiguredDatabase[] };
-	const entry = d1_databases.find(({ binding }) => binding === 'DB');
-	if (!entry) throw noDatabase();
-	return entry.preview_database_id ?? entry.database_id ?? entry.binding;
-}
-
-function noDatabase(): LifeboatError {
-	return new LifeboatError('There is no wrangler.toml here with a D1 database bound to DB.', {
-		code: 'db_binding_missing',
-		status: 500,
-		hint: 'Run this in the folder of the app.',
-	});
 }
 
 /** An error's message and those of its causes: wrangler puts the reason into the last one. */

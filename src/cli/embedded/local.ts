@@ -1,17 +1,13 @@
-import { createHash, createHmac } from 'node:crypto';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { Miniflare } from 'miniflare';
+import { folderOf } from './file.ts';
 
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
 const MODULE = 'worker.js';
 
 /** The newest date that the installed workerd knows. */
 export const COMPATIBILITY_DATE = '2026-11-01';
-
-/** The folder in which wrangler keeps everything that it persists. */
-const folderOf = (persistTo: string) => join(persistTo, 'v3');
 
 /**
  * Starts workerd with ./worker.ts and the database `id` in a folder as `wrangler --persist-to` takes it.
@@ -44,18 +40,4 @@ export async function startLocal(persistTo: string, id: string, token: string): 
 		],
 	});
 	return miniflare.ready;
-}
-
-/**
- * Where the embedded D1 keeps a database: it is a Durable Object, whose file carries the id that
- * workerd derives from its name (workerd, actor-id-impl.c++).
- */
-export function fileOf(persistTo: string, id: string): string {
-	const namespace = 'miniflare-D1DatabaseObject';
-	const key = createHash('sha256').update(namespace).digest();
-	const hmac = (data: string | Buffer) =>
-		createHmac('sha256', key).update(data).digest().subarray(0, 16);
-	const name = hmac(id);
-	const object = Buffer.concat([name, hmac(name)]).toString('hex');
-	return join(folderOf(persistTo), 'd1', namespace, `${object}.sqlite`);
 }

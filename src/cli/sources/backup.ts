@@ -3,6 +3,7 @@ import { backupOfFile, manifestKey } from '../../lib/server/backup/format/names.
 import { type BackupFiles, sqlOf } from '../../lib/server/backup/prove/files.ts';
 import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
+import type { Foreign } from './foreign.ts';
 import { checkManifest, identitiesFor, type KeyOptions } from '../secrets/keys.ts';
 import type { Context } from '../terminal/command.ts';
 
@@ -13,8 +14,10 @@ export interface Backup {
 	sql: SqlSource;
 	/** Bytes of SQL; 0 if they are unknown until the backup has been read. */
 	totalBytes: number;
-	/** Null for a file without a manifest, which another tool may have written. */
+	/** Null for a file without a manifest. */
 	files: BackupFiles | null;
+	/** What is known of a file that another program wrote; null for a backup of Lifeboat. */
+	foreign: Foreign | null;
 }
 
 /** True for `latest`, and for what has the form of a backup's name. */
@@ -44,7 +47,7 @@ export function readManifest(
 /** The backup in these files. */
 export function fromFiles(name: string, files: BackupFiles): Backup {
 	const totalBytes = files.manifest.volumes.reduce((sum, { sqlBytes }) => sum + sqlBytes, 0);
-	return { name, sql: sqlOf(files), totalBytes, files };
+	return { name, sql: sqlOf(files), totalBytes, files, foreign: null };
 }
 
 /**

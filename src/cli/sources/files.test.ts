@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
 	dumpLocally,
 	operate,
@@ -39,7 +39,7 @@ let folder: string;
 beforeAll(async () => {
 	project = projectFolder();
 	const original = join(project, 'original');
-	await runLocally(
+	runLocally(
 		original,
 		'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, admin INTEGER)',
 		`INSERT INTO users VALUES (1, 'ann', 1), (2, 'bob', 0)`,
@@ -133,6 +133,52 @@ describe('a signed backup', () => {
 		const volume = await signedBackup();
 		const replace = () => writeFileSync(volume, Buffer.concat([gzipSync(otherSql), ZEROS]));
 		await expect(readTwice(volume, replace)).rejects.toMatchObject({ code: 'backup_damaged' });
+	});
+});
+
+describe('a signed backup that was unpacked in place', () => {
+	const plain = () => join(folder, `${NAME}.sql`);
+	const manifest = () => join(folder, manifestKey(NAME));
+	/** The backup after `gunzip`: the original is gone. */
+	async function unpacked(content: Buffer): Promise<void> {
+		rmSync(await signedBackup());
+		writeFileSync(plain(), content);
+	}
+	const verified = async (path: string) => {
+		vi.stubEnv('BACKUP_MAC_KEY', MAC_KEY);
+		const backup = await openBackup(path, { unsigned: false }, context);
+		return verifyBackup(backup, context);
+	};
+	afterEach(() => void vi.unstubAllEnvs());
+
+	test('is checked by its digests and restored', async () => {
+		await unpacked(sql);
+		expect(await restore(plain())).toMatchObject({ code: 0 });
+		expect(admins()).toBe('ann');
+		expect((await verified(manifest())).rows).toBe(2);
+	});
+
+	test.for([
+		['another row', () => Buffer.from(sql.toString().replace("'bob'", "'eve'"))],
+		[
+			'another definition',
+			() => Buffer.from(sql.toString().replace('admin INTEGER', 'admin TEXT')),
+		],
+		['another statement', () => otherSql],
+		['other last digests', () => Buffer.from(sql.toString().replace(/"sha256":"./, '"sha256":"x'))],
+	] as const)('is refused with %s', async ([, content]) => {
+		await unpacked(content());
+		const { code } = await restore(plain());
+		expect(code).toBe(1);
+		expect(isRestored()).toBe(false);
+	});
+
+	test('is the one that is restored if it is named, else the original', async () => {
+		const packed = await signedBackup();
+		writeFileSync(plain(), otherSql);
+		await expect(verified(plain())).rejects.toMatchObject({ code: 'backup_differs' });
+		expect((await verified(packed)).rows).toBe(2);
+		expect((await verified(manifest())).rows).toBe(2);
 	});
 });
 

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { readFile as readWhole } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename } from 'node:path';
 import {
 	backupOfFile,
 	type EncodingName,
@@ -11,45 +11,85 @@ import { decoded } from '../../lib/server/backup/storage/codec.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { identitiesFor, type KeyOptions } from '../secrets/keys.ts';
 import type { Context } from '../terminal/command.ts';
-import { type Backup, fromFiles, readManifest, requireOwn } from './backup.ts';
+import { type Backup, fromFiles, readManifest } from './backup.ts';
 import { readFile, sizeOf } from './disk.ts';
+import { convertDatabase, convertScript } from './foreign.ts';
+import { HEAD_BYTES, type Kind, kindOf } from './kind.ts';
+import { findSibling, findVolumes } from './volumes.ts';
 
 const MANIFEST = '.manifest.json';
 
 /**
- * Opens a backup on this machine: an SQL file of any tool, also with `.gz` or `.age`, or all volumes of
- * a backup whose manifest lies in the same folder. `path` names the manifest or a volume.
+ * Opens a backup on this machine: an SQL file of any program or an SQLite database, also compressed or
+ * encrypted, or all volumes of a backup whose manifest lies in the same folder. `path` names the manifest
+ * or a volume. What another program wrote is first read by SQLite, and then a backup like any other.
  *
- * Throws `file_not_found` (404), and what {@link readManifest} and {@link identitiesFor} throw.
+ * Throws `file_not_found` (404), and what {@link readManifest}, {@link identitiesFor}, {@link kindOf},
+ * {@link convertScript} and {@link convertDatabase} throw.
  */
 export async function openBackup(
 	path: string,
 	keys: KeyOptions,
 	context: Context,
 ): Promise<Backup> {
-	const { signal } = context;
-	const size = await sizeOf(path);
-	if (size === null) throw fileNotFound(path);
+	if ((await sizeOf(path)) === null) throw fileNotFound(path);
 	const manifestPath = await findManifest(path);
-	if (manifestPath === null) {
-		const encodings = encodingsOf(path);
-		return {
-			name: path,
-			sql: singleFile(path, encodings, identitiesFor(encodings, keys), signal),
-			totalBytes: encodings.length === 0 ? size : 0,
-			files: null,
-		};
-	}
+	if (manifestPath === null) return openFile(path, keys, context);
 	const opened = readManifest(await readWhole(manifestPath, 'utf8'), nameIn(path), keys, context);
-	const { manifest } = opened;
+	const found = await findVolumes(opened.manifest, manifestPath, path);
+	const { manifest, paths } = found;
 	return fromFiles(path, {
 		...opened,
+		manifest,
 		async open(key) {
-			requireOwn(manifest, key);
-			const found = await findSibling(manifestPath, key);
-			return found === null ? null : readFile(found, signal);
+			const volume = paths.get(key);
+			return volume === undefined ? null : readFile(volume, context.signal);
 		},
 	});
+}
+
+/** Opens a file without a manifest. */
+async function openFile(path: string, keys: KeyOptions, context: Context): Promise<Backup> {
+	const { kind, encodings } = await recognise(path, keys, context.signal);
+	const sql = singleFile(path, encodings, identitiesFor(encodings, keys), context.signal);
+	const isPlain = encodings.length === 0;
+	const totalBytes = isPlain ? ((await sizeOf(path)) ?? 0) : 0;
+	const file = { name: path, files: null };
+	if (kind === 'lifeboat') return { ...file, sql, totalBytes, foreign: null };
+	if (kind === 'database') {
+		return { ...file, ...(await convertDatabase(path, isPlain ? { path } : sql, context)) };
+	}
+	return { ...file, ...(await convertScript(path, sql, totalBytes, context)) };
+}
+
+/** What a file holds, and how that is encoded: by its bytes, whatever its name says. */
+async function recognise(
+	path: string,
+	keys: KeyOptions,
+	signal: AbortSignal,
+): Promise<{ kind: Kind; encodings: EncodingName[] }> {
+	const encodings: EncodingName[] = [];
+	for (;;) {
+		const identities = identitiesFor(encodings, keys);
+		const head = await headOf(singleFile(path, encodings, identities, signal));
+		const kind = kindOf(head, path);
+		if (kind !== 'gzip' && kind !== 'age') return { kind, encodings };
+		if (encodings.length === MAX_ENCODINGS) throw tooDeep(path);
+		encodings.unshift(kind);
+	}
+}
+
+/** Layers of gzip and age around a file: two of Lifeboat's, and some that others have added. */
+const MAX_ENCODINGS = 4;
+
+async function headOf(source: SqlSource): Promise<Uint8Array> {
+	const chunks: Uint8Array[] = [];
+	let bytes = 0;
+	for await (const chunk of source.open()) {
+		chunks.push(chunk);
+		if ((bytes += chunk.length) >= HEAD_BYTES) break;
+	}
+	return Buffer.concat(chunks).subarray(0, HEAD_BYTES);
 }
 
 /**
@@ -91,15 +131,6 @@ async function* hashed(
 	}
 }
 
-/** The encodings that the end of a file's name states: `.sql.gz.age`. */
-function encodingsOf(path: string): EncodingName[] {
-	const [suffixes = ''] = /(?:\.gz|\.age)*$/i.exec(path) ?? [];
-	return suffixes
-		.split('.')
-		.slice(1)
-		.map((suffix) => (suffix.toLowerCase() === 'gz' ? 'gzip' : 'age'));
-}
-
 /** The manifest that `path` names, or the one in the folder of the volume that it names. */
 async function findManifest(path: string): Promise<string | null> {
 	if (path.endsWith(MANIFEST)) return path;
@@ -112,21 +143,20 @@ function nameIn(path: string): string | null {
 	return backupOfFile(basename(path).replace(/T(\d\d)-(\d\d)-(\d\d\.)/, 'T$1:$2:$3'));
 }
 
-/** A file of a backup in the folder of another one; browsers save colons as `-`. */
-async function findSibling(path: string, key: string): Promise<string | null> {
-	for (const name of [key, key.replaceAll(':', '-')]) {
-		const candidate = join(dirname(path), name);
-		if ((await sizeOf(candidate)) !== null) return candidate;
-	}
-	return null;
-}
-
 function undecodable(path: string, cause: unknown): LifeboatError {
 	return new LifeboatError(`${path} cannot be decoded.`, {
 		code: 'backup_damaged',
 		status: 422,
 		hint: 'Download the file again, or use another backup.',
 		cause,
+	});
+}
+
+function tooDeep(path: string): LifeboatError {
+	return new LifeboatError(`${path} is compressed or encrypted more than ${MAX_ENCODINGS} times.`, {
+		code: 'file_not_sql',
+		status: 422,
+		hint: 'Nothing was changed. Unpack it, and give the result.',
 	});
 }
 

@@ -2,15 +2,23 @@ import { compareCores } from '../../lib/server/backup/format/digest.ts';
 import { shorten } from '../../lib/server/backup/format/proof.ts';
 import { verifyFiles } from '../../lib/server/backup/prove/verify.ts';
 import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
-import { type Survey, survey } from '../../lib/server/backup/restore/survey.ts';
+import {
+	refuseOtherStatements,
+	refuseReservedNames,
+	type Survey,
+	survey,
+} from '../../lib/server/backup/restore/survey.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
 import { DetailedError } from '../terminal/errors.ts';
 import type { Backup } from './backup.ts';
+import { placeOf, printPlace } from './place.ts';
+import { rehearseDefinitions } from './rehearse.ts';
 
 /**
  * Verifies a backup as far as that is possible without restoring it, and returns what it contains.
- * Throws `backup_differs` (422) with the differences, and what reading the backup throws.
+ * Throws `backup_differs` (422) with the differences, `restore_refused`, `statement_not_allowed` and
+ * `sql_refused` (422) for statements that no backup contains, and what reading the backup throws.
  */
 export async function verifyBackup(
 	{ files, sql, name, totalBytes }: Backup,
@@ -20,8 +28,18 @@ export async function verifyBackup(
 	const onProgress = (bytes: number) => progress.bytes(bytes, totalBytes);
 	const found = files ? await verifyFiles(files, onProgress) : await verifyFile(sql, onProgress);
 	progress.clear();
-	if (found.survey && found.differences.length === 0) return found.survey;
-	throw damaged(name, found.differences);
+	const { survey: contents, differences } = found;
+	if (contents === null || differences.length > 0) throw damaged(name, differences);
+	refuseReservedNames(contents);
+	await refuseOthers(contents, name, sql);
+	rehearseDefinitions(contents);
+	return contents;
+}
+
+async function refuseOthers(contents: Survey, name: string, sql: SqlSource): Promise<void> {
+	if (contents.notAllowed === null) return;
+	const place = await placeOf(sql, contents.notAllowed.start);
+	refuseOtherStatements(contents, `The statement at ${printPlace(place)} of ${name}`);
 }
 
 async function verifyFile(

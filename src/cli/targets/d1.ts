@@ -14,7 +14,7 @@ import { restoreTables } from '../../lib/server/backup/restore/tables.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
 import { keepDatabase, timeForNames } from './keep.ts';
-import type { Plan } from './target.ts';
+import type { Look, Plan, TargetTable } from './target.ts';
 
 /** The state of a target that the restore has not touched. */
 export const UNCHANGED = 'Nothing in it was changed.';
@@ -26,6 +26,20 @@ export async function namesIn(database: SqlDatabase): Promise<string[]> {
 	const contents = await readContents(database, sleep);
 	requireNotRunning(contents);
 	return contents.objects.map(({ name }) => name);
+}
+
+/** What is in a database. Throws `restore_running` (409) during another restore. */
+export async function lookInto(database: SqlDatabase): Promise<Look> {
+	const contents = await readContents(database, sleep);
+	requireNotRunning(contents);
+	const tables: TargetTable[] = [];
+	for (const { name, type } of contents.objects) {
+		if (type !== 'table') continue;
+		// Not every virtual table can be read.
+		const [rows = null] = await countRows(database, [name]).catch(() => []);
+		tables.push({ name, rows });
+	}
+	return { names: contents.objects.map(({ name }) => name), tables };
 }
 
 /** Writes a backup of the database into the current folder, and returns the file's name. */

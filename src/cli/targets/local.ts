@@ -1,13 +1,27 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { printOrphans, readOrphans } from '../../lib/server/backup/restore/orphans.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
+import { configuredId } from '../embedded/configured.ts';
+import { Guard } from '../embedded/guard.ts';
+import { fileOf } from '../embedded/file.ts';
+import { DetailedError } from '../terminal/errors.ts';
 import { STATE } from '../embedded/state.ts';
 import { shellWord } from '../terminal/text.ts';
-import { countRows, keepInFile, namesIn, restoreDatabase, restoreRows, UNCHANGED } from './d1.ts';
-import { busy, isBusy, SqliteDatabase } from './sqlite-database.ts';
+import {
+	countRows,
+	keepInFile,
+	lookInto,
+	namesIn,
+	restoreDatabase,
+	restoreRows,
+	UNCHANGED,
+} from './d1.ts';
+import { busy, isBusy, openToRead, SqliteDatabase } from '../embedded/sqlite-database.ts';
 import type { Plan, Target } from './target.ts';
 
 /** How long the app may hold the database. */
@@ -22,18 +36,27 @@ export function openLocal(folder: string | undefined, context: Context): Target 
 	const persistTo = folder ?? STATE;
 	const word = folder === undefined ? 'local' : `local:${folder}`;
 	const title = `the local database in ${persistTo}`;
-	const embedded = new EmbeddedDatabase({ kind: 'configured', persistTo });
+	let started: EmbeddedDatabase | null = null;
+	/** Starts workerd, which a look at the tables must not do: it writes into the folder. */
+	const embedded = () => (started ??= new EmbeddedDatabase({ kind: 'configured', persistTo }));
 	/** The transaction in which the contents were saved. */
 	let held: DatabaseSync | null = null;
-	const begin = async () => (held ??= beginTransaction(await embedded.file, title));
+	const begin = async () => (held ??= beginTransaction(await embedded().file, title));
 	return {
 		name: 'local',
 		title,
+		kind: 'd1',
 		async contents() {
-			const path = await embedded.file;
+			const path = await embedded().file;
 			if (!existsSync(path)) return [];
 			using connection = open(path);
 			return await namesIn(new SqliteDatabase(connection));
+		},
+		async look() {
+			const path = fileOf(persistTo, await configuredId());
+			if (!existsSync(path)) return { names: [], tables: [] };
+			using connection = openToRead(path);
+			return await lookInto(new SqliteDatabase(connection));
 		},
 		async keep() {
 			const file = await keepInFile(new SqliteDatabase(await begin()), context);
@@ -45,7 +68,7 @@ export function openLocal(folder: string | undefined, context: Context): Target 
 			await restoreWithin(connection, plan);
 		},
 		recover: async () => UNCHANGED,
-		count: (tables) => countRows(embedded, tables),
+		count: (tables) => countRows(embedded(), tables),
 	};
 }
 
@@ -65,13 +88,15 @@ function beginTransaction(path: string, title: string): DatabaseSync {
 
 async function restoreWithin(connection: DatabaseSync, plan: Plan): Promise<void> {
 	const database = new SqliteDatabase(connection);
+	new Guard(connection);
 	const { tables } = plan;
 	if (tables === null) await restoreDatabase(database, plan);
 	else await restoreRows(database, { ...plan, tables }, { within: true });
 	try {
 		connection.exec('COMMIT');
 	} catch (error) {
-		throw brokenReferences(error);
+		const orphans = await readOrphans(database, sleep);
+		throw new DetailedError(brokenReferences(error), printOrphans(orphans));
 	}
 }
 

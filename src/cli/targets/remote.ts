@@ -13,6 +13,7 @@ import {
 	compareDatabase,
 	countRows,
 	keepInFile,
+	lookInto,
 	namesIn,
 	optionsOf,
 	restoreDatabase,
@@ -40,7 +41,9 @@ export function remoteTarget(name: string, database: SqlDatabase, context: Conte
 	return {
 		name,
 		title: `the database ${name} on Cloudflare`,
+		kind: 'd1',
 		contents: () => namesIn(database),
+		look: () => lookInto(database),
 		keep: () => keep(name, database, context),
 		restore: (plan) => restore(name, database, plan, context),
 		async recover(plan, error) {
@@ -53,11 +56,11 @@ export function remoteTarget(name: string, database: SqlDatabase, context: Conte
 }
 
 /**
- * Cloudflare's import is faster, and all or nothing, but it rejects the unedited files of other tools
- * (D1 > Best practices > Import and export data). What fits in one transaction needs no import.
+ * Cloudflare's import is faster, and all or nothing (D1 > Best practices > Import and export data). What
+ * fits in one transaction needs no import.
  */
 function isForImport({ tables, survey }: Plan): boolean {
-	return tables === null && survey.lifeboat && survey.bytes >= TRANSACTION_BYTES;
+	return tables === null && survey.bytes >= TRANSACTION_BYTES;
 }
 
 async function restore(

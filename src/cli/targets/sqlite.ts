@@ -17,10 +17,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkDatabase } from '../../lib/server/backup/prove/check.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { timeForNames } from './keep.ts';
+import { isRunning } from '../terminal/command.ts';
 import { shellWord } from '../terminal/text.ts';
-import { countRows, namesIn, restoreDatabase, restoreRows } from './d1.ts';
-import { busy, isBusy, SqliteDatabase } from './sqlite-database.ts';
-import type { Kept, Plan, Target } from './target.ts';
+import { Guard } from '../embedded/guard.ts';
+import { countRows, namesIn, restoreDatabase, restoreRows, lookInto } from './d1.ts';
+import {
+	busy,
+	isBusy,
+	openToRead,
+	SqliteDatabase,
+	writeHeader,
+} from '../embedded/sqlite-database.ts';
+import type { Kept, Look, Plan, Target } from './target.ts';
 
 /** Files of a database that was not closed (SQLite: Temporary Files). */
 const SIDE_FILES = ['-wal', '-shm', '-journal'];
@@ -29,10 +37,14 @@ const MODE = 0o600;
 /** How long another program may hold the file. */
 const BUSY_TIMEOUT_MS = 2_000;
 
+/** What stands for the contents of a file that is no database. */
+const UNREADABLE = 'something that SQLite cannot read';
+
 /** A plain SQLite file. A restore builds a new file in the same folder, and renames it when it is complete. */
 export class SqliteFile implements Target {
 	readonly name: string;
 	readonly title: string;
+	readonly kind = 'file';
 	readonly #path: string;
 	/** The existing file, locked; null if there is none or SQLite cannot read it. */
 	#held: DatabaseSync | null = null;
@@ -56,7 +68,18 @@ export class SqliteFile implements Target {
 			if (error instanceof LifeboatError) throw error;
 			this.#unreadable = true;
 			this.#held = null;
-			return ['something that SQLite cannot read'];
+			return [UNREADABLE];
+		}
+	}
+
+	async look(): Promise<Look> {
+		if (!existsSync(this.#path)) return { names: [], tables: [] };
+		try {
+			using connection = openToRead(this.#path);
+			return await lookInto(new SqliteDatabase(connection));
+		} catch (error) {
+			if (error instanceof LifeboatError || isBusy(error)) throw error;
+			return { names: [UNREADABLE], tables: [] };
 		}
 	}
 
@@ -103,17 +126,16 @@ export class SqliteFile implements Target {
 		});
 		// After a crash this file is worthless: it is synced once it is complete.
 		connection.exec('PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF');
+		new Guard(connection);
 		const database = new SqliteDatabase(connection);
 		const { tables } = plan;
 		if (tables === null) await restoreDatabase(database, { ...plan, kept: null });
 		else await restoreRows(database, { ...plan, tables }, { within: true });
-		const problems = await checkDatabase(
-			database,
-			tables === null ? plan.survey.core : null,
-			sleep,
-		);
-		const broken = problems.find((problem) => problem.startsWith('quick_check: '));
+		const core = tables === null ? plan.survey.core : null;
+		const problems = await checkDatabase(database, core, sleep);
+		const broken = problems.find((problem) => /^(quick|integrity)[_-]check: /.test(problem));
 		if (broken !== undefined) throw notSound(broken);
+		if (tables === null && plan.header) writeHeader(connection, plan.header);
 	}
 
 	/** Never overwrites: there was no file, so one that appeared meanwhile belongs to someone else. */
@@ -155,14 +177,6 @@ function removeAbandoned(path: string): void {
 		if (name.startsWith(prefix) && !isRunning(Number(name.slice(prefix.length)))) {
 			rmSync(join(folder, name));
 		}
-	}
-}
-
-function isRunning(pid: number): boolean {
-	try {
-		return process.kill(pid, 0);
-	} catch (error) {
-		return error instanceof Error && 'code' in error && error.code === 'EPERM';
 	}
 }
 

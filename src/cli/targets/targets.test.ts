@@ -50,7 +50,7 @@ let close: () => PromiseLike<void>;
 beforeAll(async () => {
 	project = projectFolder();
 	const [origin, file] = [join(project, 'origin'), join(project, 'backup.sql')];
-	await runLocally(origin, ...STATEMENTS);
+	runLocally(origin, ...STATEMENTS);
 	await dumpLocally(origin, file);
 	text = readFileSync(file, 'utf8');
 });

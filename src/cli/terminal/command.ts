@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LifeboatError } from '../../lib/server/errors.ts';
@@ -13,8 +13,8 @@ export interface Context {
 }
 
 /**
- * Runs a command and ends the process with the exit code that it returns, or with that of its error.
- * With --json the error is the one object on standard output.
+ * Runs a command and ends the process with the exit code that it returns, or with that of its error,
+ * which is printed.
  */
 export async function runCommand(work: (context: Context) => Promise<number>): Promise<void> {
 	const progress = new Progress();
@@ -22,20 +22,54 @@ export async function runCommand(work: (context: Context) => Promise<number>): P
 	try {
 		code = await work({ signal: interruption(progress), progress });
 	} catch (thrown) {
-		const error = asLifeboatError(thrown);
 		progress.clear();
-		if (process.argv.includes('--json')) console.log(JSON.stringify(error));
-		else console.error(describe(error));
-		code = exitCode(error);
+		code = exitCode(printError(thrown));
 	}
 	process.exit(code);
 }
 
-/** A new folder that is removed when the process ends. */
+/** Prints an error and returns it. With --json it is the one object on standard output. */
+export function printError(thrown: unknown): LifeboatError {
+	const error = asLifeboatError(thrown);
+	if (process.argv.includes('--json')) console.log(JSON.stringify(error));
+	else console.error(describe(error));
+	return error;
+}
+
+/**
+ * A new folder that only this user can open, and that is removed when the process ends. Removes those of
+ * processes that were killed.
+ */
 export function temporaryFolder(): string {
-	const folder = mkdtempSync(join(tmpdir(), 'lifeboat-'));
+	removeAbandoned();
+	const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
 	process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
 	return folder;
+}
+
+const PREFIX = 'lifeboat-';
+/** With the number of the process that made it. */
+const ABANDONED = new RegExp(`^${PREFIX}(\\d+)-\\w{6}$`);
+
+function removeAbandoned(): void {
+	for (const name of readdirSync(tmpdir())) {
+		const [, pid] = ABANDONED.exec(name) ?? [];
+		if (pid === undefined || isRunning(Number(pid))) continue;
+		try {
+			rmSync(join(tmpdir(), name), { recursive: true, force: true });
+		} catch {
+			// It belongs to another user.
+		}
+	}
+}
+
+/** Whether there is a process of this number, of any user. */
+export function isRunning(pid: number): boolean {
+	try {
+		return process.kill(pid, 0);
+	} catch (error) {
+		return error instanceof Error && 'code' in error && error.code === 'EPERM';
+	}
 }
 
 /** The first signal asks the command to stop and clean up, the second one ends it. */

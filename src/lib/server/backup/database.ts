@@ -11,9 +11,6 @@ export interface StatementResult {
 	meta: { rows_read?: number; rows_written?: number; size_after?: number; total_attempts?: number };
 }
 
-/** SQL, with values for ?1, ?2, … if literals would make it longer than D1 accepts. */
-export type SqlStatement = string | { sql: string; parameters: (string | Uint8Array)[] };
-
 export interface BatchResult {
 	results: StatementResult[];
 	/** The Time Travel bookmark after the batch; null if the database has none. */
@@ -22,7 +19,7 @@ export interface BatchResult {
 
 /** Anything that runs SQL. Each batch is one transaction: all or nothing. */
 export interface SqlDatabase {
-	batch(statements: SqlStatement[]): Promise<BatchResult>;
+	batch(statements: string[]): Promise<BatchResult>;
 }
 
 /**
@@ -33,10 +30,7 @@ export function d1(binding: D1Database): SqlDatabase {
 	return {
 		async batch(statements) {
 			const session = binding.withSession('first-primary');
-			const prepared = statements.map((statement) => {
-				if (typeof statement === 'string') return session.prepare(statement);
-				return session.prepare(statement.sql).bind(...statement.parameters);
-			});
+			const prepared = statements.map((statement) => session.prepare(statement));
 			const results = await session.batch<Row>(prepared);
 			return { results, bookmark: session.getBookmark() };
 		},

@@ -24,8 +24,6 @@ export const MAX_READ_STATEMENT_BYTES = 64 * 1024 * 1024;
 export const MAX_STATEMENT_VALUES = 10_000;
 /** Columns of a table, and values of each row of an INSERT with several rows. */
 export const MAX_COLUMNS = 100;
-/** Bound parameters of a statement. */
-export const MAX_PARAMETERS = 100;
 /** Arguments of an SQL function. */
 export const MAX_FUNCTION_ARGUMENTS = 32;
 /** Bytes of a string, a blob or a row, and so of a page that SQLite returns as one string. */

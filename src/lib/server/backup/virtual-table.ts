@@ -26,7 +26,7 @@ export interface FullText {
 	hasSizes: boolean;
 	/** Whether each text has a locale of its own. */
 	hasLocales: boolean;
-	/** Whether a contentless table keeps its UNINDEXED columns. */
+	/** Whether a contentless table keeps UNINDEXED columns, in a shadow table `_content`. */
 	keepsUnindexed: boolean;
 	/** What the index knows of each term: row, column and place; row and column; or the row. */
 	detail: 'full' | 'column' | 'none';
@@ -54,6 +54,16 @@ type Option = (typeof OPTIONS)[number];
 
 /** The shadow tables of R*Trees (SQLite: R*Tree, "Shadow Tables"). */
 const RTREE_SHADOWS = ['node', 'parent', 'rowid'];
+/** What SQLite takes for shadow tables of an FTS5 table (SQLite: fts5_main.c, fts5ShadowName). */
+const FULL_TEXT_SHADOWS = ['config', 'content', 'data', 'docsize', 'idx'];
+
+/** The modules whose tables a backup can contain: all that D1 has (D1 > SQL statements). */
+const MODULES = ['fts5', 'fts5vocab', 'rtree', 'rtree_i32'];
+
+/** Whether a backup can contain the virtual tables of this module, given in lower case. */
+export function isKnownModule(module: string): boolean {
+	return MODULES.includes(module);
+}
 
 /** Reads the text of a CREATE VIRTUAL TABLE statement; null if it is none. */
 export function parseVirtualTable(sql: string): VirtualTable | null {
@@ -79,7 +89,8 @@ export function parseFullText(sql: string): FullText | null {
 		sourceRowid: options.get('content_rowid') ?? 'rowid',
 		hasSizes: Number(options.get('columnsize') ?? 1) !== 0,
 		hasLocales: isOn('locale'),
-		keepsUnindexed: isOn('contentless_unindexed'),
+		keepsUnindexed:
+			source === '' && isOn('contentless_unindexed') && table.arguments.some(isUnindexed),
 		detail: detailOf(options.get('detail') ?? ''),
 		tokenizer: options.get('tokenize') ?? null,
 	};
@@ -107,18 +118,26 @@ export function shadowTables(name: string, sql: string): string[] | null {
 	return suffixes && suffixes.map((suffix) => foldCase(`${name}_${suffix}`));
 }
 
+/**
+ * The names, folded, of all tables that SQLite takes for shadow tables of a virtual table, whether
+ * it created them or not. D1 refuses writes to them, and triggers on them (SQLite: Defensive mode).
+ */
+export function takenForShadows(name: string, sql: string): string[] {
+	const module = parseVirtualTable(sql)?.module;
+	const suffixes = module === 'fts5' ? FULL_TEXT_SHADOWS : (shadowSuffixes(sql) ?? []);
+	return suffixes.map((suffix) => foldCase(`${name}_${suffix}`));
+}
+
+/** Whether an argument of an FTS5 table is an UNINDEXED column. */
+function isUnindexed([, option, ...more]: Token[]): boolean {
+	return more.length === 0 && foldCase(unquote(option?.text ?? '')) === 'unindexed';
+}
+
 function shadowSuffixes(sql: string): string[] | null {
-	switch (parseVirtualTable(sql)?.module) {
-		case 'rtree':
-		case 'rtree_i32':
-			return RTREE_SHADOWS;
-		case 'fts5vocab':
-			return [];
-		case 'fts5':
-			return fullTextShadows(parseFullText(sql));
-		default:
-			return null;
-	}
+	const module = parseVirtualTable(sql)?.module ?? '';
+	if (!isKnownModule(module)) return null;
+	if (module === 'fts5') return fullTextShadows(parseFullText(sql));
+	return module === 'fts5vocab' ? [] : RTREE_SHADOWS;
 }
 
 function fullTextShadows(fullText: FullText | null): string[] {

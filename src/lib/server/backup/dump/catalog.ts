@@ -44,7 +44,7 @@ const CATALOG_QUERIES = [
 	`SELECT m.name AS tbl, f.id, f."table" AS parent, f."from", f."to" AS column FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f ${OF_TABLES} ORDER BY m.rowid, f.id, f.seq`,
 	// For a WITHOUT ROWID table this lists the parts of the primary key (SQLite: PRAGMA index_info).
 	`SELECT m.name AS tbl, x.name, x."desc", x.coll FROM sqlite_schema m JOIN pragma_index_xinfo(m.name) x ${OF_TABLES} AND x.key = 1 ORDER BY m.rowid, x.seqno`,
-	`SELECT m.name AS tbl, i.name, i.origin, i.partial, x.name AS column, x.coll FROM sqlite_schema m JOIN pragma_index_list(m.name) i JOIN pragma_index_xinfo(i.name) x ${OF_TABLES} AND i."unique" = 1 AND x.key = 1 ORDER BY m.rowid, i.seq, x.seqno`,
+	`SELECT m.name AS tbl, i.name, i.origin, i.partial, x.name AS column FROM sqlite_schema m JOIN pragma_index_list(m.name) i JOIN pragma_index_xinfo(i.name) x ${OF_TABLES} AND i."unique" = 1 AND x.key = 1 ORDER BY m.rowid, i.seq, x.seqno`,
 ];
 
 /** Runs statements as one batch and returns their results. */
@@ -70,6 +70,9 @@ export async function readCatalog(run: RunBatch): Promise<Catalog> {
 	);
 	const ordinary = objects.filter(({ type, virtual }) => type === 'table' && !virtual);
 	const virtual = objects.filter((object) => object.virtual);
+	const definitions = new Map(
+		objects.filter(({ type }) => type === 'index').map(({ name, sql }) => [name, sql]),
+	);
 	const factsOf = ({ name }: SchemaObject) => factsAbout(facts, name);
 	const hasCounters = all.some(({ name }) => name === SEQUENCE);
 	return {
@@ -82,7 +85,10 @@ export async function readCatalog(run: RunBatch): Promise<Catalog> {
 		fullText: virtual.flatMap((object) => fullTextTable(object, factsOf(object), facts)),
 		references: foreignKeys(references),
 		parents: new Map(
-			ordinary.map((object) => [foldCase(object.name), parentOf(object, factsOf(object))]),
+			ordinary.map((object) => [
+				foldCase(object.name),
+				parentOf(object, factsOf(object), definitions),
+			]),
 		),
 		warnings: objects.flatMap(textWarnings),
 		sha256: schemaDigest(objects),

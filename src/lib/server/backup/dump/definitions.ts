@@ -1,6 +1,7 @@
 import type { Row, StatementResult } from '../database.ts';
 import { foldCase, quoteName, quoteText } from '../sql.ts';
 import { hasKeyword } from '../tokenizer.ts';
+import { takenForShadows } from '../virtual-table.ts';
 import { statement } from './ddl.ts';
 import { standIns } from './foreign-keys.ts';
 import type { Inspection } from './inspect.ts';
@@ -48,12 +49,14 @@ export function definitions(catalog: Catalog, inspection: Inspection, scratch: s
 /**
  * What comes after the rows of ordinary tables: the end of what only these needed, then virtual
  * tables and the options of FTS5 tables. SQLite takes a table for a shadow table, and D1 refuses its
- * rows, as soon as there is a virtual table with a fitting name (SQLite: Defensive mode).
+ * rows and triggers, as soon as there is a virtual table with a fitting name (SQLite: Defensive
+ * mode).
  */
 export function virtualTables(catalog: Catalog, inspection: Inspection, options: string[]): string {
 	return [
 		...parentIndexes(catalog, inspection).map(({ name }) => `DROP INDEX ${quoteName(name)};\n`),
 		...standIns(catalog).map(({ name }) => `DROP TABLE ${quoteName(name)};\n`),
+		...triggersOf(catalog).early.map(statement),
 		...catalog.objects.filter(({ virtual }) => virtual).map(statement),
 		...options,
 	].join('');
@@ -73,9 +76,18 @@ export function endings(catalog: Catalog, { searches }: Inspection): string {
 			.map(
 				({ name }) => `INSERT INTO ${quoteName(name)} (${quoteName(name)}) VALUES ('rebuild');\n`,
 			),
-		...ofType('trigger').map(statement),
+		...triggersOf(catalog).last.map(statement),
 		...ignoringChecks(catalog, 'OFF'),
 	].join('');
+}
+
+/** The triggers, of which those on tables that D1 will take for shadow tables come early. */
+function triggersOf({ objects }: Catalog): { early: SchemaObject[]; last: SchemaObject[] } {
+	const virtual = objects.filter((object) => object.virtual);
+	const taken = new Set(virtual.flatMap(({ name, sql }) => takenForShadows(name, sql)));
+	const triggers = objects.filter(({ type }) => type === 'trigger');
+	const isEarly = ({ table }: SchemaObject) => taken.has(foldCase(table));
+	return { early: triggers.filter(isEarly), last: triggers.filter((each) => !isEarly(each)) };
 }
 
 /**

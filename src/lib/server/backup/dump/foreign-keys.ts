@@ -1,5 +1,5 @@
 import type { Row } from '../database.ts';
-import { foldCase, quoteName } from '../sql.ts';
+import { foldCase, isOfD1, isOfSqlite, quoteName, SEQUENCE } from '../sql.ts';
 import type { Catalog, ForeignKey, UniqueIndex } from './schema.ts';
 import { groupByTable } from './tables.ts';
 
@@ -36,7 +36,7 @@ export interface StandIn {
 /** Stand-ins for parents that are no tables: they were dropped, or are views. */
 export function standIns(catalog: Catalog): StandIn[] {
 	const groups = Map.groupBy(
-		allKeys(catalog).filter((key) => !isTable(catalog, key.parent)),
+		allKeys(catalog).filter(({ parent }) => !isTable(catalog, parent) && !isReserved(parent)),
 		({ parent }) => foldCase(parent),
 	);
 	return [...groups.values()].map((keys) => standIn(keys));
@@ -78,6 +78,7 @@ export function mismatches(catalog: Catalog): Mismatch[] {
 
 function mismatch(catalog: Catalog, key: ForeignKey): Mismatch | null {
 	const { parent, columns } = key;
+	if (isReserved(parent)) return { kind: 'no columns', key };
 	if (!isTable(catalog, parent)) return { kind: 'no table', key };
 	const facts = catalog.parents.get(foldCase(parent));
 	if (!facts) return { kind: 'no columns', key };
@@ -85,22 +86,26 @@ function mismatch(catalog: Catalog, key: ForeignKey): Mismatch | null {
 	if (named.length === 0) {
 		return facts.primaryKey.length === columns.length ? null : { kind: 'no columns', key };
 	}
-	if (isSame(named, facts.primaryKey)) return null;
+	if (facts.rowidAlias !== null && isSame(named, [facts.rowidAlias])) return null;
 	if (facts.uniqueIndexes.some((index) => isFor(index, named))) return null;
 	const known = new Set(facts.columns.map(foldCase));
 	if (!named.every((column) => known.has(foldCase(column)))) return { kind: 'no columns', key };
 	return { kind: 'no index', key, parent: { table: facts.name, columns: named } };
 }
 
-/** A query whose column `refused` is 1 if D1 would refuse rows that the database has. */
+/**
+ * A query whose column `refused` is 1 if D1 would refuse rows that the database has, of the child or
+ * of the parent.
+ */
 export function refusalQuery(found: Mismatch): string {
-	const { child, from } = found.key;
+	const { child, from, parent } = found.key;
 	const conditions = from.map((column) => `${quoteName(column)} IS NOT NULL`).join(' AND ');
-	const rows = `EXISTS(SELECT 1 FROM ${quoteName(child)})`;
+	const hasRows = (table: string) => `EXISTS(SELECT 1 FROM ${quoteName(table)})`;
+	const parentHasRows = isReserved(parent) ? foldCase(parent) === SEQUENCE : hasRows(parent);
 	const refused = {
 		'no table': () => `EXISTS(SELECT 1 FROM ${quoteName(child)} WHERE ${conditions})`,
-		'no columns': () => rows,
-		'no index': () => `${rows} AND ${hasDuplicates(found)}`,
+		'no columns': () => `${hasRows(child)} OR ${parentHasRows}`,
+		'no index': () => hasDuplicates(found),
 	};
 	return `SELECT ${refused[found.kind]()} AS refused,total_changes() AS changes`;
 }
@@ -127,14 +132,14 @@ export function describe({ kind, key }: Mismatch): string {
 	return `D1 will refuse to restore ${quoteName(child)}: its foreign key (${names(from)}) refers to ${target}, and ${reason}. Give the parent a UNIQUE index on these columns, or remove the foreign key.`;
 }
 
-/**
- * Whether a foreign key to these columns uses the index. An index of other collations than its
- * columns' does not count, so one of CREATE INDEX counts only with the usual collation.
- */
-function isFor({ origin, partial, columns, collations }: UniqueIndex, named: string[]): boolean {
-	if (partial || !columns.every((column) => column !== null)) return false;
-	const isUsual = origin !== 'c' || collations.every((name) => foldCase(name) === 'binary');
-	return isUsual && isSame(named, columns);
+/** Whether a foreign key to these columns uses the index. */
+function isFor({ partial, columns }: UniqueIndex, named: string[]): boolean {
+	return !partial && columns.every((column) => column !== null) && isSame(named, columns);
+}
+
+/** Whether a table belongs to SQLite or D1, so that a file cannot create it. */
+function isReserved(name: string): boolean {
+	return isOfSqlite(name) || isOfD1(name);
 }
 
 function isSame(some: string[], others: string[]): boolean {

@@ -26,6 +26,14 @@ export interface Search {
 	indexed: number | null;
 }
 
+/** What the schema says about the table or view that an FTS5 table indexes. */
+export interface Source {
+	/** Whether its rowids are certainly integers and unique. */
+	hasRowids: boolean;
+	/** Whether FTS5 may rebuild from it: not if it reads virtual tables (SQLITE_PREPARE_NO_VTAB). */
+	isPlain: boolean;
+}
+
 /** What was found about an FTS5 table. */
 export interface Finding {
 	search: Search;
@@ -38,7 +46,7 @@ export interface Finding {
  * shadow table `_docsize` has the rowids in the index (SQLite: FTS5, "The %_docsize table"). The
  * first query fails if a rebuild would, which reads the same columns. None if all is known.
  */
-export function questions(table: FullTextTable, isView: boolean): string[] {
+export function questions(table: FullTextTable, { hasRowids }: Source): string[] {
 	const { name, options } = table;
 	const sizes = quoteName(`${name}_docsize`);
 	if (options.content === 'contentless') return [];
@@ -46,12 +54,15 @@ export function questions(table: FullTextTable, isView: boolean): string[] {
 	const indexed = `(SELECT count(*) FROM ${sizes}) AS indexed`;
 	const isOwn = options.content === 'own';
 	const source = quoteName(isOwn ? `${name}_content` : options.source);
-	const id = `T.${quoteName(isOwn ? 'id' : options.sourceRowid)}`;
+	const column = `T.${quoteName(isOwn ? 'id' : options.sourceRowid)}`;
+	const isExact = isOwn || hasRowids;
+	// FTS5 takes any value for an integer, and NULL for 0.
+	const id = isExact ? column : `ifnull(CAST(${column} AS INTEGER),0)`;
 	const counts = [
 		indexed,
 		`(SELECT count(*) FROM ${sizes} WHERE id IN (SELECT ${id} FROM ${source} AS T)) AS known`,
 		`(SELECT count(${id}) FROM ${source} AS T) AS rows`,
-		`(SELECT count(${isView ? `DISTINCT ${id}` : id}) FROM ${source} AS T) AS ids`,
+		`(SELECT count(${isExact ? id : `DISTINCT ${id}`}) FROM ${source} AS T) AS ids`,
 	];
 	const count = `SELECT ${counts.join(',')},total_changes() AS changes`;
 	return isOwn ? [count] : [probe(table), count];
@@ -63,20 +74,20 @@ function probe({ columns, options }: FullTextTable): string {
 }
 
 /** What the answer means: the row of the last question, or why SQLite refused one. */
-export function conclude(table: FullTextTable, answer: Row | string): Finding {
+export function conclude(table: FullTextTable, source: Source, answer: Row | string): Finding {
 	const { name, options } = table;
 	if (options.content === 'contentless') {
 		return leftOut(name, 'is contentless, so that its texts cannot be read without a stage');
 	}
 	if (typeof answer === 'string') return leftOut(name, `cannot be rebuilt (${answer})`);
-	if (options.hasSizes) return counted(table, answer);
+	if (options.hasSizes) return counted(table, source, answer);
 	if (options.content === 'external') {
 		return leftOut(name, 'does not tell which rows it indexes (columnsize=0)');
 	}
 	return { search: { name, fill: 'rows', rows: null, indexed: null }, warnings: [] };
 }
 
-function counted({ name, options }: FullTextTable, answer: Row): Finding {
+function counted({ name, options }: FullTextTable, { isPlain }: Source, answer: Row): Finding {
 	const count = (column: string) => Number(answer[column]);
 	const [indexed, known, rows] = [count('indexed'), count('known'), count('rows')];
 	if (rows !== count('ids')) return leftOut(name, 'takes several texts from rows of one rowid');
@@ -86,7 +97,7 @@ function counted({ name, options }: FullTextTable, answer: Row): Finding {
 		if (rows > known) warnings.push(unindexed(name, rows - known));
 		return { search: { name, fill: 'rows', rows, indexed }, warnings };
 	}
-	const fill = known === rows ? 'rebuild' : 'rows';
+	const fill = known === rows && isPlain ? 'rebuild' : 'rows';
 	return { search: { name, fill, rows: known, indexed }, warnings };
 }
 

@@ -1,46 +1,9 @@
 import { env } from 'cloudflare:workers';
-import type { D1Database } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createBackup, engine, run } from '../../../../../tests/backups.ts';
-import { key } from '../../../../../tests/encodings.ts';
-import { sleep } from '../../../../../tests/memory.ts';
+import { comeBack, rows } from '../../../../../tests/come-back.ts';
 import { reset } from '../../../../../tests/reset.ts';
-import { d1 } from '../database.ts';
-import type { Manifest } from '../format/manifest.ts';
-import { UNLIMITED } from '../make/budget.ts';
-import { sqlOf } from '../prove/files.ts';
-import { drillBackup } from '../prove/prove.ts';
-import { restoreInto } from '../restore/apply.ts';
-import { survey } from '../restore/survey.ts';
-import { readManifest, readVolume } from '../storage/bucket.ts';
 
 beforeEach(reset);
-
-/**
- * Backs up what the statements make, in one step and in many and without a stage, drills it, and
- * restores it into COPY.
- */
-async function comeBack(...statements: string[]): Promise<Manifest> {
-	for (const statement of statements) await run(env.DB, statement);
-	const whole = await createBackup(engine({ stageMaxBytes: 0 }));
-	const budget = { ...UNLIMITED, queries: 1 };
-	const { tables } = await createBackup(engine({ budget, keys: [key], stageMaxBytes: 0 }));
-	expect(tables).toEqual(whole.tables);
-	const { differences } = await drillBackup(engine(), env.DRILL_DB, `${whole.name}.sql`);
-	expect(differences).toEqual([]);
-	const sql = await sqlOfBackup(whole);
-	await restoreInto(d1(env.COPY), sql, { survey: await survey(sql), sleep });
-	return whole;
-}
-
-async function sqlOfBackup({ name }: Manifest) {
-	const opened = await readManifest(env.MY_BUCKET, `${name}.sql`, []);
-	return sqlOf({ ...opened, open: (key) => readVolume(env.MY_BUCKET, key) });
-}
-
-async function rows(database: D1Database, sql: string): Promise<unknown[]> {
-	return (await database.prepare(sql).raw()).flat();
-}
 
 /** The rowids that a search finds, in the database and in its copy. */
 async function found(table: string, word: string): Promise<unknown[][]> {
@@ -108,6 +71,17 @@ describe('a full-text table is searched as before', () => {
 		expect(await found('pages', 'beta')).toEqual([[2], [2]]);
 	});
 
+	test('of a view with a row that has no rowid', async () => {
+		await comeBack(
+			`CREATE TABLE notes (id INTEGER, text TEXT)`,
+			`INSERT INTO notes VALUES (1, 'alpha'), (NULL, 'beta')`,
+			`CREATE VIEW texts AS SELECT * FROM notes`,
+			`CREATE VIRTUAL TABLE texts_fts USING fts5(text, content='texts', content_rowid='id')`,
+			`INSERT INTO texts_fts (texts_fts) VALUES ('rebuild')`,
+		);
+		expect(await rows(env.COPY, 'SELECT id FROM texts_fts_docsize')).toEqual([0, 1]);
+	});
+
 	test('beside a table with the name of a shadow table that it does not have', async () => {
 		await comeBack(
 			`CREATE TABLE notes_docsize (id INTEGER PRIMARY KEY, size INTEGER)`,
@@ -117,6 +91,40 @@ describe('a full-text table is searched as before', () => {
 		);
 		expect(await rows(env.COPY, 'SELECT * FROM notes_docsize')).toEqual([1, 10]);
 		expect(await found('notes', 'alpha')).toEqual([[4], [4]]);
+	});
+
+	test('beside a table with the name of a shadow table of columns that it does not have', async () => {
+		await comeBack(
+			`CREATE TABLE notes_content (id INTEGER PRIMARY KEY, text TEXT)`,
+			`INSERT INTO notes_content VALUES (1, 'mine')`,
+			`CREATE VIRTUAL TABLE notes USING fts5(text, content='', contentless_unindexed=1)`,
+		);
+		expect(await rows(env.COPY, 'SELECT * FROM notes_content')).toEqual([1, 'mine']);
+	});
+
+	test('whose table has a trigger and the name of a shadow table', async () => {
+		await comeBack(
+			`CREATE TABLE pages_content (id INTEGER PRIMARY KEY, title TEXT)`,
+			`CREATE TRIGGER added AFTER INSERT ON pages_content BEGIN INSERT INTO pages (rowid, title) VALUES (new.id, new.title); END`,
+			`CREATE VIRTUAL TABLE pages USING fts5(title, content='pages_content', content_rowid='id')`,
+		);
+		const triggers = `SELECT name FROM sqlite_schema WHERE type = 'trigger'`;
+		expect(await rows(env.COPY, triggers)).toEqual(['added']);
+	});
+
+	test.for([
+		['a virtual table', `content='notes'`],
+		['a view on a virtual table', `content='titles', content_rowid='id'`],
+	] as const)('of %s, which FTS5 does not rebuild', async ([, content]) => {
+		const { warnings } = await comeBack(
+			`CREATE VIRTUAL TABLE notes USING fts5(title)`,
+			`INSERT INTO notes (rowid, title) VALUES (4, 'alpha'), (7, 'beta')`,
+			`CREATE VIEW titles AS SELECT rowid AS id, title FROM notes`,
+			`CREATE VIRTUAL TABLE titles_fts USING fts5(title, ${content})`,
+			`INSERT INTO titles_fts (rowid, title) SELECT rowid, title FROM notes`,
+		);
+		expect(warnings).toEqual([]);
+		expect(await found('titles_fts', 'beta')).toEqual([[7], [7]]);
 	});
 
 	test('after its index lost rows that its table never had', async () => {
@@ -155,6 +163,16 @@ describe('without a stage, a full-text table is left out with a warning', () => 
 			`USING fts5(title, body, content='posts', columnsize=0)`,
 			'does not tell which rows it indexes',
 		],
+		[
+			'whose rowids are not unique',
+			`USING fts5(title, body, content='posts', content_rowid='published')`,
+			'takes several texts from rows of one rowid',
+		],
+		[
+			'without texts, but with columns that are not indexed',
+			`USING fts5(title UNINDEXED, body, content='', contentless_unindexed=1)`,
+			'is contentless',
+		],
 		['without texts', `USING fts5(title, body, content='')`, 'is contentless'],
 		[
 			'without texts, and remarks',
@@ -171,58 +189,5 @@ describe('without a stage, a full-text table is left out with a warning', () => 
 		expect(warnings).toEqual([expect.stringContaining(reason)]);
 		expect(warnings[0]).toContain('"posts_fts"');
 		expect(await found('posts_fts', 'alpha')).toEqual([[7], []]);
-	});
-});
-
-describe('a foreign key', () => {
-	const TEAMS = [
-		`CREATE TABLE teams (id INTEGER PRIMARY KEY, slug TEXT NOT NULL)`,
-		`CREATE UNIQUE INDEX teams_slug ON teams (slug)`,
-		`CREATE TABLE members (id INTEGER PRIMARY KEY, team TEXT REFERENCES teams (slug))`,
-		`INSERT INTO teams VALUES (1, 'red'), (2, 'blue')`,
-	];
-	const MEMBERS = `INSERT INTO members VALUES (1, 'red'), (2, 'blue'), (3, NULL)`;
-
-	test('to columns without a UNIQUE index is restored', async () => {
-		const { warnings } = await comeBack(...TEAMS, MEMBERS, 'DROP INDEX teams_slug');
-		expect(warnings).toEqual([]);
-		expect(await rows(env.COPY, 'SELECT team FROM members')).toEqual(['red', 'blue', null]);
-		expect(await rows(env.COPY, `SELECT name FROM sqlite_schema WHERE type = 'index'`)).toEqual([]);
-	});
-
-	test.for([
-		[
-			'to columns of which two rows have the same',
-			['DROP INDEX teams_slug', `INSERT INTO teams VALUES (3, 'red')`],
-			'several of its rows have the same values there',
-		],
-		[
-			'to a view',
-			[
-				'DROP INDEX teams_slug',
-				'CREATE TABLE copy AS SELECT * FROM teams',
-				'DROP TABLE teams',
-				'CREATE VIEW teams AS SELECT * FROM copy',
-			],
-			'"teams" is not a table',
-		],
-	] as const)('%s is warned of, and the restore is refused', async ([, changes, reason]) => {
-		for (const statement of [...TEAMS, MEMBERS, ...changes]) await run(env.DB, statement);
-		const backup = await createBackup(engine());
-		expect(backup.warnings).toEqual([expect.stringContaining(reason)]);
-		const sql = await sqlOfBackup(backup);
-		const restore = restoreInto(d1(env.COPY), sql, { survey: await survey(sql), sleep });
-		await expect(restore).rejects.toMatchObject({ code: 'restore_refused' });
-	});
-
-	test('to a view is restored as long as it is NULL', async () => {
-		const { warnings } = await comeBack(
-			...TEAMS,
-			'INSERT INTO members VALUES (1, NULL)',
-			'CREATE TABLE copy AS SELECT * FROM teams',
-			'DROP TABLE teams',
-			'CREATE VIEW teams AS SELECT * FROM copy',
-		);
-		expect(warnings).toEqual([]);
 	});
 });

@@ -2,7 +2,6 @@ import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
 import { reasonOf, type Row, type StatementResult } from '../database.ts';
 import { Count } from '../format/fields.ts';
-import { foldCase } from '../sql.ts';
 import { describe, mismatches, type Mismatch, refusalQuery } from './foreign-keys.ts';
 import {
 	asRows,
@@ -19,6 +18,7 @@ import {
 } from './full-text.ts';
 import { type Reader, SnapshotChanged } from './reader.ts';
 import { type Catalog, type FullTextTable, SEQUENCE_TABLE } from './schema.ts';
+import { sourceOf } from './source.ts';
 
 /*
  * A second look at a database, before anything is written: whether what its file will do can be
@@ -77,13 +77,10 @@ export async function inspect(
 	catalog: Catalog,
 	choice: TermsChoice = NO_TERMS,
 ): Promise<Inspected> {
-	const views = new Set(
-		catalog.objects.filter(({ type }) => type === 'view').map(({ name }) => foldCase(name)),
-	);
 	const { fullText } = catalog;
 	const suspects = mismatches(catalog);
 	const asked = [
-		...fullText.map((table) => questions(table, views.has(foldCase(table.options.source)))),
+		...fullText.map((table) => questions(table, sourceOf(catalog, table))),
 		...suspects.map((suspect) => [refusalQuery(suspect)]),
 	];
 	const terms = fullText.map((table) => (choice.mayRead(table.name) ? termsQuestion(table) : []));
@@ -122,12 +119,15 @@ function workOf({ searches, parentKeys }: Inspection): string {
 }
 
 function conclusion(
-	{ fullText }: Catalog,
+	catalog: Catalog,
 	suspects: Mismatch[],
 	answers: (Row | string)[],
 	terms: Terms,
 ): Inspection {
-	const findings = fullText.map((table, index) => conclude(table, answers[index] ?? {}));
+	const { fullText } = catalog;
+	const findings = fullText.map((table, index) =>
+		conclude(table, sourceOf(catalog, table), answers[index] ?? {}),
+	);
 	readTerms(fullText, findings, terms);
 	const isRefused = (_: unknown, index: number) => {
 		const answer = answers[fullText.length + index];

@@ -92,8 +92,9 @@ export interface ForeignKey {
 export interface Parent {
 	name: string;
 	columns: string[];
-	/** Its columns. */
 	primaryKey: string[];
+	/** The column of its primary key that is the rowid; null if there is none. */
+	rowidAlias: string | null;
 	uniqueIndexes: UniqueIndex[];
 }
 
@@ -105,7 +106,6 @@ export interface UniqueIndex {
 	partial: boolean;
 	/** Null for an expression. */
 	columns: (string | null)[];
-	collations: string[];
 }
 
 /** The table of AUTOINCREMENT counters, whose rows are dumped like any others. */

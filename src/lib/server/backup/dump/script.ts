@@ -68,9 +68,9 @@ export type StepEnd = { summary: DumpSummary } | { checkpoint: Checkpoint };
  * Writes the database as an SQL file, chunk by chunk, and returns a summary.
  *
  * Every table comes before the first row, so that foreign keys find their parents' tables. A UNIQUE
- * index that a foreign key needs comes before the rows, the others after them. Triggers come last,
- * so that none fires. Rows keep their order, and where a statement ends depends on the rows alone:
- * the file does not depend on how the pages were cut.
+ * index that a foreign key needs comes before the rows, the others after them. Triggers come after
+ * the rows of their tables, so that none fires. Rows keep their order, and where a statement ends
+ * depends on the rows alone: the file does not depend on how the pages were cut.
  *
  * Throws {@link SnapshotChanged} if the database was written to meanwhile, and what
  * {@link Reader.batch} throws.

@@ -1,6 +1,6 @@
 import type { Row } from '../database.ts';
 import { foldCase, quoteName } from '../sql.ts';
-import { hasKeyword } from '../tokenizer.ts';
+import { hasKeyword, TokenReader } from '../tokenizer.ts';
 import type { KeyPart, Parent, SchemaObject, Table, UniqueIndex } from './schema.ts';
 
 // How to read a table, from what SQLite's pragmas say about it.
@@ -66,7 +66,6 @@ function uniqueIndexes(rows: Row[]): UniqueIndex[] {
 		origin: String(parts[0]?.['origin']),
 		partial: parts[0]?.['partial'] === 1,
 		columns: parts.map(({ column }) => (column === null ? null : String(column))),
-		collations: parts.map(({ coll }) => String(coll)),
 	}));
 }
 
@@ -96,25 +95,53 @@ export function ordinaryTable({ name, sql }: SchemaObject, facts: TableFacts): T
 		};
 	}
 	const rowid = rowidName(columns);
-	if (hasRowidAlias(facts)) {
-		const alias = columns.find((column) => column.pk === 1)?.name ?? '';
+	const alias = rowidAlias(facts);
+	if (alias !== null) {
 		return { ...table, rowid: null, key: { kind: 'rowid', name: rowid ?? quoteName(alias) } };
 	}
 	return { ...table, rowid, key: rowid ? { kind: 'rowid', name: rowid } : { kind: 'position' } };
 }
 
-/** What foreign keys may refer to in a table. */
+/**
+ * What foreign keys may refer to in a table. `indexes` has the definitions of all indexes by their
+ * names.
+ */
 export function parentOf(
-	{ name }: SchemaObject,
-	{ columns, uniqueIndexes: indexes }: TableFacts,
+	{ name, sql }: SchemaObject,
+	facts: TableFacts,
+	indexes: ReadonlyMap<string, string>,
 ): Parent {
-	const keys = columns.filter((column) => column.pk > 0);
+	const { columns } = facts;
+	const isUsual = (index: UniqueIndex) => hasUsualCollations(index, sql, indexes.get(index.name));
 	return {
 		name,
 		columns: columns.map((column) => column.name),
-		primaryKey: keys.map((column) => column.name),
-		uniqueIndexes: indexes,
+		primaryKey: columns.filter((column) => column.pk > 0).map((column) => column.name),
+		rowidAlias: rowidAlias(facts),
+		uniqueIndexes: facts.uniqueIndexes.filter(isUsual),
 	};
+}
+
+/**
+ * Whether an index certainly has the collations of its columns, as foreign keys need it: no PRAGMA
+ * tells those (SQLite: Foreign Key Support, "Required and Suggested Database Indexes").
+ */
+function hasUsualCollations({ origin }: UniqueIndex, table: string, index = ''): boolean {
+	return origin === 'c' ? !hasKeyword(index, 'COLLATE') : !hasCollatedKey(table);
+}
+
+/** Whether a PRIMARY KEY or UNIQUE constraint of a table names a collation. */
+function hasCollatedKey(sql: string): boolean {
+	let depth = 0;
+	let before = '';
+	const reader = new TokenReader(sql);
+	for (let word = reader.keyword(); reader.next !== null; word = reader.keyword()) {
+		if (word === '(' && (depth > 0 || before === 'KEY' || before === 'UNIQUE')) depth++;
+		if (word === ')' && depth > 0) depth--;
+		if (word === 'COLLATE' && depth > 0) return true;
+		before = word;
+	}
+	return false;
 }
 
 /**
@@ -134,13 +161,14 @@ function rowidName(columns: ColumnRow[]): string | null {
 }
 
 /**
- * A single primary key column of type INTEGER is the rowid, unless the column's definition says
+ * The column that is the rowid; null if there is none. A single primary key column of type INTEGER is the rowid, unless the column's definition says
  * DESC: then it has an index of its own (SQLite: CREATE TABLE, "INTEGER PRIMARY KEY DESC").
  */
-function hasRowidAlias({ columns, uniqueIndexes: indexes }: TableFacts): boolean {
-	const keys = columns.filter((column) => column.pk > 0);
+function rowidAlias({ columns, uniqueIndexes: indexes }: TableFacts): string | null {
+	const [key, ...more] = columns.filter((column) => column.pk > 0);
 	const hasKeyIndex = indexes.some(({ origin }) => origin === 'pk');
-	return keys.length === 1 && keys[0]?.type.toUpperCase() === 'INTEGER' && !hasKeyIndex;
+	if (!key || more.length > 0 || hasKeyIndex) return null;
+	return key.type.toUpperCase() === 'INTEGER' ? key.name : null;
 }
 
 function primaryKey(sql: string, insertable: string[], { keyParts }: TableFacts): KeyPart[] {

@@ -94,7 +94,11 @@ function differencesOf(files: BackupFiles, found: Survey): string[] {
 		(text) => `According to the file's last line: ${text}`,
 	);
 	const long = found.tooLong.map((number) => `Statement ${number} is too long for D1.`);
-	return [...rows, ...said, ...long];
+	const { notAllowed } = found;
+	const other = notAllowed
+		? [`Statement ${notAllowed.number} is none that a backup contains: ${notAllowed.reason}.`]
+		: [];
+	return [...rows, ...said, ...long, ...other];
 }
 
 /**

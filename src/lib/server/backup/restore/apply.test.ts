@@ -1,11 +1,18 @@
 import { env } from 'cloudflare:workers';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { backupOf, bytesOf, sleep, sourceOf } from '../../../../../tests/memory.ts';
+import {
+	backupOf,
+	bytesOf,
+	FIRST_LINE,
+	lifeboatFile,
+	sleep,
+	sourceOf,
+} from '../../../../../tests/memory.ts';
 import { reset } from '../../../../../tests/reset.ts';
 import { differences } from '../../../../../tests/databases/compare.ts';
 import { type Snapshot, snapshot } from '../../../../../tests/databases/snapshot.ts';
 import { d1 as readable } from '../../../../../tests/databases/sources.ts';
-import { script, type Sql } from '../../../../../tests/databases/sql.ts';
+import { apply, type Sql } from '../../../../../tests/databases/sql.ts';
 import { counting } from '../../../../../tests/databases/values.ts';
 import { d1, type SqlDatabase } from '../database.ts';
 import { sqlOf } from '../prove/files.ts';
@@ -109,7 +116,7 @@ describe('a file larger than one transaction', () => {
 
 describe('the target', () => {
 	test('is refused if it is not empty, and stays as it is', async () => {
-		const source = sourceOf('CREATE TABLE t (a); INSERT INTO t VALUES (1);');
+		const source = lifeboatFile('CREATE TABLE t (a); INSERT INTO t (a) VALUES (1);');
 		await env.COPY.prepare('CREATE VIEW v AS SELECT 1').run();
 		await expect(restore(source)).rejects.toMatchObject({
 			code: 'target_not_empty',
@@ -126,15 +133,12 @@ describe('the target', () => {
 	});
 
 	test('is cleared of every kind of object', async () => {
-		const source = sourceOf(
-			script([
-				...LARGE,
-				['CREATE VIEW v AS SELECT 1'],
-				['CREATE VIRTUAL TABLE f USING fts5(x)'],
-				['CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT)'],
-			]).replace(/^PRAGMA.*$/gm, ''),
-		);
-		await restore(source);
+		await apply(env.COPY, [
+			...LARGE,
+			['CREATE VIEW v AS SELECT 1'],
+			['CREATE VIRTUAL TABLE f USING fts5(x)'],
+			['CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT)'],
+		]);
 		expect((await contents()).length).toBeGreaterThan(8);
 		await clearDatabase(copy, sleep);
 		expect(await contents()).toEqual([]);
@@ -142,16 +146,32 @@ describe('the target', () => {
 });
 
 test('a table that refers to itself with an action and to another is cleared', async () => {
-	await restore(
-		sourceOf(`CREATE TABLE person (id INTEGER PRIMARY KEY, friend REFERENCES person (id) ON DELETE SET NULL,
-			favourite REFERENCES product (id)); CREATE TABLE product (id INTEGER PRIMARY KEY);
-			CREATE TABLE orders (id INTEGER PRIMARY KEY, person REFERENCES person (id));
-			CREATE TABLE lines (orders REFERENCES orders (id) ON DELETE CASCADE, product REFERENCES product (id));
-			INSERT INTO product VALUES (1); INSERT INTO person VALUES (1, 2, 1), (2, 1, 1);
-			INSERT INTO orders VALUES (1, 1); INSERT INTO lines VALUES (1, 1);`),
-	);
+	await copy.batch([
+		'PRAGMA defer_foreign_keys=ON',
+		`CREATE TABLE person (id INTEGER PRIMARY KEY, friend REFERENCES person (id) ON DELETE SET NULL,
+			favourite REFERENCES product (id))`,
+		'CREATE TABLE product (id INTEGER PRIMARY KEY)',
+		'CREATE TABLE orders (id INTEGER PRIMARY KEY, person REFERENCES person (id))',
+		'CREATE TABLE lines (orders REFERENCES orders (id) ON DELETE CASCADE, product REFERENCES product (id))',
+		'INSERT INTO product VALUES (1)',
+		'INSERT INTO person VALUES (1, 2, 1), (2, 1, 1)',
+		'INSERT INTO orders VALUES (1, 1)',
+		'INSERT INTO lines VALUES (1, 1)',
+	]);
 	await clearDatabase(copy, sleep);
 	expect(await contents()).toEqual([]);
+});
+
+test('a file that Lifeboat did not write is refused, and so is one with other statements', async () => {
+	await copy.batch(['CREATE TABLE mine (a)']);
+	for (const [source, code] of [
+		[sourceOf('CREATE TABLE t (a);'), 'file_has_no_digests'],
+		[lifeboatFile(`CREATE TABLE t (a); ATTACH 'x.db' AS x;`), 'statement_not_allowed'],
+	] as const) {
+		const options = { survey: await survey(source), sleep, replace: true };
+		await expect(restoreInto(copy, source, options)).rejects.toMatchObject({ code, status: 422 });
+		expect(await contents()).toMatchObject([{ type: 'table', name: 'mine' }]);
+	}
 });
 
 describe('failures', () => {
@@ -211,22 +231,24 @@ describe('failures', () => {
 	});
 
 	test('name the statement, its position and its table', async () => {
-		const good = Array.from({ length: 50 }, (_, at) => `INSERT INTO t VALUES (${at});\n`).join('');
+		const good = Array.from({ length: 50 }, (_, at) => `INSERT INTO t (a) VALUES (${at});\n`).join(
+			'',
+		);
 		const start = `CREATE TABLE t (a UNIQUE);\n${good}`;
 		await expect(
-			restore(sourceOf(`${start}INSERT INTO t VALUES (7);\n${good}`)),
+			restore(lifeboatFile(`${start}INSERT INTO t (a) VALUES (7);\n${good}`)),
 		).rejects.toMatchObject({
 			code: 'restore_refused',
 			status: 422,
-			message: `Statement 52, at byte ${start.length} (table "t") was refused by the database: UNIQUE constraint failed: t.a.`,
+			message: `Statement 52, at byte ${FIRST_LINE.length + start.length} (table "t") was refused by the database: UNIQUE constraint failed: t.a.`,
 		});
 		expect(await contents()).toEqual([]);
 	});
 
 	test('of foreign keys are reported', async () => {
 		const text =
-			'CREATE TABLE t (id INTEGER PRIMARY KEY, up REFERENCES t (id)); INSERT INTO t VALUES (1, 2);';
-		await expect(restore(sourceOf(text))).rejects.toMatchObject({
+			'CREATE TABLE t (id INTEGER PRIMARY KEY, up REFERENCES t (id)); INSERT INTO t (id,up) VALUES (1,2);';
+		await expect(restore(lifeboatFile(text))).rejects.toMatchObject({
 			code: 'restore_refused',
 			message: expect.stringContaining('foreign key'),
 		});

@@ -1,15 +1,15 @@
 import type { Sleep } from '../../retry.ts';
 import { databaseError, type SqlDatabase } from '../database.ts';
-import { foldCase, isOfD1, isStatistics } from '../sql.ts';
+import { LifeboatError } from '../../errors.ts';
+import { foldCase } from '../sql.ts';
 import { Claim, noteLeftover } from './claim.ts';
 import type { Existing } from './claimable.ts';
-import { type Head, parseHead, type RowsHead } from './parse.ts';
+import { type Head, parseHead } from './parse.ts';
 import { readReferences } from './references.ts';
-import { forTarget } from './rewrite.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, planStaging, putBack, Staging, type StagingPlan } from './staging.ts';
 import { readStatements, type Statement } from './statements.ts';
-import { refuseReservedNames, type Survey } from './survey.ts';
+import { refuseOtherStatements, refuseReservedNames, type Survey } from './survey.ts';
 import { TRANSACTION_BYTES, TRANSACTION_STATEMENTS, Transactions } from './transactions.ts';
 
 /** How far a restore has come. */
@@ -112,7 +112,9 @@ export async function whileClaimed<T>(
 	existing: Existing,
 	work: (claim: Claim) => Promise<T>,
 ): Promise<T> {
+	requireOwn(survey);
 	refuseReservedNames(survey);
+	refuseOtherStatements(survey);
 	try {
 		const claim = await Claim.take(database, sleep, existing);
 		try {
@@ -129,13 +131,14 @@ export async function whileClaimed<T>(
 /** Milliseconds between two renewals of a claim, if the restore has no transactions of its own. */
 const RENEW_AFTER_MS = 20_000;
 
-/** Whether to skip a statement: transactions, settings, and the tables of D1 and of ANALYZE. */
-function isSkipped(head: Head, sql: string): boolean {
-	if (head.kind === 'transaction' || head.kind === 'pragma') return true;
-	if (head.kind === 'create' || head.kind === 'rows') {
-		return isOfD1(head.table) || isStatistics(head.table);
-	}
-	return head.kind === 'other' && /^ANALYZE\b/i.test(sql);
+/** Refuses a file that Lifeboat did not write. Throws `file_has_no_digests` (422). */
+function requireOwn({ core }: Survey): void {
+	if (core !== null) return;
+	throw new LifeboatError('Lifeboat did not write this file. Nothing was changed.', {
+		code: 'file_has_no_digests',
+		status: 422,
+		hint: 'Restore it with `npm run restore`, which takes the files of other tools too.',
+	});
 }
 
 class Loader {
@@ -152,7 +155,7 @@ class Loader {
 		this.#database = database;
 		this.#options = options;
 		this.#transactions = new Transactions(database, options.sleep, claim);
-		this.#staging = new Staging(database, options.survey, claim.prefix);
+		this.#staging = new Staging(claim.prefix);
 		const { bytes, statements } = options.survey;
 		this.#atomic = bytes < TRANSACTION_BYTES && statements < TRANSACTION_STATEMENTS;
 	}
@@ -164,13 +167,8 @@ class Loader {
 
 	/** Runs the file. A part of it may wait for {@link flush} or {@link finish}. */
 	async load(source: SqlSource): Promise<void> {
-		const { hoisted } = this.#options.survey;
-		const first = new Set(hoisted.map(({ number }) => number));
-		for (const statement of hoisted) await this.#add(statement, parseHead(statement.sql));
 		for await (const statements of readStatements(source)) {
-			for (const statement of statements) {
-				if (!first.has(statement.number)) await this.#add(statement, parseHead(statement.sql));
-			}
+			for (const statement of statements) await this.#add(statement, parseHead(statement.sql));
 			this.#report(statements.at(-1)?.end ?? 0);
 		}
 	}
@@ -189,25 +187,26 @@ class Loader {
 
 	async #add(statement: Statement, head: Head): Promise<void> {
 		this.#done++;
-		if (isSkipped(head, statement.sql)) return;
-		const placed = { ...statement, sql: forTarget(statement.sql, this.#options.survey) };
-		if (head.kind !== 'rows') return this.#transactions.add({ ...placed, table: null });
+		if (head.kind === 'pragma') return; // each transaction has its own
+		if (head.kind !== 'rows') return this.#transactions.add({ ...statement, table: null });
 		this.#table = head.table;
-		const statements = (await this.#isStaged(head))
-			? await this.#staging.stage(statement, head)
-			: [{ ...placed, table: head.table }];
+		const { columns } = head;
+		const staged = columns !== null && (await this.#isStaged(head.table, columns));
+		const statements = staged
+			? this.#staging.stage(statement, { ...head, columns })
+			: [{ ...statement, table: head.table }];
 		for (const each of statements) await this.#transactions.add(each);
 		if (statement.number === this.#plan?.moveAfter) await this.#move(statement);
 	}
 
-	async #isStaged(head: RowsHead): Promise<boolean> {
-		if (this.#atomic || !fitsStage(head)) return false;
+	async #isStaged(table: string, columns: string[]): Promise<boolean> {
+		if (this.#atomic || !fitsStage(columns)) return false;
 		if (this.#plan === null) {
 			await this.#transactions.flush(); // now all tables exist
 			const references = await readReferences(this.#database, this.#options.sleep);
 			this.#plan = planStaging(references, this.#options.survey.rowStatements);
 		}
-		return this.#plan.tables.has(foldCase(head.table));
+		return this.#plan.tables.has(foldCase(table));
 	}
 
 	/**

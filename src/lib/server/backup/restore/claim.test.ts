@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { reset } from '../../../../../tests/reset.ts';
 import { contents, run } from '../../../../../tests/backups.ts';
 import { ageMarker, dying } from '../../../../../tests/killed.ts';
-import { backupOf, sleep, sourceOf } from '../../../../../tests/memory.ts';
+import { backupOf, lifeboatFile, sleep } from '../../../../../tests/memory.ts';
 import { counting } from '../../../../../tests/databases/values.ts';
 import { d1, type SqlDatabase } from '../database.ts';
 import { RESTORE_MARKER } from '../sql.ts';
@@ -208,8 +208,12 @@ describe('two restores at once', () => {
 			async batch(statements) {
 				if (++calls === 5) {
 					await ageMarker(env.COPY);
-					await restoreInto(copy, sourceOf('CREATE TABLE other (a);'), {
-						...{ survey: await survey(sourceOf('CREATE TABLE other (a);')), sleep, replace: true },
+					await restoreInto(copy, lifeboatFile('CREATE TABLE other (a);'), {
+						...{
+							survey: await survey(lifeboatFile('CREATE TABLE other (a);')),
+							sleep,
+							replace: true,
+						},
 					});
 				}
 				return copy.batch(statements);
@@ -252,19 +256,19 @@ describe('a file that uses the marker’s name', () => {
 		'CREATE TABLE t (a); CREATE TABLE lifeboat_restore (a);',
 		'CREATE TABLE t (a); CREATE TRIGGER "LIFEBOAT_RESTORE" AFTER INSERT ON t BEGIN SELECT 1; END;',
 		'CREATE TABLE t (a); CREATE INDEX lifeboat_restore ON t (a);',
-		'CREATE TABLE t (a); INSERT INTO lifeboat_restore VALUES (1);',
+		'CREATE TABLE t (a); INSERT INTO lifeboat_restore (a) VALUES (1);',
 		'CREATE TABLE t (a); DROP TABLE IF EXISTS lifeboat_restore;',
 	])('is refused: %s', async (text) => {
 		await run(env.COPY, 'CREATE TABLE t (a)');
 		const before = await contents(env.COPY);
-		const options = { survey: await survey(sourceOf(text)), sleep, replace: true };
+		const options = { survey: await survey(lifeboatFile(text)), sleep, replace: true };
 		const refusal = {
 			code: 'restore_refused',
 			status: 422,
 			message: expect.stringContaining('Statement 2'),
 		};
-		await expect(restoreInto(copy, sourceOf(text), options)).rejects.toMatchObject(refusal);
-		await expect(restoreTables(copy, sourceOf(text), ['t'], options)).rejects.toMatchObject(
+		await expect(restoreInto(copy, lifeboatFile(text), options)).rejects.toMatchObject(refusal);
+		await expect(restoreTables(copy, lifeboatFile(text), ['t'], options)).rejects.toMatchObject(
 			refusal,
 		);
 		expect(await contents(env.COPY)).toBe(before);

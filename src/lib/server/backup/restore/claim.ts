@@ -1,6 +1,6 @@
 import { LifeboatError } from '../../errors.ts';
 import type { Sleep } from '../../retry.ts';
-import { retrying, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { retrying, type SqlDatabase } from '../database.ts';
 import { messageOf } from '../../errors.ts';
 import { quoteName, quoteText, RESTORE_MARKER } from '../sql.ts';
 import { type Existing, requireFree, restoreRunning } from './claimable.ts';
@@ -59,13 +59,13 @@ export class Claim {
 	}
 
 	/** The first statement of the restore's transaction with this number. */
-	advance(number: number): SqlStatement {
+	advance(number: number): string {
 		const unchanged = this.#existing === 'stay' ? 'TRUE' : `schema = ${SCHEMA}`;
 		return this.#renewal(`iif(${unchanged}, ${number}, NULL)`);
 	}
 
 	/** The last statements of every transaction except the last one. */
-	record(): SqlStatement[] {
+	record(): string[] {
 		if (this.#existing === 'stay') return [];
 		return [`UPDATE ${RESTORE_MARKER} SET schema = ${SCHEMA}`];
 	}
@@ -84,7 +84,7 @@ export class Claim {
 	}
 
 	/** The last statement of the last transaction. */
-	end(): SqlStatement {
+	end(): string {
 		return `DROP TABLE ${RESTORE_MARKER}`;
 	}
 
@@ -157,7 +157,7 @@ export class Claim {
 		}
 	}
 
-	#make(): SqlStatement[] {
+	#make(): string[] {
 		const mayHaveObjects = this.#existing === 'stay' || this.#existing === 'replace';
 		const step = mayHaveObjects ? '0' : `iif(${SCHEMA} = '', 0, NULL)`;
 		return [
@@ -167,7 +167,7 @@ export class Claim {
 	}
 
 	/** Takes the marker of a killed restore, unless another restore was faster. */
-	#takeOver({ id }: Marker, objects: Contents['objects']): SqlStatement[] {
+	#takeOver({ id }: Marker, objects: Contents['objects']): string[] {
 		const conditions: Record<Existing, string> = {
 			refuse: `${SCHEMA} = ''`,
 			leftover: `schema = ${SCHEMA}`,
@@ -192,7 +192,7 @@ function prefixOf(id: string): string {
 }
 
 /** Drops the tables that a restore has created for its own use. */
-function drops(objects: Contents['objects'], id: string): SqlStatement[] {
+function drops(objects: Contents['objects'], id: string): string[] {
 	return objects
 		.filter(({ type, name }) => type === 'table' && name.startsWith(prefixOf(id)))
 		.map(({ name }) => `DROP TABLE ${quoteName(name)}`);

@@ -1,9 +1,9 @@
 import type { Sleep } from '../../retry.ts';
-import { retrying, type Row, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { retrying, type Row, type SqlDatabase } from '../database.ts';
 import { messageOf } from '../../errors.ts';
 import { foldCase, notOfD1, notOfSqlite, quoteName, quoteText, RESTORE_MARKER } from '../sql.ts';
 import { DROP_STAGE, NOT_OF_STAGE } from '../stage-tables.ts';
-import { shadowTables } from '../virtual-table.ts';
+import { parseFullText, shadowTables } from '../virtual-table.ts';
 import {
 	foreignKeyMismatch,
 	guardTriggers,
@@ -126,7 +126,7 @@ const RELOAD_SCHEMA = [
 export async function clearDatabase(
 	database: SqlDatabase,
 	sleep: Sleep,
-	edges: { before?: SqlStatement[]; after?: SqlStatement[] } = {},
+	edges: { before?: string[]; after?: string[] } = {},
 ): Promise<void> {
 	const { objects } = await readContents(database, sleep);
 	const references = await readReferences(database, sleep);
@@ -146,6 +146,19 @@ export async function clearDatabase(
 }
 
 /**
+ * The shadow tables that remain when a virtual table is dropped: FTS5 forgets that of a contentless
+ * table's UNINDEXED columns (SQLite: fts5_storage.c, sqlite3Fts5DropAll).
+ */
+function leftBehind({ virtual, name, sql }: ContentObject): string[] {
+	return virtual && parseFullText(sql)?.keepsUnindexed ? [`${name}_content`] : [];
+}
+
+/** Indexes that have the names of stand-ins, and so would be in their way. */
+function namesakes(indexes: string[], standIns: ReadonlyMap<string, string>): string[] {
+	return indexes.filter((name) => standIns.has(foldCase(name)));
+}
+
+/**
  * The statements that remove all objects. No row is deleted from a table of which SQLite refuses
  * that for a foreign key; to drop the table is allowed (SQLite: Foreign Key Support, "DROP TABLE").
  */
@@ -153,7 +166,7 @@ function clearing(
 	objects: ContentObject[],
 	references: Reference[],
 	undeletable: ReadonlySet<string>,
-): SqlStatement[] {
+): string[] {
 	const ofType = (type: string) =>
 		objects.filter((object) => object.type === type).map(({ name }) => name);
 	const virtual = objects.filter((object) => object.virtual).map(({ name }) => name);
@@ -169,6 +182,8 @@ function clearing(
 		...ofType('view').map(drop('VIEW')),
 		...virtual.map(drop('TABLE')),
 		...(virtual.length > 0 ? RELOAD_SCHEMA : []),
+		...objects.flatMap(leftBehind).map(drop('TABLE')),
+		...namesakes(ofType('index'), standIns).map(drop('INDEX')),
 		...standIns.values(),
 		...guards.create, // dropped with their tables
 		...emptied.map((name) => `DELETE FROM ${quoteName(name)}`),

@@ -4,10 +4,16 @@ import { TokenReader } from '../tokenizer.ts';
 export type Head =
 	| CreateHead
 	| RowsHead
-	| { kind: 'drop'; type: string; name: string }
+	| DropHead
 	| { kind: 'pragma'; name: string }
 	| { kind: 'transaction'; verb: string }
 	| { kind: 'other' };
+
+export interface DropHead {
+	kind: 'drop';
+	type: string;
+	name: string;
+}
 
 export interface CreateHead {
 	kind: 'create';

@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors.ts';
 import type { Sleep } from '../../retry.ts';
 import { retrying, type SqlDatabase } from '../database.ts';
-import { foldCase, notOfD1, notOfSqlite, quoteName } from '../sql.ts';
+import { foldCase, isOfD1, isOfSqlite, notOfD1, notOfSqlite, quoteName } from '../sql.ts';
 
 const REFERENCES = `SELECT m.name AS child, f.id, f."table" AS parent, f."to" AS key
 	FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f
@@ -34,7 +34,7 @@ export async function readReferences(database: SqlDatabase, sleep: Sleep): Promi
  */
 export function foreignKeyMismatch(error: unknown): string[] {
 	const mismatch = /foreign key mismatch - "(.*)" referencing "(.*)"/.exec(messageOf(error));
-	return mismatch?.slice(1) ?? [];
+	return mismatch?.slice(1).map((name) => name.replaceAll('""', '"')) ?? [];
 }
 
 /**
@@ -43,7 +43,8 @@ export function foreignKeyMismatch(error: unknown): string[] {
  * that it needs every table that the children refer to.
  */
 export function parentStandIns(references: Reference[]): Map<string, string> {
-	const parents = Map.groupBy(references, ({ parent }) => foldCase(parent));
+	const creatable = references.filter(({ parent }) => !isOfD1(parent) && !isOfSqlite(parent));
+	const parents = Map.groupBy(creatable, ({ parent }) => foldCase(parent));
 	return new Map([...parents].map(([name, group]) => [name, standIn(name, group)]));
 }
 

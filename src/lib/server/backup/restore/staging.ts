@@ -1,9 +1,7 @@
-import type { SqlDatabase } from '../database.ts';
 import { MAX_COLUMNS } from '../limits.ts';
-import { foldCase, quoteName, quoteText } from '../sql.ts';
+import { foldCase, quoteName } from '../sql.ts';
 import type { RowsHead } from './parse.ts';
 import type { Reference } from './references.ts';
-import { forTarget } from './rewrite.ts';
 import type { Statement } from './statements.ts';
 import type { Survey } from './survey.ts';
 import type { PlacedStatement } from './transactions.ts';
@@ -16,6 +14,9 @@ export interface Stage {
 	name: string;
 	columns: string[];
 }
+
+/** An INSERT that names its columns. */
+export type NamedRows = RowsHead & { columns: string[] };
 
 /** Which rows are staged, and until when. */
 export interface StagingPlan {
@@ -53,15 +54,11 @@ export function planStaging(
 
 /** Stages rows: puts them into tables of their own, to be moved into place later. */
 export class Staging {
-	readonly #database: SqlDatabase;
-	readonly #survey: Survey;
 	readonly #prefix: string;
 	readonly #stages = new Map<string, Stage>();
 
 	/** The names of all stages begin with `prefix`. */
-	constructor(database: SqlDatabase, survey: Survey, prefix: string) {
-		this.#database = database;
-		this.#survey = survey;
+	constructor(prefix: string) {
 		this.#prefix = prefix;
 	}
 
@@ -70,36 +67,26 @@ export class Staging {
 	}
 
 	/** The statements that stage the rows of an INSERT; the first time they also create the stage. */
-	async stage({ sql, ...place }: Statement, head: RowsHead): Promise<PlacedStatement[]> {
+	stage({ sql, ...place }: Statement, head: NamedRows): PlacedStatement[] {
 		const key = foldCase(head.table);
 		const known = this.#stages.get(key);
-		const stage = known ?? (await this.#newStage(head));
+		const stage = known ?? this.#newStage(head);
 		this.#stages.set(key, stage);
 		const rows = `INSERT INTO ${quoteName(stage.name)} (${columnList(stage)}) VALUES${sql.slice(head.values)}`;
-		const statements = [
-			...(known ? [] : [`CREATE TABLE ${quoteName(stage.name)} (${columnList(stage)})`]),
-			forTarget(rows, this.#survey),
-		];
+		const statements = known
+			? [rows]
+			: [`CREATE TABLE ${quoteName(stage.name)} (${columnList(stage)})`, rows];
 		return statements.map((staged) => ({ ...place, sql: staged, table: head.table }));
 	}
 
-	async #newStage({ table, columns }: RowsHead): Promise<Stage> {
-		const name = `${this.#prefix}${this.#stages.size + 1}`;
-		return { table, name, columns: columns ?? (await this.#columnsOf(table)) };
-	}
-
-	/** The columns of an INSERT that names none: all except generated ones (SQLite: INSERT). */
-	async #columnsOf(table: string): Promise<string[]> {
-		const { results } = await this.#database.batch([
-			`SELECT name FROM pragma_table_xinfo(${quoteText(table)}) WHERE hidden = 0 ORDER BY cid`,
-		]);
-		return (results[0]?.results ?? []).map(({ name }) => String(name));
+	#newStage({ table, columns }: NamedRows): Stage {
+		return { table, name: `${this.#prefix}${this.#stages.size + 1}`, columns };
 	}
 }
 
-/** Whether a stage can hold the rows of this INSERT: the rowid may be one column too many. */
-export function fitsStage({ columns }: { columns: string[] | null }): boolean {
-	return columns === null || columns.length <= MAX_COLUMNS;
+/** Whether a stage can hold rows with these columns: the rowid may be one column too many. */
+export function fitsStage(columns: string[]): boolean {
+	return columns.length <= MAX_COLUMNS;
 }
 
 /** The statement that copies the rows of a stage to their table, in their order. */

@@ -3,6 +3,7 @@ import { MAX_READ_STATEMENT_BYTES } from '../limits.ts';
 import type { SqlSource } from './source.ts';
 import {
 	CLOSING,
+	HASH,
 	HYPHEN,
 	KEYWORDS,
 	LF,
@@ -38,6 +39,8 @@ export class StatementReader {
 	/** The first and the last `--` comment between statements, without the hyphens. */
 	firstComment: string | null = null;
 	lastComment: string | null = null;
+	/** Bytes of the file before the last such comment. */
+	lastCommentAt = 0;
 	readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 	#buffer: Buffer = Buffer.allocUnsafe(FIRST_BUFFER_BYTES);
 	#length = 0;
@@ -50,6 +53,12 @@ export class StatementReader {
 	#inside: 'code' | 'line' | 'block' | number = 'code';
 	#commentStart = 0;
 	#count = 0;
+	readonly #shell: boolean;
+
+	/** With `shell`, a `#` between statements begins a comment, as in the sqlite3 shell. */
+	constructor({ shell = false } = {}) {
+		this.#shell = shell;
+	}
 
 	/**
 	 * Returns the statements that end in this chunk. Throws `sql_not_text`, `statement_too_long`
@@ -69,10 +78,22 @@ export class StatementReader {
 
 	/** To be called after the last chunk. Throws `sql_incomplete` (422) if a statement has no end. */
 	end(): void {
+		const rest = this.rest();
+		if (rest === null && this.#inside === 'code') return;
+		throw incomplete(rest?.start ?? this.#offset, this.#count + 1);
+	}
+
+	/**
+	 * The statement without a semicolon at the end of the file; null if there is none. To be called
+	 * after the last chunk. Throws `sql_not_text` (422).
+	 */
+	rest(): Statement | null {
 		while (this.#at < this.#length && this.#step([], true));
 		if (this.#inside === 'line') this.#endOfLine(this.#length);
-		if (this.#start === -1 && this.#inside === 'code') return;
-		throw incomplete(this.#offset + Math.max(this.#start, 0), this.#count + 1);
+		if (this.#start === -1) return null;
+		const number = this.#count + 1;
+		const [start, end] = [this.#offset + this.#start, this.bytes];
+		return { sql: this.#text(this.#start, this.#length, number), number, start, end };
 	}
 
 	#append(chunk: Uint8Array): void {
@@ -129,6 +150,11 @@ export class StatementReader {
 			return true;
 		}
 		if (byte === HYPHEN || byte === SLASH) return this.#commentOrOther(byte, last);
+		if (byte === HASH && this.#shell && this.#start === -1) {
+			this.#commentStart = this.#at;
+			this.#inside = 'line';
+			return true;
+		}
 		if (WORD[byte] === 1) return this.#word(last);
 		this.#token('other');
 		this.#at++;
@@ -154,6 +180,7 @@ export class StatementReader {
 	#endOfLine(end: number): void {
 		if (this.#start === -1) {
 			this.lastComment = this.#buffer.toString('utf8', this.#commentStart + 2, end).trim();
+			this.lastCommentAt = this.#offset + this.#commentStart;
 			this.firstComment ??= this.lastComment;
 		}
 		this.#at = end;

@@ -4,7 +4,8 @@ import { JOINED_PIECES, JOINED_START } from '../format/pieces.ts';
 import { parseTrailer } from '../format/trailer.ts';
 import { MAX_STATEMENT_BYTES } from '../limits.ts';
 import { foldCase, RESTORE_MARKER } from '../sql.ts';
-import { type CreateHead, type Head, parseHead, type RowsHead } from './parse.ts';
+import { whyNotAllowed } from './allowed.ts';
+import { type CreateHead, type DropHead, type Head, parseHead, type RowsHead } from './parse.ts';
 import type { SqlSource } from './source.ts';
 import { readStatements, type Statement, StatementReader } from './statements.ts';
 
@@ -12,13 +13,11 @@ import { readStatements, type Statement, StatementReader } from './statements.ts
 export interface Survey {
 	bytes: number;
 	statements: number;
-	/** Rows in the file; 0 in a file of another tool. */
+	/** Rows in the file; 0 if Lifeboat did not write it. */
 	rows: number;
-	/** Whether Lifeboat wrote the file. */
-	lifeboat: boolean;
-	/** What the last line of the file says about the database; null in a file of another tool. */
+	/** What the last line says about the database; null if Lifeboat did not write the file. */
 	core: Core | null;
-	/** The rows that are in the file; empty in a file of another tool. */
+	/** The rows that are in the file; empty if Lifeboat did not write it. */
 	tables: TableDigest[];
 	/** Numbers of the statements that are too long for D1. */
 	tooLong: number[];
@@ -28,14 +27,21 @@ export interface Survey {
 	rowStatements: Map<string, { first: number; last: number }>;
 	/** Names of all tables that the file creates and does not drop, as it spells them. */
 	tableNames: string[];
-	/**
-	 * Definitions that come after some rows in the file and have to be run before them: other tools
-	 * write each table followed by its rows, and D1 refuses a row whose foreign key names a table
-	 * that does not exist yet.
-	 */
-	hoisted: Statement[];
+	/** The statements that create or drop objects, in their order. */
+	definitions: string[];
+	/** The first statement that no backup contains; null if there is none. */
+	notAllowed: NotAllowed | null;
 	/** Numbers of the statements about objects with a name that restores need. */
 	reserved: number[];
+}
+
+/** A statement that Lifeboat does not write, and why. */
+export interface NotAllowed {
+	number: number;
+	/** Bytes of the file before it. */
+	start: number;
+	/** The end of a sentence: `ATTACH is not allowed`. */
+	reason: string;
 }
 
 /** The end of a row and the start of the next. */
@@ -44,8 +50,7 @@ const ROW_END = `)${ROW_SEPARATOR}(`;
 /**
  * Reads a whole file and returns what is in it. `onProgress` gets the bytes read so far.
  *
- * Throws `sql_incomplete` (422) if the file is truncated or says itself that it is not complete,
- * `sql_unsupported` (422) for what D1 does not support, and what {@link readStatements} throws.
+ * Throws `sql_incomplete` (422) if the file is truncated, and what {@link readStatements} throws.
  */
 export async function survey(
 	source: SqlSource,
@@ -76,64 +81,77 @@ export function refuseReservedNames({ reserved: [first] }: Survey): void {
 	);
 }
 
+/**
+ * Refuses a file with a statement that Lifeboat does not write: it may reach something outside of
+ * the target. `place` says where it is, if that is known better. Throws `statement_not_allowed` (422).
+ */
+export function refuseOtherStatements({ notAllowed }: Survey, place?: string): void {
+	if (notAllowed === null) return;
+	const { number, start, reason } = notAllowed;
+	const where = place ?? `Statement ${number}, at byte ${start},`;
+	throw new LifeboatError(`${where} is none that a backup contains: ${reason}.`, {
+		code: 'statement_not_allowed',
+		status: 422,
+		hint: 'Nothing was changed. Use another backup: somebody has changed this one.',
+	});
+}
+
 class Surveyor {
 	readonly #digests = new Map<string, RowDigest>();
 	readonly #rowStatements: Survey['rowStatements'] = new Map();
 	readonly #tableNames = new Map<string, string>();
-	readonly #definitions: { statement: Statement; head: CreateHead; afterRows: boolean }[] = [];
-	readonly #dropped = new Set<string>();
+	readonly #definitions: string[] = [];
 	readonly #tooLong: number[] = [];
 	readonly #reserved: number[] = [];
 	/** The pieces of a long row, by their number in the scratch table. */
 	readonly #pieces = new Map<number, string>();
-	#transaction = 'none';
+	#notAllowed: NotAllowed | null = null;
 	#statements = 0;
+	#end = 0;
 
 	add(statement: Statement): void {
 		const { sql, number } = statement;
 		this.#statements = number;
 		if (statement.end - statement.start > MAX_STATEMENT_BYTES) this.#tooLong.push(number);
+		this.#end = statement.end;
 		const head = parseHead(sql);
 		if (isReserved(head)) this.#reserved.push(number);
+		const reason = this.#notAllowed ? null : whyNotAllowed(sql, head);
+		if (reason !== null) this.#notAllowed = { number, start: statement.start, reason };
 		if (head.kind === 'rows') this.#addRows(statement, head);
-		else if (head.kind === 'transaction') this.#transaction = head.verb;
-		else if (head.kind === 'drop') this.#drop(foldCase(head.name));
-		else if (head.kind === 'create') {
-			if (head.type === 'table' || head.type === 'virtual table') {
-				this.#tableNames.set(foldCase(head.name), head.name);
-			}
-			this.#definitions.push({ statement, head, afterRows: this.#rowStatements.size > 0 });
-		}
+		if (head.kind === 'create' || head.kind === 'drop') this.#define(sql, head);
 	}
 
-	finish({ firstComment, lastComment, bytes }: StatementReader): Survey {
+	finish({ firstComment, lastComment, lastCommentAt, bytes }: StatementReader): Survey {
 		const lifeboat = firstComment?.startsWith('Lifeboat ') ?? false;
-		if (this.#transaction === 'BEGIN' || this.#transaction === 'ROLLBACK') throw unfinished();
-		const core = lifeboat ? parseTrailer(lastComment) : null;
+		const core = lifeboat && lastCommentAt >= this.#end ? parseTrailer(lastComment) : null;
 		if (lifeboat && core === null) throw unfinished();
 		const tables = core ? this.#tables(core) : [];
 		return {
 			bytes,
 			statements: this.#statements,
 			rows: tables.reduce((sum, { rows }) => sum + rows, 0),
-			lifeboat,
 			core,
 			tables,
 			tooLong: this.#tooLong,
 			rowStatements: this.#rowStatements,
 			tableNames: [...this.#tableNames.values()],
-			hoisted: lifeboat ? [] : this.#hoisted(),
+			definitions: this.#definitions,
+			notAllowed: this.#notAllowed,
 			reserved: this.#reserved,
 		};
 	}
 
-	#drop(name: string): void {
-		this.#dropped.add(name);
-		this.#tableNames.delete(name);
+	#define(sql: string, head: CreateHead | DropHead): void {
+		this.#definitions.push(sql);
+		const name = foldCase(head.name);
+		if (head.kind === 'drop') this.#tableNames.delete(name);
+		else if (head.type === 'table' || head.type === 'virtual table') {
+			this.#tableNames.set(name, head.name);
+		}
 	}
 
 	#addRows({ sql, number }: Statement, { table, columns, values }: RowsHead): void {
-		if (/^sqlite_(schema|master)$/i.test(table)) throw virtualTables(number);
 		const body = sql.slice(values, -1);
 		const piece = columns === null ? /^ \((\d+),X'([0-9A-F]*)'\)$/.exec(body) : null;
 		if (piece) this.#pieces.set(Number(piece[1]), piece[2] ?? '');
@@ -174,25 +192,12 @@ class Surveyor {
 			return { name, rows: digest.rows, sha256: digest.hex() };
 		});
 	}
-
-	/** Without the tables that the file drops again: it needs them only where they are. */
-	#hoisted(): Statement[] {
-		if (!this.#definitions.some(({ afterRows }) => afterRows)) return [];
-		return this.#definitions
-			.filter(({ head }) => isNeededByRows(head) && !this.#dropped.has(foldCase(head.name)))
-			.map(({ statement }) => statement);
-	}
 }
 
 function isReserved(head: Head): boolean {
 	if (head.kind === 'rows') return foldCase(head.table) === RESTORE_MARKER;
 	const named = head.kind === 'create' || head.kind === 'drop';
 	return named && foldCase(head.name) === RESTORE_MARKER;
-}
-
-/** A row needs its table, and a foreign key needs a unique index on the columns it refers to. */
-function isNeededByRows({ type, unique }: CreateHead): boolean {
-	return type === 'table' || type === 'virtual table' || (type === 'index' && unique);
 }
 
 /**
@@ -222,23 +227,9 @@ function countRows(body: string): number {
 }
 
 function unfinished(): LifeboatError {
-	return new LifeboatError(
-		'The end of the file is missing, or the file says that it is not complete.',
-		{
-			code: 'sql_incomplete',
-			status: 422,
-			hint: 'Download the file again, or use another backup.',
-		},
-	);
-}
-
-function virtualTables(number: number): LifeboatError {
-	return new LifeboatError(
-		`Statement ${number} writes to sqlite_schema, which D1 does not allow: the file has virtual tables as \`sqlite3 .dump\` writes them.`,
-		{
-			code: 'sql_unsupported',
-			status: 422,
-			hint: 'Restore it with `sqlite3 restored.db < FILE`, or make a backup with Lifeboat.',
-		},
-	);
+	return new LifeboatError('The end of the file is missing, or something follows its last line.', {
+		code: 'sql_incomplete',
+		status: 422,
+		hint: 'Download the file again, or use another backup.',
+	});
 }

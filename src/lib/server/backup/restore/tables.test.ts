@@ -178,6 +178,44 @@ test('an index that the backup does not contain stays as it is', async () => {
 	expect(log).not.toEqual([{ n: 0 }]);
 });
 
+test('an index that only the rows of the whole file needed is not created', async () => {
+	const files = await twice([
+		['CREATE TABLE teams (slug TEXT COLLATE NOCASE)'],
+		['CREATE UNIQUE INDEX by_slug ON teams (slug COLLATE NOCASE)'],
+		['CREATE TABLE members (team REFERENCES teams (slug))'],
+	]);
+	await run('DROP TABLE teams');
+	await restore(files, ['teams']);
+	expect(await lost()).toEqual([]);
+});
+
+test('only the indexes of a restored table change, and its triggers come back', async () => {
+	const files = await twice([
+		['CREATE TABLE posts (id INTEGER PRIMARY KEY, title TEXT)'],
+		[`INSERT INTO posts VALUES (1, 'alpha')`],
+		['CREATE VIRTUAL TABLE published USING fts5(title, content=posts, content_rowid=id)'],
+		['CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)'],
+		[`INSERT INTO notes VALUES (1, 'beta')`],
+		['CREATE VIRTUAL TABLE notes_fts USING fts5(text, content=notes, content_rowid=id)'],
+		[`INSERT INTO notes_fts (notes_fts) VALUES ('rebuild')`],
+		['CREATE VIRTUAL TABLE words USING fts5vocab(notes_fts, row)'],
+		['CREATE TABLE pages_content (id INTEGER PRIMARY KEY)'],
+		['CREATE TRIGGER page AFTER INSERT ON pages_content BEGIN SELECT 1; END'],
+		[`CREATE VIRTUAL TABLE pages USING fts5(id, content='pages_content', content_rowid=id)`],
+		['CREATE TRIGGER notes AFTER INSERT ON posts BEGIN SELECT 1; END'],
+	]);
+	await run(`INSERT INTO published (rowid, title) VALUES (1, 'alpha')`);
+	await run(`INSERT INTO notes_fts (notes_fts, rowid, text) VALUES ('delete', 1, 'beta')`);
+	await restore(files, ['posts', 'WORDS']);
+	const rows = async (text: string) => env.COPY.prepare(text).raw();
+	expect(await rows(`SELECT rowid FROM published('alpha')`)).toEqual([]);
+	expect(await rows(`SELECT rowid FROM notes_fts('beta')`)).toEqual([]);
+	await run('DROP TABLE posts');
+	await restore(files, ['posts']);
+	const triggers = `SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name`;
+	expect(await rows(triggers)).toEqual([['notes'], ['page']]);
+});
+
 test.for(["content=''", "content='', columnsize=0", "content='', contentless_delete=1"])(
 	'an index with %s is replaced',
 	async (options) => {

@@ -1,5 +1,5 @@
 import { LifeboatError } from '../../errors.ts';
-import type { Row, SqlDatabase, SqlStatement } from '../database.ts';
+import type { SqlDatabase } from '../database.ts';
 import { JOINED_PIECES, joinedPieces, SCRATCH } from '../format/pieces.ts';
 import { MAX_COLUMNS } from '../limits.ts';
 import { foldCase, notOfD1, quoteName, quoteText, SEQUENCE } from '../sql.ts';
@@ -9,6 +9,7 @@ import type { Claim } from './claim.ts';
 import { readContents } from './contents.ts';
 import { parseHead, type RowsHead } from './parse.ts';
 import { guardTriggers, readReferences } from './references.ts';
+import { command, hasRows, isIndexOnly } from './searches.ts';
 import type { SqlSource } from './source.ts';
 import { dropped, fitsStage, putBack, type Stage, Staging } from './staging.ts';
 import { readStatements, type Statement } from './statements.ts';
@@ -21,8 +22,10 @@ const OF_PIECES = new RegExp(
 	's',
 );
 
+/** Without triggers on what SQLite takes for shadow tables: D1 would not create them again. */
 const SCHEMA = `SELECT type, name, sql FROM sqlite_schema
-	WHERE sql IS NOT NULL AND ${notOfD1('tbl_name')} ORDER BY rowid`;
+	WHERE sql IS NOT NULL AND ${notOfD1('tbl_name')} AND NOT (type = 'trigger' AND tbl_name IN
+		(SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')) ORDER BY rowid`;
 
 export interface TablesOptions extends RestoreOptions {
 	/** Called when all rows are staged, before any table is changed. */
@@ -77,6 +80,14 @@ function tooWide(table: string): LifeboatError {
 	);
 }
 
+function noColumns(number: number): LifeboatError {
+	return new LifeboatError(`Statement ${number} does not name its columns.`, {
+		code: 'statement_not_allowed',
+		status: 422,
+		hint: 'Nothing was changed. Use another backup: somebody has changed this one.',
+	});
+}
+
 class TablesRestore {
 	readonly #database: SqlDatabase;
 	readonly #options: TablesOptions;
@@ -85,13 +96,17 @@ class TablesRestore {
 	readonly #tables: Map<string, string>;
 	readonly #transactions: Transactions;
 	readonly #staging: Staging;
-	/** Indexes and triggers that do not exist in the database: all those of a table that is gone. */
-	readonly #indexes: PlacedStatement[] = [];
+	/** Indexes, by their folded names, and triggers that do not exist in the database. */
+	readonly #indexes = new Map<string, PlacedStatement>();
 	readonly #triggers: PlacedStatement[] = [];
+	/** Folded names of indexes of new tables, which are created before the rows are collected. */
+	readonly #early = new Set<string>();
 	/** Folded names of full-text tables that the file rebuilds. */
 	readonly #rebuilt = new Set<string>();
-	/** Folded names of full-text tables that index a part of a table that is restored. */
+	/** Folded names of full-text tables that index a table that is restored. */
 	readonly #parts = new Set<string>();
+	/** Folded names of full-text tables that index a view, which may read such a table. */
+	readonly #overViews = new Set<string>();
 	#done = 0;
 
 	constructor(database: SqlDatabase, claim: Claim, tables: string[], options: TablesOptions) {
@@ -100,17 +115,22 @@ class TablesRestore {
 		this.#tables = new Map(tables.map((name) => [foldCase(name), name]));
 		this.#pieces = quoteName(`${claim.prefix}pieces`);
 		this.#transactions = new Transactions(database, options.sleep, claim);
-		this.#staging = new Staging(database, options.survey, claim.prefix);
+		this.#staging = new Staging(claim.prefix);
 	}
 
 	/** Stages the rows of the file. */
 	async collect(source: SqlSource): Promise<void> {
 		const { objects } = await readContents(this.#database, this.#options.sleep);
-		const existing = new Set(objects.map(({ name }) => foldCase(name)));
+		const existing = new Set(objects.map(identityOf));
+		const views = new Set(
+			objects.filter(({ type }) => type === 'view').map(({ name }) => foldCase(name)),
+		);
 		for (const { name, sql } of objects) {
 			const fullText = parseFullText(sql);
 			if (fullText?.content !== 'external') continue;
-			if (this.#tables.has(foldCase(fullText.source))) this.#parts.add(foldCase(name));
+			const source = foldCase(fullText.source);
+			if (this.#tables.has(source)) this.#parts.add(foldCase(name));
+			if (views.has(source)) this.#overViews.add(foldCase(name));
 		}
 		for await (const statements of readStatements(source)) {
 			for (const statement of statements) await this.#collect(statement, existing);
@@ -130,20 +150,18 @@ class TablesRestore {
 		const emptied = [...this.#tables.values()].filter((name) => hasRows(schema, name));
 		const triggers = schema.filter(({ type }) => type === 'trigger');
 		const indexes = schema.filter(isIndexOnly).map(({ name }) => String(name));
-		const hasStage = (name: string) =>
-			stages.some(({ table }) => foldCase(table) === foldCase(name));
-		const statements: SqlStatement[] = [
+		const isFilled = (name: string) =>
+			this.#isEmptyIndex(name) || stages.some(({ table }) => foldCase(table) === foldCase(name));
+		const statements: string[] = [
 			...triggers.map(({ name }) => `DROP TRIGGER ${quoteName(String(name))}`),
 			...guards.create,
 			...counters.before,
 			...emptied.map((name) => `DELETE FROM ${quoteName(name)}`),
-			...indexes
-				.filter((name) => hasStage(name) || this.#isBackedUp(name))
-				.map((name) => command(name, 'delete-all')),
+			...indexes.filter(isFilled).map((name) => command(name, 'delete-all')),
 			...stages.filter(({ table }) => table !== SEQUENCE).map(putBack),
 			...guards.drop,
 			...counters.after,
-			...this.#indexes.map(({ sql }) => sql),
+			...[...this.#indexes.values()].map(({ sql }) => sql),
 			...indexes
 				.filter((name) => this.#rebuilt.has(foldCase(name)))
 				.map((name) => command(name, 'rebuild')),
@@ -163,28 +181,55 @@ class TablesRestore {
 		const pieces = this.#ofPieces(statement.sql);
 		if (pieces !== null) return this.#transactions.add({ ...statement, sql: pieces, table: null });
 		if (head.kind === 'rows') return this.#collectRows(statement, head);
-		if (head.kind !== 'create' || existing.has(foldCase(head.name))) return;
+		if (head.kind === 'drop' && head.type === 'index') return this.#dropIndex(statement, head.name);
+		if (head.kind !== 'create' || existing.has(identityOf(head))) return;
 		if (!this.#tables.has(foldCase(head.table))) return;
 		const placed = { ...statement, table: head.table };
-		if (head.type === 'index') this.#indexes.push(placed);
-		else if (head.type === 'trigger') this.#triggers.push(placed);
-		else await this.#transactions.add(placed);
+		// A new table needs its UNIQUE indexes at once, if other tables refer to it.
+		const isEarly = head.unique && !existing.has(identityOf({ type: 'table', name: head.table }));
+		if (head.type === 'trigger') this.#triggers.push(placed);
+		else if (head.type !== 'index') await this.#transactions.add(placed);
+		else if (!isEarly) this.#indexes.set(foldCase(head.name), placed);
+		else {
+			this.#early.add(foldCase(head.name));
+			await this.#transactions.add(placed);
+		}
+	}
+
+	/** Drops an index that only the rows of the whole file needed, or does not create it at all. */
+	async #dropIndex(statement: Statement, name: string): Promise<void> {
+		this.#indexes.delete(foldCase(name));
+		if (!this.#early.delete(foldCase(name))) return;
+		await this.#transactions.add({ ...statement, table: null });
 	}
 
 	async #collectRows(statement: Statement, head: RowsHead): Promise<void> {
-		const { lifeboat } = this.#options.survey;
 		const name = foldCase(head.table);
-		if (lifeboat && isFullTextCommand(statement.sql.slice(head.values))) {
-			if (statement.sql.endsWith(`VALUES ('rebuild');`)) this.#rebuilt.add(name);
+		const { columns } = head;
+		if (isFullTextCommand(statement.sql.slice(head.values))) {
+			const concerns = this.#concerns(name) || this.#overViews.has(name);
+			if (concerns && statement.sql.endsWith(`VALUES ('rebuild');`)) this.#rebuilt.add(name);
 			return;
 		}
-		if (!this.#tables.has(name) && !this.#parts.has(name) && head.table !== SEQUENCE) return;
-		// The columns are then read from the table, which has to exist.
-		if (head.columns === null) await this.#transactions.flush();
-		if (!fitsStage(head)) throw tooWide(head.table);
-		const sql = lifeboat ? this.#withOurPieces(statement.sql) : statement.sql;
-		const staged = await this.#staging.stage({ ...statement, sql }, head);
+		if (!this.#concerns(name) && head.table !== SEQUENCE) return;
+		if (columns === null) throw noColumns(statement.number); // nor does Lifeboat write such rows
+		if (!fitsStage(columns)) throw tooWide(head.table);
+		const sql = this.#withOurPieces(statement.sql);
+		const staged = this.#staging.stage({ ...statement, sql }, { ...head, columns });
 		for (const each of staged) await this.#transactions.add(each);
+	}
+
+	/** Whether a table, by its folded name, is restored or is an index of one that is. */
+	#concerns(name: string): boolean {
+		return this.#tables.has(name) || this.#parts.has(name);
+	}
+
+	/** Whether the file says that an index to be restored had no rows, for which it has no statement. */
+	#isEmptyIndex(name: string): boolean {
+		const key = foldCase(name);
+		if (!this.#concerns(key)) return false;
+		const { searches = [] } = this.#options.survey.core ?? {};
+		return searches.some((search) => foldCase(search.name) === key && search.rows === 0);
 	}
 
 	/** No text in a row looks like joined pieces, because its quotes are doubled. */
@@ -196,10 +241,10 @@ class TablesRestore {
 
 	/** A statement about the file's table of pieces, rewritten for ours; null for all others. */
 	#ofPieces(sql: string): string | null {
-		const { lifeboat, tableNames } = this.#options.survey;
+		const { tableNames } = this.#options.survey;
 		const [, start, name = '', rest] = OF_PIECES.exec(sql) ?? [];
 		// A table that the file does not drop again is not for pieces, whatever its name.
-		if (!lifeboat || start === undefined || tableNames.includes(name)) return null;
+		if (start === undefined || tableNames.includes(name)) return null;
 		return `${start}${this.#pieces}${rest}`;
 	}
 
@@ -236,31 +281,13 @@ class TablesRestore {
 		};
 	}
 
-	/** Whether a full-text table without rows of its own is restored, to rows that may be none. */
-	#isBackedUp(name: string): boolean {
-		const { core } = this.#options.survey;
-		if (!this.#tables.has(foldCase(name))) return false;
-		return core?.tables.some((table) => foldCase(table.name) === foldCase(name)) ?? false;
-	}
-
 	#report(bytes: number): void {
 		const { survey, onProgress } = this.#options;
 		onProgress?.({ bytes, totalBytes: survey.bytes, statements: this.#done, table: null });
 	}
 }
 
-/** Whether it is a full-text table without rows of its own. */
-function isIndexOnly({ sql }: Row): boolean {
-	return (parseFullText(String(sql))?.content ?? 'own') !== 'own';
-}
-
-/** Whether to empty the table by deleting rows: full-text tables without rows of their own have none. */
-function hasRows(schema: Row[], table: string): boolean {
-	const definition = schema.find(({ name }) => name === table);
-	return !definition || !isIndexOnly(definition);
-}
-
-/** A command to a full-text table (SQLite: FTS5, "Special INSERT Commands"). */
-function command(name: string, what: 'delete-all' | 'rebuild'): string {
-	return `INSERT INTO ${quoteName(name)} (${quoteName(name)}) VALUES (${quoteText(what)})`;
+/** What tells objects apart: triggers have names of their own. */
+function identityOf({ type, name }: { type: string; name: string }): string {
+	return `${type === 'trigger' ? 'trigger' : 'object'} ${foldCase(name)}`;
 }

@@ -35,6 +35,7 @@ export const KEYWORDS = new Map<string, Token>([
 export const LONGEST_KEYWORD = 'temporary'.length;
 
 export const LF = 0x0a;
+export const HASH = 0x23;
 const SINGLE_QUOTE = 0x27;
 export const STAR = 0x2a;
 export const HYPHEN = 0x2d;

@@ -1,6 +1,6 @@
 import { LifeboatError } from '../../errors.ts';
 import type { Sleep } from '../../retry.ts';
-import { isTooMuch, reasonOf, retrying, type SqlDatabase, type SqlStatement } from '../database.ts';
+import { isTooMuch, reasonOf, retrying, type SqlDatabase } from '../database.ts';
 import { messageOf } from '../../errors.ts';
 import { MAX_QUERIES } from '../limits.ts';
 import type { Claim } from './claim.ts';
@@ -15,7 +15,7 @@ export const TRANSACTION_STATEMENTS = MAX_QUERIES.paid - 100;
 
 /** A statement to run, and where it is in the file. */
 export interface PlacedStatement {
-	sql: SqlStatement;
+	sql: string;
 	/** The table whose rows it has; null for all other statements. */
 	table: string | null;
 	/** Its number in the file, the bytes before it, and the bytes up to its end. */
@@ -111,7 +111,7 @@ export class Transactions {
 		}
 	}
 
-	async #once(transaction: SqlStatement[], isDone: () => Promise<boolean>): Promise<void> {
+	async #once(transaction: string[], isDone: () => Promise<boolean>): Promise<void> {
 		let tried = false;
 		await retrying(async () => {
 			if (tried && (await isDone())) return;

@@ -1,10 +1,7 @@
-import type { DatabaseSync } from 'node:sqlite';
-import type {
-	BatchResult,
-	Row,
-	SqlDatabase,
-	SqlStatement,
-} from '../../lib/server/backup/database.ts';
+import { existsSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
+import type { BatchResult, Row, SqlDatabase } from '../../lib/server/backup/database.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 
 /** SQLite: Result and Error Codes. */
@@ -18,7 +15,7 @@ export class SqliteDatabase implements SqlDatabase {
 		this.#connection = connection;
 	}
 
-	async batch(statements: SqlStatement[]): Promise<BatchResult> {
+	async batch(statements: string[]): Promise<BatchResult> {
 		const within = this.#connection.isTransaction;
 		this.#connection.exec(within ? 'SAVEPOINT batch' : 'BEGIN');
 		try {
@@ -40,10 +37,39 @@ export class SqliteDatabase implements SqlDatabase {
 		return Number(this.#connection.prepare(sql).get()?.['bytes']);
 	}
 
-	#run(statement: SqlStatement): Row[] {
-		if (typeof statement === 'string') return this.#connection.prepare(statement).all() as Row[];
-		return this.#connection.prepare(statement.sql).all(...statement.parameters) as Row[];
+	#run(statement: string): Row[] {
+		return this.#connection.prepare(statement).all() as Row[];
 	}
+}
+
+/**
+ * Opens a database file only to read it, and makes no file beside it unless another program uses it at
+ * the moment (SQLite: URI Filenames, "immutable").
+ */
+export function openToRead(path: string): DatabaseSync {
+	const url = pathToFileURL(path);
+	const inUse = existsSync(`${path}-wal`) || existsSync(`${path}-journal`);
+	if (!inUse) url.searchParams.set('immutable', '1');
+	return new DatabaseSync(url, { readOnly: true });
+}
+
+/** What an application has written into the header of its SQLite file. D1 has no place for it. */
+export interface FileHeader {
+	user_version: number;
+	application_id: number;
+}
+
+/** Reads the header of a connection's file. */
+export function readHeader(connection: DatabaseSync): FileHeader {
+	const read = (name: keyof FileHeader) =>
+		Number(connection.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
+	return { user_version: read('user_version'), application_id: read('application_id') };
+}
+
+/** Writes it. */
+export function writeHeader(connection: DatabaseSync, header: FileHeader): void {
+	connection.exec(`PRAGMA user_version=${header.user_version}`);
+	connection.exec(`PRAGMA application_id=${header.application_id}`);
 }
 
 /** True if SQLite reports that another connection holds the database. */
