@@ -17,7 +17,7 @@ import { reset } from '../reset.ts';
 /** Restores DB into COPY. */
 async function restore(): Promise<string[]> {
 	const chunks: Uint8Array[] = [];
-	const script = writeWhole(d1(env.DB), { title: ['Lifeboat'], sleep });
+	const script = writeWhole(d1(env.DB), { title: ['Lifeboat full backup of a test'], sleep });
 	let chunk = await script.next();
 	while (!chunk.done) {
 		chunks.push(chunk.value);
