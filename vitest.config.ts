@@ -1,3 +1,4 @@
+import './tests/memory-disk.ts';
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 import { outside } from './tests/outside.ts';

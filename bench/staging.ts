@@ -1,7 +1,8 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +21,9 @@ const INTERVALS = [5_000, 1_000, 200, 50];
 const BACKUPS = 8;
 /** How often somebody else reads, in milliseconds. */
 const READ_EVERY_MS = 25;
-/** Rows of each of the two tables that a write changes together. */
+/** Two tables of which each write changes a row together, in turn: the first and the last of the file. */
+const TABLES = ['one', 'zz_other'];
+/** Rows of each. */
 const PAIRS = 100;
 
 const HEADS = [
@@ -43,24 +46,33 @@ interface Seen {
 	longestWrite: number;
 }
 
+/** A backup, with the writes that had ended when it began, and that had begun when it ended. */
+interface Made {
+	manifest: Manifest;
+	first: number;
+	last: number;
+}
+
 /** Makes backups while another client writes, for each interval. Returns the rows of a table. */
 async function benchIntervals(job: DumpJob, server: Server): Promise<(string | number)[][]> {
 	const rows: (string | number)[][] = [];
 	for (const interval of INTERVALS) {
 		await post(server, '/empty'); // so that the first backup tries to do without a stage
 		const before = await sizeOf(server);
-		const manifests: Manifest[] = [];
+		const made: Made[] = [];
 		const seconds: number[] = [];
-		const seen = await whileInUse(server, interval, async () => {
-			for (let made = 0; made < BACKUPS; made++) {
+		const seen = await whileInUse(server, interval, async (writes) => {
+			for (let turn = 0; turn < BACKUPS; turn++) {
 				const startedAt = performance.now();
+				const first = writes.ended;
 				const manifest = await backUp(server);
-				if (manifest) manifests.push(manifest);
-				if (manifest && made === 0) await requireOneState(job, server, manifest);
+				if (manifest) made.push({ manifest, first, last: writes.begun });
 				seconds.push((performance.now() - startedAt) / 1000);
 				await sleep(interval * Math.random());
 			}
 		});
+		for (const backup of made) await requireOneState(job, server, backup);
+		const manifests = made.map(({ manifest }) => manifest);
 		const staged = manifests.filter(({ snapshot }) => snapshot.consistency === 'staged');
 		const most = (numbers: number[]) => Math.max(0, ...numbers);
 		rows.push([
@@ -89,7 +101,7 @@ export async function benchStaging(job: DumpJob): Promise<void> {
 	await post(server, '/sql', [
 		'CREATE TABLE one (id INTEGER PRIMARY KEY, version INTEGER)',
 		'CREATE TABLE zz_other (id INTEGER PRIMARY KEY, version INTEGER)',
-		...['one', 'zz_other'].map(
+		...TABLES.map(
 			(table) =>
 				`WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${PAIRS}) INSERT INTO ${table} SELECT i, 0 FROM n`,
 		),
@@ -97,13 +109,25 @@ export async function benchStaging(job: DumpJob): Promise<void> {
 	console.log(`\n${formatTable(HEADS, await benchIntervals(job, server))}\n`);
 }
 
+/** How many writes have begun and ended. */
+interface Writes {
+	begun: number;
+	ended: number;
+}
+
 /** Reads and writes during some work. */
 async function whileInUse(
 	server: Server,
 	interval: number,
-	work: () => Promise<void>,
+	work: (writes: Writes) => Promise<void>,
 ): Promise<Seen> {
+	await post(
+		server,
+		'/sql',
+		TABLES.map((table) => `UPDATE ${table} SET version = 0`),
+	);
 	const seen = { longestRead: 0, longestWrite: 0 };
+	const writes = { begun: 0, ended: 0 };
 	let isRunning = true;
 	const repeat = async (pause: number, call: (n: number) => Promise<number>) => {
 		for (let n = 1; isRunning; n++) {
@@ -112,9 +136,11 @@ async function whileInUse(
 		}
 	};
 	const writing = repeat(interval, async (n) => {
-		const update = (table: string) =>
-			`UPDATE ${table} SET version = version + 1 WHERE id = ${1 + (n % PAIRS)}`;
-		const seconds = await timed(server, [update('one'), update('zz_other')]);
+		const id = 1 + (n % PAIRS);
+		writes.begun = n;
+		const update = (table: string) => `UPDATE ${table} SET version = version + 1 WHERE id = ${id}`;
+		const seconds = await timed(server, TABLES.map(update));
+		writes.ended = n;
 		return (seen.longestWrite = Math.max(seen.longestWrite, seconds));
 	});
 	const reading = repeat(READ_EVERY_MS, async () => {
@@ -122,7 +148,7 @@ async function whileInUse(
 		return (seen.longestRead = Math.max(seen.longestRead, seconds));
 	});
 	try {
-		await work();
+		await work(writes);
 	} finally {
 		isRunning = false;
 		await Promise.all([writing, reading]);
@@ -138,23 +164,36 @@ async function backUp(server: Server): Promise<Manifest | null> {
 	return null;
 }
 
-/** Restores a backup, and throws if its two tables are of different moments. */
+/** Restores a backup, and throws unless it is the state after one of the writes that it may have seen. */
 async function requireOneState(
 	{ project }: DumpJob,
 	{ url }: Server,
-	{ volumes }: Manifest,
+	{ manifest, first, last }: Made,
 ): Promise<void> {
 	const file = join(project, 'one-state.db');
 	rmSync(file, { force: true });
 	const child = spawn('sqlite3', ['-bail', file], { stdio: ['pipe', 'ignore', 'inherit'] });
 	const closed = once(child, 'close');
-	const response = await fetch(`${url}/${volumes[0]?.key}`);
+	const response = await fetch(`${url}/${manifest.volumes[0]?.key}`);
 	if (response.body) await pipeline(Readable.fromWeb(response.body as never), child.stdin);
 	await closed;
-	const sql =
-		'SELECT count(*) FROM one JOIN zz_other USING (id) WHERE one.version <> zz_other.version';
-	const differing = String(execFileSync('sqlite3', [file, sql])).trim();
-	if (differing !== '0') throw new Error(`${differing} rows are of different moments.`);
+	using database = new DatabaseSync(file, { readOnly: true });
+	const count = 'SELECT (SELECT sum(version) FROM one) AS writes';
+	const writes = Number(database.prepare(count).get()?.['writes']);
+	if (!(writes >= first && writes <= last)) {
+		throw new Error(`The backup has ${writes} writes, not ${first} to ${last}.`);
+	}
+	// Write n has changed the row 1 + n % PAIRS.
+	const expected = Array.from({ length: PAIRS }, (_, at) => {
+		const earliest = at === 0 ? PAIRS : at;
+		return writes < earliest ? 0 : 1 + Math.floor((writes - earliest) / PAIRS);
+	});
+	for (const table of TABLES) {
+		const rows = database.prepare(`SELECT version FROM ${table} ORDER BY id`).all();
+		if (JSON.stringify(rows.map(({ version }) => version)) !== JSON.stringify(expected)) {
+			throw new Error(`The rows of ${table} are of different moments.`);
+		}
+	}
 }
 
 async function timed(server: Server, statements: string[]): Promise<number> {

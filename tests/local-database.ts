@@ -18,7 +18,7 @@ export function openLocalFile(persistTo: string): DatabaseSync {
 	return database;
 }
 
-/** The part of D1's interface that comparing two databases needs. */
+/** The part of D1's interface that the demo's sample data and comparison need. */
 export function asD1(database: DatabaseSync): D1Database {
 	const prepare = (sql: string, parameters: SQLInputValue[] = []) => ({
 		bind: (...values: SQLInputValue[]) => prepare(sql, values),

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { unstable_splitSqlQuery as splitSqlQuery } from 'wrangler';
 import { Response, type Request } from 'miniflare';
@@ -29,7 +30,7 @@ let loads = 0;
  * - `POST /restore`: `{script: base64, sizes: number[]}`, restored as `npm run restore` does, the file
  *   read in chunks of those sizes, into the embedded database and into an SQLite file.
  * - `POST /restored`: `{target: 'local' | 'file', queries}` -> the rows of each in what was restored last,
- *   asked of D1, or of Debian's sqlite3.
+ *   asked of D1, or of Node's own SQLite.
  * - `GET /pause`: an answer from outside the process. While it is under way, timers and other
  *   work get their turn, as they do when the database is across a network.
  */
@@ -86,8 +87,8 @@ async function restoreEverywhere(body: unknown): Promise<Response> {
 async function queryRestored(body: unknown): Promise<Response> {
 	const { target, queries } = body as { target: 'local' | 'file'; queries: string[] };
 	if (target === 'local') return Response.json(await query(queries));
-	const { stdout } = await sqlite3(['-json', '-readonly', FILE], questions(queries));
-	return Response.json(answers(stdout));
+	using database = new DatabaseSync(FILE, { readOnly: true });
+	return Response.json(queries.map((sql) => database.prepare(sql).all()));
 }
 
 async function execute(sql: string): Promise<Response> {

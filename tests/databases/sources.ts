@@ -20,8 +20,10 @@ export function d1(database: D1Database): Source {
 
 /** The result of the last `npm run restore`. */
 export function restored(witness: Fetcher, target: 'local' | 'file'): Source {
-	const { real } = target === 'local' ? d1Real : shellReal;
-	return { query: (queries) => ask(witness, 'restored', { target, queries }, queries), real };
+	return {
+		query: (queries) => ask(witness, 'restored', { target, queries }, queries),
+		...d1Real,
+	};
 }
 
 /** The database that Debian's sqlite3 makes from a script. */

@@ -1,14 +1,15 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { forgetCodes } from '../../../tests/app/bucket.ts';
+import { asD1 } from '../../../tests/local-database.ts';
 import { projectFolder, removeFolder, runLocally, sqlite3 } from '../../../tests/operator.ts';
 import { compareDatabases, type Comparison } from '../demo/compare.ts';
-import { openDatabase } from '../demo/database.ts';
 import { loadSample } from '../demo/sample.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -16,28 +17,28 @@ const DEMO = join(ROOT, 'src/cli/commands/demo.ts');
 const SETUP = join(ROOT, 'src/cli/commands/setup.ts');
 
 describe('the comparison of two databases', () => {
-	type Opened = Awaited<ReturnType<typeof openDatabase>>;
 	let folder: string;
-	let before: Opened;
-	let after: Opened;
+	/** A file with the sample data, and the same data opened. */
+	let sample: string;
+	let before: DatabaseSync;
 	beforeAll(async () => {
 		folder = mkdtempSync(join(tmpdir(), 'lifeboat-compare-'));
-		before = await openDatabase(join(folder, 'before'));
-		after = await openDatabase(join(folder, 'after'));
-		await loadSample(before.database);
+		sample = join(folder, 'sample.db');
+		before = new DatabaseSync(sample);
+		await loadSample(asD1(before));
 	});
-	afterAll(async () => {
-		await before[Symbol.asyncDispose]();
-		await after[Symbol.asyncDispose]();
+	afterAll(() => {
+		before.close();
 		rmSync(folder, { recursive: true });
 	});
 
 	/** Compares the sample data with a copy in which the statements were run. */
 	async function compareAfter(...statements: string[]): Promise<Comparison> {
-		const { database } = after;
-		await loadSample(database);
-		for (const sql of statements) await database.prepare(sql).run();
-		return compareDatabases(before.database, database);
+		const copy = join(folder, 'copy.db');
+		copyFileSync(sample, copy);
+		using after = new DatabaseSync(copy);
+		for (const sql of statements) after.exec(sql);
+		return await compareDatabases(asD1(before), asD1(after));
 	}
 
 	test('finds no difference when nothing has changed', async () => {
@@ -120,7 +121,6 @@ describe('the comparison of two databases', () => {
 		['ALTER TABLE demo_texts ADD COLUMN more', 'schema: type "table", name "demo_texts": sql was'],
 	] as const)('notices %s', async ([sql, told]) => {
 		const { differences } = await compareAfter(sql);
-		await after.database.prepare('DROP TABLE IF EXISTS demo_more').run();
 		expect(differences).toEqual([expect.stringContaining(told)]);
 	});
 });
@@ -135,31 +135,15 @@ describe('npm run demo', () => {
 	});
 	afterEach(() => removeFolder(folder));
 
-	test('runs on a fresh copy, and again until Ctrl-C', async () => {
-		const { stdout } = await promisify(execFile)(process.execPath, [DEMO, '--exit'], {
-			cwd: folder,
-		});
-		expect(stdout).toMatch(/^settings .* Wrote \.env /m);
-		expect(stdout).toMatch(/^compare .*: same /m);
-		const env = readFileSync(join(folder, '.env'), 'utf8');
-
-		const state = join(folder, '.wrangler/state');
-		const index = `fts5 (x, content='', tokenize=trigram, detail=none)`;
-		runLocally(state, `CREATE VIRTUAL TABLE "search" USING ${index}`);
-		await forgetCodes(state);
-		const again = spawn(process.execPath, [DEMO], { cwd: folder });
+	test('runs on a fresh copy until Ctrl-C, and again with encrypted backups', async () => {
+		const demo = spawn(process.execPath, [DEMO], { cwd: folder });
 		let output = '';
-		for await (const data of again.stdout) {
+		for await (const data of demo.stdout) {
 			output += String(data);
 			if (output.includes('until Ctrl-C')) break;
 		}
-		const rows = (text: string) => /^compare .*?([\d,]+ rows)/m.exec(text)?.[1];
-		expect(rows(output)).toBe(rows(stdout));
-		expect(output).toContain('2 listed');
-		expect(output).toMatch(
-			/^Warning: The full-text table "search" has trigrams without their places/m,
-		);
-		expect(readFileSync(join(folder, '.env'), 'utf8')).toBe(env);
+		expect(output).toMatch(/^settings .* Wrote \.env /m);
+		expect(output).toMatch(/^compare .*: same /m);
 
 		const [url = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(output) ?? [];
 		expect((await fetch(url)).status).toBe(200);
@@ -169,18 +153,30 @@ describe('npm run demo', () => {
 		const restored = join(folder, 'restored.db');
 		sqlite3(restored, readFileSync(join(folder, 'backup.sql'), 'utf8'));
 		expect(sqlite3(restored, 'SELECT count(*) FROM demo_orders')).toBe('1200');
-		again.kill('SIGINT');
-		expect(await once(again, 'exit')).toEqual([0, null]);
+		demo.kill('SIGINT');
+		expect(await once(demo, 'exit')).toEqual([0, null]);
 		await expect(fetch(url)).rejects.toThrow();
-	});
 
-	test('decrypts its backup when backups are encrypted', async () => {
-		const env = { ...process.env, XDG_CONFIG_HOME: join(folder, 'config') };
-		const options = { cwd: folder, env };
+		const options = {
+			cwd: folder,
+			env: { ...process.env, XDG_CONFIG_HOME: join(folder, 'config') },
+		};
 		await promisify(execFile)(process.execPath, [SETUP, '--encrypt'], options);
+		const settings = readFileSync(join(folder, '.env'), 'utf8');
+		const state = join(folder, '.wrangler/state');
+		const index = `fts5 (x, content='', tokenize=trigram, detail=none)`;
+		runLocally(state, `CREATE VIRTUAL TABLE "search" USING ${index}`);
+		await forgetCodes(state);
 		const { stdout } = await promisify(execFile)(process.execPath, [DEMO, '--exit'], options);
+		const rows = (text: string) => /^compare .*?([\d,]+ rows)/m.exec(text)?.[1];
+		expect(rows(stdout)).toBe(rows(output));
 		expect(stdout).toMatch(/^decode +age, gzip +/m);
 		expect(stdout).toMatch(/^compare .*: same /m);
+		expect(stdout).toContain('2 listed');
+		expect(stdout).toMatch(
+			/^Warning: The full-text table "search" has trigrams without their places/m,
+		);
+		expect(readFileSync(join(folder, '.env'), 'utf8')).toBe(settings);
 	});
 
 	test.for([
