@@ -53,3 +53,6 @@ export const KEY_WRITE_INTERVAL_MS = 1_100;
  * limit of calls of D1 and R2 together (Subrequests).
  */
 export const MAX_QUERIES = { free: 50, paid: 1000 };
+
+/** Rows that D1 reads for a free account in one day (D1 > Platform > Pricing). */
+export const FREE_ROWS_READ_PER_DAY = 5_000_000;

@@ -11,6 +11,8 @@ const FENCED_ATTEMPTS = 2;
 const FIRST_PAUSE_MS = 500;
 /** A new attempt starts in the same call if no more than this share of its budget is used. */
 const USED_SHARE = 0.5;
+/** Why there can be no stage. */
+const NO_STAGE = ['snapshot_unstable', 'stage_name_taken', 'too_many_rows'];
 /** About how long other queries wait for a stage, in milliseconds for each megabyte of database. */
 const WAIT_MS_PER_MB = 20;
 
@@ -52,7 +54,7 @@ function otherWay(job: Job, error: unknown): Job | null {
 	if (error instanceof NeedsStage) return { ...job, staged: true, terms: 'staged' };
 	const isStaging = job.terms === 'staged' && job.checkpoint === null;
 	if (!isStaging || !(error instanceof LifeboatError)) return null;
-	if (!['snapshot_unstable', 'stage_name_taken'].includes(error.code)) return null;
+	if (!NO_STAGE.includes(error.code)) return null;
 	return { ...job, staged: false, terms: 'left out' };
 }
 
