@@ -10,9 +10,10 @@ import { serve, type Server } from '../server.ts';
 
 const APP = resolve('.svelte-kit/cloudflare');
 const ALONE = fileURLToPath(new URL('alone', import.meta.url));
-const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+/** TOTP_SECRET of the apps. */
+export const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 /** The private key was discarded: nothing here is ever decrypted. */
-const RECIPIENT = 'age128zuee6wrt6e6nqdcnlaqt7372vlf95cmxey5arp80j7vr7nf4uqvmcu5a';
+export const RECIPIENT = 'age128zuee6wrt6e6nqdcnlaqt7372vlf95cmxey5arp80j7vr7nf4uqvmcu5a';
 /** Relative difference allowed between the size asked for and that of the SQL. */
 const TOLERANCE = 0.02;
 
