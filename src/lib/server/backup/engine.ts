@@ -9,6 +9,8 @@ import type { Encoding } from './storage/codec.ts';
 export interface Budget {
 	/** Statements that D1 runs. */
 	queries: number;
+	/** Calls of D1, each of which runs one or more of them. */
+	calls: number;
 	milliseconds: number;
 	/** Statements with which a stage is made, which cannot be done in parts. */
 	stage: number;

@@ -5,6 +5,8 @@ import type { Row, SqlDatabase } from './database.ts';
 export interface MeteredDatabase extends SqlDatabase {
 	/** Statements that it was sent; repeated calls count again. */
 	readonly sent: number;
+	/** Calls that it was sent, each a batch of statements and a subrequest; repeated ones count again. */
+	readonly calls: number;
 	/** Bytes of text in its answers, as UTF-8. */
 	readonly bytesRead: number;
 	/** Rows that D1 counted as read. */
@@ -13,9 +15,10 @@ export interface MeteredDatabase extends SqlDatabase {
 
 /** The database with meters that start at 0. */
 export function metered(database: SqlDatabase): MeteredDatabase {
-	const used = { sent: 0, bytesRead: 0, rowsRead: 0 };
+	const used = { sent: 0, calls: 0, bytesRead: 0, rowsRead: 0 };
 	const batch = async (statements: string[]) => {
 		used.sent += statements.length;
+		used.calls++;
 		const answer = await database.batch(statements);
 		for (const { results, meta } of answer.results) {
 			used.rowsRead += meta.rows_read ?? 0;
@@ -27,6 +30,9 @@ export function metered(database: SqlDatabase): MeteredDatabase {
 		batch,
 		get sent() {
 			return used.sent;
+		},
+		get calls() {
+			return used.calls;
 		},
 		get bytesRead() {
 			return used.bytesRead;

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { clock, createBackup, engine, keys, run } from '../../../../../tests/backups.ts';
 import { key } from '../../../../../tests/encodings.ts';
 import { reset } from '../../../../../tests/reset.ts';
-import { rememberStaged } from '../../../../../tests/staged.ts';
+import { disturbed, rememberStaged } from '../../../../../tests/staged.ts';
 import { begin, contentsOf, fill, finish, inSteps } from '../../../../../tests/stepped-backups.ts';
 import { resumeBackup, startBackup } from '../index.ts';
 import { UNLIMITED } from './budget.ts';
@@ -14,9 +14,9 @@ const MINUTE = 60_000;
 
 beforeEach(reset);
 
-/** The database, with the bytes of text in its answers, and the statements that it was sent. */
+/** The database, with its calls and the bytes of text in their answers, and the statements that it was sent. */
 function counted() {
-	const read = { bytes: 0 };
+	const read = { bytes: 0, calls: 0 };
 	const sent: string[] = [];
 	const database = new Proxy(env.DB, {
 		get: (target) => () => {
@@ -28,6 +28,7 @@ function counted() {
 				},
 				getBookmark: () => session.getBookmark(),
 				batch: async (all: D1PreparedStatement[]) => {
+					read.calls++;
 					const results = await session.batch<Record<string, unknown>>(all);
 					const values = results.flatMap((one) => one.results.flatMap(Object.values));
 					const texts = values.filter((value) => typeof value === 'string');
@@ -65,6 +66,51 @@ describe('bytes', () => {
 		const budget = { ...UNLIMITED, bytes: 1 };
 		const { volumes } = await createBackup(inSteps({ budget }));
 		expect(volumes.length).toBeGreaterThan(5);
+	});
+});
+
+test('the calls of D1 stay within the budget, the one at the end included', async () => {
+	const tables = Array.from({ length: 40 }, (_, n) => `t${n}`);
+	await run(
+		env.DB,
+		...tables.map((name) => `CREATE TABLE ${name} (id INTEGER PRIMARY KEY, x)`),
+		...tables.map((name) => `INSERT INTO ${name} VALUES (1, 2)`),
+	);
+	const { database, read } = counted();
+	const changes = { database, budget: { ...UNLIMITED, queries: 30, calls: 15 } };
+	let steps = 1;
+	for (let step = await startBackup(inSteps(changes)); 'resume' in step; steps++) {
+		expect(read.calls).toBeLessThanOrEqual(15);
+		read.calls = 0;
+		step = await resumeBackup(inSteps(changes), step.resume);
+	}
+	expect(read.calls).toBeLessThanOrEqual(15);
+	expect(steps).toBeGreaterThan(3);
+	expect(steps).toBeLessThan(7);
+});
+
+describe('a stage that takes more statements than one call has', () => {
+	const budget = { ...UNLIMITED, stage: 15 };
+
+	test('is done without, if nobody writes, even after a backup that was staged', async () => {
+		await fill();
+		await rememberStaged();
+		const { snapshot } = await createBackup(inSteps({ budget }));
+		expect(snapshot).toMatchObject({ consistency: 'fenced', attempts: 1 });
+	});
+
+	test('fails in a database in use, with a hint at the paid plan', async () => {
+		await fill();
+		const writing = disturbed(env.DB, async (call) => {
+			if (call % 3 === 0) await run(env.DB, `UPDATE a SET x = ${call}`);
+		});
+		const failure = createBackup(inSteps({ budget, database: writing }));
+		await expect(failure).rejects.toMatchObject({
+			code: 'snapshot_unstable',
+			message: expect.stringMatching(/^To stage the database takes \d+ statements/),
+			hint: expect.stringContaining('set BACKUP_PLAN to paid'),
+		});
+		expect(await keys()).toEqual([]);
 	});
 });
 

@@ -115,6 +115,7 @@ function budgetCheck({ engine, database, startedAt }: Call): (queries: number) =
 	const { budget, now } = engine;
 	return (queries) =>
 		database.sent + queries >= budget.queries ||
+		database.calls + 1 >= budget.calls || // the end of the dump is one call
 		database.bytesRead + MAX_VALUE_BYTES > budget.bytes ||
 		now() - startedAt >= budget.milliseconds;
 }
