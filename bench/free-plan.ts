@@ -18,6 +18,14 @@ import { serve, type Server } from './server.ts';
 
 const WORKER = fileURLToPath(new URL('free-plan', import.meta.url));
 
+/** Alerts and pings take subrequests too. */
+const RECEIVERS = {
+	ALERT_WEBHOOK_URL: 'https://receiver.example/alerts',
+	HEALTHCHECK_PING_URL: 'https://receiver.example/ping',
+};
+/** Small tables of a database that needs more queries than one call has. */
+const TABLES = 300;
+
 /** How a backup is stored and read. */
 interface Mode {
 	name: string;
@@ -87,9 +95,24 @@ export async function prepareDemo(project: string): Promise<{ project: string }>
 	return { project };
 }
 
+/** Sets up a folder as a wrangler project with a database of many small tables. */
+export async function prepareTables(project: string): Promise<{ project: string }> {
+	copyFileSync('wrangler.toml', join(project, 'wrangler.toml'));
+	await migrate(stateFolder(project));
+	await using opened = await openDatabase(stateFolder(project));
+	const statements = Array.from({ length: TABLES }, (_, n) => [
+		`CREATE TABLE t${n} (id INTEGER PRIMARY KEY, x)`,
+		`INSERT INTO t${n} (x) VALUES ('row of ${n}')`,
+	]);
+	await opened.database.batch(statements.flat().map((sql) => opened.database.prepare(sql)));
+	return { project };
+}
+
 async function backUp(project: string, { vars, staged }: Mode): Promise<Made> {
 	emptyBucket({ project });
-	await using server = await serve(project, WORKER, { TOTP_SECRET: SECRET, ...vars });
+	await using server = await serve(project, WORKER, {
+		...{ TOTP_SECRET: SECRET, ...RECEIVERS, ...vars },
+	});
 	if (staged) await rememberStaged(server);
 	const { signal } = new AbortController();
 	const call = backupCall(connect(server.url, { TOTP_SECRET: SECRET }, signal));

@@ -5,7 +5,7 @@ import { temporaryFolder } from '../src/cli/terminal/command.ts';
 import { isBuilt } from '../src/cli/demo/build.ts';
 import type { Result } from './contenders.ts';
 import { benchDump } from './dump.ts';
-import { benchFreePlan, prepareDemo } from './free-plan.ts';
+import { benchFreePlan, prepareDemo, prepareTables } from './free-plan.ts';
 import { prepareProject } from './jobs.ts';
 import { describeMachine } from './machine.ts';
 import { plot } from './plot.ts';
@@ -97,7 +97,7 @@ async function main(): Promise<void> {
 	if (!(await isBuilt())) execFileSync('vite', ['build'], { stdio: 'ignore' });
 
 	const comparisons = COMPARISONS.filter(({ name }) => (values.only ?? name) === name);
-	if (values.only === 'free-plan') await benchDemo();
+	if (values.only === 'free-plan') await benchSmall();
 	for (const size of sizes) {
 		const folder = temporaryFolder();
 		const database = await prepareProject(folder, size);
@@ -112,10 +112,15 @@ async function main(): Promise<void> {
 	for (const { results } of comparisons) console.log(`\n${formatResults(results)}\n`);
 }
 
-async function benchDemo(): Promise<void> {
-	const folder = temporaryFolder();
-	await benchFreePlan(await prepareDemo(folder), 'demo');
-	rmSync(folder, { recursive: true });
+async function benchSmall(): Promise<void> {
+	for (const [name, prepare] of [
+		['demo', prepareDemo],
+		['300 tables', prepareTables],
+	] as const) {
+		const folder = temporaryFolder();
+		await benchFreePlan(await prepare(folder), name);
+		rmSync(folder, { recursive: true });
+	}
 }
 
 /** Saves the results so far. Called after each size, so that a larger one that fails loses nothing. */

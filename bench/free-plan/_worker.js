@@ -1,11 +1,17 @@
 import app from '../../.svelte-kit/cloudflare/_worker.js';
-import { limited, nothing } from './limits.js';
+import { limited, nothing, spendOn } from './limits.js';
 
 /** Name in the metadata of a backup that was staged, after which the next one is staged at once. */
 const STAGED = 'full_backup_2020-01-01T00:00:00.000Z';
 
 const day = nothing();
 let last = nothing();
+
+/** What receives alerts and pings; each is a subrequest. */
+globalThis.fetch = async () => {
+	spendOn(last);
+	return new Response('ok');
+};
 
 /**
  * The built app within the limits of the free plan. `GET /usage` returns what the last call used;

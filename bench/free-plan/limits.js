@@ -24,12 +24,7 @@ export function nothing() {
  * @returns {Env}
  */
 export function limited(env, call, day) {
-	const spend = (queries = 0) => {
-		call.queries += queries;
-		call.subrequests++;
-		if (call.queries > MOST.queries) throw new Error('D1_ERROR: too many queries in this call');
-		if (call.subrequests > MOST.subrequests) throw new Error('Too many subrequests.');
-	};
+	const spend = () => spendOn(call);
 	return {
 		...env,
 		DB: database(env.DB, spend, [call, day]),
@@ -38,12 +33,21 @@ export function limited(env, call, day) {
 }
 
 /**
+ * Counts a subrequest. Throws, as the runtime does, if the call may make no more.
+ *
+ * @param {Usage} call
+ */
+export function spendOn(call) {
+	if (++call.subrequests > MOST.subrequests) throw new Error('Too many subrequests.');
+}
+
+/**
  * @param {D1Database} target
- * @param {(queries: number) => void} spend
+ * @param {() => void} spend
  * @param {[call: Usage, day: Usage]} usages
  */
 function database(target, spend, usages) {
-	const [, day] = usages;
+	const [call, day] = usages;
 	const wrapped = {
 		/** @param {string} constraint */
 		withSession(constraint) {
@@ -52,7 +56,9 @@ function database(target, spend, usages) {
 				prepare: (/** @type {string} */ sql) => session.prepare(sql),
 				getBookmark: () => session.getBookmark(),
 				batch: async (/** @type {D1PreparedStatement[]} */ statements) => {
-					spend(statements.length);
+					spend();
+					call.queries += statements.length;
+					if (call.queries > MOST.queries) throw new Error('D1_ERROR: too many queries.');
 					for (const [name, word] of Object.entries(QUOTA)) {
 						const rows = day[/** @type {keyof typeof QUOTA} */ (name)];
 						if (rows <= MOST[/** @type {keyof typeof QUOTA} */ (name)]) continue;

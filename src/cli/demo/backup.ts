@@ -6,7 +6,6 @@ import { openManifest } from '../../lib/server/backup/format/signature.ts';
 import { backupKeys } from '../../lib/server/backup/settings.ts';
 import { decoded } from '../../lib/server/backup/storage/codec.ts';
 import type { BackupApi } from '../client/api.ts';
-import type { StepEvent } from '../client/make-backup.ts';
 import { readEnvFile } from '../secrets/dotenv.ts';
 import { identitiesFor } from '../secrets/keys.ts';
 import { count } from '../terminal/text.ts';
@@ -20,7 +19,7 @@ export async function backUp(steps: Steps, api: BackupApi, folder: string): Prom
 	const { name } = await steps.take(
 		'back up',
 		'POST /api/backup, with a one-time code',
-		() => api.create({ report: reportPause }),
+		() => api.create(),
 		({ rows, sqlBytes }) => `${count(rows)} rows, ${count(sqlBytes)} bytes of SQL`,
 	);
 	await steps.take(
@@ -43,11 +42,6 @@ export async function backUp(steps: Steps, api: BackupApi, folder: string): Prom
 			return `${count(bytes)} bytes${files}, SHA-256 as in the manifest`;
 		},
 	);
-}
-
-function reportPause(event: StepEvent): void {
-	if (event.event === 'pause')
-		console.log(`pause: ${event.seconds} s, which the plan asks for ...`);
 }
 
 /** Writes downloaded volumes as one file of SQL into their folder, and returns its path. */
