@@ -5,6 +5,7 @@ import { temporaryFolder } from '../src/cli/terminal/command.ts';
 import { isBuilt } from '../src/cli/demo/build.ts';
 import type { Result } from './contenders.ts';
 import { benchDump } from './dump.ts';
+import { benchFreePlan, prepareDemo, prepareTables } from './free-plan.ts';
 import { prepareProject } from './jobs.ts';
 import { describeMachine } from './machine.ts';
 import { plot } from './plot.ts';
@@ -23,6 +24,8 @@ Compares Lifeboat with other tools on this machine. All work on the same rows an
               steps of a free plan, and the tutorial's Worker
   staging     only with --only staging: backups while somebody writes every 5 s to 50 ms, with 30 ms
               added to each call of D1, as production has them; 95 MB take half an hour
+  free plan   only with --only free-plan: backups of the demo's database and of others within the
+              limits of Cloudflare's free plan, to their end, with the CPU time of each call
   restore     npm run restore and wrangler d1 execute --local --file, each into a new database
 
 The Workers of dump alone run once more under V8's profiler. It separates the Worker's CPU time from
@@ -34,7 +37,7 @@ as JSON and a plot to bench/results/.
 
 Options
   --mb 30,100,300    sizes in MB (millions of bytes)
-  --only dump        only dumps; --only restore and --only staging likewise
+  --only dump        only dumps; --only restore, --only staging and --only free-plan likewise
   --contenders gzip  only those with this text in their title, such as 'end to end: Lifeboat, gzip'
   --rounds 3         runs of each contender; use an odd number
   --dry              write no results
@@ -94,10 +97,12 @@ async function main(): Promise<void> {
 	if (!(await isBuilt())) execFileSync('vite', ['build'], { stdio: 'ignore' });
 
 	const comparisons = COMPARISONS.filter(({ name }) => (values.only ?? name) === name);
+	if (values.only === 'free-plan') await benchSmall();
 	for (const size of sizes) {
 		const folder = temporaryFolder();
 		const database = await prepareProject(folder, size);
 		if (values.only === 'staging') await benchStaging(database);
+		if (values.only === 'free-plan') await benchFreePlan(database, `${size} MB`);
 		for (const comparison of comparisons) {
 			comparison.results.push(...(await comparison.bench(database, options)));
 			if (!values.dry) saveResults(comparison);
@@ -105,6 +110,17 @@ async function main(): Promise<void> {
 		rmSync(folder, { recursive: true }); // now, because the next size needs the disk space
 	}
 	for (const { results } of comparisons) console.log(`\n${formatResults(results)}\n`);
+}
+
+async function benchSmall(): Promise<void> {
+	for (const [name, prepare] of [
+		['demo', prepareDemo],
+		['300 tables', prepareTables],
+	] as const) {
+		const folder = temporaryFolder();
+		await benchFreePlan(await prepare(folder), name);
+		rmSync(folder, { recursive: true });
+	}
 }
 
 /** Saves the results so far. Called after each size, so that a larger one that fails loses nothing. */

@@ -42,6 +42,6 @@ export function stateFolder(project: string): string {
 }
 
 /** Empties the embedded bucket, so that every run starts with an empty one. */
-export function emptyBucket({ project }: DumpJob): void {
+export function emptyBucket({ project }: Pick<DumpJob, 'project'>): void {
 	rmSync(join(stateFolder(project), 'v3', 'r2'), { recursive: true, force: true });
 }

@@ -10,9 +10,10 @@ import { serve, type Server } from '../server.ts';
 
 const APP = resolve('.svelte-kit/cloudflare');
 const ALONE = fileURLToPath(new URL('alone', import.meta.url));
-const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+/** TOTP_SECRET of the apps. */
+export const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 /** The private key was discarded: nothing here is ever decrypted. */
-const RECIPIENT = 'age128zuee6wrt6e6nqdcnlaqt7372vlf95cmxey5arp80j7vr7nf4uqvmcu5a';
+export const RECIPIENT = 'age128zuee6wrt6e6nqdcnlaqt7372vlf95cmxey5arp80j7vr7nf4uqvmcu5a';
 /** Relative difference allowed between the size asked for and that of the SQL. */
 const TOLERANCE = 0.02;
 
@@ -67,7 +68,7 @@ export function lifeboatApp(
 			await api.list(); // loads the app before the clock starts
 			let backup = '';
 			const usage = await measureWorkerd(server.group, async () => {
-				backup = (await api.create()).name;
+				backup = (await api.create({ sleep: async () => {} })).name; // without the plan's pauses
 			});
 			const manifest = parseManifest(await api.manifest(backup));
 			emptyBucket(job);

@@ -4,12 +4,15 @@ import { openDatabase } from '../../src/cli/demo/database.ts';
 import { clock, runBackup, SECRET } from '../workflows/backup-run.ts';
 import { cells } from '../workflows/runner.ts';
 import { type Answer, listen } from '../stand-in.ts';
+import { BUDGETS } from '../../src/lib/server/backup/make/budget.ts';
 import { App } from './app.ts';
 import { forgetCodes } from './bucket.ts';
 
 // The built app on the free plan's budget, with more tables than the queries that one call may make.
 
 const TABLES = 120;
+/** The plan's pause, shortened. */
+const NO_PAUSE = { [BUDGETS.free.pause]: 1 };
 const TICKET = /"resume":"([^"]+)"/;
 
 let app: App;
@@ -30,8 +33,9 @@ beforeEach(async () => {
 });
 
 test('the workflow makes one backup in several steps, each with a volume', async () => {
-	const run = await runBackup(app.url);
+	const run = await runBackup(app.url, {}, clock(NO_PAUSE));
 	expect(run.errors).toEqual([]);
+	expect(run.output).toContain('The app asks for a pause of 720 s before the next step.');
 	const made = await newBackup();
 	expect(made.tables).toBeGreaterThan(TABLES);
 	expect(made.rows).toBeGreaterThanOrEqual(TABLES);
@@ -43,7 +47,7 @@ test('the workflow makes one backup in several steps, each with a volume', async
 });
 
 test('no step is repeated after a lost answer, and no second backup is left', async () => {
-	const whole = await api.create();
+	const whole = await api.create({ sleep: async () => {} });
 	await forgetCodes(app.folder);
 	before = await names();
 	let steps = 0;
@@ -52,7 +56,7 @@ test('no step is repeated after a lost answer, and no second backup is left', as
 		if (body.includes('"resume"') && ++steps % 2 === 1) response.destroy();
 		else response.writeHead(answer.status, headersOf(answer)).end(await answer.text());
 	});
-	const run = await runBackup(proxy.url, {}, clock({ 1000: 1 }));
+	const run = await runBackup(proxy.url, {}, clock({ ...NO_PAUSE, [300_000]: 1 }));
 	expect(run.errors).toEqual([]);
 	expect(run.output).toContain('The step failed (app_unreachable).');
 	const made = await newBackup();
@@ -68,7 +72,7 @@ test('a duplicated call does no harm', async () => {
 		response.writeHead(answer?.status ?? 502, answer && headersOf(answer));
 		response.end(await answer?.text());
 	});
-	const run = await runBackup(proxy.url, {}, clock({ 1000: 1, 4000: 1000 }));
+	const run = await runBackup(proxy.url, {}, clock({ ...NO_PAUSE, [300_000]: 1000 }));
 	expect(run.errors).toEqual([]);
 	expect((await newBackup()).tables).toBeGreaterThan(TABLES);
 });
@@ -86,7 +90,7 @@ test('a used ticket is refused, and the backup continues', async () => {
 		}
 		response.writeHead(answer.status, headersOf(answer)).end(said);
 	});
-	const run = await runBackup(proxy.url);
+	const run = await runBackup(proxy.url, {}, clock(NO_PAUSE));
 	expect(refused).toContain('"code":"ticket_spent"');
 	expect(run.errors).toEqual([]);
 	await newBackup();

@@ -1,3 +1,4 @@
+import { budget } from './budget.ts';
 import type { Mutation } from './mutation.ts';
 
 const BACKUP = 'src/lib/server/backup';
@@ -183,9 +184,9 @@ const make: Mutation[] = [
 	{
 		title: 'the manifest is written first',
 		file: `${BACKUP}/make/step.ts`,
-		right: 'await requireUnused(engine.bucket, job.name);',
+		right: 'await requireUnused(call.engine.bucket, job.name);',
 		wrong:
-			"await requireUnused(engine.bucket, job.name);\n\t\t\tawait engine.bucket.put(manifestKey(job.name), '{}');",
+			"await requireUnused(call.engine.bucket, job.name);\n\t\t\tawait call.engine.bucket.put(manifestKey(job.name), '{}');",
 		tests: [`${BACKUP}/make/`],
 	},
 	{
@@ -305,4 +306,11 @@ const access: Mutation[] = [
 ];
 
 /** Every fault, by the room in which it is planted. */
-export const MUTATIONS: Mutation[] = [...dump, ...format, ...make, ...restore, ...access];
+export const MUTATIONS: Mutation[] = [
+	...budget,
+	...dump,
+	...format,
+	...make,
+	...restore,
+	...access,
+];

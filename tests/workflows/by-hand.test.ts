@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -101,6 +102,19 @@ describe('by hand', () => {
 		const answers = stdout.trim().split('\n');
 		expect(answers).toHaveLength(3);
 		expect(JSON.parse(answers[2] ?? '')).toEqual({ success: true, backup: SUMMARY });
+	});
+
+	test('the curl loop waits between its steps as the app asks', async () => {
+		const folder = mkdtempSync(join(tmpdir(), 'lifeboat-sleep-'));
+		try {
+			const sleep = join(folder, 'sleep');
+			await writeFile(sleep, '#!/bin/sh\necho "$@" >> "$(dirname "$0")/pauses"\n', { mode: 0o755 });
+			await using app = await listen(new SteppedApp(3, {}, 720).answer);
+			expect((await runLoop(app.url, { PATH: `${folder}:${runnerPath()}` })).code).toBe(0);
+			expect(await readFile(join(folder, 'pauses'), 'utf8')).toBe('720\n720\n');
+		} finally {
+			rmSync(folder, { recursive: true });
+		}
 	});
 
 	test('the curl loop sends the API key if there is one', async () => {

@@ -9,6 +9,9 @@ const backup = await readWorkflow('backup.yml');
 const ci = await readWorkflow('ci.yml');
 const nightly = await readWorkflow('nightly.yml');
 
+/** Minutes that a job may run, where an hour is not enough. */
+const LONGEST: Record<string, number> = { 'backup.yml': 360, 'nightly.yml': 300 };
+
 describe('the files', () => {
 	test('a backup is made monthly, daily when one is due, and on demand', () => {
 		expect(Object.keys(backup.on).sort()).toEqual(['schedule', 'workflow_dispatch']);
@@ -55,7 +58,7 @@ describe('the files', () => {
 		expect(workflow.concurrency?.group).toBeTruthy();
 		for (const { permissions, 'timeout-minutes': timeout, steps } of Object.values(workflow.jobs)) {
 			expect(permissions).toBeDefined();
-			expect(timeout).toBeLessThanOrEqual(file === 'nightly.yml' ? 300 : 60);
+			expect(timeout).toBeLessThanOrEqual(LONGEST[file] ?? 60);
 			for (const step of steps) {
 				if (step.uses) expect(step.uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
 				// Otherwise every later step could read the checkout's token from the folder.

@@ -41,12 +41,17 @@ export class SteppedApp {
 	readonly done: number[] = [];
 	readonly #steps: number;
 	readonly #faults: Record<number, Fault>;
+	readonly #retryAfter: number | undefined;
 	#calls = 0;
 
-	/** `faults` are keyed by the number of the call, from 1. */
-	constructor(steps: number, faults: Record<number, Fault> = {}) {
+	/**
+	 * `faults` are keyed by the number of the call, from 1; `retryAfter` is the pause that it asks for, in
+	 * seconds.
+	 */
+	constructor(steps: number, faults: Record<number, Fault> = {}, retryAfter?: number) {
 		this.#steps = steps;
 		this.#faults = faults;
+		this.#retryAfter = retryAfter;
 	}
 
 	/** The ticket that starts a step. */
@@ -71,10 +76,15 @@ export class SteppedApp {
 		return this.#result(this.done.length);
 	}
 
+	#onward(step: number): object {
+		const pause = this.#retryAfter === undefined ? {} : { retryAfter: this.#retryAfter };
+		return { success: true, ...onward(step), ...pause };
+	}
+
 	/** The app's answer, line by line if the caller accepts that. */
 	#result(step: number): Answer {
 		const last = step === this.#steps;
-		const result = last ? { success: true, backup: SUMMARY } : { success: true, ...onward(step) };
+		const result = last ? { success: true, backup: SUMMARY } : this.#onward(step);
 		return (request, response) => {
 			const answer = request.headers.accept?.includes('application/x-ndjson')
 				? lines(200, ROWS, { event: 'done', ...result })
@@ -84,7 +94,7 @@ export class SteppedApp {
 	}
 }
 
-/** The body of the answer to a step: the ticket for the next one, and the progress. */
+/** The body of the answer to a step, without a pause: the ticket for the next one, and the progress. */
 export function onward(step: number, sqlBytes = step * 16_000_000) {
 	const { name } = SUMMARY;
 	const progress = { name, step, tables: step, rows: step * 10_000, sqlBytes };

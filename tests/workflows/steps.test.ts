@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { makeBackup } from '../../src/cli/client/make-backup.ts';
+import type { BackupSummary } from '../../src/lib/server/backup/format/manifest.ts';
 import { TOTP } from '../../src/lib/totp.js';
 import { type Answer, bodies, json, lines, listen, page, type Request } from '../stand-in.ts';
 import { clock, context, masked, runBackup, SECRET } from './backup-run.ts';
@@ -139,6 +140,53 @@ describe('a backup in steps', () => {
 	});
 });
 
+describe('an app that asks for pauses', () => {
+	const PAUSE = 720;
+
+	test('gets them between its steps, and none before the first or after the last', async () => {
+		const app = new SteppedApp(3, {}, PAUSE);
+		const { run } = await runAgainst(app.answer, clock({ [PAUSE * 1000]: 1 }));
+		expect(run.errors).toEqual([]);
+		expect(app.done).toEqual([1, 2, 3]);
+		expect(run.output.match(/pause of 720 s before the next step/g)).toHaveLength(2);
+	});
+
+	test('is called again five minutes after a failed step, whatever it asks, and twice at most', async () => {
+		const busy = { answer: json(409, refusal('backup_running'), { 'Retry-After': '4' }) };
+		const quick = clock({ [PAUSE * 1000]: 1, [300_000]: 1 });
+		const { run } = await runAgainst(
+			new SteppedApp(3, { 2: BROKEN, 3: busy }, PAUSE).answer,
+			quick,
+		);
+		expect(run.errors).toEqual([]);
+		expect(run.output.match(/Retrying in 300 s/g)).toHaveLength(2);
+		const broken = { 2: BROKEN, 3: BROKEN, 4: BROKEN };
+		const given = await runAgainst(new SteppedApp(3, broken, PAUSE).answer, quick);
+		expect(given.run.errors).toEqual([expect.stringContaining('(answer_broken_off)')]);
+		expect(given.requests).toHaveLength(4);
+	});
+
+	test('waits an hour at most', async () => {
+		const pauses: number[] = [];
+		const sleep = async (milliseconds: number) => void pauses.push(milliseconds);
+		const backup = SUMMARY as unknown as BackupSummary;
+		const answers = [
+			...[1e12, 0, -5].map((retryAfter, index) => ({ ...onward(index + 1), retryAfter })),
+			{ backup, due: true },
+		];
+		const call = async () => answers.shift() ?? { backup, due: true };
+		await makeBackup(call, new AbortController().signal, { sleep });
+		expect(pauses).toEqual([3_600_000]);
+	});
+
+	test('can be left during a pause', async () => {
+		const controller = new AbortController();
+		const call = async () => ({ ...onward(1), retryAfter: PAUSE });
+		const report = () => controller.abort(new Error('Stopped.'));
+		await expect(makeBackup(call, controller.signal, { report })).rejects.toThrow('Stopped.');
+	});
+});
+
 describe('a backup that would never end', () => {
 	/** Answers 202 to every call. */
 	function endless(next: (call: number) => object): Answer {
@@ -162,14 +210,16 @@ describe('a backup that would never end', () => {
 		expect(run.exitCode).toBe(0);
 	});
 
-	test('ends after 55 minutes, even during a pause', async () => {
-		const hour = clock({ [55 * 60_000]: 1000 });
-		const { run } = await runAgainst(endless(onward), hour);
+	test('ends after almost six hours, even during a pause', async () => {
+		const hours = clock({ [350 * 60_000]: 1000 });
+		const { run } = await runAgainst(endless(onward), hours);
 		expect(run.exitCode).not.toBe(0);
-		expect(run.errors).toEqual([expect.stringMatching(/^The backup was not .* 55 minutes/)]);
+		expect(run.errors).toEqual([
+			expect.stringMatching(/^The backup was not .* 5 hours and 50 minutes/),
+		]);
 
 		const busy = json(409, refusal('backup_running'), { 'Retry-After': '300' });
-		const paused = await runAgainst(new SteppedApp(2, { 2: { answer: busy } }).answer, hour);
+		const paused = await runAgainst(new SteppedApp(2, { 2: { answer: busy } }).answer, hours);
 		expect(paused.run.errors).toEqual(run.errors);
 		expect(paused.run.output).toContain('Retrying in 300 s.');
 	});

@@ -11,7 +11,7 @@ import { readSetting } from '../secrets/dotenv.ts';
 import { backupCall } from './backup-call.ts';
 import { type Call, connect, type Connection, errorIn, send } from './call.ts';
 import { callerSettings, type Settings } from './credentials.ts';
-import { makeBackup } from './make-backup.ts';
+import { type MakeOptions, makeBackup } from './make-backup.ts';
 import { retryRefused } from './retry.ts';
 
 /** Where `npm run demo` and `npm run preview` start the app. */
@@ -46,9 +46,9 @@ export class BackupApi {
 		this.#signal = signal;
 	}
 
-	/** Makes a backup, in as many steps as it takes. */
-	async create(): Promise<BackupSummary> {
-		const { backup } = await makeBackup(backupCall(this.#connection), this.#signal);
+	/** Makes a backup, in as many steps as it takes, with the pauses that the app asks for. */
+	async create(options: MakeOptions = {}): Promise<BackupSummary> {
+		const { backup } = await makeBackup(backupCall(this.#connection), this.#signal, options);
 		return backup;
 	}
 

@@ -77,11 +77,13 @@ function answerOf(response: Response, lines: string[]): Answer {
 	throw isCut ? brokenOff('it has no result') : error;
 }
 
-function answerIn({ success, backup, due, resume, progress }: Record<string, unknown>) {
+function answerIn(line: Record<string, unknown>): Answer | null {
+	const { success, backup, due, resume, retryAfter, progress } = line;
 	if (!success) return null;
 	if (backup) return { backup: backup as BackupSummary, due: due !== false };
 	if (typeof resume !== 'string' || !TICKET.test(resume) || !progress) return null;
-	return { resume, progress: progress as StepProgress };
+	const pause = typeof retryAfter === 'number' && { retryAfter };
+	return { resume, ...pause, progress: progress as StepProgress };
 }
 
 function brokenOff(reason: string): LifeboatError {

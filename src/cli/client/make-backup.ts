@@ -1,7 +1,7 @@
 import type { StepProgress } from '../../lib/server/backup/engine.ts';
 import type { BackupSummary } from '../../lib/server/backup/format/manifest.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import { retry } from '../../lib/server/retry.ts';
+import { retry, type Sleep } from '../../lib/server/retry.ts';
 import { retryRefused, abortableSleep } from './retry.ts';
 
 /** What one call of `POST /api/backup` asks for: docs/api.md, "In steps". */
@@ -11,12 +11,24 @@ export type Body = { action: 'backup'; when?: 'due' } | { action: 'resume'; tick
  * What it answers: the backup, or a ticket for the next step. `due` is false when no backup was due:
  * `backup` is then the newest one.
  */
-export type Answer =
-	{ backup: BackupSummary; due: boolean } | { resume: string; progress: StepProgress };
+export type Answer = { backup: BackupSummary; due: boolean } | Continued;
 
-/** A finished step; or a failed or refused call that is repeated after a pause. */
+/** The answer to a step after which more are needed. */
+interface Continued {
+	resume: string;
+	/** Seconds to wait before the next step, if the app asks for any. */
+	retryAfter?: number;
+	progress: StepProgress;
+}
+
+/**
+ * A finished step; the pause before the next one; or a failed or refused call that is repeated after a
+ * pause.
+ */
 export type StepEvent =
-	({ event: 'step' } & StepProgress) | { event: 'retry' | 'wait'; code: string; seconds: number };
+	| ({ event: 'step' } & StepProgress)
+	| { event: 'pause'; seconds: number }
+	| { event: 'retry' | 'wait'; code: string; seconds: number };
 
 /** A finished backup, or the newest one when none was due. */
 export interface Made {
@@ -28,6 +40,15 @@ export interface Made {
 
 type Report = (event: StepEvent) => void;
 
+/** How a backup is made. */
+export interface MakeOptions {
+	/** Only if the app's newest backup is old enough. */
+	ifDue?: boolean;
+	report?: Report;
+	/** Waits; by default in real time, until the signal ends it. */
+	sleep?: Sleep;
+}
+
 /** D1's largest database, 10 GB, takes fewer than 1,000, on the free plan too. */
 const MAX_STEPS = 10_000;
 
@@ -38,10 +59,18 @@ const PAUSES = [1, 4, 15, 40, 90, 180];
 const MAX_PAUSE = 300;
 
 /**
+ * The same for an app that wants its calls far apart, where each call counts: after five minutes the
+ * lock has expired, and after the second time the ticket is still valid.
+ */
+const FAR_APART = [MAX_PAUSE, MAX_PAUSE];
+
+/** In seconds: no plan wants a longer pause between two steps. */
+const LONGEST_STEP_PAUSE = 3_600;
+
+/**
  * Makes a backup in as many calls as it takes: the first one begins it, each further one redeems the
- * ticket of the one before. A failed step is repeated with the same ticket, which does nothing twice.
+ * ticket of the one before, after the pause that the app asks for. A failed step is repeated with the same ticket, which does nothing twice.
  * A failed first call is not repeated unless the app refused it, because it may have made its backup.
- * With `ifDue` the app makes one only when its newest is old enough.
  *
  * Throws what the call throws, the reason of the signal, `steps_without_progress` and
  * `steps_too_many` (503).
@@ -49,7 +78,7 @@ const MAX_PAUSE = 300;
 export async function makeBackup(
 	call: (body: Body) => Promise<Answer>,
 	signal: AbortSignal,
-	{ ifDue = false, report = () => {} }: { ifDue?: boolean; report?: Report } = {},
+	{ ifDue = false, report = () => {}, sleep = abortableSleep(signal) }: MakeOptions = {},
 ): Promise<Made> {
 	const onWait = (code: string, seconds: number) => report({ event: 'wait', code, seconds });
 	const admitted = (body: Body) => retryRefused(() => call(body), signal, onWait);
@@ -57,26 +86,36 @@ export async function makeBackup(
 	let before: StepProgress | null = null;
 	for (let steps = 1; steps <= MAX_STEPS; steps++) {
 		if ('backup' in answer) return { ...answer, steps };
-		const { resume: ticket, progress }: { resume: string; progress: StepProgress } = answer;
+		const { resume: ticket, retryAfter = 0, progress }: Continued = answer;
 		if (before && !isFurther(progress, before)) throw withoutProgress();
 		before = progress;
 		report({ event: 'step', ...progress });
-		answer = await retryFailed(() => admitted({ action: 'resume', ticket }), signal, report);
+		const pause = Math.min(retryAfter, LONGEST_STEP_PAUSE);
+		if (pause > 0) {
+			report({ event: 'pause', seconds: pause });
+			await sleep(pause * 1000);
+		}
+		const retries = { pauses: pause > 0 ? FAR_APART : PAUSES, report, sleep };
+		answer = await retryFailed(() => admitted({ action: 'resume', ticket }), retries);
 	}
 	throw tooMany();
 }
 
 /** Repeats a step that failed with an error that may pass. */
-function retryFailed<T>(call: () => Promise<T>, signal: AbortSignal, report: Report): Promise<T> {
+function retryFailed<T>(
+	call: () => Promise<T>,
+	{ pauses, report, sleep }: { pauses: number[]; report: Report; sleep: Sleep },
+): Promise<T> {
 	const pauseAfter = (error: unknown, tries: number) => {
-		const usual = PAUSES[tries - 1];
+		const usual = pauses[tries - 1];
 		if (!(error instanceof LifeboatError && error.retryable) || usual === undefined) return null;
 		if (error.code === 'snapshot_unstable') return null; // the whole backup may be tried again
-		const seconds = Math.min(error.retryAfter ?? usual, MAX_PAUSE);
+		const asked = pauses === FAR_APART ? usual : error.retryAfter;
+		const seconds = Math.min(asked ?? usual, MAX_PAUSE);
 		report({ event: 'retry', code: error.code, seconds });
 		return seconds * 1000;
 	};
-	return retry(call, pauseAfter, abortableSleep(signal));
+	return retry(call, pauseAfter, sleep);
 }
 
 /** A dump that starts over has fewer bytes, but a higher step. */

@@ -15,8 +15,8 @@ import { count, duration, seconds, size } from '../terminal/text.ts';
 import { annotateWarnings, listedWarnings } from '../terminal/warnings.ts';
 import { plain, summarize } from '../workflow/summary.ts';
 
-/** The workflow's job is killed after an hour, and must have reported before. */
-const TIME_LIMIT_MS = 55 * 60_000;
+/** GitHub kills a job after six hours, and it must have reported before. */
+const TIME_LIMIT_MS = 350 * 60_000;
 
 /** Between two lines about progress. */
 const REPORT_MS = 10_000;
@@ -71,6 +71,10 @@ function reportLine({ event, table, rows, bytes, attempt }: Record<string, unkno
 function reportStep(event: StepEvent): void {
 	if (event.event === 'step') {
 		reportNowAndThen(`Step ${Number(event.step)} done`, event.rows, event.sqlBytes);
+		return;
+	}
+	if (event.event === 'pause') {
+		console.log(`The app asks for a pause of ${event.seconds} s before the next step.`);
 		return;
 	}
 	const what = event.event === 'wait' ? 'The app refused the call for now' : 'The step failed';
@@ -138,7 +142,7 @@ function describe(error: unknown): string {
 }
 
 function tooLong(): LifeboatError {
-	return new LifeboatError('The backup was not complete after 55 minutes.', {
+	return new LifeboatError('The backup was not complete after 5 hours and 50 minutes.', {
 		code: 'backup_too_slow',
 		status: 503,
 		hint: 'Start a new one when fewer people write to the database; docs/limits.md has the limits.',

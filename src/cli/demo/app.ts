@@ -13,7 +13,8 @@ const SIGN_IN_SETTINGS = ['GITHUB_ID', 'GITHUB_SECRET'];
 
 /** Starts the built app, at its usual port if that is free. */
 export async function start(steps: Steps): Promise<Server> {
-	const overrides = signInStandIns();
+	// The free plan's pauses are for Cloudflare's limits, which this machine does not have.
+	const overrides = { ...signInStandIns(), BACKUP_PLAN: 'paid' };
 	const port = (await isFree(USUAL_PORT)) ? { port: USUAL_PORT } : {};
 	return steps.take(
 		'start',

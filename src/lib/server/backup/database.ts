@@ -37,23 +37,6 @@ export function d1(binding: D1Database): SqlDatabase {
 	};
 }
 
-/** The database, with a count of the statements that it was sent; repeated calls count again. */
-export type MeteredDatabase = SqlDatabase & { readonly sent: number };
-
-/** The database with a meter that starts at 0. */
-export function metered(database: SqlDatabase): MeteredDatabase {
-	let sent = 0;
-	return {
-		get sent() {
-			return sent;
-		},
-		batch(statements) {
-			sent += statements.length;
-			return database.batch(statements);
-		},
-	};
-}
-
 /**
  * The database without what tells a reader that somebody wrote to it: its number of changes, its
  * bookmark and its size.

@@ -5,15 +5,21 @@ import type { Manifest } from './format/manifest.ts';
 import type { BackupKey } from './format/signature.ts';
 import type { Encoding } from './storage/codec.ts';
 
-/** What one invocation may use before a backup continues in the next one. */
+/** What one invocation may use, and how long to wait, before a backup continues in the next one. */
 export interface Budget {
 	/** Statements that D1 runs. */
 	queries: number;
+	/** Calls of D1, each of which runs one or more of them. */
+	calls: number;
 	milliseconds: number;
 	/** Statements with which a stage is made, which cannot be done in parts. */
 	stage: number;
-	/** Bytes of SQL. */
+	/** Bytes of SQL that are read from D1, be they written yet or not. */
 	bytes: number;
+	/** Rows that all calls for the backup read together: D1 counts them by the day. */
+	rowsRead: number;
+	/** How long the plan wants the next call to wait, in milliseconds. */
+	pause: number;
 }
 
 /** Everything that the engine works with. */
@@ -45,8 +51,12 @@ export type BackupProgress =
 
 export type ReportProgress = (progress: BackupProgress) => void;
 
-/** The result of a call: the finished backup, or a ticket for the next step. */
-export type BackupStep = { manifest: Manifest } | { resume: string; progress: StepProgress };
+/**
+ * The result of a call: the finished backup, or a ticket for the next step, with the seconds to wait
+ * before that if the plan wants any.
+ */
+export type BackupStep =
+	{ manifest: Manifest } | { resume: string; retryAfter?: number; progress: StepProgress };
 
 /** How far a backup in steps has come. */
 export interface StepProgress {

@@ -74,7 +74,8 @@ export async function resumeBackup(
 		return { manifest };
 	}
 	const job = await heldJob(engine, held, name);
-	if (signer && held?.waiting && job.step === step + 1) return ticketFor(signer, job, held.until);
+	if (signer && held?.waiting && job.step === step + 1)
+		return ticketFor(engine, signer, job, held.until);
 	if (!held || job.step !== step) throw ticketSpent();
 	const lock = await takeUpLock(engine, 'backup', held);
 	return takeStep(engine, lock, held.waiting ? job : doubtful(job), onProgress);

@@ -48,8 +48,11 @@ export const KEY_WRITE_INTERVAL_MS = 1_100;
  * Workers: developers.cloudflare.com/workers/platform/limits/
  */
 
-/**
- * Queries of D1 in one invocation, by plan (D1 > Platform > Limits). On the free plan this is also the
- * limit of calls of D1 and R2 together (Subrequests).
- */
+/** Queries of D1 in one invocation, by plan (D1 > Platform > Limits). */
 export const MAX_QUERIES = { free: 50, paid: 1000 };
+
+/** Calls of D1, R2 and other servers together in one invocation, by plan (Subrequests). */
+export const MAX_SUBREQUESTS = { free: 50, paid: 10_000 };
+
+/** Rows that D1 reads for a free account in one day (D1 > Platform > Pricing). */
+export const FREE_ROWS_READ_PER_DAY = 5_000_000;

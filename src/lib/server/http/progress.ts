@@ -3,8 +3,16 @@ import { presentable } from './respond.ts';
 /** The media type of a stream of JSON lines. */
 const NDJSON = 'application/x-ndjson';
 
-/** Work that may report its progress; its result has the status of the answer. */
-export type Work = (report: (line: object) => void) => Promise<{ status: number; result: object }>;
+/** What some work ends with, and the status of its answer. */
+export interface Done {
+	status: number;
+	result: object;
+	/** Seconds to wait before the next call, sent as `Retry-After` unless the answer is a stream. */
+	retryAfter?: number;
+}
+
+/** Work that may report its progress. */
+export type Work = (report: (line: object) => void) => Promise<Done>;
 
 /**
  * Answers with the result of some work: as JSON, or as the last line of its progress if the caller
@@ -13,8 +21,10 @@ export type Work = (report: (line: object) => void) => Promise<{ status: number;
  */
 export async function workResponse(request: Request, work: Work): Promise<Response> {
 	if (request.headers.get('Accept')?.includes(NDJSON)) return progressResponse(work);
-	const { status, result } = await work(() => {});
-	return Response.json({ success: true, ...result }, { status });
+	const { status, result, retryAfter } = await work(() => {});
+	const headers = new Headers();
+	if (retryAfter !== undefined) headers.set('Retry-After', String(retryAfter));
+	return Response.json({ success: true, ...result }, { status, headers });
 }
 
 /**

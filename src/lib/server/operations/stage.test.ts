@@ -47,7 +47,8 @@ test('the stage of a step that died stays until its ticket has expired', async (
 	await rememberStaged();
 	await begin(1);
 	const lock = JSON.parse((await (await env.MY_BUCKET.get('lifeboat.lock'))?.text()) ?? '');
-	const dead = { ...lock, waiting: false, until: clock.now + 5 * MINUTE };
+	const ticketUntil = lock.until;
+	const dead = { ...lock, waiting: false, until: clock.now + 5 * MINUTE, ticketUntil };
 	await env.MY_BUCKET.put('lifeboat.lock', JSON.stringify(dead));
 	clock.now += 6 * MINUTE;
 	expect(await watchStage(operations())).toEqual([

@@ -5,6 +5,7 @@ import { summarize } from '$lib/server/backup/format/manifest';
 import type { Call } from '$lib/server/http/call';
 import { engineOf } from '$lib/server/backup/settings';
 import { readJson, readQuery } from '$lib/server/http/input';
+import type { Done } from '$lib/server/http/progress';
 import { apiRoute } from '$lib/server/http/route';
 import { undueBackup } from '$lib/server/operations/due';
 import { removeOldData } from '$lib/server/operations/index';
@@ -57,8 +58,11 @@ export const GET = apiRoute('list', async (call) => {
 	return Response.json(await listBackups(bucket, readQuery(call.url, Page)));
 });
 
-function answer(call: Call, step: BackupStep): { status: number; result: object } {
-	if (!('manifest' in step)) return { status: 202, result: step };
+function answer(call: Call, step: BackupStep): Done {
+	if (!('manifest' in step)) {
+		const { retryAfter } = step;
+		return { status: 202, result: step, ...(retryAfter && { retryAfter }) };
+	}
 	const backup = summarize(step.manifest);
 	call.note({ backup: backup.name, rows: backup.rows, bytes: backup.sqlBytes });
 	if (backup.waitedMs !== undefined) call.note({ waitedMs: backup.waitedMs });

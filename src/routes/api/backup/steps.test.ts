@@ -26,6 +26,7 @@ import { GET, POST } from './+server';
 type Changes = Partial<Environment>;
 
 interface Answer {
+	retryAfter?: number;
 	backup?: BackupSummary;
 	resume?: string;
 	progress?: object;
@@ -123,6 +124,7 @@ describe('a backup in steps', () => {
 			answer: {
 				success: true,
 				resume: expect.stringMatching(/^[\w.-]+$/),
+				retryAfter: 720,
 				progress: {
 					...{ name: expect.stringMatching(/^full_backup_/), step: 1, tables: 0 },
 					...{ rows: expect.any(Number), sqlBytes: expect.any(Number) },
@@ -152,6 +154,17 @@ describe('a backup in steps', () => {
 		expect((await prove(backup?.files[1] ?? '', 'drill')).status).toBe(200);
 	});
 
+	test('asks for a pause of twelve minutes on the free plan', async () => {
+		await fillLarge();
+		const first = await post({ action: 'backup' }, {});
+		expect(first.headers.get('Retry-After')).toBe('720');
+		const { resume } = (await first.json()) as Answer;
+		const lost = await post({ action: 'resume', ticket: resume }, {}); // its answer is repeated
+		const again = await post({ action: 'resume', ticket: resume }, {});
+		expect(await again.json()).toMatchObject({ retryAfter: 720 });
+		expect([lost, again].map(({ headers }) => headers.get('Retry-After'))).toEqual(['720', '720']);
+	});
+
 	test('is encrypted to the recipients set at its start, whatever is set in the meantime', async () => {
 		await fillLarge();
 		const first = await step(encrypting());
@@ -176,7 +189,8 @@ describe('a backup in steps', () => {
 			return JSON.parse(lines.at(-1) ?? '') as Answer;
 		};
 		let line = await lastLine({ action: 'backup' });
-		expect(line).toMatchObject({ event: 'done', success: true, progress: { step: 1 } });
+		const progress = { step: 1 };
+		expect(line).toMatchObject({ event: 'done', success: true, retryAfter: 720, progress });
 		expect(line).not.toHaveProperty('backup');
 		while (line.resume) line = await lastLine({ action: 'resume', ticket: line.resume });
 		expect(line).toEqual({ event: 'done', success: true, backup: expect.any(Object) });

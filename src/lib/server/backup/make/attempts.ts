@@ -11,6 +11,8 @@ const FENCED_ATTEMPTS = 2;
 const FIRST_PAUSE_MS = 500;
 /** A new attempt starts in the same call if no more than this share of its budget is used. */
 const USED_SHARE = 0.5;
+/** Why there can be no stage. */
+const NO_STAGE = ['snapshot_unstable', 'stage_name_taken', 'too_many_rows'];
 /** About how long other queries wait for a stage, in milliseconds for each megabyte of database. */
 const WAIT_MS_PER_MB = 20;
 
@@ -45,15 +47,18 @@ export async function dumpUndisturbed(call: Call, job: Job): Promise<DumpedStep>
 }
 
 /**
- * The job with a stage for the terms of FTS5 indexes, or without one if there can be none; null if the
- * error has another cause.
+ * The job with a stage for the terms of FTS5 indexes, or without one if there can be none: for the
+ * terms, or for a database that is staged at once because the backup before was. Null if the error has
+ * another cause.
  */
 function otherWay(job: Job, error: unknown): Job | null {
 	if (error instanceof NeedsStage) return { ...job, staged: true, terms: 'staged' };
-	const isStaging = job.terms === 'staged' && job.checkpoint === null;
+	const isStaging = job.staged && job.checkpoint === null;
 	if (!isStaging || !(error instanceof LifeboatError)) return null;
-	if (!['snapshot_unstable', 'stage_name_taken'].includes(error.code)) return null;
-	return { ...job, staged: false, terms: 'left out' };
+	if (!NO_STAGE.includes(error.code)) return null;
+	if (job.terms === 'staged') return { ...job, staged: false, terms: 'left out' };
+	const wasTried = job.attempts > 1 || error.code === 'stage_name_taken';
+	return wasTried ? null : { ...job, staged: false };
 }
 
 /** Whether the database is small enough to be staged. */

@@ -5,8 +5,9 @@ import { type DumpSummary, type StepEnd, type StepOptions, writeStep } from '../
 import { makeStage, type Stage } from '../dump/stage/make.ts';
 import { stageOf } from '../dump/stage/read.ts';
 import { stageOwner } from '../stage-tables.ts';
+import { MAX_VALUE_BYTES } from '../limits.ts';
 import { VolumeWriter } from '../storage/volume.ts';
-import type { Call } from './call.ts';
+import { type Call, requireRows } from './call.ts';
 import type { Job } from './job.ts';
 
 /** Dumps that are started before a database that keeps changing is given up. */
@@ -40,13 +41,14 @@ export async function dumpStep(call: Call, job: Job): Promise<DumpedStep> {
 		from,
 		stage,
 		terms: readableTerms(call, job),
-		mustPause: budgetCheck(call, volume),
+		mustPause: budgetCheck(call),
 		onProgress: (progress) => onProgress({ event: 'rows', ...progress }),
 	});
 	try {
 		let chunk = await script.next();
 		while (!chunk.done) {
 			await volume.write(chunk.value);
+			requireRows(call, job);
 			await lock.renew();
 			chunk = await script.next();
 		}
@@ -73,14 +75,16 @@ function readableTerms({ engine }: Call, { terms }: Job): StepOptions['terms'] {
 }
 
 /** Makes the stage of a job, once it is certain that this call still holds the lock. */
-async function stageFor(call: Call, { name }: Job): Promise<Stage> {
+async function stageFor(call: Call, job: Job): Promise<Stage> {
 	const { engine, lock, database } = call;
 	const { sleep, now, budget } = engine;
 	await lock.confirm();
 	call.mayHaveStage = true;
+	const owner = stageOwner(job.name, lock.tries);
 	const room = () => budget.stage - database.sent;
+	const mayRead = (rows: number) => requireRows(call, job, rows);
 	try {
-		return await makeStage(database, { owner: stageOwner(name, lock.tries), sleep, now, room });
+		return await makeStage(database, { owner, sleep, now, room, mayRead });
 	} catch (error) {
 		throw error instanceof SnapshotChanged ? unstable(error) : error;
 	}
@@ -103,15 +107,16 @@ function fenceOf({ checkpoint }: Job, now: number): Fence | null {
 	return now - at <= TRUSTED_PAUSE_MS ? fence : { ...fence, needsBookmark: true };
 }
 
-/** Whether the budget is used up once so many more queries have run. */
-function budgetCheck(
-	{ engine, database, startedAt }: Call,
-	volume: VolumeWriter,
-): (queries: number) => boolean {
+/**
+ * Whether the budget is used up once so many more queries have run, or one more page is read: pages
+ * are read ahead of what is written.
+ */
+function budgetCheck({ engine, database, startedAt }: Call): (queries: number) => boolean {
 	const { budget, now } = engine;
 	return (queries) =>
 		database.sent + queries >= budget.queries ||
-		volume.sqlBytes >= budget.bytes ||
+		database.calls + 1 >= budget.calls || // the end of the dump is one call
+		database.bytesRead + MAX_VALUE_BYTES > budget.bytes ||
 		now() - startedAt >= budget.milliseconds;
 }
 

@@ -3,11 +3,11 @@ import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
 import { FenceSchema } from '../dump/reader.ts';
 import { CheckpointSchema } from '../dump/checkpoint.ts';
-import type { BackupStep } from '../engine.ts';
+import type { BackupStep, Engine } from '../engine.ts';
 import { CostSchema, VolumeSchema } from '../format/manifest.ts';
 import type { BackupKey } from '../format/signature.ts';
 
-/** How long a ticket is valid, in milliseconds. */
+/** How long a ticket is valid after the pause that its plan wants, in milliseconds. */
 export const TICKET_MS = 15 * 60_000;
 
 const ALGORITHM = 'HS256';
@@ -78,13 +78,24 @@ export function doubtful(job: Job): Job {
 	return { ...job, checkpoint: { ...checkpoint, fence } };
 }
 
+/** When a ticket that is handed out now expires, in milliseconds since 1970. */
+export function ticketEnd({ now, budget }: Engine): number {
+	return now() + budget.pause + TICKET_MS;
+}
+
 /** The answer with a ticket for the next step of a job; `until` is in milliseconds since 1970. */
-export async function ticketFor(signer: BackupKey, job: Job, until: number): Promise<BackupStep> {
+export async function ticketFor(
+	{ budget }: Engine,
+	signer: BackupKey,
+	job: Job,
+	until: number,
+): Promise<BackupStep> {
 	const { name, step, volumes, checkpoint } = job;
 	const { tables, current } = checkpoint?.dump ?? { tables: [], current: null };
 	const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
 	return {
 		resume: await printTicket(signer.ticket, { name, step }, until),
+		...(budget.pause > 0 && { retryAfter: Math.ceil(budget.pause / 1000) }),
 		progress: {
 			name,
 			step: step - 1,

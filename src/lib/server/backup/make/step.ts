@@ -12,7 +12,7 @@ import { buryBackup } from '../storage/tombstone.ts';
 import { dumpUndisturbed, mayStage } from './attempts.ts';
 import { beginCall, type Call } from './call.ts';
 import { commit } from './commit.ts';
-import { doubtful, type Job, printJob, ticketFor, TICKET_MS } from './job.ts';
+import { doubtful, type Job, printJob, ticketEnd, ticketFor } from './job.ts';
 
 /**
  * Takes one step of a backup and gives the lock back. If a first step fails, everything that it stored
@@ -126,30 +126,27 @@ async function removeStage({ database, sleep }: Engine, name: string): Promise<v
 }
 
 /** Leaves an unfinished backup to its next step, for which the answer has the ticket. */
-async function pause({ signer, now }: Engine, lock: Lock, job: Job): Promise<BackupStep> {
+async function pause(engine: Engine, lock: Lock, job: Job): Promise<BackupStep> {
+	const { signer } = engine;
 	if (signer === null) throw new Error('Tickets need a key.');
-	const until = now() + TICKET_MS;
+	const until = ticketEnd(engine);
 	await lock.handOver(until, await printJob(signer, job));
-	return ticketFor(signer, job, until);
+	return ticketFor(engine, signer, job, until);
 }
 
 /**
  * Whether a failed step may be taken again with its ticket; the lock then holds the job as it was
  * before the step. After `lock_lost` the backup is left to its new holder.
  */
-async function mayTryAgain(
-	{ now, signer }: Engine,
-	lock: Lock,
-	job: Job,
-	error: unknown,
-): Promise<boolean> {
+async function mayTryAgain(engine: Engine, lock: Lock, job: Job, error: unknown): Promise<boolean> {
+	const { signer } = engine;
 	if (error instanceof LifeboatError) {
 		if (error.code === 'lock_lost') return true;
 		if (!error.retryable || error.code === 'snapshot_unstable') return false;
 	}
 	if (job.step === 1 || signer === null) return false; // nobody has a ticket
 	await tryRepeatedly(async () =>
-		lock.handOver(now() + TICKET_MS, await printJob(signer, doubtful(job))),
+		lock.handOver(ticketEnd(engine), await printJob(signer, doubtful(job))),
 	);
 	return true;
 }

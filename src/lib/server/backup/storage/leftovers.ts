@@ -73,8 +73,8 @@ export async function removeStrays(
 	bucket: R2Bucket,
 	{ name, volumes }: Pick<Manifest, 'name' | 'volumes'>,
 ): Promise<void> {
-	const named = volumes.map(({ key }) => key);
-	const strays = (await volumesOf(bucket, name)).filter((key) => !named.includes(key));
+	const named = new Set(volumes.map(({ key }) => key));
+	const strays = (await volumesOf(bucket, name)).filter((key) => !named.has(key));
 	await remove(bucket, strays);
 }
 
@@ -107,15 +107,16 @@ function hasLeftovers(group: Group, now: number): boolean {
 /** The objects of every name that has a manifest or a tombstone, oldest first. */
 async function groups(bucket: R2Bucket): Promise<Group[]> {
 	const manifests = new Map<string, R2Object>();
-	const volumes = new Map<string, string[]>();
+	const volumes: { name: string; key: string }[] = [];
 	for await (const object of listObjects(bucket, NAME_PREFIX)) {
 		const name = backupOfFile(object.key);
 		if (name === null) continue;
 		if (object.key === manifestKey(name)) manifests.set(name, object);
-		else if (isVolume(object.key)) volumes.set(name, [...(volumes.get(name) ?? []), object.key]);
+		else if (isVolume(object.key)) volumes.push({ name, key: object.key });
 	}
+	const byName = Map.groupBy(volumes, ({ name }) => name);
 	return [...manifests].map(([name, manifest]) => {
-		return { name, manifest, volumes: volumes.get(name) ?? [] };
+		return { name, manifest, volumes: byName.get(name)?.map(({ key }) => key) ?? [] };
 	});
 }
 

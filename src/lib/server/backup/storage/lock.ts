@@ -17,12 +17,6 @@ export const LEASE_MS = 5 * 60_000;
 /** A lock is renewed once it is this old, in milliseconds. */
 const RENEW_AFTER_MS = 30_000;
 
-/**
- * How long the ticket of a dead step may stay valid after its lock expired, in milliseconds: tickets
- * are valid for 15 minutes, and the lock was held with it for at least {@link LEASE_MS}.
- */
-const TICKET_REST_MS = 10 * 60_000;
-
 /** The contents of a lock's object. */
 const LockSchema = v.object({
 	/** The backup for which the lock is held. */
@@ -33,6 +27,8 @@ const LockSchema = v.object({
 	until: v.number(),
 	/** Whether the backup waits for its next step, so that nobody works on it. */
 	waiting: v.optional(v.boolean(), false),
+	/** When the ticket of the running step expires, in milliseconds since 1970; 0 for the first step. */
+	ticketUntil: v.optional(v.number(), 0),
 	/** What the next step needs, encrypted; null before the end of the first step. */
 	state: v.optional(v.nullable(v.string()), null),
 	/** Steps of this backup that were started, repeated ones included: a new number for each. */
@@ -41,6 +37,17 @@ const LockSchema = v.object({
 	abandoned: v.optional(v.array(v.string()), []),
 });
 type LockContent = Omit<v.InferOutput<typeof LockSchema>, 'writing'>;
+
+/** A lock that is not held. */
+const NOBODY: LockContent = {
+	name: '',
+	until: 0,
+	waiting: false,
+	ticketUntil: 0,
+	state: null,
+	tries: 1,
+	abandoned: [],
+};
 
 /** A lock as it was read. */
 export type HeldLock = LockContent & { etag: string };
@@ -81,14 +88,13 @@ export interface LockContext extends BucketContext {
  */
 export async function acquireLock(context: LockContext, task: Task, name: string): Promise<Lock> {
 	const { bucket, now } = context;
-	const content = { name, until: now() + LEASE_MS, waiting: false, state: null, tries: 1 };
-	const first = { ...content, abandoned: [] };
+	const first = { ...NOBODY, name, until: now() + LEASE_MS };
 	const taken = await put(context, task, first, IF_ABSENT);
 	if (taken !== null) return hold(context, task, { ...first, etag: taken });
 
 	const other = await readLock(bucket, task);
 	if (other !== null && other.until > now()) throw running(task, other.until - now());
-	const next = { ...content, abandoned: other ? [...other.abandoned, other.name] : [] };
+	const next = { ...first, abandoned: other ? [...other.abandoned, other.name] : [] };
 	const condition = other ? { etagMatches: other.etag } : IF_ABSENT;
 	const etag = await put(context, task, next, condition);
 	if (etag === null) throw running(task, LEASE_MS);
@@ -104,7 +110,13 @@ export async function takeUpLock(context: LockContext, task: Task, held: HeldLoc
 	const { now } = context;
 	if (!held.waiting && held.until > now()) throw running(task, held.until - now());
 	const { etag: before, ...content } = held;
-	const next = { ...content, until: now() + LEASE_MS, waiting: false, tries: held.tries + 1 };
+	const next = {
+		...content,
+		until: now() + LEASE_MS,
+		ticketUntil: held.waiting ? held.until : held.ticketUntil,
+		waiting: false,
+		tries: held.tries + 1,
+	};
 	const etag = await put(context, task, next, { etagMatches: before });
 	if (etag === null) throw running(task, LEASE_MS);
 	return hold(context, task, { ...next, etag });
@@ -117,14 +129,13 @@ export async function readLock(bucket: R2Bucket, task: Task): Promise<HeldLock |
 		if (object === null) return null;
 		const text = await object.text();
 		const { success, output } = v.safeParse(v.pipe(v.string(), v.parseJson(), LockSchema), text);
-		const nobody = { name: '', until: 0, waiting: false, state: null, tries: 1, abandoned: [] };
-		return { ...(success ? output : nobody), etag: object.etag };
+		return { ...(success ? output : NOBODY), etag: object.etag };
 	});
 }
 
 /** Whether the backup that holds, or held, the lock may still be continued: with a ticket that is valid. */
-export function mayGoOn({ until, waiting }: HeldLock, now: number): boolean {
-	return until + (waiting ? 0 : TICKET_REST_MS) > now;
+export function mayGoOn({ until, ticketUntil }: HeldLock, now: number): boolean {
+	return Math.max(until, ticketUntil) > now;
 }
 
 /**
@@ -199,7 +210,7 @@ function running(task: Task, milliseconds: number): LifeboatError {
 	return new LifeboatError(`Another ${task} is running.`, {
 		code: `${task}_running`,
 		status: 409,
-		hint: 'Wait for it to end, then try again. If it died, its lock expires within 15 minutes.',
+		hint: 'Wait for it to end, then try again. If it died, its lock expires within half an hour.',
 		retryable: true,
 		retryAfter: Math.ceil(milliseconds / 1000),
 	});
