@@ -202,7 +202,10 @@ describe('a file alone', () => {
 
 	test('is refused with anything after the end of the age file', async () => {
 		const identity = path('own.agekey');
-		const encoder = encoderOf({ gzip: true, recipients: [await makeIdentity(identity, false)] });
+		const encoder = encoderOf({
+			compression: 'gzip',
+			recipients: [await makeIdentity(identity, false)],
+		});
 		const stored = Buffer.concat([...(await encoder.push(sql)), ...(await encoder.end())]);
 		const keys = { unsigned: false, identity };
 		const read = async (content: Buffer) => {
