@@ -30,8 +30,8 @@ export class EncryptedBackup {
 	name!: string;
 	manifest!: Manifest;
 
-	/** Starts the app and makes the backup. */
-	async make(): Promise<void> {
+	/** Starts the app, with more settings, and makes the backup. */
+	async make(settings: Record<string, string> = {}): Promise<void> {
 		this.recipient = await makeIdentity(this.identity, false);
 		await makeIdentity(this.otherIdentity, false);
 		{
@@ -39,7 +39,7 @@ export class EncryptedBackup {
 			await loadSample(opened.database);
 		}
 		await dumpLocally(this.original, this.plain);
-		const vars = { TOTP_SECRET: SECRET, BACKUP_AGE_RECIPIENTS: this.recipient };
+		const vars = { ...settings, TOTP_SECRET: SECRET, BACKUP_AGE_RECIPIENTS: this.recipient };
 		this.server = await startServer({ persistTo: this.original, vars });
 		await this.#backUp();
 	}
