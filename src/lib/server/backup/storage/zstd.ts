@@ -94,10 +94,7 @@ export async function* unzstd(
 async function* decompressed(
 	frame: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, void> {
-	// framesOf finds a cut. With the usual `finishFlush`, workerd finds one in whole frames without a
-	// checksum too, if their end fills an output chunk (zlib-util.c++, frameInProgress_).
-	const finishFlush = zlib.constants.ZSTD_e_continue;
-	const unzstd = zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES, finishFlush });
+	const unzstd = zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES });
 	// A block is 128 kB: one is read ahead. The reader gets the error.
 	yield* pipeline(Readable.from(frame, { highWaterMark: 1 }), unzstd, () => {});
 }
