@@ -37,9 +37,8 @@ test('the setting is refused before anything is stored', () => {
 	expect(() => encoderOf({ compression: 'zstd', recipients: [] })).toThrow(unavailable);
 });
 
-test('a volume that is compressed with it is not called damaged', async () => {
-	const reading = decoded(iterated([]), ['zstd'])[Symbol.asyncIterator]();
-	await expect(reading.next()).rejects.toThrow(unavailable);
+test('a volume that is compressed with it is not called damaged', () => {
+	expect(() => decoded(iterated([]), ['zstd'])).toThrow(unavailable);
 });
 
 async function* iterated(parts: Uint8Array[]): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,5 @@
-import { pipeline, Readable } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
+import { decompressed } from './decompressed.ts';
 
 // gzip files (RFC 1952).
 
@@ -39,21 +39,6 @@ export class GzipEncoder {
  * Decompresses one or more gzip members in a row, like gunzip. Anything else after them is an error:
  * zlib takes zeros for the end of its input (node_zlib.cc) and would never read what follows.
  */
-export async function* gunzipped(
-	bytes: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, void> {
-	const gunzip = createGunzip({ chunkSize: CHUNK_BYTES });
-	let given = 0;
-	let ended = false;
-	const counted = async function* () {
-		for await (const chunk of bytes) {
-			given += chunk.length;
-			yield chunk;
-		}
-		ended = true;
-	};
-	// The reader gets the error.
-	yield* pipeline(Readable.from(counted()), gunzip, () => {});
-	if (!ended || gunzip.bytesWritten !== given)
-		throw new Error('there are bytes after the end of gzip');
+export function gunzipped(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+	return decompressed(bytes, createGunzip({ chunkSize: CHUNK_BYTES }));
 }

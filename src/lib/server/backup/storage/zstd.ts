@@ -1,7 +1,7 @@
-import { pipeline, Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { LifeboatError } from '../../errors.ts';
-import { framesOf } from './zstd-frames.ts';
+import { decompressed } from './decompressed.ts';
+import { blocksOf } from './zstd-blocks.ts';
 
 // zstd files (RFC 8878).
 
@@ -53,7 +53,7 @@ export class ZstdEncoder {
 	}
 
 	#frame(): Uint8Array {
-		const frame = compressed(this.#input.subarray(0, this.#filled));
+		const frame = compressFrame(this.#input.subarray(0, this.#filled));
 		this.#filled = 0;
 		this.#frames++;
 		return frame;
@@ -65,7 +65,7 @@ export class ZstdEncoder {
  * the output chunk (zlib-util.c++, ZstdEncoderContext::getError), so the chunk has room for any frame.
  * Its `zstdCompressSync` uses chunks of that size only with `info`, and of 40 kB otherwise.
  */
-function compressed(bytes: Uint8Array): Uint8Array {
+function compressFrame(bytes: Uint8Array): Uint8Array {
 	const { ZSTD_c_compressionLevel, ZSTD_c_checksumFlag } = zlib.constants;
 	const result: unknown = zlib.zstdCompressSync(bytes, {
 		chunkSize: compressBound(bytes.length),
@@ -84,17 +84,7 @@ function compressBound(bytes: number): number {
  * Decompresses one or more frames in a row, like `zstd -d`. Anything else after them is an error. Throws
  * `zstd_unavailable` (500).
  */
-export async function* unzstd(
-	bytes: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, void> {
+export function unzstd(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
 	requireZstd();
-	for await (const frame of framesOf(bytes)) yield* decompressed(frame);
-}
-
-async function* decompressed(
-	frame: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, void> {
-	const unzstd = zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES });
-	// A block is 128 kB: one is read ahead. The reader gets the error.
-	yield* pipeline(Readable.from(frame, { highWaterMark: 1 }), unzstd, () => {});
+	return decompressed(blocksOf(bytes), zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES }));
 }

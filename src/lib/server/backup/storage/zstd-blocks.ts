@@ -11,20 +11,20 @@ const CONTENT_SIZE_BYTES = [0, 2, 4, 8];
 const RLE_BLOCK = 1;
 
 /**
- * The frames of a zstd file (RFC 8878, section 3.1), without the skippable ones: they have no contents.
- * node:zlib must be given one at a time, because it reads only the first one and says nothing about the
- * rest (nodejs/node#64741). Each must be read to its end before the next one. Throws if there is none,
+ * The frames of a zstd file (RFC 8878, section 3.1), block by block and without the skippable frames, which
+ * have no contents. node:zlib must not be given the end of a frame and the start of the next one at once:
+ * it stops at the end, and says nothing about the rest (nodejs/node#64741). Throws if there is no frame,
  * if one is cut off, and if other bytes follow.
  */
-export async function* framesOf(
+export async function* blocksOf(
 	bytes: AsyncIterable<Uint8Array>,
-): AsyncGenerator<AsyncIterable<Uint8Array>, void, void> {
+): AsyncGenerator<Uint8Array, void, void> {
 	const input = new Input(bytes);
 	try {
 		do {
 			const magic = await input.take(4);
 			const number = magic.readUInt32LE();
-			if (number === MAGIC) yield restOfFrame(magic, input);
+			if (number === MAGIC) yield* restOfFrame(magic, input);
 			else if ((number & ~0xf) === SKIPPABLE_MAGIC) await skip(input);
 			else throw new Error('there are bytes that are no frame of zstd');
 		} while (!(await input.isAtEnd()));
@@ -33,7 +33,7 @@ export async function* framesOf(
 	}
 }
 
-/** A frame whose magic number was read, block by block. */
+/** The blocks of a frame whose magic number was read; its header comes with the first one. */
 async function* restOfFrame(
 	magic: Uint8Array,
 	input: Input,
