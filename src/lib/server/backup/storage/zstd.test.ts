@@ -6,7 +6,8 @@ import { settings } from '../../../../../tests/databases/settings.ts';
 import { ENCODINGS } from '../../../../../tests/encodings.ts';
 
 const { zstd } = ENCODINGS;
-const FRAME_BYTES = 256 * 1024;
+/** Of output, in the encoder. */
+const CHUNK_BYTES = 64 * 1024;
 
 /** What the program `zstd` makes of bytes. */
 async function program(options: string[], bytes: Uint8Array): Promise<Uint8Array> {
@@ -40,15 +41,23 @@ describe('every volume is opened by zstd -d', () => {
 		);
 	});
 
-	test.for([0, 1, FRAME_BYTES - 1, FRAME_BYTES, FRAME_BYTES + 1, 3 * FRAME_BYTES])(
-		'of %d bytes that do not compress',
-		async (length) => {
-			const bytes = noise(length);
-			const stored = await encode(bytes, zstd);
+	test('of bytes that fill output chunks in any way', async () => {
+		// Noise stays as long as it is, so the frames end around the end of a chunk.
+		const bytes = noise(CHUNK_BYTES + 100);
+		for (let length = CHUNK_BYTES - 100; length <= bytes.length; length++) {
+			const content = bytes.subarray(0, length);
+			const stored = await encode(content, zstd);
 			expect(stored.length).toBeGreaterThan(length);
-			expect(isSame(await program(['-d'], stored), bytes)).toBe(true);
-		},
-	);
+			expect(isSame(await decode(stored, zstd), content)).toBe(true);
+		}
+	});
+
+	test.for([0, 1, 15, 16, 17, 33])('of %d bytes, pushed in small pieces', async (length) => {
+		for (const sizes of [[1], [7, 16, 17]]) {
+			const stored = await encode(noise(length), zstd, sizes);
+			expect(isSame(await program(['-d'], stored), noise(length))).toBe(true);
+		}
+	});
 
 	test('which checks its contents', async () => {
 		const stored = await encode(noise(1000), zstd);

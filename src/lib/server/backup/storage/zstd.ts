@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import * as zlib from 'node:zlib';
 import { LifeboatError } from '../../errors.ts';
 import { decompressed } from './decompressed.ts';
@@ -5,12 +6,14 @@ import { blocksOf } from './zstd-blocks.ts';
 
 // zstd files (RFC 8878).
 
-/** Level 3, the default, took half as long again to save 2%. */
+/** Level 3, the default, took half as long again. */
 const LEVEL = 1;
-/** Bytes of SQL in a frame. Smaller frames compress worse, and larger ones no better at this level. */
-const FRAME_BYTES = 256 * 1024;
-/** Bytes of decompressed chunks. */
+/** Bytes of output chunks. */
 const CHUNK_BYTES = 64 * 1024;
+/** Bytes of SQL that are held back for the end of the frame. */
+const TAIL_BYTES = 16;
+/** The most bytes of that end: a block of the tail, which has a header of 3 bytes, and the checksum of 4. */
+const END_BYTES = TAIL_BYTES + 3 + 4;
 
 /** Throws `zstd_unavailable` (500) unless this runtime has zstd: Node before 22.15 and old workerd do not. */
 export function requireZstd(): void {
@@ -23,61 +26,71 @@ export function requireZstd(): void {
 }
 
 /**
- * zstd frames in a row, each with the size of its contents and their checksum; a volume without bytes is
- * one empty frame. Throws `zstd_unavailable` (500).
+ * One zstd frame with a checksum. workerd fails with "Unexpected end of file" if the end of the frame does
+ * not fit into what is left of an output chunk (zlib-util.c++, ZstdEncoderContext::getError). So it comes
+ * only where there is room: the last bytes are flushed one by one, each as a block of 4 bytes, until the
+ * next chunk begins. A frame for each chunk would take as many native contexts, which only the garbage
+ * collector frees. Throws `zstd_unavailable` (500).
  */
 export class ZstdEncoder {
-	readonly #input = new Uint8Array(FRAME_BYTES);
-	#filled = 0;
-	#frames = 0;
+	readonly #zstd: zlib.ZstdCompress;
+	readonly #ready: Uint8Array[] = [];
+	/** Bytes of output that were read. */
+	#read = 0;
+	#tail: Uint8Array = new Uint8Array(0);
 
 	constructor() {
 		requireZstd();
+		const { ZSTD_c_compressionLevel, ZSTD_c_checksumFlag } = zlib.constants;
+		const params = { [ZSTD_c_compressionLevel]: LEVEL, [ZSTD_c_checksumFlag]: 1 };
+		this.#zstd = zlib.createZstdCompress({ chunkSize: CHUNK_BYTES, params });
+		this.#zstd.on('data', (bytes: Uint8Array) => {
+			this.#read += bytes.length;
+			this.#ready.push(bytes);
+		});
+		this.#zstd.on('error', () => {}); // the call under way gets it
 	}
 
 	async push(bytes: Uint8Array): Promise<Uint8Array[]> {
-		const frames: Uint8Array[] = [];
-		let rest = bytes;
-		while (rest.length > 0) {
-			const taken = rest.subarray(0, FRAME_BYTES - this.#filled);
-			this.#input.set(taken, this.#filled);
-			this.#filled += taken.length;
-			rest = rest.subarray(taken.length);
-			if (this.#filled === FRAME_BYTES) frames.push(this.#frame());
-		}
-		return frames;
+		// Long input is not copied.
+		const isLong = bytes.length > TAIL_BYTES;
+		if (isLong) await this.#write(this.#tail);
+		const input = isLong ? bytes : Buffer.concat([this.#tail, bytes]);
+		this.#tail = new Uint8Array(input.subarray(-TAIL_BYTES));
+		await this.#write(input.subarray(0, -TAIL_BYTES));
+		return this.#ready.splice(0);
 	}
 
 	async end(): Promise<Uint8Array[]> {
-		return this.#filled > 0 || this.#frames === 0 ? [this.#frame()] : [];
+		await this.#flush();
+		while (this.#tail.length > 0 && this.#room <= END_BYTES) {
+			await this.#write(this.#tail.subarray(0, 1));
+			this.#tail = this.#tail.subarray(1);
+			await this.#flush();
+		}
+		await this.#write(this.#tail);
+		await new Promise<void>((resolve, reject) => {
+			this.#zstd.once('end', resolve).once('error', reject).end();
+		});
+		return this.#ready.splice(0);
 	}
 
-	#frame(): Uint8Array {
-		const frame = compressFrame(this.#input.subarray(0, this.#filled));
-		this.#filled = 0;
-		this.#frames++;
-		return frame;
+	/** Bytes left in the output chunk, after a flush. */
+	get #room(): number {
+		return CHUNK_BYTES - ((this.#read + this.#zstd.readableLength) % CHUNK_BYTES);
+	}
+
+	#write(bytes: Uint8Array): Promise<void> {
+		return called((done) => this.#zstd.write(bytes, done));
+	}
+
+	#flush(): Promise<void> {
+		return called((done) => this.#zstd.flush(zlib.constants.ZSTD_e_flush, done));
 	}
 }
 
-/**
- * One frame. workerd's zstd fails with "Unexpected end of file" if the end of a frame does not fit into
- * the output chunk (zlib-util.c++, ZstdEncoderContext::getError), so the chunk has room for any frame.
- * Its `zstdCompressSync` uses chunks of that size only with `info`, and of 40 kB otherwise.
- */
-function compressFrame(bytes: Uint8Array): Uint8Array {
-	const { ZSTD_c_compressionLevel, ZSTD_c_checksumFlag } = zlib.constants;
-	const result: unknown = zlib.zstdCompressSync(bytes, {
-		chunkSize: compressBound(bytes.length),
-		info: true,
-		params: { [ZSTD_c_compressionLevel]: LEVEL, [ZSTD_c_checksumFlag]: 1 },
-	});
-	return (result as { buffer: Uint8Array }).buffer;
-}
-
-/** The most bytes that so many can become, and some more (zstd.h, ZSTD_COMPRESSBOUND). */
-function compressBound(bytes: number): number {
-	return bytes + (bytes >> 8) + 1024;
+function called(call: (done: (error?: Error | null) => void) => void): Promise<void> {
+	return new Promise((resolve, reject) => call((error) => (error ? reject(error) : resolve())));
 }
 
 /**
