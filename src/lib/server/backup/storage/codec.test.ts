@@ -7,11 +7,8 @@ import { ENCODINGS, identity } from '../../../../../tests/encodings.ts';
 import { bytesOf, sourceOf } from '../../../../../tests/memory.ts';
 import { decoded, type Encoding, encoderOf, namesOf } from './codec.ts';
 
-/**
- * The most bytes that may be buffered between input and output. A frame of zstd is four chunks, and age
- * holds two of its inputs.
- */
-const FEW_CHUNKS = 12 * AGE_CHUNK;
+/** The most bytes that may be buffered between input and output. */
+const FEW_CHUNKS = 8 * AGE_CHUNK;
 
 describe.for(Object.entries<Encoding>(ENCODINGS))('%s', ([, encoding]) => {
 	const sizes = fc.array(fc.integer({ min: 1, max: 90_000 }), { minLength: 1, maxLength: 5 });
