@@ -15,10 +15,12 @@ export const otherKey = deriveKey(new TextEncoder().encode('the secret of somebo
 
 /** Every way to store a volume. */
 export const ENCODINGS = {
-	plain: { gzip: false, recipients: [] },
-	gzip: { gzip: true, recipients: [] },
-	age: { gzip: false, recipients },
-	'gzip and age': { gzip: true, recipients },
+	plain: { compression: 'off', recipients: [] },
+	gzip: { compression: 'gzip', recipients: [] },
+	zstd: { compression: 'zstd', recipients: [] },
+	age: { compression: 'off', recipients },
+	'gzip and age': { compression: 'gzip', recipients },
+	'zstd and age': { compression: 'zstd', recipients },
 } satisfies Record<string, Encoding>;
 
 export type EncodingTitle = keyof typeof ENCODINGS;

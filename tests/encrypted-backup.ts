@@ -8,7 +8,7 @@ import { type Server, startServer } from '../src/cli/embedded/server.ts';
 import { makeIdentity } from '../src/cli/secrets/identity.ts';
 import { type Manifest, parseManifest } from '../src/lib/server/backup/format/manifest.ts';
 import { manifestKey } from '../src/lib/server/backup/format/names.ts';
-import { encoderOf } from '../src/lib/server/backup/storage/codec.ts';
+import { encoderOf, type Encoding } from '../src/lib/server/backup/storage/codec.ts';
 import { dumpLocally, operate, projectFolder, removeFolder, sqlite3 } from './operator.ts';
 
 /** The secret of the app. */
@@ -30,8 +30,8 @@ export class EncryptedBackup {
 	name!: string;
 	manifest!: Manifest;
 
-	/** Starts the app and makes the backup. */
-	async make(): Promise<void> {
+	/** Starts the app, with more settings, and makes the backup. */
+	async make(settings: Record<string, string> = {}): Promise<void> {
 		this.recipient = await makeIdentity(this.identity, false);
 		await makeIdentity(this.otherIdentity, false);
 		{
@@ -39,7 +39,7 @@ export class EncryptedBackup {
 			await loadSample(opened.database);
 		}
 		await dumpLocally(this.original, this.plain);
-		const vars = { TOTP_SECRET: SECRET, BACKUP_AGE_RECIPIENTS: this.recipient };
+		const vars = { ...settings, TOTP_SECRET: SECRET, BACKUP_AGE_RECIPIENTS: this.recipient };
 		this.server = await startServer({ persistTo: this.original, vars });
 		await this.#backUp();
 	}
@@ -103,9 +103,9 @@ export class EncryptedBackup {
 	}
 }
 
-/** Bytes as the app stores them: compressed or not, encrypted for these recipients. */
-export async function encoded(bytes: Buffer, recipients: string[], gzip: boolean): Promise<Buffer> {
-	const encoder = encoderOf({ gzip, recipients });
+/** Bytes as the app stores them. */
+export async function encoded(bytes: Buffer, encoding: Encoding): Promise<Buffer> {
+	const encoder = encoderOf(encoding);
 	return Buffer.concat([...(await encoder.push(bytes)), ...(await encoder.end())]);
 }
 

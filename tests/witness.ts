@@ -31,15 +31,18 @@ let loads = 0;
  *   read in chunks of those sizes, into the embedded database and into an SQLite file.
  * - `POST /restored`: `{target: 'local' | 'file', queries}` -> the rows of each in what was restored last,
  *   asked of D1, or of Node's own SQLite.
+ * - `POST /zstd?-d`: bytes -> what the program `zstd` makes of them with these options. Status 422 with its
+ *   message when it fails.
  * - `GET /pause`: an answer from outside the process. While it is under way, timers and other
  *   work get their turn, as they do when the database is across a network.
  */
 export async function witness(request: Request): Promise<Response> {
-	const { pathname } = new URL(request.url);
+	const { pathname, searchParams } = new URL(request.url);
 	if (pathname === '/split') return Response.json(splitSqlQuery(await request.text()));
 	if (pathname === '/execute') return execute(await request.text());
 	if (pathname === '/restore') return restoreEverywhere(await request.json());
 	if (pathname === '/restored') return queryRestored(await request.json());
+	if (pathname === '/zstd') return zstd([...searchParams.keys()], await request.arrayBuffer());
 	if (pathname === '/pause') return new Response('', { status: 204 });
 	if (pathname !== '/sqlite3') return new Response('no such witness', { status: 404 });
 
@@ -103,6 +106,16 @@ async function execute(sql: string): Promise<Response> {
 		return new Response(String((error as { stderr?: string }).stderr || error), { status: 422 });
 	} finally {
 		await rm(folder, { recursive: true, force: true });
+	}
+}
+
+async function zstd(options: string[], input: ArrayBuffer): Promise<Response> {
+	const running = run('zstd', ['--stdout', ...options], { encoding: 'buffer', maxBuffer: 2 ** 29 });
+	running.child.stdin?.on('error', () => undefined).end(Buffer.from(input));
+	try {
+		return new Response((await running).stdout);
+	} catch (error) {
+		return new Response(String((error as { stderr?: Buffer }).stderr ?? error), { status: 422 });
 	}
 }
 

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BackupApi } from '../../src/cli/client/api.ts';
 import { type Manifest, parseManifest } from '../../src/lib/server/backup/format/manifest.ts';
+import type { EncodingName } from '../../src/lib/server/backup/format/names.ts';
 import type { Contender, Run } from '../contenders.ts';
 import { profileWorker } from '../inspector.ts';
 import { type DumpJob, emptyBucket } from '../jobs.ts';
@@ -19,7 +20,7 @@ const TOLERANCE = 0.02;
 
 /** The app's settings that affect the cost of a backup. */
 interface Settings {
-	encodings: ('gzip' | 'age')[];
+	encodings: EncodingName[];
 	/** The plan sets the budget of one call. A backup that needs more runs in steps. */
 	plan: 'free' | 'paid';
 }
@@ -82,7 +83,7 @@ function varsOf({ encodings, plan }: Settings): Record<string, string> {
 	return {
 		TOTP_SECRET: SECRET,
 		BACKUP_PLAN: plan,
-		BACKUP_COMPRESSION: encodings.includes('gzip') ? 'gzip' : 'off',
+		BACKUP_COMPRESSION: encodings.find((name) => name !== 'age') ?? 'off',
 		BACKUP_AGE_RECIPIENTS: encodings.includes('age') ? RECIPIENT : '',
 	};
 }

@@ -75,7 +75,7 @@ export class World {
 	constructor(code: Code, { locked, apps, encrypted, inUse }: Setting) {
 		this.#code = code;
 		this.#inUse = inUse;
-		this.#encoding = { gzip: false, recipients: encrypted ? [recipient] : [] };
+		this.#encoding = { compression: 'off', recipients: encrypted ? [recipient] : [] };
 		this.bucket = new SimulatedBucket({ locked });
 		this.apps = Array.from({ length: apps }, (_, index) => ({
 			database: new SimulatedDatabase(),

@@ -120,7 +120,10 @@ describe('an encrypted backup', () => {
 		const hybrid = join(target, 'hybrid.agekey');
 		const recipients = [await makeIdentity(hybrid, true)];
 		const lone = join(target, 'hybrid.sql.age');
-		writeFileSync(lone, await encoded(readFileSync(backup.plain), recipients, false));
+		writeFileSync(
+			lone,
+			await encoded(readFileSync(backup.plain), { compression: 'off', recipients }),
+		);
 		await success([lone, '--identity', hybrid], {});
 		expect(await refusal([lone, '--identity', backup.identity], {})).toBe('identity_wrong');
 	});

@@ -53,7 +53,8 @@ describe('a backup that the app has not signed', () => {
 
 	test('is refused as the latest in the bucket', async () => {
 		const sql = readFileSync(backup.plain);
-		const stored = await encoded(sql, [backup.recipient], true); // which takes only the public key
+		// This takes only the public key.
+		const stored = await encoded(sql, { compression: 'gzip', recipients: [backup.recipient] });
 		const late = 'full_backup_2099-01-01T00:00:00.000Z';
 		const key = `${late}.sql.gz.age`;
 		const sha256 = createHash('sha256').update(stored).digest('hex');

@@ -28,8 +28,8 @@ been saved. The result is compared with what the backup says.
   latest             the newest backup of the app
   NAME               another one, by its name in the list: full_backup_2026-11-23T05:05:54.982Z
   FILE               an SQL file of any program that SQLite can run, or an SQLite database, also
-                     compressed with gzip or encrypted with age; for a backup in several volumes, its
-                     manifest
+                     compressed with gzip or zstd, or encrypted with age; for a backup in several
+                     volumes, its manifest
 
 --to <target>
   local              the app's embedded database, in .wrangler/state; local:FOLDER for another folder

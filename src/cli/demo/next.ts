@@ -24,7 +24,6 @@ A code starts one backup. The demo has just used one, so the first of these must
 
 /** The programs that undo the encodings, the last one first. */
 function decoders(encodings: Volume['encodings'], identity: string): string[] {
-	return encodings
-		.toReversed()
-		.map((encoding) => (encoding === 'gzip' ? 'gunzip' : `age -d -i ${identity}`));
+	const programs = { gzip: 'gunzip', zstd: 'zstd -d', age: `age -d -i ${identity}` };
+	return encodings.toReversed().map((encoding) => programs[encoding]);
 }

@@ -61,6 +61,7 @@ To make the deployed app encrypt, set the public key and deploy again:
 npm run restore and npm run drill find the identity by AGE_IDENTITY_FILE in .env. On another machine,
 give the copy with --identity FILE. Without Lifeboat, ${tool} opens a backup:
   age -d -i ${shellWord(file)} backup.sql.gz.age | gunzip | sqlite3 restored.db
+with zstd -d instead of gunzip if the file ends in .sql.zst.age.
 `;
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
 	dumpLocally,
@@ -185,24 +185,43 @@ describe('a signed backup that was unpacked in place', () => {
 describe('a file alone', () => {
 	const path = (name: string) => join(folder, name);
 
-	test('is refused with anything after the end of the gzip data, even zeros', async () => {
-		for (const trailing of [ZEROS, Buffer.from('x'), Buffer.concat([ZEROS, gzipSync(otherSql)])]) {
-			writeFileSync(path('backup.sql.gz'), Buffer.concat([gzipSync(sql), trailing]));
-			const { code, stdout } = await restore(path('backup.sql.gz'));
-			expect([code, JSON.parse(stdout).code]).toEqual([1, 'backup_damaged']);
-			expect(isRestored()).toBe(false);
-		}
+	const compressors = [
+		['gzip', 'backup.sql.gz', gzipSync],
+		['zstd', 'backup.sql.zst', zstdCompressSync],
+	] as const;
+
+	test.for(compressors)(
+		'is refused with anything after the end of %s, even zeros',
+		async ([, name, compress]) => {
+			const packed = compress(sql);
+			const other = Buffer.concat([ZEROS, compress(otherSql)]);
+			for (const trailing of [ZEROS, Buffer.from('x'), packed.subarray(0, 20), other]) {
+				writeFileSync(path(name), Buffer.concat([packed, trailing]));
+				const { code, stdout } = await restore(path(name));
+				expect([code, JSON.parse(stdout).code]).toEqual([1, 'backup_damaged']);
+				expect(isRestored()).toBe(false);
+			}
+		},
+	);
+
+	test.for(compressors)('may be several files of %s', async ([, name, compress]) => {
+		const parts = [sql.subarray(0, 100), sql.subarray(100)];
+		writeFileSync(path(name), Buffer.concat(parts.map((part) => compress(part))));
+		expect((await readTwice(path(name))).equals(sql)).toBe(true);
 	});
 
-	test('may be several concatenated gzip files', async () => {
-		const parts = [sql.subarray(0, 100), sql.subarray(100)];
-		writeFileSync(path('backup.sql.gz'), Buffer.concat(parts.map((part) => gzipSync(part))));
-		expect((await readTwice(path('backup.sql.gz'))).equals(sql)).toBe(true);
+	test.for(compressors)('is refused if %s is cut off', async ([, name, compress]) => {
+		const packed = compress(sql);
+		writeFileSync(path(name), packed.subarray(0, -1));
+		await expect(readTwice(path(name))).rejects.toMatchObject({ code: 'backup_damaged' });
 	});
 
 	test('is refused with anything after the end of the age file', async () => {
 		const identity = path('own.agekey');
-		const encoder = encoderOf({ gzip: true, recipients: [await makeIdentity(identity, false)] });
+		const encoder = encoderOf({
+			compression: 'gzip',
+			recipients: [await makeIdentity(identity, false)],
+		});
 		const stored = Buffer.concat([...(await encoder.push(sql)), ...(await encoder.end())]);
 		const keys = { unsigned: false, identity };
 		const read = async (content: Buffer) => {

@@ -3,6 +3,7 @@ import { readFile as readWhole } from 'node:fs/promises';
 import { basename } from 'node:path';
 import {
 	backupOfFile,
+	ENCODING_NAMES,
 	type EncodingName,
 	manifestKey,
 } from '../../lib/server/backup/format/names.ts';
@@ -73,14 +74,18 @@ async function recognise(
 		const identities = identitiesFor(encodings, keys);
 		const head = await headOf(singleFile(path, encodings, identities, signal));
 		const kind = kindOf(head, path);
-		if (kind !== 'gzip' && kind !== 'age') return { kind, encodings };
+		if (!isEncoding(kind)) return { kind, encodings };
 		if (encodings.length === MAX_ENCODINGS) throw tooDeep(path);
 		encodings.unshift(kind);
 	}
 }
 
-/** Layers of gzip and age around a file: two of Lifeboat's, and some that others have added. */
+/** Layers of compression and age around a file: two of Lifeboat's, and some that others have added. */
 const MAX_ENCODINGS = 4;
+
+function isEncoding(kind: Kind): kind is Kind & EncodingName {
+	return ENCODING_NAMES.some((name) => name === kind);
+}
 
 async function headOf(source: SqlSource): Promise<Uint8Array> {
 	const chunks: Uint8Array[] = [];

@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { prepare, restoreFile } from '../../../tests/foreign.ts';
 import { sqlite3 } from '../../../tests/operator.ts';
@@ -29,6 +29,7 @@ async function refusal(content: string | Uint8Array) {
 const REFUSED: [string, string | Uint8Array, string, string][] = [
 	['an empty file', '', 'file_empty', 'is empty'],
 	['an empty gzip', gzipSync(''), 'file_empty', 'is empty'],
+	['an empty zstd', zstdCompressSync(''), 'file_empty', 'is empty'],
 	['comments alone', '-- nothing\n/* here */\n', 'file_empty', 'no statement'],
 	[
 		'a dump of nothing',
@@ -147,6 +148,16 @@ describe('a file is read whatever its name says', () => {
 		expect(await restored('plain.sql.gz.age', SQL)).toBe('1');
 	});
 
+	test('zstd, with gzip or age around it, and as any program of zstd writes it', async () => {
+		const zstd = (program: string, ...options: string[]) =>
+			execFileSync(program, [...options, '-q', '--stdout'], { input: SQL });
+		expect(await restored('packed.sql', zstdCompressSync(SQL))).toBe('1');
+		expect(await restored('twice.sql.zst.gz', gzipSync(zstdCompressSync(SQL)))).toBe('1');
+		expect(await restored('one.sql.zst', zstd('zstd'))).toBe('1');
+		expect(await restored('two.sql.zst', zstd('zstd', '--no-check', '-19', '--long'))).toBe('1');
+		expect(await restored('three.sql.zst', zstd('pzstd'))).toBe('1'); // skippable frames too
+	});
+
 	test('a database, packed too', async () => {
 		const database = join(folder, 'app.sqlite');
 		sqlite3(database, `${SQL} PRAGMA user_version=7;`);
@@ -154,6 +165,7 @@ describe('a file is read whatever its name says', () => {
 		expect(await restored('app.sql', bytes)).toBe('1');
 		expect(sqlite3(ours, 'PRAGMA user_version')).toBe('7');
 		expect(await restored('app.sqlite.gz', gzipSync(bytes))).toBe('1');
+		expect(await restored('app.sqlite.zst', zstdCompressSync(bytes))).toBe('1');
 	});
 });
 
@@ -191,8 +203,11 @@ describe('a database', () => {
 	});
 });
 
-test('a broken gzip is damage', async () => {
-	const bytes = gzipSync(SQL.repeat(1000));
+test.for([
+	['gzip', gzipSync],
+	['zstd', zstdCompressSync],
+] as const)('a broken %s is damage', async ([, compress]) => {
+	const bytes = compress(SQL.repeat(1000));
 	expect(await refusal(bytes.subarray(0, 40))).toMatchObject({ code: 'backup_damaged', exit: 1 });
 });
 

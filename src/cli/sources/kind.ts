@@ -1,7 +1,8 @@
+import type { EncodingName } from '../../lib/server/backup/format/names.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 
 /** What a file is, by its first bytes. */
-export type Kind = 'gzip' | 'age' | 'database' | 'lifeboat' | 'sql';
+export type Kind = EncodingName | 'database' | 'lifeboat' | 'sql';
 
 /** Bytes that {@link kindOf} looks at. */
 export const HEAD_BYTES = 4096;
@@ -9,7 +10,6 @@ export const HEAD_BYTES = 4096;
 /** First bytes, as Latin-1, of what holds no SQL. */
 const OTHERS: [RegExp, string, string][] = [
 	[/^PK[^\w\s]{2}/, 'a zip archive', 'Unpack it, and give the SQL file in it.'],
-	[/^(\x28\xb5\x2f\xfd)/, 'compressed with zstd', 'Unpack it with `zstd -d`, and give the result.'],
 	[/^\xfd7zXZ/, 'compressed with xz', 'Unpack it with `xz -d`, and give the result.'],
 	[/^BZh[1-9]/, 'compressed with bzip2', 'Unpack it with `bzip2 -d`, and give the result.'],
 	[/^7z\xbc\xaf/, 'a 7z archive', 'Unpack it, and give the SQL file in it.'],
@@ -28,7 +28,7 @@ const OTHERS: [RegExp, string, string][] = [
 	[
 		/^\s*[{[]/,
 		'JSON, not SQL',
-		'It may be an answer of the app: read it. Give the file of the backup, which ends in .sql, .sql.gz or .sql.gz.age.',
+		'It may be an answer of the app: read it. Give the file of the backup, which ends in .sql, .sql.gz, .sql.zst or one of these and .age.',
 	],
 ];
 
@@ -40,6 +40,7 @@ export function kindOf(head: Uint8Array, name: string): Kind {
 	if (head.length === 0) throw empty(`${name} is empty.`);
 	const text = Buffer.from(head).toString('latin1');
 	if (text.startsWith('\x1f\x8b')) return 'gzip';
+	if (text.startsWith('\x28\xb5\x2f\xfd') || isSkippableFrame(text)) return 'zstd';
 	if (/^(age-encryption\.org\/v1|-----BEGIN AGE ENCRYPTED FILE-----)/.test(text)) return 'age';
 	if (text.startsWith('SQLite format 3\0')) return 'database';
 	if (/^(\xff\xfe|\xfe\xff|[\t\n\r -~]\0|\0[\t\n\r -~])/.test(text)) throw utf16(name);
@@ -49,6 +50,11 @@ export function kindOf(head: Uint8Array, name: string): Kind {
 		throw notSql(`${name} is not text.`, 'Give an SQL file or an SQLite database.');
 	}
 	return /^(\xef\xbb\xbf)?\s*-- Lifeboat /.test(text) ? 'lifeboat' : 'sql';
+}
+
+/** The start of a file of pzstd (RFC 8878, section 3.1.2). */
+function isSkippableFrame(text: string): boolean {
+	return /^[P-_]/.test(text) && text.startsWith('*M\x18', 1);
 }
 
 /** `file_empty` (422): there is nothing in the file that could be restored. */

@@ -17,7 +17,7 @@ export interface FoundVolumes {
 
 /**
  * Finds the volumes of a backup in the folder of its manifest. One that was unpacked there, as `gunzip FILE`
- * does, is taken too if it is the one that the user names or if the original is gone: its bytes are then
+ * and `zstd -d FILE` do, is taken too if it is the one that the user names or if the original is gone: its bytes are then
  * known by the digests of its rows and definitions alone. Throws what {@link requireOwn} throws.
  */
 export async function findVolumes(

@@ -16,10 +16,12 @@ import {
 import { LifeboatError } from '../errors.ts';
 import { sleep } from '../retry.ts';
 import type { Budget, Engine } from './engine.ts';
+import { COMPRESSIONS } from './format/names.ts';
 import { type BackupKey, deriveKey } from './format/signature.ts';
 import { BUDGETS } from './make/budget.ts';
 import { recipientKind } from './storage/age.ts';
 import type { Encoding } from './storage/codec.ts';
+import { requireZstd } from './storage/zstd.ts';
 
 /** The settings that {@link backupKeys} reads. */
 export type BackupSecrets = Pick<Environment, TotpSecretName | 'BACKUP_MAC_KEY'>;
@@ -61,13 +63,12 @@ export function engineOf(env: Environment | undefined): Engine {
 
 /**
  * How volumes are stored. Throws LifeboatError (500): `backup_compression_invalid`,
- * `backup_age_recipients_invalid`, `backup_age_recipients_mixed`.
+ * `zstd_unavailable`, `backup_age_recipients_invalid`, `backup_age_recipients_mixed`.
  */
 export function backupEncoding(env: Environment | undefined): Encoding {
-	return {
-		gzip: choice(env, 'BACKUP_COMPRESSION', ['gzip', 'off']) === 'gzip',
-		recipients: ageRecipients(env),
-	};
+	const compression = choice(env, 'BACKUP_COMPRESSION', COMPRESSIONS);
+	if (compression === 'zstd') requireZstd();
+	return { compression, recipients: ageRecipients(env) };
 }
 
 /** What one call may use. Throws `backup_plan_invalid` (500). */

@@ -73,7 +73,14 @@ async function manifestOf({ name }: BackupSummary): Promise<Manifest> {
 describe.for([
 	['without settings', {}, '.sql.gz', ['gzip']],
 	['with BACKUP_COMPRESSION=off', { BACKUP_COMPRESSION: 'off' }, '.sql', []],
+	['with BACKUP_COMPRESSION=zstd', { BACKUP_COMPRESSION: 'zstd' }, '.sql.zst', ['zstd']],
 	['with recipients', encrypting, '.sql.gz.age', ['gzip', 'age']],
+	[
+		'with recipients and BACKUP_COMPRESSION=zstd',
+		{ ...encrypting, BACKUP_COMPRESSION: 'zstd' },
+		'.sql.zst.age',
+		['zstd', 'age'],
+	],
 	[
 		'with recipients and BACKUP_COMPRESSION=off',
 		{ ...encrypting, BACKUP_COMPRESSION: 'off' },
@@ -121,7 +128,7 @@ test('an encrypted backup is not drilled by the app, even after the setting is r
 });
 
 test.for([
-	['BACKUP_COMPRESSION', 'zstd', 'backup_compression_invalid'],
+	['BACKUP_COMPRESSION', 'brotli', 'backup_compression_invalid'],
 	['BACKUP_AGE_RECIPIENTS', 'age1nobody', 'backup_age_recipients_invalid'],
 	['BACKUP_MAC_KEY', 'short', 'backup_mac_key_too_short'],
 ] as const)('%s=%s stores nothing, and existing backups are still listed', async (bad) => {

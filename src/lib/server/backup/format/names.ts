@@ -1,15 +1,23 @@
 /** How the bytes of a volume may be encoded, as the manifest names it. */
-export const ENCODING_NAMES = ['gzip', 'age'] as const;
+export const ENCODING_NAMES = ['gzip', 'zstd', 'age'] as const;
 export type EncodingName = (typeof ENCODING_NAMES)[number];
+
+/** How the SQL of a volume may be compressed, as the setting names it; the first one is the default. */
+export const COMPRESSIONS = ['gzip', 'zstd', 'off'] as const;
+export type Compression = (typeof COMPRESSIONS)[number];
+
+/** The ending that each encoding adds to a file's name. */
+const ENDINGS: Record<EncodingName, string> = { gzip: '.gz', zstd: '.zst', age: '.age' };
 
 /** The kinds of backups. Only full ones are made now. */
 export const KINDS = ['full', 'incremental'] as const;
 export type Kind = (typeof KINDS)[number];
 
 const TIME = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
+const VOLUME_ENDING = String.raw`\.sql(?:\.gz|\.zst)?(?:\.age)?`;
 const FILE_NAME = new RegExp(
 	String.raw`^((?:full|incremental)_backup_${TIME})` +
-		String.raw`(?:\.manifest\.json|\.proof-${TIME}\.json|(?:\.\d+)?\.sql(?:\.gz)?(?:\.age)?)$`,
+		String.raw`(?:\.manifest\.json|\.proof-${TIME}\.json|(?:\.\d+)?${VOLUME_ENDING})$`,
 );
 
 /** The key of every object of every backup begins with this. */
@@ -22,13 +30,13 @@ export function backupName(kind: Kind, startedAt: Date): string {
 
 /** The name of a volume, counted from 1: `<name>.sql`, `<name>.2.sql.gz.age`, ... */
 export function volumeKey(name: string, number: number, encodings: EncodingName[] = []): string {
-	const suffixes = encodings.map((encoding) => (encoding === 'gzip' ? '.gz' : '.age'));
-	return `${name}${number === 1 ? '' : `.${number}`}.sql${suffixes.join('')}`;
+	const endings = encodings.map((encoding) => ENDINGS[encoding]);
+	return `${name}${number === 1 ? '' : `.${number}`}.sql${endings.join('')}`;
 }
 
 /** Whether a file of a backup is one of its volumes. */
 export function isVolume(fileName: string): boolean {
-	return /\.sql(?:\.gz)?(?:\.age)?$/.test(fileName);
+	return new RegExp(`${VOLUME_ENDING}$`).test(fileName);
 }
 
 /** The name of the manifest: `<name>.manifest.json`. */

@@ -5,6 +5,7 @@ import { FenceSchema } from '../dump/reader.ts';
 import { CheckpointSchema } from '../dump/checkpoint.ts';
 import type { BackupStep, Engine } from '../engine.ts';
 import { CostSchema, VolumeSchema } from '../format/manifest.ts';
+import { COMPRESSIONS } from '../format/names.ts';
 import type { BackupKey } from '../format/signature.ts';
 
 /** How long a ticket is valid after the pause that its plan wants, in milliseconds. */
@@ -45,7 +46,7 @@ const JobSchema = v.object({
 	/** How long other queries waited for the stage, in milliseconds. */
 	waitedMs: Count,
 	/** How all volumes are stored. */
-	encoding: v.object({ gzip: v.boolean(), recipients: v.array(v.string()) }),
+	encoding: v.object({ compression: v.picklist(COMPRESSIONS), recipients: v.array(v.string()) }),
 	/** Where the dump continues; null if it starts over. */
 	checkpoint: v.nullable(
 		v.object({

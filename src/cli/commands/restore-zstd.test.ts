@@ -1,0 +1,52 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { EncryptedBackup, SECRET } from '../../../tests/encrypted-backup.ts';
+import { sqlite3 } from '../../../tests/operator.ts';
+import { manifestKey } from '../../lib/server/backup/format/names.ts';
+
+// A backup that the app made with BACKUP_COMPRESSION=zstd, and encrypted.
+
+const backup = new EncryptedBackup();
+beforeAll(() => backup.make({ BACKUP_COMPRESSION: 'zstd' }));
+afterAll(() => backup.remove());
+
+const run = (program: string, words: string[], input?: Buffer) =>
+	execFileSync(program, words, { input, maxBuffer: 1e8 });
+
+/** What `age` and `zstd` make of its volumes. */
+function unpacked(): Buffer {
+	const volumes = backup.volumes.map((key) => {
+		expect(key).toMatch(/\.sql\.zst\.age$/);
+		return run('zstd', ['-d'], run('age', ['-d', '-i', backup.identity, join(backup.files, key)]));
+	});
+	return Buffer.concat(volumes);
+}
+
+test('it is restored with age, zstd and sqlite3 alone, with every value', () => {
+	const [restored, expected] = ['by-hand.db', 'expected.db'].map((name) =>
+		join(backup.project, name),
+	) as [string, string];
+	const sql = unpacked();
+	const sqlBytes = backup.manifest.volumes.map((volume) => volume.sqlBytes);
+	expect(sql.length).toBe(sqlBytes.reduce((sum, bytes) => sum + bytes));
+	sqlite3(restored, sql.toString());
+	sqlite3(expected, readFileSync(backup.plain, 'utf8'));
+	const sum = (path: string) => sqlite3(path, '.sha3sum --schema');
+	expect(sum(restored)).toBe(sum(expected));
+});
+
+test('restore and drill open it', async () => {
+	const manifest = join(backup.files, manifestKey(backup.name));
+	const env = { TOTP_SECRET: SECRET, AGE_IDENTITY_FILE: backup.identity };
+	await backup.success(backup.project, [manifest], env);
+});
+
+test('restore and drill open its SQL, compressed again in another way', async () => {
+	const folder = join(backup.project, 'again');
+	mkdirSync(folder);
+	const file = join(folder, 'backup.sql.zst');
+	writeFileSync(file, run('zstd', ['-19', '--no-check'], unpacked()));
+	await backup.success(folder, [file, '--unsigned'], {});
+});
