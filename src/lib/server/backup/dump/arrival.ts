@@ -11,6 +11,8 @@ import { isRewritten } from './literals.ts';
 const QUOTE = 0x27;
 const X = 0x58;
 const REPLACEMENT = '\uFFFD';
+/** The minus sign, counted from the digit 0. */
+const MINUS = -3;
 
 /** The rows of a page: their texts, joined, and the length of each; 0 for one without a text. */
 export interface Contents {
@@ -55,7 +57,7 @@ export function numbersIn(text: string): number[] {
 		const digit = text.charCodeAt(at) - 0x30;
 		if (digit >= 0 && digit <= 9) {
 			number = 10 * number + digit;
-		} else if (text[at] === '-') {
+		} else if (digit === MINUS) {
 			sign = -1;
 		} else {
 			numbers.push(sign * number);
@@ -78,11 +80,10 @@ export function contentsOf(
 	if (isRewritten(text) || hasReplacement(text)) {
 		return joined(rowsOf({ sql, lengths }).map((row) => written(row, maxRowBytes)));
 	}
-	let end = 0;
-	for (const length of lengths) {
-		end += length;
-		if (end < sql.length) sql.set(SEPARATOR, end);
-		end += SEPARATOR.length;
+	for (let index = 1, at = 0; index < lengths.length; index++) {
+		at += lengths[index - 1] ?? 0;
+		sql[at++] = COMMA;
+		sql[at++] = LINE_END;
 	}
 	return { sql, lengths };
 }
@@ -108,7 +109,8 @@ export function* runsOf({ sql, lengths }: Contents, from = 0): Generator<Run, vo
 		};
 		return { start, end, rows };
 	};
-	for (const [index, length] of lengths.entries()) {
+	for (let index = 0; index < lengths.length; index++) {
+		const length = lengths[index] ?? 0;
 		if (index >= from && length > 0) {
 			if (ends.length === 0) runStart = at;
 			ends.push(at + length - runStart);
@@ -124,6 +126,7 @@ export function* runsOf({ sql, lengths }: Contents, from = 0): Generator<Run, vo
 }
 
 const SEPARATOR = Buffer.from(ROW_SEPARATOR);
+const [COMMA = 0, LINE_END = 0] = SEPARATOR;
 const NO_TEXT = new Uint8Array();
 
 function rowsOf({ sql, lengths }: Contents): Uint8Array[] {

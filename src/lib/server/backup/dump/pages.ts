@@ -47,8 +47,7 @@ export async function parsePage(reader: Reader, request: PageRequest, row: Row):
 	const lengths = numbersIn(String(row['lengths']));
 	const text = String(row['text']);
 	const again = (other: Form) => readPage(reader, { ...request, form: other });
-	const isLong = (length: number) => length === 0 || length > maxRowBytes;
-	if (form !== 'exact' && lengths.some(isLong)) return again('exact');
+	if (form !== 'exact' && hasLongRow(lengths, maxRowBytes)) return again('exact');
 	if (form === 'quick' && hasReplacement(text)) return again('counted');
 	const sql =
 		carriedBytes(text, joinedBytes(lengths), Number(row['replacements'] ?? 0)) ??
@@ -72,17 +71,27 @@ async function readBytes(reader: Reader, request: PageRequest, bytes: number): P
 	return sql;
 }
 
+function hasLongRow(lengths: number[], maxRowBytes: number): boolean {
+	for (const length of lengths) {
+		if (length === 0 || length > maxRowBytes) return true;
+	}
+	return false;
+}
+
 /** The keys of rows that are or may become too long, by their numbers in the page. */
 function keysOf(
 	request: PageRequest,
 	lengths: number[],
 	joined: string | number | null,
 ): Map<number, string> {
-	const keys = joined === null ? [] : String(joined).split(';');
+	const keys = new Map<number, string>();
+	if (joined === null) return keys;
+	const left = String(joined).split(';');
 	const keyless = keylessBytes(request);
-	const isKeyed = (length: number) => length === 0 || length > keyless;
-	const keyed = [...lengths.keys()].filter((index) => isKeyed(lengths[index] ?? 0));
-	return new Map(keyed.map((index, at) => [index, keys[at] ?? '']));
+	for (const [index, length] of lengths.entries()) {
+		if (length === 0 || length > keyless) keys.set(index, left.shift() ?? '');
+	}
+	return keys;
 }
 
 interface PageContents extends Contents {
