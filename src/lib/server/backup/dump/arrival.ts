@@ -128,6 +128,12 @@ export function* runsOf({ sql, lengths }: Contents, from = 0): Generator<Run, vo
 const SEPARATOR = Buffer.from(ROW_SEPARATOR);
 const [COMMA = 0, LINE_END = 0] = SEPARATOR;
 const NO_TEXT = new Uint8Array();
+const DECODER = new TextDecoder('utf-8', { ignoreBOM: true });
+const DIGITS = Buffer.from('0123456789ABCDEF');
+const BEFORE_DIGITS = Buffer.from("CAST(X'");
+const AFTER_DIGITS = Buffer.from("' AS TEXT)");
+/** An empty text has two quotes, and 17 bytes in hexadecimal. */
+const GROWTH_PER_QUOTE = 8;
 
 function rowsOf({ sql, lengths }: Contents): Uint8Array[] {
 	let start = 0;
@@ -162,33 +168,42 @@ function countReplacements(text: string): number {
  */
 function rewritten(sql: Uint8Array): Uint8Array {
 	const text = textOf(sql);
-	const exact = isRewritten(text) ? inHexadecimal(sql, isRewritten) : sql;
+	const exact = isRewritten(text) ? inHexadecimal(sql, (part) => isRewritten(textOf(part))) : sql;
 	const isReadable = !hasReplacement(exact === sql ? text : textOf(exact));
 	return isReadable ? exact : inHexadecimal(exact, () => true);
 }
 
 function textOf(bytes: Uint8Array): string {
-	return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+	return DECODER.decode(bytes);
 }
 
 /** A row with some of its texts in hexadecimal, as `hexLiteral` prints them. */
-function inHexadecimal(sql: Uint8Array, isChosen: (text: string) => boolean): Uint8Array {
-	const parts: Buffer[] = [];
+function inHexadecimal(sql: Uint8Array, isChosen: (text: Uint8Array) => boolean): Uint8Array {
+	const out = new Uint8Array(2 * sql.length + GROWTH_PER_QUOTE * countQuotes(sql));
+	let to = 0;
+	const put = (bytes: Uint8Array) => {
+		out.set(bytes, to);
+		to += bytes.length;
+	};
 	let copied = 0;
 	for (let at = sql.indexOf(QUOTE); at !== -1; at = sql.indexOf(QUOTE, at)) {
-		const isBlob = sql[at - 1] === X;
 		const end = closingQuote(sql, at);
-		const inner = isBlob ? '' : Buffer.from(sql.subarray(at + 1, end)).toString('latin1');
-		if (!isBlob && isChosen(inner)) {
-			const hex = Buffer.from(inner.replaceAll("''", "'"), 'latin1').toString('hex');
-			parts.push(Buffer.from(sql.subarray(copied, at)));
-			parts.push(Buffer.from(`CAST(X'${hex.toUpperCase()}' AS TEXT)`));
+		if (sql[at - 1] !== X && isChosen(sql.subarray(at + 1, end))) {
+			put(sql.subarray(copied, at));
+			put(BEFORE_DIGITS);
+			for (let from = at + 1; from < end; from++) {
+				const byte = sql[from] ?? 0;
+				out[to++] = DIGITS[byte >> 4] ?? 0;
+				out[to++] = DIGITS[byte & 15] ?? 0;
+				if (byte === QUOTE) from++; // it is there twice
+			}
+			put(AFTER_DIGITS);
 			copied = end + 1;
 		}
 		at = end + 1;
 	}
-	parts.push(Buffer.from(sql.subarray(copied)));
-	return Buffer.concat(parts);
+	put(sql.subarray(copied));
+	return out.subarray(0, to);
 }
 
 /** The index of the quote that ends the literal whose first quote is at `start`. */
@@ -196,4 +211,12 @@ function closingQuote(sql: Uint8Array, start: number): number {
 	let end = sql.indexOf(QUOTE, start + 1);
 	while (sql[end + 1] === QUOTE) end = sql.indexOf(QUOTE, end + 2);
 	return end;
+}
+
+function countQuotes(sql: Uint8Array): number {
+	let count = 0;
+	for (const byte of sql) {
+		if (byte === QUOTE) count++;
+	}
+	return count;
 }
