@@ -74,7 +74,7 @@ export function quickRow(values: Printed[]): string {
 	const row = formatted(
 		values.map(({ column, holds }) => {
 			if (holds === 'text') return ['%Q', column];
-			return ['%s', holds === 'integers' ? column : quickLiteral(column)];
+			return holds === 'integers' ? ['%d', column] : ['%s', quickLiteral(column)];
 		}),
 	);
 	const guards = values
@@ -163,10 +163,11 @@ function real(column: string): string {
  */
 function powersOfTwo(column: string): string {
 	const operator = `iif(n>0,'/','*')`;
-	return (
-		`(SELECT printf('%d',${column}*pow(2.0,n/2)*pow(2.0,n-n/2))` +
+	// The same for numbers of a usual size, in a third of the time.
+	const usual = `WHEN n BETWEEN 1 AND 61 THEN CAST(${column}*(1<<n)AS INT)||'/'||(1<<n)||'.0'`;
+	const any =
+		`printf('%d',${column}*pow(2.0,n/2)*pow(2.0,n-n/2))` +
 		`||replace(hex(zeroblob(abs(n)/62)),'00',${operator}||'4611686018427387904.0')` +
-		`||${operator}||(1<<abs(n)%62)||'.0' ` +
-		`FROM(SELECT 53-CAST(floor(log2(abs(${column})))AS INT)n))`
-	);
+		`||${operator}||(1<<abs(n)%62)||'.0'`;
+	return `(SELECT CASE ${usual} ELSE ${any} END FROM(SELECT 53-CAST(floor(log2(abs(${column})))AS INT)n))`;
 }

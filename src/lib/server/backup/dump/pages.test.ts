@@ -80,6 +80,7 @@ const VALUES: [title: string, value: string, literal: string][] = [
 	],
 	['invalid UTF-8', `CAST(X'41FF' AS TEXT)`, `CAST(X'41FF' AS TEXT)`],
 	['invalid UTF-8 of three bytes', `CAST(X'EDA080' AS TEXT)`, `CAST(X'EDA080' AS TEXT)`],
+	['invalid UTF-8 as long as U+FFFD', `CAST(X'F09F98' AS TEXT)`, `CAST(X'F09F98' AS TEXT)`],
 	['U+FFFD', 'char(65533)', `CAST(X'EFBFBD' AS TEXT)`],
 ];
 
