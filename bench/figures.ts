@@ -15,6 +15,8 @@ export interface Figures {
 	queries?: number;
 	rowsReadPerRow?: number;
 	processorMs: ByName;
+	/** Page faults for each MB of SQL. */
+	pageFaults: ByName;
 	/** The Worker alone, without D1, R2 and the rest of workerd. */
 	workerMs?: number;
 	/** `workerMs` relative to that of each baseline. */
@@ -46,6 +48,7 @@ export function figuresOf(result: Result, results: Result[]): Figures | null {
 			rowsReadPerRow: median(runs.map(({ rowsRead = 0 }) => rowsRead / rows)),
 		}),
 		processorMs,
+		pageFaults: medians(runs, (run) => run.pageFaults, megabytes),
 		...(result.profiles.length > 0 && profileFigures(result, results, processorMs)),
 		restingMegabytes: medians(runs, (run) => run.restingMegabytes),
 		peakMegabytes: medians(runs, (run) => run.peakMegabytes),

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { killGroup } from '../src/cli/embedded/server.ts';
 
-// CPU time and memory of processes, read from /proc on Linux: see proc(5).
+// CPU time, page faults and memory of processes, read from /proc on Linux: see proc(5).
 
 const SAMPLING_INTERVAL_MS = 50;
 /** Clock ticks per second in /proc: 100 on every common Linux (getconf CLK_TCK). */
@@ -17,6 +17,8 @@ type ByProgram = Record<string, number>;
 export interface Usage {
 	seconds: number;
 	cpuSeconds: ByProgram;
+	/** Page faults, minor and major: what a program that asks for much new memory waits for. */
+	pageFaults: ByProgram;
 	/** Memory of the processes that ran before the work began. */
 	restingMegabytes: ByProgram;
 	/** Each process counts with its own peak, even if the peaks came at different times. */
@@ -29,7 +31,11 @@ interface Process {
 	parent: number;
 	group: number;
 	cpuSeconds: number;
+	pageFaults: number;
 }
+
+/** What a process used during the work, and its peak. */
+type Seen = Pick<Process, 'program' | 'cpuSeconds' | 'pageFaults'> & { megabytes: number };
 
 /** Runs a command and measures it with all its descendants. Throws with its stderr if it fails. */
 export async function measureCommand(
@@ -76,12 +82,16 @@ async function measure(
 		resetPeak(pid);
 		return { program, megabytes: memoryOf(pid, 'VmRSS') };
 	});
-	const seen = new Map<number, { program: string; cpuSeconds: number; megabytes: number }>();
+	const seen = new Map<number, Seen>();
 	const sample = () => {
-		for (const { pid, program, cpuSeconds } of findProcesses()) {
+		for (const { pid, program, ...now } of findProcesses()) {
 			const megabytes = memoryOf(pid, 'VmHWM');
-			const used = cpuSeconds - (before.get(pid)?.cpuSeconds ?? 0);
-			if (megabytes > 0) seen.set(pid, { program, cpuSeconds: used, megabytes });
+			const { cpuSeconds = 0, pageFaults = 0 } = before.get(pid) ?? {};
+			const used = {
+				cpuSeconds: now.cpuSeconds - cpuSeconds,
+				pageFaults: now.pageFaults - pageFaults,
+			};
+			if (megabytes > 0) seen.set(pid, { program, megabytes, ...used });
 		}
 	};
 	const timer = intervalMs === undefined ? undefined : setInterval(sample, intervalMs);
@@ -97,6 +107,7 @@ async function measure(
 	return {
 		seconds,
 		cpuSeconds: sumByProgram(found, ({ cpuSeconds }) => cpuSeconds),
+		pageFaults: sumByProgram(found, ({ pageFaults }) => pageFaults),
 		restingMegabytes: sumByProgram(resting, ({ megabytes }) => megabytes),
 		peakMegabytes: sumByProgram(found, ({ megabytes }) => megabytes),
 	};
@@ -143,7 +154,8 @@ function processes(): Process[] {
 		const fields = rest.split(' ').map(Number); // from the fourth field on, which is the parent
 		const [parent = 0, group = 0] = fields;
 		const cpuSeconds = ((fields[10] ?? 0) + (fields[11] ?? 0)) / TICKS_PER_SECOND;
-		return [{ pid, program: programOf(command), parent, group, cpuSeconds }];
+		const pageFaults = (fields[6] ?? 0) + (fields[8] ?? 0);
+		return [{ pid, program: programOf(command), parent, group, cpuSeconds, pageFaults }];
 	});
 }
 

@@ -87,7 +87,7 @@ function formatSpeed(entries: [Result, Figures | null][]): string {
 }
 
 function formatCost(entries: [Result, Figures | null][]): string {
-	const heads = ['MB', '', 'CPU ms/MB', 'Worker', 'vs tutorial', 'rest of workerd'];
+	const heads = ['MB', '', 'CPU ms/MB', 'faults/MB', 'Worker', 'vs tutorial', 'rest of workerd'];
 	heads.push('RSS at rest, MB', 'RSS peak, MB', 'growth', 'heap peak, MB');
 	const rows = entries.map(([result, figures]) => {
 		if (figures === null) return [...title(result), '-'];
@@ -95,6 +95,7 @@ function formatCost(entries: [Result, Figures | null][]): string {
 		return [
 			...title(result),
 			list(figures.processorMs),
+			fixed(total(figures.pageFaults)),
 			fixed(figures.workerMs, 2),
 			fixed(workerMsShareOf?.['tutorial'], 2),
 			fixed(figures.otherWorkerdMs, 2),

@@ -5,6 +5,7 @@ const BACKUP = 'src/lib/server/backup';
 const ACCESS = 'src/lib/server/access';
 const STEPS = ['tests/properties/steps.test.ts', 'tests/properties/tickets.test.ts'];
 const ROUNDTRIP = 'tests/properties/roundtrip.test.ts';
+const PAGES = `${BACKUP}/dump/pages.test.ts`;
 
 const dump: Mutation[] = [
 	{
@@ -45,8 +46,8 @@ const dump: Mutation[] = [
 	{
 		title: 'every double has 15 digits',
 		file: `${BACKUP}/dump/literals.ts`,
-		right: 'WHEN ${whole} OR ${short} THEN',
-		wrong: 'WHEN abs(${column})<9e999 OR ${whole} OR ${short} THEN',
+		right: 'WHEN ${short} OR ${whole} THEN',
+		wrong: 'WHEN abs(${column})<9e999 OR ${short} OR ${whole} THEN',
 		tests: [`${BACKUP}/dump/literals.test.ts`],
 	},
 	{
@@ -58,10 +59,80 @@ const dump: Mutation[] = [
 	},
 	{
 		title: 'bytes that are not UTF-8 are taken as they arrive',
+		file: `${BACKUP}/dump/arrival.ts`,
+		right: 'return countReplacements(text) === (replacements ?? 0) ? sql : null;',
+		wrong: 'return countReplacements(text) >= (replacements ?? 0) ? sql : null;',
+		tests: [PAGES, ROUNDTRIP],
+	},
+	{
+		title: 'the guard of a quick row does not look for NUL',
+		file: `${BACKUP}/dump/literals.ts`,
+		right: '`(${hasNul(column)} OR ${isBlob(column)})`',
+		wrong: '`(${isBlob(column)})`',
+		tests: [PAGES],
+	},
+	{
+		title: 'the guard of a quick row does not look for blobs among text',
+		file: `${BACKUP}/dump/literals.ts`,
+		right: '`(${hasNul(column)} OR ${isBlob(column)})`',
+		wrong: '`(${hasNul(column)})`',
+		tests: [PAGES],
+	},
+	{
+		title: 'the guard of a page does not look for carriage returns',
+		file: `${BACKUP}/dump/literals.ts`,
+		right: "return sql.includes('\\r') || sql.includes(BEGIN);",
+		wrong: 'return sql.includes(BEGIN);',
+		tests: [PAGES],
+	},
+	{
+		title: 'the guard of a page does not look for BEGIN TRANSACTION',
+		file: `${BACKUP}/dump/literals.ts`,
+		right: "return sql.includes('\\r') || sql.includes(BEGIN);",
+		wrong: "return sql.includes('\\r');",
+		tests: [PAGES],
+	},
+	{
+		title: 'the guard of a page does not look for U+FFFD',
+		file: `${BACKUP}/dump/arrival.ts`,
+		right: 'return text.includes(REPLACEMENT);',
+		wrong: "return text.includes('no such text');",
+		tests: [PAGES],
+	},
+	{
+		title: 'the guard of a page does not look for rows too long for a statement',
 		file: `${BACKUP}/dump/pages.ts`,
-		right: "return sql.length === printed + separators && !text.includes('\\uFFFD');",
-		wrong: 'return sql.length >= 0 || printed + separators > 0;',
-		tests: [ROUNDTRIP],
+		right: 'if (length === 0 || length > maxRowBytes) return true;',
+		wrong: 'if (length === 0) return true;',
+		tests: [PAGES],
+	},
+	{
+		title: 'the guard of a page does not look for rows too long in hexadecimal',
+		file: `${BACKUP}/dump/arrival.ts`,
+		right: 'return exact.length <= maxRowBytes ? exact : NO_TEXT;',
+		wrong: 'return exact.length >= 0 || maxRowBytes > 0 ? exact : NO_TEXT;',
+		tests: [PAGES],
+	},
+	{
+		title: 'zero loses its sign',
+		file: `${BACKUP}/dump/literals.ts`,
+		right: "iif(atan2(${column},-1)<0,'-0.0','0.0')",
+		wrong: "iif(atan2(${column},-1)<9,'0.0','-0.0')",
+		tests: [PAGES],
+	},
+	{
+		title: 'a real of five decimals is taken for a short one',
+		file: `${BACKUP}/dump/literals.ts`,
+		right: '${rounded}/${SHORT_SCALE}=${column}`',
+		wrong: 'abs(${rounded}/${SHORT_SCALE}-${column})<1e-4`',
+		tests: [PAGES],
+	},
+	{
+		title: 'a whole real of 16 digits is printed in decimal',
+		file: `${BACKUP}/dump/literals.ts`,
+		right: '${column}<${LARGEST_WHOLE} AND',
+		wrong: '${column}<=${LARGEST_WHOLE} AND',
+		tests: [PAGES],
 	},
 	{
 		title: 'a page is ordered by a wrong key',

@@ -9,7 +9,7 @@ const StartedTableSchema = v.object({
 		v.object({
 			position: v.object({ key: v.nullable(v.string()), offset: Count }),
 			limit: Count,
-			form: v.picklist(['quick', 'exact']),
+			form: v.picklist(['quick', 'counted', 'exact']),
 		}),
 		v.object({ page: Count, row: Count, copies: Count }),
 	]),

@@ -13,6 +13,9 @@ import type { Key, KeyPart, Table } from './schema.ts';
 /** Bytes of text and blobs in a key that may be part of a statement. */
 const MAX_KEY_OCTETS = 10_000;
 
+/** No effect except that SQLite does not flatten the subquery (Query Flattening, rule 8). */
+const NO_LIMIT = 'LIMIT -1';
+
 /**
  * A place between two rows: after the row with this key, or, if there is no key or it is too long,
  * after so many rows.
@@ -52,17 +55,21 @@ export function keyOfRow(table: Table, literals: string[]): string | null {
 	return key.length <= 4 * MAX_KEY_OCTETS ? key : null;
 }
 
-/** The end of a SELECT, from WHERE on, that returns the rows after a position in key order. */
+/** Which rows of a table a SELECT returns, in key order: its WHERE and LIMIT clauses. */
+export interface Selection {
+	where: string;
+	limit: string;
+}
+
+/** The rows after a position. */
 export function after(
 	{ key, only: condition }: Table,
 	{ key: text, offset }: Position,
 	limit: number,
-): string {
+): Selection {
 	const isBehind = offset > 0 && text !== null ? isAfter(key, text) : null;
-	const conditions = [condition, isBehind].filter((each) => each !== null);
-	const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')} ` : '';
 	const skipped = offset > 0 && text === null ? ` OFFSET ${offset}` : '';
-	return `${where}${orderBy(key)} LIMIT ${limit}${skipped}`;
+	return { where: whereAll(condition, isBehind), limit: `LIMIT ${limit}${skipped}` };
 }
 
 /** The end of a SELECT, from WHERE on, that returns the row with this key, or at this offset. */
@@ -73,29 +80,29 @@ export function only(key: Key, { key: text, offset }: Position): string {
 	return `WHERE ${key.parts.map((part, index) => `${column(part)}=${values[index]}`).join(' AND ')}`;
 }
 
-/** The rows after one key and up to another, in key order; null for no bound. WHERE and ORDER BY. */
+/** The rows after one key and up to another; null for no bound. */
 export function between(
 	{ key, only: condition }: Table,
 	from: string | null,
 	to: string | null,
-): string {
-	const conditions = [
-		condition,
-		from === null ? null : isAfter(key, from),
-		to === null ? null : isUpTo(key, to),
-	].filter((each) => each !== null);
-	const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')} ` : '';
-	return where + orderBy(key);
+): Selection {
+	const isBehind = from === null ? null : isAfter(key, from);
+	const isWithin = to === null ? null : isUpTo(key, to);
+	return { where: whereAll(condition, isBehind, isWithin), limit: NO_LIMIT };
 }
 
-/** The rows of a table with a rowid between two expressions, bounds included. WHERE and ORDER BY. */
+/** The rows of a table with a rowid between two expressions, bounds included. */
 export function withinBounds(
 	{ key, only: condition }: Table,
 	{ from, to }: { from: string; to: string },
-): string {
+): Selection {
 	const name = key.kind === 'rowid' ? key.name : 'rowid';
-	const also = condition === null ? '' : `${condition} AND `;
-	return `WHERE ${also}s.${name} BETWEEN ${from} AND ${to} ${orderBy(key)}`;
+	return { where: whereAll(condition, `s.${name} BETWEEN ${from} AND ${to}`), limit: NO_LIMIT };
+}
+
+function whereAll(...conditions: (string | null)[]): string {
+	const all = conditions.filter((each) => each !== null);
+	return all.length > 0 ? `WHERE ${all.join(' AND ')} ` : '';
 }
 
 /** The order in which SQLite stores the rows, so that it need not sort. */
@@ -104,6 +111,22 @@ export function orderBy(key: Key): string {
 	if (key.kind === 'rowid') return `ORDER BY s.${key.name}`;
 	const parts = key.parts.map((part) => `${column(part)}${part.descending ? ' DESC' : ''}`);
 	return `ORDER BY ${parts.join(',')}`;
+}
+
+/** The names of {@link keyColumns}. */
+export function keyNames(key: Key): string[] {
+	if (key.kind === 'rowid') return ['k'];
+	return key.kind === 'columns' ? key.parts.map(({ index }) => `c${index}`) : [];
+}
+
+/** The key as {@link keyColumns} names its parts. */
+export function selected(key: Key): Key {
+	if (key.kind === 'rowid') return { kind: 'rowid', name: 'k' };
+	if (key.kind === 'position') return key;
+	return {
+		kind: 'columns',
+		parts: key.parts.map((part) => ({ ...part, column: `c${part.index}` })),
+	};
 }
 
 function isAfter(key: Key, text: string): string {

@@ -1,11 +1,20 @@
+import { Buffer } from 'node:buffer';
 import type { Row } from '../database.ts';
-import { ROW_SEPARATOR } from '../format/digest.ts';
+import {
+	carriedBytes,
+	type Contents,
+	contentsOf,
+	hasReplacement,
+	joinedBytes,
+	numbersIn,
+	runsOf,
+} from './arrival.ts';
 import type { Rows } from './inserts.ts';
 import { keyOfRow, only, type Position } from './keys.ts';
-import { isRewritten, splitLiterals } from './literals.ts';
+import { splitLiterals } from './literals.ts';
 import { type LongRow, rowOf } from './long-rows.ts';
-import { type Form, joinedPage, type PageRequest, separatePage } from './queries.ts';
-import type { Reader } from './reader.ts';
+import { type Form, joinedPage, keylessBytes, type PageRequest, pageInSlices } from './queries.ts';
+import { type Reader, SnapshotChanged } from './reader.ts';
 
 /** A page of rows as it was read. */
 export interface Page {
@@ -16,6 +25,7 @@ export interface Page {
 	/** Whether the table has no rows after this page. */
 	last: boolean;
 	next: Position;
+	/** The form for the next page. */
 	form: Form;
 }
 
@@ -26,121 +36,100 @@ export async function readPage(reader: Reader, request: PageRequest): Promise<Pa
 }
 
 /**
- * The page in the answer to {@link joinedPage}. Reads the page again if it did not arrive as SQLite
- * printed it. Throws what {@link Reader.batch} throws.
+ * The page in the answer to {@link joinedPage}. Reads the page again if it cannot be written from what
+ * has arrived. Throws what {@link Reader.batch} throws.
  */
 export async function parsePage(reader: Reader, request: PageRequest, row: Row): Promise<Page> {
-	const lengths = row['lengths'] === null ? [] : String(row['lengths']).split(',').map(Number);
-	const { position, form } = request;
-	if (lengths.length === 0) {
+	const { position, maxRowBytes, form } = request;
+	if (row['lengths'] === null || row['lengths'] === undefined) {
 		return { parts: [], rows: 0, bytes: 0, last: true, next: position, form };
 	}
+	const lengths = numbersIn(String(row['lengths']));
 	const text = String(row['text']);
-	if (form === 'quick' && isRewritten(text)) return readPage(reader, { ...request, form: 'exact' });
-	const sql = new TextEncoder().encode(text);
-	if (!arrivedAsPrinted(text, sql, lengths)) {
-		return readPageRowByRow(reader, request);
-	}
-	const longKeys = row['long'] === null ? [] : String(row['long']).split(';');
-	const lastKey = row['last'] === null ? null : String(row['last']);
-	return assemble(request, { sql, lengths, longKeys, lastKey });
+	const again = (other: Form) => readPage(reader, { ...request, form: other });
+	if (form !== 'exact' && hasLongRow(lengths, maxRowBytes)) return again('exact');
+	if (form === 'quick' && hasReplacement(text)) return again('counted');
+	const sql =
+		carriedBytes(text, joinedBytes(lengths), Number(row['replacements'] ?? 0)) ??
+		(await readBytes(reader, request, joinedBytes(lengths)));
+	const contents = contentsOf({ sql, lengths }, { text, maxRowBytes });
+	if (form !== 'exact' && contents.lengths.includes(0)) return again('exact');
+	const keys = keysOf(request, lengths, row['keys'] ?? null);
+	const last = row['last'] === null ? null : String(row['last']);
+	const isCounted = form === 'counted' || hasReplacement(text);
+	const next = contents.lengths.includes(0) ? 'exact' : isCounted ? 'counted' : 'quick';
+	return { ...assemble(request, { ...contents, keys, last }), form: next };
 }
 
-/**
- * JSON cannot carry invalid UTF-8: such bytes arrive as U+FFFD. The replacement may even have the
- * same length, so a page that contains this character at all is checked row by row.
- */
-function arrivedAsPrinted(text: string, sql: Uint8Array, lengths: number[]): boolean {
-	const printed = lengths.reduce((total, length) => total + length, 0);
-	const separators = ROW_SEPARATOR.length * (lengths.length - 1);
-	return sql.length === printed + separators && !text.includes('\uFFFD');
-}
-
-/**
- * Reads the page again, each row on its own and in two forms. A row with U+FFFD or invalid UTF-8 is
- * taken in the form with all text in hexadecimal. The choice depends on the row alone, so that the
- * digest does too.
- */
-async function readPageRowByRow(reader: Reader, request: PageRequest): Promise<Page> {
-	const [result] = await reader.batch([separatePage(request)]);
+/** Reads the bytes that SQLite printed, in hexadecimal. */
+async function readBytes(reader: Reader, request: PageRequest, bytes: number): Promise<Uint8Array> {
+	const [result] = await reader.batch([pageInSlices(request, bytes)]);
 	const rows = result?.results ?? [];
-	const encoder = new TextEncoder();
-	const texts = rows.map(({ plain, bytes, hex }) => {
-		if (plain === null) return '';
-		const text = String(plain);
-		const arrived = encoder.encode(text).length === bytes && !text.includes('\uFFFD');
-		return arrived ? text : String(hex ?? '');
-	});
-	const keys = rows.map((row) => String(row['key']));
-	return assemble(request, {
-		sql: encoder.encode(texts.join(ROW_SEPARATOR)),
-		lengths: texts.map((text) => encoder.encode(text).length),
-		longKeys: keys.filter((_, index) => texts[index] === ''),
-		lastKey: keys.at(-1) ?? null,
-	});
+	const slices = rows.toSorted((a, b) => Number(a['start']) - Number(b['start']));
+	const sql = Buffer.concat(slices.map(({ slice }) => Buffer.from(String(slice), 'hex')));
+	if (sql.length !== bytes) throw new SnapshotChanged();
+	return sql;
 }
 
-interface PageContents {
-	/** Rows joined by {@link ROW_SEPARATOR}; a long row is empty here. */
-	sql: Uint8Array;
-	lengths: number[];
-	/** Keys of the long rows. */
-	longKeys: string[];
+function hasLongRow(lengths: number[], maxRowBytes: number): boolean {
+	for (const length of lengths) {
+		if (length === 0 || length > maxRowBytes) return true;
+	}
+	return false;
+}
+
+/** The keys of rows that are or may become too long, by their numbers in the page. */
+function keysOf(
+	request: PageRequest,
+	lengths: number[],
+	joined: string | number | null,
+): Map<number, string> {
+	const keys = new Map<number, string>();
+	if (joined === null) return keys;
+	const left = String(joined).split(';');
+	const keyless = keylessBytes(request);
+	for (const [index, length] of lengths.entries()) {
+		if (length === 0 || length > keyless) keys.set(index, left.shift() ?? '');
+	}
+	return keys;
+}
+
+interface PageContents extends Contents {
+	/** Keys of rows, by their numbers; those without a text have one. */
+	keys: Map<number, string>;
 	/** Key of the last row; null if it has to be taken from the row's own text. */
-	lastKey: string | null;
+	last: string | null;
 }
 
-function assemble(request: PageRequest, contents: PageContents): Page {
-	const { position, limit, maxRowBytes, form } = request;
-	const { sql, lengths, longKeys } = contents;
+function assemble(request: PageRequest, contents: PageContents): Omit<Page, 'form'> {
+	const { position, limit, maxRowBytes } = request;
+	const { sql, lengths } = contents;
+	const longRows = lengths.filter((length) => length === 0).length;
 	return {
-		parts: partsOf(request, contents),
+		parts: [...runsOf(contents)].map(
+			({ start, rows }) => rows ?? longRow(request, contents, start),
+		),
 		rows: lengths.length,
-		bytes: sql.length + longKeys.length * maxRowBytes,
+		bytes: sql.length + longRows * maxRowBytes,
 		last: lengths.length < limit,
 		next: { key: lastKeyOf(request, contents), offset: position.offset + lengths.length },
-		form,
 	};
 }
 
-/** Runs of rows, and the long rows between them. */
-function partsOf(
-	{ table, position }: PageRequest,
-	{ sql, lengths, longKeys }: PageContents,
-): (Rows | LongRow)[] {
-	const parts: (Rows | LongRow)[] = [];
-	let run: Rows | null = null;
-	let runStart = 0;
-	let start = 0;
-	let longRows = 0;
-	lengths.forEach((length, index) => {
-		const end = start + length;
-		if (length === 0) {
-			const row = { key: longKeys[longRows++] || null, offset: position.offset + index };
-			const next = { key: row.key, offset: row.offset + 1 };
-			parts.push({ kind: 'long', source: rowOf(table, only(table.key, row)), next });
-			run = null;
-		} else if (run) {
-			run.sql = sql.subarray(runStart, end);
-			run.ends.push(end - runStart);
-		} else {
-			runStart = start;
-			run = { kind: 'rows', sql: sql.subarray(start, end), ends: [length] };
-			parts.push(run);
-		}
-		start = end + ROW_SEPARATOR.length;
-	});
-	return parts;
+function longRow({ table, position }: PageRequest, { keys }: PageContents, index: number): LongRow {
+	const row = { key: keys.get(index) || null, offset: position.offset + index };
+	const next = { key: row.key, offset: row.offset + 1 };
+	return { kind: 'long', source: rowOf(table, only(table.key, row)), next };
 }
 
 /** The key of the last row; null if there is none or it is too long. */
 function lastKeyOf(
 	{ table }: PageRequest,
-	{ sql, lengths, longKeys, lastKey }: PageContents,
+	{ sql, lengths, keys, last }: PageContents,
 ): string | null {
+	if (last !== null) return last || null;
 	const length = lengths.at(-1) ?? 0;
-	if (lastKey !== null) return lastKey || null;
-	if (length === 0) return longKeys.at(-1) || null;
+	if (length === 0) return keys.get(lengths.length - 1) || null;
 	const row = new TextDecoder().decode(sql.subarray(sql.length - length));
 	return keyOfRow(table, splitLiterals(row)) || null;
 }

@@ -1,8 +1,7 @@
-import { ROW_SEPARATOR } from '../../format/digest.ts';
 import { quoteName, STAGE, STAGE_VALUES } from '../../sql.ts';
 import { maxRowBytes } from '../inserts.ts';
-import { between, orderBy, withinBounds } from '../keys.ts';
-import { printedRows, rowOctets } from '../queries.ts';
+import { between, orderBy, type Selection, withinBounds } from '../keys.ts';
+import { joinedRows, printedRows, rowOctets } from '../queries.ts';
 import type { Table } from '../schema.ts';
 import { mayBeLong, packed, type TablePlan } from './plan.ts';
 
@@ -55,11 +54,11 @@ function pagesOfRanges(plan: TablePlan): string[] {
 /** A row of the stage for each page of a table. */
 function separatePages(plan: TablePlan): string[] {
 	const { table, place, ends } = plan;
-	return tails(table, ends).map((tail) => `(${place},(${printedPage(plan, tail)}))`);
+	return selections(table, ends).map((rows) => `(${place},(${printedPage(plan, rows)}))`);
 }
 
-/** The end of a SELECT, from WHERE on, for each page. */
-function tails(table: Table, ends: TablePlan['ends']): string[] {
+/** The rows of each page. */
+function selections(table: Table, ends: TablePlan['ends']): Selection[] {
 	if ('keys' in ends) {
 		const bounds = [null, ...ends.keys, null];
 		return bounds.slice(1).map((to, index) => between(table, bounds[index] ?? null, to));
@@ -67,18 +66,18 @@ function tails(table: Table, ends: TablePlan['ends']): string[] {
 	const counts = [0, ...ends.counts];
 	return counts.map((offset, index) => {
 		const next = counts[index + 1];
-		const limit = next === undefined ? -1 : next - offset;
-		return `${between(table, null, null)} LIMIT ${limit} OFFSET ${offset}`;
+		const rows = next === undefined ? -1 : next - offset;
+		return { ...between(table, null, null), limit: `LIMIT ${rows} OFFSET ${offset}` };
 	});
 }
 
 /**
- * A query for a page; NULL if there are no rows. The reader rewrites what the quick form leaves to it,
- * and notices if a row has grown too long since a table without long rows was planned.
+ * A query for a page; NULL if there are no rows. The reader rewrites what SQLite leaves to it, and
+ * notices if a row has grown too long since a table without long rows was planned.
  */
-function printedPage({ table, hasLongRows }: TablePlan, tail: string): string {
+function printedPage({ table, hasLongRows }: TablePlan, selection: Selection): string {
 	const form = hasLongRows ? 'exact' : 'quick';
-	const rows = printedRows(table, tail, { form, octets: hasLongRows });
+	const rows = printedRows(table, selection, { form, octets: hasLongRows });
 	return `SELECT ${joined(table, hasLongRows)} FROM(${rows})`;
 }
 
@@ -87,12 +86,10 @@ function printedPage({ table, hasLongRows }: TablePlan, tail: string): string {
  * negative if the row's values are staged too, and 0 if the row has no text of its own.
  */
 function joined(table: Table, hasLongRows: boolean, order = ''): string {
-	const fits = `octet_length(r)<=${maxRowBytes(table)}`;
+	const maxBytes = hasLongRows ? maxRowBytes(table) : null;
 	const sign = hasLongRows ? `iif(${mayBeLong(table, 'o')},-1,1)*` : '';
-	return (
-		`group_concat(iif(${fits},${sign}octet_length(r),0),','${order})||char(10)||` +
-		`group_concat(iif(${fits},r,''),'${ROW_SEPARATOR}'${order})`
-	);
+	const { text, lengths } = joinedRows({ maxBytes, sign, order });
+	return `${lengths}||char(10)||${text}`;
 }
 
 /**
@@ -105,8 +102,8 @@ export function fillStageFrom(
 ): string[] {
 	const bytes = `min(ifnull(octet_length(r),0),${maxRowBytes(table)})`;
 	const page = `sum(${bytes}) OVER (ORDER BY k ROWS UNBOUNDED PRECEDING)/${pageBytes} AS page`;
-	const tail = between(source, null, null);
-	const rows = `SELECT *,${page} FROM(${printedRows(source, tail, { form: 'exact', octets: true })})`;
+	const all = between(source, null, null);
+	const rows = `SELECT *,${page} FROM(${printedRows(source, all, { form: 'exact', octets: true })})`;
 	return [
 		`INSERT INTO ${STAGE} (tbl,page) SELECT ${place},${joined(table, true, ' ORDER BY k')} FROM(${rows}) GROUP BY page ORDER BY page`,
 		...insertValues({ table, place, source }),

@@ -2,9 +2,9 @@ import type { StatementResult } from '../../database.ts';
 import { MAX_COLUMNS, MAX_WRITTEN_STATEMENT_BYTES } from '../../limits.ts';
 import { quoteName } from '../../sql.ts';
 import { encode, maxRowBytes } from '../inserts.ts';
-import { keyColumns, keySql, orderBy } from '../keys.ts';
+import { keyColumns, keySql, orderBy, selected } from '../keys.ts';
 import { rowEstimate } from '../queries.ts';
-import type { Key, Table } from '../schema.ts';
+import type { Table } from '../schema.ts';
 
 /* How a stage's pages are cut: at rows that are chosen before the transaction that prints them. */
 
@@ -93,16 +93,6 @@ function cut(table: Table, pageBytes: number): string {
 		`SELECT ifnull(sum(${mayBeLong(table, 'e')}),0)||` +
 		`ifnull(char(10)||group_concat(iif(${isEnd},${line},NULL),char(10)),'') FROM (${summed})`
 	);
-}
-
-/** The key as {@link keyColumns} names its parts. */
-function selected(key: Key): Key {
-	if (key.kind === 'rowid') return { kind: 'rowid', name: 'k' };
-	if (key.kind === 'position') return key;
-	return {
-		kind: 'columns',
-		parts: key.parts.map((part) => ({ ...part, column: `c${part.index}` })),
-	};
 }
 
 /** The plans of the tables of a query, which are those from `place` on in the catalog. */

@@ -1,11 +1,19 @@
 import { Buffer } from 'node:buffer';
 import { type BatchResult, type SqlDatabase, unfenced } from '../../database.ts';
-import { ROW_SEPARATOR } from '../../format/digest.ts';
 import { STAGE, STAGE_VALUES } from '../../sql.ts';
 import { OWNER } from '../../stage-tables.ts';
+import {
+	carriedBytes,
+	type Contents,
+	contentsOf,
+	hasReplacement,
+	joinedBytes,
+	numbersIn,
+	runsOf,
+} from '../arrival.ts';
 import type { Rows } from '../inserts.ts';
-import { isRewritten } from '../literals.ts';
 import type { LongRow, RowSource } from '../long-rows.ts';
+import { replacements, SLICE_BYTES } from '../queries.ts';
 import { type Reader, SnapshotChanged } from '../reader.ts';
 
 /* Reads the pages of a stage. */
@@ -36,12 +44,6 @@ export interface StagedPages {
 	tables: StagedTable[];
 }
 
-/** Bytes of a page that one query reads in hexadecimal. */
-const SLICE_BYTES = 900_000;
-const QUOTE = 0x27;
-const X = 0x58;
-const REPLACEMENT = '\uFFFD';
-
 /**
  * The database as a stage shows it, which nobody else writes to: each batch throws
  * {@link SnapshotChanged} unless the stage is still that of this backup.
@@ -67,57 +69,59 @@ export async function* readStaged(
 ): AsyncGenerator<Rows | LongRow, StagedPlace | null, void> {
 	const { maxRowBytes, from, mustPause } = options;
 	let { row, copies } = from;
+	let isCounted = false;
 	for (let page = from.page; page < table.pages; page++) {
 		if (page > from.page && mustPause()) return { page, row: 0, copies };
-		const rows = await readPage(reader, table.first + page, maxRowBytes);
-		for (const { part, next } of partsOf(rows, table.place, { row, copies })) {
+		const seq = table.first + page;
+		const read = await readPage(reader, { seq, maxRowBytes, isCounted });
+		isCounted = read.isCounted;
+		for (const { part, next } of partsOf(read, table.place, { row, copies })) {
 			yield part;
 			({ row, copies } = next);
-			if (part.kind === 'long' && row < rows.length && mustPause()) return { page, row, copies };
+			const isLast = row === read.contents.lengths.length;
+			if (part.kind === 'long' && !isLast && mustPause()) return { page, row, copies };
 		}
 		row = 0;
 	}
 	return null;
 }
 
-/** A row of a page: its text, or null if its values have to be read; and whether these are staged. */
-interface StagedRow {
-	sql: Uint8Array | null;
-	isCopied: boolean;
+/** A page to read. */
+interface StagedRequest {
+	seq: number;
+	maxRowBytes: number;
+	/** Whether to count U+FFFD, which costs a little time. */
+	isCounted: boolean;
 }
 
-async function readPage(reader: Reader, seq: number, maxRowBytes: number): Promise<StagedRow[]> {
-	const [result] = await reader.batch([`SELECT page FROM ${STAGE} WHERE seq = ${seq}`]);
-	const page = result?.results[0]?.['page'];
-	if (typeof page !== 'string') return []; // its rows were deleted before the stage was made
+interface StagedPage {
+	contents: Contents;
+	/** For each row whether its values are staged. */
+	isCopied: boolean[];
+	/** Whether to count U+FFFD from here on. */
+	isCounted: boolean;
+}
+
+async function readPage(reader: Reader, request: StagedRequest): Promise<StagedPage> {
+	const { seq, maxRowBytes, isCounted } = request;
+	const count = isCounted ? `,${replacements('page')} AS replacements` : '';
+	const [result] = await reader.batch([`SELECT page${count} FROM ${STAGE} WHERE seq = ${seq}`]);
+	const { page, replacements: counted = 0 } = result?.results[0] ?? {};
+	if (typeof page !== 'string') return { contents: EMPTY, isCopied: [], isCounted }; // its rows were deleted before the stage was made
+	if (!isCounted && hasReplacement(page)) return readPage(reader, { ...request, isCounted: true });
 	const headEnd = page.indexOf('\n');
-	const lengths = page.slice(0, headEnd).split(',').map(Number);
+	const signed = numbersIn(page.slice(0, headEnd));
+	const lengths = signed.map(Math.abs);
+	if (lengths.some((length) => length > maxRowBytes)) throw new SnapshotChanged(); // grown since it was planned
 	const text = page.slice(headEnd + 1);
-	const bytes = new TextEncoder().encode(text);
-	const printed = lengths.reduce((total, length) => total + Math.abs(length), 0);
-	const separators = ROW_SEPARATOR.length * (lengths.length - 1);
-	const hasArrived = bytes.length === printed + separators && !text.includes(REPLACEMENT);
-	if (hasArrived && !isRewritten(text)) return split(bytes, lengths, (sql) => sql);
-	// JSON cannot carry invalid UTF-8, so the bytes themselves are read.
-	const exact = hasArrived ? bytes : (await readBytes(reader, seq)).subarray(headEnd + 1);
-	return split(exact, lengths, (sql) => {
-		const written = rewritten(sql);
-		return written.length <= maxRowBytes ? written : null;
-	});
+	const sql =
+		carriedBytes(text, joinedBytes(lengths), Number(counted)) ??
+		(await readBytes(reader, seq)).subarray(headEnd + 1);
+	const contents = contentsOf({ sql, lengths }, { text, maxRowBytes });
+	return { contents, isCopied: signed.map((length) => length <= 0), isCounted };
 }
 
-function split(
-	bytes: Uint8Array,
-	lengths: number[],
-	written: (sql: Uint8Array) => Uint8Array | null,
-): StagedRow[] {
-	let start = 0;
-	return lengths.map((length) => {
-		const sql = bytes.subarray(start, start + Math.abs(length));
-		start += sql.length + ROW_SEPARATOR.length;
-		return { sql: sql.length > 0 ? written(sql) : null, isCopied: length <= 0 };
-	});
-}
+const EMPTY: Contents = { sql: new Uint8Array(), lengths: [] };
 
 async function readBytes(reader: Reader, seq: number): Promise<Uint8Array> {
 	const slices: Buffer[] = [];
@@ -131,88 +135,23 @@ async function readBytes(reader: Reader, seq: number): Promise<Uint8Array> {
 	return Buffer.concat(slices);
 }
 
-/**
- * A row as the exact form prints it, or with all text in hexadecimal if that is still not valid UTF-8
- * without U+FFFD.
- */
-function rewritten(sql: Uint8Array): Uint8Array {
-	const exact = isRewritten(textOf(sql)) ? inHexadecimal(sql, isRewritten) : sql;
-	return textOf(exact).includes(REPLACEMENT) ? inHexadecimal(exact, () => true) : exact;
-}
-
-function textOf(bytes: Uint8Array): string {
-	return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
-}
-
-/** A row with some of its texts in hexadecimal, as `hexLiteral` prints them. */
-function inHexadecimal(sql: Uint8Array, isChosen: (text: string) => boolean): Uint8Array {
-	const parts: Buffer[] = [];
-	let copied = 0;
-	for (let at = sql.indexOf(QUOTE); at !== -1; at = sql.indexOf(QUOTE, at)) {
-		const isBlob = sql[at - 1] === X;
-		const end = closingQuote(sql, at);
-		const inner = isBlob ? '' : Buffer.from(sql.subarray(at + 1, end)).toString('latin1');
-		if (!isBlob && isChosen(inner)) {
-			const hex = Buffer.from(inner.replaceAll("''", "'"), 'latin1').toString('hex');
-			parts.push(Buffer.from(sql.subarray(copied, at)));
-			parts.push(Buffer.from(`CAST(X'${hex.toUpperCase()}' AS TEXT)`));
-			copied = end + 1;
-		}
-		at = end + 1;
-	}
-	parts.push(Buffer.from(sql.subarray(copied)));
-	return Buffer.concat(parts);
-}
-
-/** The index of the quote that ends the literal whose first quote is at `start`. */
-function closingQuote(sql: Uint8Array, start: number): number {
-	let end = sql.indexOf(QUOTE, start + 1);
-	while (sql[end + 1] === QUOTE) end = sql.indexOf(QUOTE, end + 2);
-	return end;
-}
-
 /** The rows of a page from one of them on, as runs of rows and the long rows between them. */
 function* partsOf(
-	rows: StagedRow[],
+	{ contents, isCopied }: StagedPage,
 	place: number,
 	from: Omit<StagedPlace, 'page'>,
 ): Generator<{ part: Rows | LongRow; next: Omit<StagedPlace, 'page'> }, void, void> {
 	let { copies } = from;
-	let run: Uint8Array[] = [];
-	for (let row = from.row; row < rows.length; row++) {
-		const { sql, isCopied } = rows[row] ?? { sql: null, isCopied: false };
-		if (isCopied) copies++;
-		if (sql !== null) run.push(sql);
-		const isLast = row === rows.length - 1;
-		if (run.length > 0 && (sql === null || isLast)) {
-			// The place before a long row, so that it is read again after a pause.
-			yield {
-				part: joined(run),
-				next: { row: sql === null ? row : row + 1, copies: sql === null ? copies - 1 : copies },
-			};
-			run = [];
-		}
-		if (sql === null) {
-			const next = { key: null, offset: row + 1 };
-			yield {
-				part: { kind: 'long', source: copyOf(place, copies), next },
-				next: { row: row + 1, copies },
-			};
+	for (const { start, end, rows } of runsOf(contents, from.row)) {
+		copies += isCopied.slice(start, end).filter(Boolean).length;
+		const next = { row: end, copies };
+		if (rows !== null) {
+			yield { part: rows, next };
+		} else {
+			const position = { key: null, offset: end };
+			yield { part: { kind: 'long', source: copyOf(place, copies), next: position }, next };
 		}
 	}
-}
-
-function joined(run: Uint8Array[]): Rows {
-	const ends: number[] = [];
-	const chunks: Uint8Array[] = [];
-	let end = -ROW_SEPARATOR.length;
-	for (const sql of run) {
-		if (chunks.length > 0) chunks.push(Buffer.from(ROW_SEPARATOR));
-		chunks.push(sql);
-		end += ROW_SEPARATOR.length + sql.length;
-		ends.push(end);
-	}
-	return { kind: 'rows', sql: Buffer.concat(chunks), ends };
 }
 
 /** The n-th row of a table whose values are staged. */
