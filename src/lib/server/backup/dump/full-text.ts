@@ -212,9 +212,9 @@ function unindexed(name: string, count: number): string {
 }
 
 function lostTerms(name: string, count: number): string {
-	return `The index of ${quoteName(name)} has ${count} words that no text yields: a restore leaves them out.`;
+	return `The index of ${quoteName(name)} has words that no text yields (${count}): a restore leaves them out.`;
 }
 
 function displacedTerms(name: string, count: number): string {
-	return `The index of ${quoteName(name)} has ${count} texts with several words at one place, or none: after a restore, searches for phrases may find other rows.`;
+	return `The index of ${quoteName(name)} has texts with several words at one place, or none (${count}): after a restore, searches for phrases may find other rows.`;
 }
