@@ -132,7 +132,9 @@ describe('a warning names an index', () => {
 			`INSERT INTO ft (rowid, a) VALUES (1, 'gamma delta')`,
 		);
 		const { warnings } = await comeBack();
-		expect(warnings).toEqual([expect.stringContaining('texts with several words at one place, or none (1)')]);
+		expect(warnings).toEqual([
+			expect.stringContaining('texts with several words at one place, or none (1)'),
+		]);
 		expect([await found('beta'), await found('gamma')]).toEqual([[1], [1, 2]]);
 	});
 
