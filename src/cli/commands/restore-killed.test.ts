@@ -16,7 +16,7 @@ import {
 // Kills restores at various steps and checks what they leave.
 
 /** Rows per table, more than a restore runs at once. */
-const ROWS = 3000;
+const ROWS = 1500;
 
 let project: string;
 /** A database and a backup of it. */
