@@ -23,7 +23,7 @@ export function engine(changes: Partial<Engine> = {}): Engine {
 		encoding: ENCODINGS.plain,
 		signer: changes.keys?.[0] ?? null,
 		keys: [],
-		budget: UNLIMITED,
+		budget: { ...UNLIMITED, atomicBytes: 1_000_000 }, // so that pages and fences are tested too
 		stageMaxBytes: 100_000_000,
 		now: () => clock.now++,
 		sleep: async () => {},

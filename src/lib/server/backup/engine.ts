@@ -14,6 +14,8 @@ export interface Budget {
 	milliseconds: number;
 	/** Statements with which a stage is made, which cannot be done in parts. */
 	stage: number;
+	/** Bytes of the largest database that is read in one batch. */
+	atomicBytes: number;
 	/** Bytes of SQL that are read from D1, be they written yet or not. */
 	bytes: number;
 	/** Rows that all calls for the backup read together: D1 counts them by the day. */

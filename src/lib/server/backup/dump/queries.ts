@@ -46,6 +46,8 @@ export interface PageRequest {
 	position: Position;
 	/** The most rows to read. */
 	limit: number;
+	/** The rows to read, if a plan says so, instead of those after the position. */
+	selection?: Selection;
 	/** Bytes of a row's literals above which only its key is printed. */
 	maxRowBytes: number;
 	form: Form;
@@ -64,7 +66,7 @@ export type Form = 'quick' | 'counted' | 'exact';
  */
 export function joinedPage(request: PageRequest): string {
 	const { table, position, limit, maxRowBytes, form } = request;
-	const rows = printedRows(table, after(table, position, limit), { form });
+	const rows = printedRows(table, request.selection ?? after(table, position, limit), { form });
 	const { text, lengths } = joinedRows({ maxBytes: form === 'exact' ? maxRowBytes : null });
 	const columns = [`${text} AS text`, `${lengths} AS lengths`];
 	columns.push(`${table.key.kind === 'rowid' ? 'quote(max(k))' : 'NULL'} AS last`);

@@ -13,7 +13,7 @@ import { type Reader, SnapshotChanged } from './reader.ts';
 import { type Catalog, SEQUENCE_TABLE, type Table } from './schema.ts';
 import type { Stage } from './stage/make.ts';
 import { readStaged, STAGE_START, type StagedPages } from './stage/read.ts';
-import { readStart, type Start } from './start.ts';
+import { ATOMIC_BYTES, readStart, type Start } from './start.ts';
 import { queriesToEnd, requireFinished, requireUnchanged } from './unchanged.ts';
 import { readRows, START } from './walk.ts';
 
@@ -57,9 +57,13 @@ export interface StepOptions extends DumpOptions {
 	stage: Stage | null;
 	/** Which FTS5 tables to read from a stage, if the database is at most so large. */
 	terms: (TermsChoice & { maxBytes: number }) | null;
+	/** Bytes of the largest database that is read in one batch. */
+	atomicBytes: number;
 	/** Whether to stop now, given the number of queries that the end of the dump still needs. */
 	mustPause(queriesToEnd: number): boolean;
 }
+
+const WHOLE = { stage: null, terms: null, atomicBytes: ATOMIC_BYTES, mustPause: () => false };
 
 /** How a step ends: with the whole dump, or with the place where the next step continues. */
 export type StepEnd = { summary: DumpSummary } | { checkpoint: Checkpoint };
@@ -77,10 +81,10 @@ export type StepEnd = { summary: DumpSummary } | { checkpoint: Checkpoint };
  */
 export async function* writeScript(
 	reader: Reader,
-	options: DumpOptions & Partial<Pick<StepOptions, 'stage' | 'terms'>>,
+	options: DumpOptions & Partial<Pick<StepOptions, 'stage' | 'terms' | 'atomicBytes'>>,
 ): AsyncGenerator<Uint8Array, DumpSummary, void> {
 	const catalog = options.stage?.schema ?? (await readCatalog(reader.batch));
-	const all = { stage: null, terms: null, ...options, from: null, mustPause: () => false };
+	const all = { ...WHOLE, ...options, from: null };
 	const end = yield* write(reader, catalog, all);
 	if ('summary' in end) return end.summary;
 	throw new Error('The dump stopped early, although it was not asked to.');
@@ -135,14 +139,14 @@ async function* write(
 async function begin(
 	reader: Reader,
 	schema: Catalog,
-	{ from, stage, terms, mustPause }: StepOptions,
+	{ from, stage, terms, atomicBytes, mustPause }: StepOptions,
 ): Promise<Start & Pick<Work, 'inspection' | 'stage'> & { catalog: Catalog }> {
 	const known = from ?? stage;
 	if (known !== null) {
 		const { inspection, fullTextOptions } = known;
 		const catalog = inspected(schema, inspection);
 		const pages = from ? from.stage : stage && { owner: stage.owner, tables: stage.tables };
-		const start = { fullTextOptions, firstPages: new Map<Table, Page>(), atomic: null };
+		const start = { fullTextOptions, firstPages: new Map<Table, Page[]>(), atomic: null };
 		return { ...start, catalog, inspection, stage: pages };
 	}
 	const isSmall = terms !== null && reader.databaseBytes <= terms.maxBytes;
@@ -150,7 +154,10 @@ async function begin(
 	if (found.inspection.searches.some(({ fill }) => fill === 'terms')) throw new NeedsStage();
 	const catalog = inspected(schema, found.inspection);
 	const toEnd = queriesToEnd(catalog);
-	const start = await readStart(reader, catalog, found, (queries) => mustPause(toEnd + queries));
+	const start = await readStart(reader, catalog, found, {
+		atomicBytes,
+		mustPause: (queries) => mustPause(toEnd + queries),
+	});
 	return { ...start, catalog, inspection: found.inspection, stage: null };
 }
 
@@ -205,7 +212,7 @@ interface Work {
 	/** Where the pages are; null if they are read from the database itself. */
 	stage: StagedPages | null;
 	/** Pages that have been read already. */
-	firstPages: Map<Table, Page>;
+	firstPages: Map<Table, Page[]>;
 	/** Tables that are complete. */
 	done: TableSummary[];
 	/** The table of which the step before has written a part. */

@@ -3,7 +3,7 @@ import type { Rows } from './inserts.ts';
 import type { Position } from './keys.ts';
 import type { LongRow } from './long-rows.ts';
 import { type Page, readPage } from './pages.ts';
-import type { Form, PageRequest } from './queries.ts';
+import type { Form } from './queries.ts';
 import { type Reader, ResultTooLarge } from './reader.ts';
 import type { Table } from './schema.ts';
 
@@ -17,8 +17,6 @@ const FIRST_PAGE_ROWS = 256;
 const PAGE_GROWTH = 16;
 /** Rows of the largest page, which has to be read well within MAX_QUERY_SECONDS. */
 const MAX_PAGE_ROWS = 20_000;
-/** Rows of each table that the first batch of a small database reads. */
-const SMALL_TABLE_ROWS = 5_000;
 
 /** Where reading a table continues, and how its last page was read. */
 export interface Place {
@@ -38,8 +36,8 @@ export interface WalkOptions {
 	/** Bytes of a row's literals above which the row is returned as a {@link LongRow}. */
 	maxRowBytes: number;
 	from: Place;
-	/** The first page, if it has been read already. */
-	first?: Page | undefined;
+	/** The first pages, if they have been read already. */
+	first?: Page[] | undefined;
 	/** Called between pages and after each long row: whether to stop there. */
 	mustPause(): boolean;
 }
@@ -54,7 +52,7 @@ export interface WalkOptions {
 export async function* readRows(
 	reader: Reader,
 	table: Table,
-	{ maxRowBytes, from, first, mustPause }: WalkOptions,
+	{ maxRowBytes, from, first = [], mustPause }: WalkOptions,
 ): AsyncGenerator<Rows | LongRow, Place | null, void> {
 	let { limit, form } = from;
 	const read = async (position: Position): Promise<Page> => {
@@ -69,31 +67,25 @@ export async function* readRows(
 			}
 		}
 	};
-	let page = first ?? (await read(from.position));
+	const pages = [...first];
+	let page = pages.shift() ?? (await read(from.position));
 	for (;;) {
 		form = page.form;
 		limit = nextLimit(limit, page);
-		const next = page.last || mustPause() ? null : read(page.next);
+		const isLast = page.last && pages.length === 0;
+		const ready = pages.shift();
+		const mustStop = !ready && (isLast || mustPause());
+		const next = ready || mustStop ? null : read(page.next);
 		next?.catch(() => {}); // awaited below, unless the caller stops first
 		for (const part of page.parts) {
 			yield part;
 			if (part.kind === 'long' && mustPause()) return { position: part.next, limit, form };
 		}
-		if (page.last) return null;
-		if (next === null) return { position: page.next, limit, form };
-		page = await next;
+		if (isLast) return null;
+		const following = ready ?? (await next);
+		if (following === null) return { position: page.next, limit, form };
+		page = following;
 	}
-}
-
-/** The request for the first page of a table in a small database: often the whole table. */
-export function firstPageOf(table: Table, maxRowBytes: number): PageRequest {
-	return {
-		table,
-		maxRowBytes,
-		position: START.position,
-		limit: SMALL_TABLE_ROWS,
-		form: 'exact', // the quick form might make a second query necessary
-	};
 }
 
 function nextLimit(limit: number, page: Page): number {

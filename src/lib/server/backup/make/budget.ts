@@ -1,3 +1,4 @@
+import { ATOMIC_BYTES } from '../dump/start.ts';
 import type { Budget } from '../engine.ts';
 import { FREE_ROWS_READ_PER_DAY, MAX_QUERIES, MAX_SUBREQUESTS } from '../limits.ts';
 
@@ -18,6 +19,7 @@ export const BUDGETS = {
 		calls: MAX_SUBREQUESTS.free - 22,
 		stage: MAX_QUERIES.free - 8,
 		milliseconds: 20_000,
+		atomicBytes: ATOMIC_BYTES,
 		bytes: 18_000_000,
 		rowsRead: 0.8 * FREE_ROWS_READ_PER_DAY,
 		pause: 12 * MINUTE_MS,
@@ -27,6 +29,7 @@ export const BUDGETS = {
 		calls: MAX_SUBREQUESTS.paid - 100,
 		stage: MAX_QUERIES.paid - 100,
 		milliseconds: 60_000,
+		atomicBytes: ATOMIC_BYTES,
 		bytes: 400_000_000,
 		rowsRead: Number.POSITIVE_INFINITY,
 		pause: 0,
@@ -39,6 +42,7 @@ export const UNLIMITED: Budget = {
 	calls: Number.POSITIVE_INFINITY,
 	stage: Number.POSITIVE_INFINITY,
 	milliseconds: Number.POSITIVE_INFINITY,
+	atomicBytes: ATOMIC_BYTES,
 	bytes: Number.POSITIVE_INFINITY,
 	rowsRead: Number.POSITIVE_INFINITY,
 	pause: 0,

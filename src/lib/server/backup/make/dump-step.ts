@@ -41,6 +41,7 @@ export async function dumpStep(call: Call, job: Job): Promise<DumpedStep> {
 		from,
 		stage,
 		terms: readableTerms(call, job),
+		atomicBytes: engine.budget.atomicBytes,
 		mustPause: budgetCheck(call),
 		onProgress: (progress) => onProgress({ event: 'rows', ...progress }),
 	});

@@ -3,7 +3,7 @@ import { maxRowBytes } from '../inserts.ts';
 import { between, orderBy, type Selection, withinBounds } from '../keys.ts';
 import { joinedRows, printedRows, rowOctets } from '../queries.ts';
 import type { Table } from '../schema.ts';
-import { mayBeLong, packed, type TablePlan } from './plan.ts';
+import { mayBeLong, packed, selectionsOf, type TablePlan } from '../plan.ts';
 
 /* The statements that fill a stage, as few as D1's limits allow. */
 
@@ -53,22 +53,7 @@ function pagesOfRanges(plan: TablePlan): string[] {
 
 /** A row of the stage for each page of a table. */
 function separatePages(plan: TablePlan): string[] {
-	const { table, place, ends } = plan;
-	return selections(table, ends).map((rows) => `(${place},(${printedPage(plan, rows)}))`);
-}
-
-/** The rows of each page. */
-function selections(table: Table, ends: TablePlan['ends']): Selection[] {
-	if ('keys' in ends) {
-		const bounds = [null, ...ends.keys, null];
-		return bounds.slice(1).map((to, index) => between(table, bounds[index] ?? null, to));
-	}
-	const counts = [0, ...ends.counts];
-	return counts.map((offset, index) => {
-		const next = counts[index + 1];
-		const rows = next === undefined ? -1 : next - offset;
-		return { ...between(table, null, null), limit: `LIMIT ${rows} OFFSET ${offset}` };
-	});
+	return selectionsOf(plan).map((rows) => `(${plan.place},(${printedPage(plan, rows)}))`);
 }
 
 /**

@@ -30,7 +30,7 @@ import { Reader, type ReadingCost, readingFailure, SnapshotChanged } from '../re
 import type { Catalog, FullTextTable, Table } from '../schema.ts';
 import { requireFinished, requireSchema } from '../unchanged.ts';
 import { fillStage } from './fill.ts';
-import { parsePlans, planQueries, type TablePlan } from './plan.ts';
+import { parsePlans, planQueries, type TablePlan } from '../plan.ts';
 import type { StagedTable } from './read.ts';
 import { fillFromTerms, termFacts, TERMS_STATEMENTS } from './terms.ts';
 
@@ -214,13 +214,12 @@ async function run(
 	}
 }
 
+/** Each query is a call of its own, because the database answers nobody else meanwhile. */
 async function readPlans(reader: Reader, tables: Table[], pageBytes: number): Promise<TablePlan[]> {
-	const plans: TablePlan[] = [];
-	for (const query of planQueries(tables, pageBytes)) {
-		const [result] = await reader.batch([query.sql]);
-		plans.push(...parsePlans(query, result, plans.length));
-	}
-	return plans;
+	const queries = planQueries(tables, pageBytes);
+	const results: StatementResult[] = [];
+	for (const { sql } of queries) results.push(...(await reader.batch([sql])));
+	return parsePlans(queries, results);
 }
 
 /**

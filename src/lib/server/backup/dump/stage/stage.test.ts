@@ -39,7 +39,7 @@ async function staged(queries: number, pageBytes = 900_000): Promise<string> {
 	let from: Checkpoint | null = null;
 	for (;;) {
 		const reader = new Reader(stageOf(d1(env.DB), OWNER), sleep);
-		const options = { title: [], from, stage: from ? null : stage, terms: null };
+		const options = { title: [], from, stage: from ? null : stage, terms: null, atomicBytes: 0 };
 		const script = writeStep(reader, {
 			...options,
 			mustPause: () => reader.cost.queries >= queries,

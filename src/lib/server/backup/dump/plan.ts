@@ -1,12 +1,12 @@
-import type { StatementResult } from '../../database.ts';
-import { MAX_COLUMNS, MAX_WRITTEN_STATEMENT_BYTES } from '../../limits.ts';
-import { quoteName } from '../../sql.ts';
-import { encode, maxRowBytes } from '../inserts.ts';
-import { keyColumns, keySql, orderBy, selected } from '../keys.ts';
-import { rowEstimate } from '../queries.ts';
-import type { Table } from '../schema.ts';
+import type { StatementResult } from '../database.ts';
+import { MAX_COLUMNS, MAX_WRITTEN_STATEMENT_BYTES } from '../limits.ts';
+import { quoteName } from '../sql.ts';
+import { encode, maxRowBytes } from './inserts.ts';
+import { between, keyColumns, keySql, orderBy, selected, type Selection } from './keys.ts';
+import { rowEstimate } from './queries.ts';
+import type { Table } from './schema.ts';
 
-/* How a stage's pages are cut: at rows that are chosen before the transaction that prints them. */
+/* How pages are cut that one transaction prints: at rows that are chosen before it. */
 
 /**
  * Bytes of a number's literal at most: that of 5e-324 takes 22 for each 62 powers of two
@@ -95,14 +95,13 @@ function cut(table: Table, pageBytes: number): string {
 	);
 }
 
-/** The plans of the tables of a query, which are those from `place` on in the catalog. */
-export function parsePlans(
-	{ tables }: PlanQuery,
-	result: StatementResult | undefined,
-	place: number,
-): TablePlan[] {
-	const row = result?.results[0] ?? {};
-	return tables.map((table, index) => parsePlan(table, place + index, row[`p${index}`]));
+/** The plans of all tables, from the answers to {@link planQueries}. */
+export function parsePlans(queries: PlanQuery[], results: StatementResult[]): TablePlan[] {
+	const texts = queries.flatMap(({ tables }, query) => {
+		const row = results[query]?.results[0] ?? {};
+		return tables.map((table, index) => ({ table, text: row[`p${index}`] }));
+	});
+	return texts.map(({ table, text }, place) => parsePlan(table, place, text));
 }
 
 function parsePlan(table: Table, place: number, text: string | number | null = null): TablePlan {
@@ -125,4 +124,18 @@ function parsePlan(table: Table, place: number, text: string | number | null = n
 export function mayBeLong(table: Table, bytes: string): string {
 	const others = MAX_NUMBER_BYTES * (table.columns.length + 1);
 	return `(2*(${bytes})+${others}>${maxRowBytes(table)})`;
+}
+
+/** The rows of each page of a plan. */
+export function selectionsOf({ table, ends }: TablePlan): Selection[] {
+	if ('keys' in ends) {
+		const bounds = [null, ...ends.keys, null];
+		return bounds.slice(1).map((to, index) => between(table, bounds[index] ?? null, to));
+	}
+	const counts = [0, ...ends.counts];
+	return counts.map((offset, index) => {
+		const next = counts[index + 1];
+		const rows = next === undefined ? -1 : next - offset;
+		return { ...between(table, null, null), limit: `LIMIT ${rows} OFFSET ${offset}` };
+	});
 }
