@@ -210,4 +210,18 @@ export const dump: Mutation[] = [
 		wrong: '...plans.filter(({ hasLongRows }) => hasLongRows && false).flatMap(insertValues),',
 		tests: [`${BACKUP}/dump/stage/`],
 	},
+	{
+		title: 'a planned page does not know what comes before it',
+		file: `${BACKUP}/dump/start.ts`,
+		right: 'const position = pages.at(-1)?.next ?? request.position;',
+		wrong: 'const position = request.position;',
+		tests: [`${BACKUP}/dump/start.test.ts`],
+	},
+	{
+		title: 'the pages of one batch are printed in the quick form',
+		file: `${BACKUP}/dump/start.ts`,
+		right: "const form = hasLongRows ? 'exact' : 'counted';",
+		wrong: "const form = hasLongRows ? 'exact' : 'quick';",
+		tests: [`${BACKUP}/dump/start.test.ts`],
+	},
 ];
