@@ -19,9 +19,6 @@ const MAX_NUMBER_BYTES = 450;
  */
 const MAX_BOUND_LENGTH = 5_000;
 
-/** Statements that plan all tables, if these fit: each blocks the database while it runs. */
-const PLAN_STATEMENTS = 8;
-
 /** The pages of a table. */
 export interface TablePlan {
 	table: Table;
@@ -44,10 +41,14 @@ export interface PlanQuery {
 
 /**
  * Queries that cut tables into pages of about so many bytes; {@link parsePlans} reads their answers.
+ * So many `queries`, if all tables fit.
  */
-export function planQueries(tables: Table[], pageBytes: number): PlanQuery[] {
+export function planQueries(
+	tables: Table[],
+	{ pageBytes, queries }: { pageBytes: number; queries: number },
+): PlanQuery[] {
 	const columns = tables.map((table) => ({ text: `(${cut(table, pageBytes)})`, table }));
-	const most = Math.min(MAX_COLUMNS, Math.ceil(tables.length / PLAN_STATEMENTS));
+	const most = Math.min(MAX_COLUMNS, Math.ceil(tables.length / queries));
 	return packed(columns, ({ text }) => text, most).map((some) => ({
 		sql: `SELECT ${some.map(({ text }, index) => `${text} AS p${index}`).join(',')}`,
 		tables: some.map(({ table }) => table),

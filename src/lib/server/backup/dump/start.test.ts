@@ -82,6 +82,22 @@ describe('a database of several pages', () => {
 		expect(tables).toEqual(now.tables);
 	});
 
+	test('may have a hundred tables of many columns', async () => {
+		const columns = Array.from({ length: 32 }, (_, at) => `c${at} TEXT`).join();
+		const tables = Array.from({ length: 100 }, (_, at) =>
+			at % 2 === 0
+				? `CREATE TABLE t${at} (${columns})`
+				: `CREATE TABLE t${at} (${columns}, PRIMARY KEY (c0, c1, c2)) WITHOUT ROWID`,
+		);
+		const rows = tables.map(
+			(_, at) => `INSERT INTO t${at} (c0, c1, c2, c3) VALUES (1, 2, 3, hex(zeroblob(7000)))`,
+		);
+		await run(env.DB, ...tables, ...rows);
+		const [whole, paged] = [await dumped(ATOMIC_BYTES), await dumped(0)];
+		expect([whole.consistency, paged.consistency]).toEqual(['atomic', 'fenced']);
+		expect(whole.sql).toBe(paged.sql);
+	});
+
 	test('is read in several steps if its pages are more queries than a call may send', async () => {
 		await run(env.DB, ...PAGES.slice(0, 4));
 		const budget = { ...UNLIMITED, queries: 9 };

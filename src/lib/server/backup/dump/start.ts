@@ -19,6 +19,8 @@ import { START } from './walk.ts';
 export const ATOMIC_BYTES = 8_000_000;
 /** The most tables that one batch reads: each takes a statement of up to MAX_STATEMENT_BYTES. */
 const ATOMIC_TABLES = 100;
+/** Queries that plan all tables: of 50 at once, each stays below D1's 25,000 opcodes. */
+const PLAN_QUERIES = 2;
 /** Bytes of a database whose tables are a page each, without a plan. */
 const PAGE_EACH_BYTES = 1_000_000;
 /** Bytes that a page aims at: its text may be twice as long, and more than MAX_VALUE_BYTES is refused. */
@@ -110,7 +112,7 @@ async function readAtOnce(
 
 async function planPages(reader: Reader, tables: Table[]): Promise<TablePlan[]> {
 	if (reader.databaseBytes <= PAGE_EACH_BYTES) return tables.map(asOnePage);
-	const queries = planQueries(tables, PAGE_BYTES);
+	const queries = planQueries(tables, { pageBytes: PAGE_BYTES, queries: PLAN_QUERIES });
 	reader.beginState(); // the plan need not be that of the catalog's state
 	return parsePlans(queries, await reader.batch(queries.map(({ sql }) => sql)));
 }

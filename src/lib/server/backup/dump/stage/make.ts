@@ -39,6 +39,8 @@ import { fillFromTerms, termFacts, TERMS_STATEMENTS } from './terms.ts';
  * character is a quote, and has to stay below MAX_VALUE_BYTES.
  */
 const PAGE_BYTES = 850_000;
+/** Queries that plan all tables: the database answers nobody else while one of them runs. */
+const PLAN_QUERIES = 8;
 /** Plans for one stage: a page may outgrow its plan, or the schema change. */
 const MAX_PLANS = 3;
 /** What the next plan divides the bytes of a page by, if a page was too long. */
@@ -216,7 +218,7 @@ async function run(
 
 /** Each query is a call of its own, because the database answers nobody else meanwhile. */
 async function readPlans(reader: Reader, tables: Table[], pageBytes: number): Promise<TablePlan[]> {
-	const queries = planQueries(tables, pageBytes);
+	const queries = planQueries(tables, { pageBytes, queries: PLAN_QUERIES });
 	const results: StatementResult[] = [];
 	for (const { sql } of queries) results.push(...(await reader.batch([sql])));
 	return parsePlans(queries, results);
