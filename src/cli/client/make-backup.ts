@@ -69,7 +69,8 @@ const LONGEST_STEP_PAUSE = 3_600;
 
 /**
  * Makes a backup in as many calls as it takes: the first one begins it, each further one redeems the
- * ticket of the one before, after the pause that the app asks for. A failed step is repeated with the same ticket, which does nothing twice.
+ * ticket of the one before, after the pause that the app asks for. A failed step is repeated with the
+ * same ticket, which does nothing twice.
  * A failed first call is not repeated unless the app refused it, because it may have made its backup.
  *
  * Throws what the call throws, the reason of the signal, `steps_without_progress` and

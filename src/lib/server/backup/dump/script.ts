@@ -84,8 +84,7 @@ export async function* writeScript(
 	options: DumpOptions & Partial<Pick<StepOptions, 'stage' | 'terms' | 'atomicBytes'>>,
 ): AsyncGenerator<Uint8Array, DumpSummary, void> {
 	const catalog = options.stage?.schema ?? (await readCatalog(reader.batch));
-	const all = { ...WHOLE, ...options, from: null };
-	const end = yield* write(reader, catalog, all);
+	const end = yield* write(reader, catalog, { ...WHOLE, ...options, from: null });
 	if ('summary' in end) return end.summary;
 	throw new Error('The dump stopped early, although it was not asked to.');
 }
@@ -293,8 +292,8 @@ async function* writeTable(
 		part = await parts.next();
 	}
 	if (part.value !== null) {
-		const { name } = table;
-		return { name, place: part.value, digest: digest.save(), open: inserts.open() };
+		const place = part.value;
+		return { name: table.name, place, digest: digest.save(), open: inserts.open() };
 	}
 	yield* inserts.end();
 	return { name: table.name, rows: digest.rows, bytes: digest.bytes, sha256: digest.hex() };

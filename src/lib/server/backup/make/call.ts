@@ -9,7 +9,7 @@ import type { Job } from './job.ts';
 export interface Call {
 	engine: Engine;
 	lock: Lock;
-	/** The engine's database, with a counts of what this call has used of it. */
+	/** The engine's database, with counts of what this call has used of it. */
 	database: MeteredDatabase;
 	/** Whether a stage of this backup may be in the database. */
 	mayHaveStage: boolean;

@@ -87,8 +87,8 @@ export interface StageOptions {
 /**
  * Prints all pages of a database into a stage, in one transaction, during which nobody else can
  * write. Throws `stage_name_taken` (409), `snapshot_unstable` (409) if it takes more statements than
- * there is room for, or more time or space than D1 gives, {@link SnapshotChanged} if each plan was outdated before its transaction, and
- * what {@link Reader.batch} throws.
+ * there is room for, or more time or space than D1 gives, {@link SnapshotChanged} if each plan was
+ * outdated before its transaction, and what {@link Reader.batch} throws.
  */
 export async function makeStage(database: SqlDatabase, options: StageOptions): Promise<Stage> {
 	let { pageBytes = PAGE_BYTES, terms = ALL_TERMS } = options;
