@@ -10,7 +10,7 @@ import { type Manifest } from '../src/lib/server/backup/format/manifest.ts';
 // Backups in several steps.
 
 /** A budget of so few queries that each step reads one page, after the five queries for the catalog. */
-export const SMALL = { ...UNLIMITED, queries: 1 };
+export const SMALL = { ...UNLIMITED, queries: 1, atomicBytes: 0 };
 
 export function inSteps(changes: Partial<Engine> = {}): Engine {
 	return engine({ keys: [key], budget: SMALL, ...changes });

@@ -10,21 +10,25 @@ import { ENCODINGS, key } from '../encodings.ts';
 import { dyingEngine, failingDatabase } from '../failing.ts';
 import { reset } from '../reset.ts';
 import { restoreIntoCopy } from '../restore.ts';
-import { disturbed, ourTables, rememberStaged } from '../staged.ts';
+import { disturbed, LARGE, ourTables, rememberStaged } from '../staged.ts';
 import { begin, contentsOf, fill, finish, inSteps, ticketOf } from '../stepped-backups.ts';
 import { listBackups, resumeBackup, startBackup } from '../../src/lib/server/backup/index.ts';
+import type { Engine } from '../../src/lib/server/backup/engine.ts';
 import { UNLIMITED } from '../../src/lib/server/backup/make/budget.ts';
 import { TICKET_MS } from '../../src/lib/server/backup/make/job.ts';
 import { LOCK_KEYS } from '../../src/lib/server/backup/storage/lock.ts';
 
 beforeEach(reset);
 
+/** The engine on a database that is too large for one batch. */
+const large = (changes: Partial<Engine> = {}) => engine({ budget: LARGE, ...changes });
+
 const write = () => run(env.DB, `UPDATE a SET x = x || '!' WHERE id = 1`);
 
 describe('a database in use', () => {
 	test('is staged after two attempts, and then at once', async () => {
 		await fill(100);
-		const busy = engine({ database: disturbed(env.DB, write) });
+		const busy = large({ database: disturbed(env.DB, write) });
 		const first = await createBackup(busy);
 		expect(first.snapshot).toMatchObject({ consistency: 'staged', attempts: 3 });
 		expect(first.snapshot.waitedMs).toBeGreaterThan(0);
@@ -39,10 +43,18 @@ describe('a database in use', () => {
 		]);
 	});
 
+	test('is read in one batch again once it is small enough for that', async () => {
+		await run(env.DB, 'CREATE TABLE a (id INTEGER PRIMARY KEY, x)', 'INSERT INTO a VALUES (1, 2)');
+		await rememberStaged();
+		const busy = engine({ database: disturbed(env.DB, write), budget: UNLIMITED });
+		const { snapshot } = await createBackup(busy);
+		expect(snapshot).toMatchObject({ consistency: 'atomic', attempts: 1 });
+	});
+
 	test('is not staged if it has outgrown the setting', async () => {
 		await fill(100);
 		await rememberStaged();
-		const { snapshot } = await createBackup(engine({ stageMaxBytes: 10_000 }));
+		const { snapshot } = await createBackup(large({ stageMaxBytes: 10_000 }));
 		expect(snapshot).toMatchObject({ consistency: 'fenced', attempts: 1 });
 		expect(snapshot).not.toHaveProperty('waitedMs');
 	});
@@ -50,12 +62,12 @@ describe('a database in use', () => {
 	test('that is too large is tried five times, and the error says what to set', async () => {
 		await fill(100);
 		const busy = { database: disturbed(env.DB, write), stageMaxBytes: 10_000 };
-		await expect(createBackup(engine(busy))).rejects.toMatchObject({
+		await expect(createBackup(large(busy))).rejects.toMatchObject({
 			code: 'snapshot_unstable',
 			message: expect.stringContaining('may not be staged: BACKUP_STAGE_MAX_MB is 1.'),
 			hint: expect.stringContaining('wait once for about 1 second'),
 		});
-		await expect(createBackup(engine({ ...busy, stageMaxBytes: 0 }))).rejects.toMatchObject({
+		await expect(createBackup(large({ ...busy, stageMaxBytes: 0 }))).rejects.toMatchObject({
 			message: expect.stringContaining('BACKUP_STAGE_MAX_MB is 0.'),
 		});
 		expect(await ourTables()).toEqual([]);
@@ -66,7 +78,7 @@ describe('a database in use', () => {
 		await run(env.DB, 'CREATE TABLE Lifeboat_Stage (x)', 'INSERT INTO Lifeboat_Stage VALUES (1)');
 		const before = await contents(env.DB);
 		await rememberStaged();
-		await expect(createBackup(engine())).rejects.toMatchObject({ code: 'stage_name_taken' });
+		await expect(createBackup(large())).rejects.toMatchObject({ code: 'stage_name_taken' });
 		expect(await contents(env.DB)).toBe(before);
 		expect(await keys()).not.toContain(LOCK_KEYS.backup);
 	});
@@ -90,8 +102,8 @@ describe('a database in use', () => {
 				});
 			},
 		});
-		const budget = { ...UNLIMITED, queries: 42, stage: 42 };
-		const free = () => engine({ keys: [key], budget, database: counting });
+		const budget = { ...LARGE, queries: 42, stage: 42 };
+		const free = () => large({ keys: [key], budget, database: counting });
 		let step = await startBackup(free());
 		for (; 'resume' in step; sent = 0) {
 			expect(sent).toBeLessThanOrEqual(50);
@@ -105,7 +117,7 @@ describe('a staged backup', () => {
 	const random = settings(60);
 
 	test('is that which is read directly, in every encoding, in steps', random.test, async () => {
-		const budgets = fc.constantFrom(UNLIMITED, { ...UNLIMITED, queries: 9 });
+		const budgets = fc.constantFrom(LARGE, { ...LARGE, queries: 9 });
 		const encodings = fc.constantFrom(...Object.values(ENCODINGS));
 		await fc.assert(
 			fc.asyncProperty(
@@ -115,10 +127,10 @@ describe('a staged backup', () => {
 				async ({ statements }, budget, encoding) => {
 					await reset();
 					await apply(env.DB, statements);
-					const direct = await createBackup(engine({ keys: [key], encoding }));
+					const direct = await createBackup(large({ keys: [key], encoding }));
 					await rememberStaged();
 					await env.MY_BUCKET.delete((await keys()).filter((name) => name.includes('_2026-')));
-					const staged = await createBackup(engine({ keys: [key], encoding, budget }));
+					const staged = await createBackup(large({ keys: [key], encoding, budget }));
 					expect(staged.snapshot.consistency).toBe('staged');
 					expect(staged).toMatchObject({ schema: direct.schema, tables: direct.tables });
 					expect(await ourTables()).toEqual([]);
@@ -130,7 +142,7 @@ describe('a staged backup', () => {
 
 	test('holds one state, whatever is written after the stage was made', async () => {
 		await fill(100);
-		const whole = await contentsOf(await createBackup(engine()));
+		const whole = await contentsOf(await createBackup(large()));
 		await emptyBucket();
 		await rememberStaged();
 		const ticket = await begin(0);
@@ -158,16 +170,16 @@ describe('a staged backup', () => {
 	test('whose stage cannot be dropped is a backup, and the next one drops it', async () => {
 		await fill(100);
 		await rememberStaged();
-		const counting = dyingEngine(engine(), Number.POSITIVE_INFINITY);
+		const counting = dyingEngine(large(), Number.POSITIVE_INFINITY);
 		await createBackup(counting.engine);
 		let calls = 0;
-		await createBackup(engine({ database: disturbed(env.DB, async () => void calls++) }));
+		await createBackup(large({ database: disturbed(env.DB, async () => void calls++) }));
 		const message = 'D1_ERROR: away: SQLITE_ERROR';
 		const failing = failingDatabase(env.DB, calls - 1, message, { forGood: true });
-		await createBackup(engine({ database: failing.database }));
+		await createBackup(large({ database: failing.database }));
 		expect(failing.failures.failed).toBeGreaterThan(0);
 		expect(await ourTables()).toHaveLength(2);
-		await createBackup(engine());
+		await createBackup(large());
 		expect(await ourTables()).toEqual([]);
 	});
 });
@@ -228,7 +240,7 @@ test('while somebody writes every 50 ms, a backup is the database at one moment'
 		}
 	})();
 	const distant = disturbed(env.DB, () => wait(LATENCY_MS));
-	const backup = createBackup(engine({ database: distant, now: Date.now, sleep: async () => {} }));
+	const backup = createBackup(large({ database: distant, now: Date.now, sleep: async () => {} }));
 	const { name, snapshot } = await backup;
 	const end = version;
 	isWriting = false;

@@ -61,10 +61,15 @@ function otherWay(job: Job, error: unknown): Job | null {
 	return wasTried ? null : { ...job, staged: false };
 }
 
-/** Whether the database is small enough to be staged. */
-export async function mayStage(call: Call): Promise<boolean> {
-	const { stageMaxBytes } = call.engine;
-	return stageMaxBytes > 0 && (await sizeOf(call)) <= stageMaxBytes;
+/**
+ * Whether a database that had to be staged last time is staged at once: not if it may now fit into one
+ * batch, which nobody can disturb, nor if it has become too large for a stage.
+ */
+export async function staysStaged(call: Call): Promise<boolean> {
+	const { stageMaxBytes, budget } = call.engine;
+	if (stageMaxBytes === 0) return false;
+	const bytes = await sizeOf(call);
+	return bytes > budget.atomicBytes && bytes <= stageMaxBytes;
 }
 
 /**

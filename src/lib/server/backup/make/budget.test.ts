@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { clock, createBackup, engine, keys, run } from '../../../../../tests/backups.ts';
 import { key } from '../../../../../tests/encodings.ts';
 import { reset } from '../../../../../tests/reset.ts';
-import { disturbed, rememberStaged } from '../../../../../tests/staged.ts';
+import { disturbed, LARGE, rememberStaged } from '../../../../../tests/staged.ts';
 import { begin, contentsOf, fill, finish, inSteps } from '../../../../../tests/stepped-backups.ts';
 import { resumeBackup, startBackup } from '../index.ts';
 import { UNLIMITED } from './budget.ts';
@@ -170,10 +170,10 @@ describe('rows', () => {
 	test('that a stage would read are refused before it is made', async () => {
 		await fill();
 		await rememberStaged();
-		const { cost, snapshot } = await createBackup(engine({ keys: [key] }));
+		const { cost, snapshot } = await createBackup(engine({ budget: LARGE, keys: [key] }));
 		expect(snapshot.consistency).toBe('staged');
 		const { database, sent } = counted();
-		const budget = { ...UNLIMITED, rowsRead: cost.rowsRead / 2 };
+		const budget = { ...LARGE, rowsRead: cost.rowsRead / 2 };
 		const changes = { database, budget, keys: [key] };
 		await expect(createBackup(engine(changes))).rejects.toMatchObject(refused);
 		expect(sent.join()).not.toContain('INSERT INTO lifeboat_stage');

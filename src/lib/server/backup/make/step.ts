@@ -9,7 +9,7 @@ import { tryRepeatedly } from '../storage/failure.ts';
 import { giveUp, removeLeftovers, removeStrays } from '../storage/leftovers.ts';
 import { type HeldLock, type Lock, takeUpLock } from '../storage/lock.ts';
 import { buryBackup } from '../storage/tombstone.ts';
-import { dumpUndisturbed, mayStage } from './attempts.ts';
+import { dumpUndisturbed, staysStaged } from './attempts.ts';
 import { beginCall, type Call } from './call.ts';
 import { commit } from './commit.ts';
 import { doubtful, type Job, printJob, ticketEnd, ticketFor } from './job.ts';
@@ -59,13 +59,13 @@ export async function finishCommitted(
 }
 
 /**
- * Prepares the first step. A database whose last backup had to be staged is staged at once. Throws
- * `backup_exists` (409).
+ * Prepares the first step. A database whose last backup had to be staged is usually staged at once.
+ * Throws `backup_exists` (409).
  */
 async function begin(call: Call, job: Job): Promise<Job> {
 	const newest = await cleanUp(call);
 	await requireUnused(call.engine.bucket, job.name);
-	const staged = newest?.consistency === 'staged' && (await mayStage(call));
+	const staged = newest?.consistency === 'staged' && (await staysStaged(call));
 	return { ...job, staged };
 }
 

@@ -101,8 +101,10 @@ const DROP_TEXTS = [VOCABULARY, TRIAL_VOCABULARY, TRIAL, SPELLINGS, TEXTS].map(
 
 /** The spellings that SQLite takes for exactly the term that they are for. */
 const RIGHT = `SELECT s.rowid AS id FROM ${TRIAL_VOCABULARY} v JOIN ${SPELLINGS} s ON s.rowid=v.doc GROUP BY s.rowid HAVING count(*)=1 AND max(v.term)=s.term`;
-/** The last row, which stays: two words, to see whether a space is between terms. */
-const TWO_WORDS = `SELECT NULL,(SELECT term||' '||term FROM ${VOCABULARY} LIMIT 1)`;
+/** Two words, to see whether a space is between terms: of a term that is its own spelling. */
+const TWO_WORDS = `SELECT NULL,(SELECT term||' '||term FROM ${VOCABULARY} WHERE term NOT IN (SELECT term FROM ${SPELLINGS} WHERE term IS NOT NULL) LIMIT 1)`;
+/** Stays after the first spellings, so that no further one gets the rowid of one that is deleted. */
+const LAST = `SELECT NULL,NULL`;
 
 /** Statements that try each term as its own spelling, and others for those that fail. */
 function trySpellings(tokenizer: string | null): string[] {
@@ -112,11 +114,11 @@ function trySpellings(tokenizer: string | null): string[] {
 	return [
 		`CREATE VIRTUAL TABLE ${TRIAL} USING fts5(spelling,content='',columnsize=0${tokenize})`,
 		`CREATE VIRTUAL TABLE ${TRIAL_VOCABULARY} USING fts5vocab(${TRIAL},'instance')`,
-		`CREATE TABLE ${SPELLINGS} AS SELECT term,term AS spelling FROM (SELECT DISTINCT term FROM ${VOCABULARY}) UNION ALL ${TWO_WORDS}`,
+		`CREATE TABLE ${SPELLINGS} AS SELECT term,term AS spelling FROM (SELECT DISTINCT term FROM ${VOCABULARY}) UNION ALL ${LAST}`,
 		insert,
 		`DELETE FROM ${SPELLINGS} WHERE rowid IN (${RIGHT})`,
-		`INSERT INTO ${SPELLINGS} (term,spelling) SELECT term,iif(column1='',upper(term),term||column1) FROM ${SPELLINGS},(VALUES ${ends}) WHERE term IS NOT NULL`,
-		`${insert} WHERE rowid>(SELECT rowid FROM ${SPELLINGS} WHERE term IS NULL)`,
+		`INSERT INTO ${SPELLINGS} (term,spelling) SELECT term,iif(column1='',upper(term),term||column1) FROM ${SPELLINGS},(VALUES ${ends}) WHERE term IS NOT NULL UNION ALL ${TWO_WORDS}`,
+		`${insert} WHERE rowid>(SELECT min(rowid) FROM ${SPELLINGS} WHERE term IS NULL)`,
 	];
 }
 
