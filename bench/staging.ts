@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseManifest, type Manifest } from '../src/lib/server/backup/format/manifest.ts';
 import { formatTable } from '../src/cli/terminal/text.ts';
+import { median } from './contenders.ts';
 import type { DumpJob } from './jobs.ts';
 import { serve, type Server } from './server.ts';
 
@@ -16,8 +17,8 @@ import { serve, type Server } from './server.ts';
 
 const WORKER = fileURLToPath(new URL('staging', import.meta.url));
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
-/** How often somebody writes, in milliseconds. */
-const INTERVALS = [5_000, 1_000, 200, 50];
+/** How often somebody writes, in milliseconds; first never, so that nothing is staged. */
+const INTERVALS = [Number.POSITIVE_INFINITY, 5_000, 1_000, 200, 50];
 const BACKUPS = 8;
 /** How often somebody else reads, in milliseconds. */
 const READ_EVERY_MS = 25;
@@ -58,6 +59,7 @@ async function benchIntervals(job: DumpJob, server: Server): Promise<(string | n
 	const rows: (string | number)[][] = [];
 	for (const interval of INTERVALS) {
 		await post(server, '/empty'); // so that the first backup tries to do without a stage
+		const isWriting = Number.isFinite(interval);
 		const before = await sizeOf(server);
 		const made: Made[] = [];
 		const seconds: number[] = [];
@@ -68,7 +70,7 @@ async function benchIntervals(job: DumpJob, server: Server): Promise<(string | n
 				const manifest = await backUp(server);
 				if (manifest) made.push({ manifest, first, last: writes.begun });
 				seconds.push((performance.now() - startedAt) / 1000);
-				await sleep(interval * Math.random());
+				if (isWriting) await sleep(interval * Math.random());
 			}
 		});
 		for (const backup of made) await requireOneState(job, server, backup);
@@ -77,10 +79,10 @@ async function benchIntervals(job: DumpJob, server: Server): Promise<(string | n
 		const most = (numbers: number[]) => Math.max(0, ...numbers);
 		rows.push([
 			job.megabytes,
-			`${interval / 1000} s`,
+			isWriting ? `${interval / 1000} s` : 'never',
 			`${manifests.length} of ${BACKUPS}`,
 			`${staged.length}`,
-			`${Math.min(...seconds).toFixed(1)} to ${most(seconds).toFixed(1)}`,
+			`${median(seconds).toFixed(1)} (${Math.min(...seconds).toFixed(1)} to ${most(seconds).toFixed(1)})`,
 			(most(staged.map(({ snapshot }) => snapshot.waitedMs ?? 0)) / 1000).toFixed(2),
 			seen.longestRead.toFixed(2),
 			seen.longestWrite.toFixed(2),
@@ -135,14 +137,15 @@ async function whileInUse(
 			await sleep(pause);
 		}
 	};
-	const writing = repeat(interval, async (n) => {
+	const write = async (n: number) => {
 		const id = 1 + (n % PAIRS);
 		writes.begun = n;
 		const update = (table: string) => `UPDATE ${table} SET version = version + 1 WHERE id = ${id}`;
 		const seconds = await timed(server, TABLES.map(update));
 		writes.ended = n;
 		return (seen.longestWrite = Math.max(seen.longestWrite, seconds));
-	});
+	};
+	const writing = Number.isFinite(interval) ? repeat(interval, write) : null;
 	const reading = repeat(READ_EVERY_MS, async () => {
 		const seconds = await timed(server, ['SELECT count(*) FROM one']);
 		return (seen.longestRead = Math.max(seen.longestRead, seconds));
