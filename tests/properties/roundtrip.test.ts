@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { cases } from '../databases/cases.ts';
-import { differences, withUnixLineEnds } from '../databases/compare.ts';
+import { differences, unexpected, withUnixLineEnds } from '../databases/compare.ts';
 import { databases } from '../databases/generate.ts';
 import { settings } from '../databases/settings.ts';
 import { type Snapshot, snapshot } from '../databases/snapshot.ts';
@@ -41,12 +41,6 @@ async function backUp(
 	return { file: await bytesOf(sqlOf(backup)), warnings: backup.manifest.warnings };
 }
 
-/** Whether the backup has warned that the words of this full-text index will be counted otherwise. */
-function isExpected(difference: string, warnings: string[]): boolean {
-	const [, index] = /^counts of (.*): (?:lost|added) /s.exec(difference) ?? [];
-	return warnings.some((warning) => warning.startsWith(`The index of ${index} has words that `));
-}
-
 /**
  * The differences from the database DB after each kind of restore of its file: by wrangler's own
  * splitting, in one batch; by Debian's sqlite3; by the engine into D1, as in a drill; and by `npm run
@@ -71,7 +65,7 @@ async function lossesOf(
 	const local = await snapshot(restored(env.WITNESS, 'local'));
 	const sqliteFile = await snapshot(restored(env.WITNESS, 'file'));
 	const lost = (before: Snapshot, after: Snapshot) =>
-		differences(before, after).filter((each) => !isExpected(each, warnings));
+		unexpected(differences(before, after), warnings);
 	return {
 		tooLong: tooLong.map((sql) => sql.slice(0, 200)).filter((sql) => !sql.startsWith('CREATE')),
 		d1: lost(original, copy),

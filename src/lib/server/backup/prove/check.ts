@@ -61,7 +61,7 @@ async function checkForeignKeys(database: SqlDatabase, sleep: Sleep): Promise<st
 			WHERE m.type = 'table' AND ${notOfD1('m.name')} AND m.name NOT IN (${names})`;
 		try {
 			const [orphans = [], [total] = []] = await select(database, sleep, [
-				`SELECT m.name AS child, f.rowid AS id, f.parent, k."from" ${source} LIMIT ${MAX_ORPHANS}`,
+				`SELECT m.name AS child, CAST(f.rowid AS TEXT) AS id, f.parent, k."from" ${source} LIMIT ${MAX_ORPHANS}`,
 				`SELECT count(*) AS n ${source}`,
 			]);
 			const more = Number(total?.['n']) - orphans.length;
