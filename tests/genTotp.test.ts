@@ -3,20 +3,25 @@ import { execFile, execFileSync } from 'node:child_process';
 import {
 	copyFileSync,
 	existsSync,
+	globSync,
 	mkdirSync,
 	mkdtempSync,
+	readFileSync,
 	realpathSync,
 	rmSync,
 	writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseEnv } from '../src/cli/secrets/dotenv.ts';
 import { counted, SEED } from './counts.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'; // RFC 6238, Appendix B
+/** The long code of SECRET at 59 seconds, as docs/api.md says. */
+const LONG = 'CK1hu01IvaUIKntSjklQm9XlrTwa_Moq';
+const KEY = 'k'.repeat(32);
 const FORMS = [
 	['plain', `TOTP_SECRET=${SECRET}\n`],
 	['without a line end', `TOTP_SECRET=${SECRET}`],
@@ -75,6 +80,8 @@ test.for(everyNode())('%s runs it with nothing installed', async (node) => {
 	const result = await genTotp({ node, program });
 	expect(result).toMatchObject({ exitCode: 0, stderr: '' });
 	expect([before, oathtool(SECRET)]).toContain(result.stdout);
+	const long = await genTotp({ node, program, args: ['--long'], seconds: 59 });
+	expect(long).toEqual({ exitCode: 0, stdout: `${LONG}\n`, stderr: '' });
 });
 
 test.for(FORMS)('genTotp.js and setup find the secret in .env: %s', async ([, text]) => {
@@ -114,9 +121,74 @@ test('a missing secret ends with exit code 1 and one helpful line', async () => 
 	expect(result.stderr).toMatch(/^TOTP_SECRET is not set\.[^\n]*`npm run setup`[^\n]*\n$/);
 });
 
+describe('--headers', () => {
+	const headers = (call: Call = {}) =>
+		genTotp({ secret: SECRET, seconds: 59, args: ['--headers'], ...call });
+	const AUTHORIZATION = `Authorization: Bearer ${LONG}\n`;
+	const BOTH = { exitCode: 0, stdout: `${AUTHORIZATION}X-API-Key: ${KEY}\n`, stderr: '' };
+
+	test('prints the line with the long code', async () => {
+		expect(await headers()).toEqual({ exitCode: 0, stdout: AUTHORIZATION, stderr: '' });
+	});
+
+	test('prints the API key too if there is one, from where the secret comes from', async () => {
+		expect(await headers({ key: KEY })).toEqual(BOTH);
+		expect(await headers({ key: ` ${KEY}\n` })).toEqual(BOTH);
+		writeFileSync(join(folder, '.env'), `BACKUP_API_KEY=${KEY}\n`);
+		expect(await headers()).toEqual(BOTH);
+		expect(await headers({ key: '' })).toEqual(BOTH);
+		expect((await headers({ key: 'other' })).stdout).toBe(`${AUTHORIZATION}X-API-Key: other\n`);
+		writeFileSync(join(folder, '.env'), 'BACKUP_API_KEY=\n');
+		expect((await headers()).stdout).toBe(AUTHORIZATION);
+	});
+
+	test.for(FORMS)('finds the key in .env: %s', async ([, text]) => {
+		const ours = text.replaceAll('TOTP_SECRET', 'BACKUP_API_KEY').replaceAll(SECRET, KEY);
+		writeFileSync(join(folder, '.env'), ours);
+		expect(await headers()).toEqual(BOTH);
+	});
+
+	test.for([`${KEY}\nX: y`, `${KEY}é`, `${KEY}\u001f`])(
+		'refuses a key that is no header, and does not show it: %j',
+		async (key) => {
+			const result = await headers({ key });
+			expect(result).toMatchObject({ exitCode: 1, stdout: '' });
+			expect(result.stderr).toMatch(/^BACKUP_API_KEY has characters [^\n]*\n$/);
+			expect(result.stderr).not.toContain(KEY);
+		},
+	);
+});
+
+test.for([['--lng'], ['-l'], ['long'], ['--long', '--headers'], ['--headers', 'x']])(
+	'%j ends with exit code 2 and one line',
+	async (args) => {
+		const result = await genTotp({ secret: SECRET, args });
+		expect(result).toMatchObject({ exitCode: 2, stdout: '' });
+		expect(result.stderr).toMatch(/^[^\n]*--long or --headers\.\n$/);
+	},
+);
+
+test('documents and commands keep secrets off command lines, but for one call with six digits', () => {
+	const found = (pattern: RegExp) => pages().flatMap((page) => page.match(pattern) ?? []);
+	expect(found(/\$\(node genTotp[^)|]*\)/g)).toEqual(['$(node genTotp.js)']);
+	expect(found(/(-H|--header) ["']?X-API-Key/g)).toEqual([]);
+	expect(found(/genTotp\.js --headers \|/g).length).toBeGreaterThan(10);
+});
+
+/** The texts that show calls: the documents and the commands. */
+function pages(): string[] {
+	const files = globSync(['README.md', 'docs/*.md', 'src/cli/**/*.ts'], { cwd: ROOT });
+	return files
+		.filter((file) => !file.endsWith('.test.ts'))
+		.map((file) => readFileSync(join(ROOT, file), 'utf8'));
+}
+
 interface Call {
 	/** TOTP_SECRET in the environment. */
 	secret?: string;
+	/** BACKUP_API_KEY in the environment. */
+	key?: string;
+	args?: string[];
 	/** The time in seconds since 1970; the current time by default. */
 	seconds?: number;
 	node?: string;
@@ -131,12 +203,21 @@ interface Result {
 
 /** Runs `genTotp.js` in the test's folder. */
 function genTotp(call: Call): Promise<Result> {
-	const { secret, seconds, node = process.execPath, program = join(ROOT, 'genTotp.js') } = call;
-	const args = [program];
+	const {
+		secret,
+		key,
+		seconds,
+		node = process.execPath,
+		program = join(ROOT, 'genTotp.js'),
+	} = call;
+	const args = [program, ...(call.args ?? [])];
 	if (seconds !== undefined) {
 		args.unshift('--import', `data:text/javascript,Date.now=()=>${seconds * 1000}`);
 	}
-	const env = secret === undefined ? {} : { TOTP_SECRET: secret };
+	const env = {
+		...(secret !== undefined && { TOTP_SECRET: secret }),
+		...(key !== undefined && { BACKUP_API_KEY: key }),
+	};
 	return new Promise((resolve) => {
 		execFile(node, args, { cwd: folder, env }, (error, stdout, stderr) => {
 			resolve({ exitCode: error ? error.code : 0, stdout, stderr });

@@ -44,7 +44,7 @@ export function removeFolder(folder: string): void {
  */
 export async function operate(
 	cwd: string,
-	command: 'restore' | 'drill' | 'doctor',
+	command: 'backup' | 'restore' | 'drill' | 'journal' | 'doctor',
 	args: string[],
 	{ env = {}, killAt }: { env?: NodeJS.ProcessEnv; killAt?: number } = {},
 ): Promise<Ended> {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 
 /** The independent programs that tests compare with; each is a Debian package of the same name. */
-const PROGRAMS = ['age', 'curl', 'gzip', 'oathtool', 'sqlite3', 'zstd'];
+const PROGRAMS = ['age', 'curl', 'gzip', 'oathtool', 'openssl', 'sqlite3', 'zstd'];
 
 const INSTALL_TIMEOUT_MS = 10 * 60_000;
 

@@ -11,6 +11,12 @@ const MIN_SECRET_BYTES = 16;
 /** The hash functions of RFC 6238, section 1.2. */
 const ALGORITHMS = ['SHA-1', 'SHA-256', 'SHA-512'];
 
+/** Bytes of a long code: 192 bits cannot be guessed, and base64url needs no padding for them. */
+const LONG_BYTES = 24;
+
+/** The use of the key behind the long codes (`info` of RFC 5869), so that no other use shares it. */
+const LONG_LABEL = 'lifeboat long code 1';
+
 const REMEDY = 'Clear TOTP_SECRET in .env and run `npm run setup` to generate a valid one.';
 
 /**
@@ -31,13 +37,17 @@ export class TotpError extends Error {
 }
 
 /**
- * Time-based one-time passwords (RFC 6238, based on RFC 4226) from a base32 secret (RFC 4648). It
- * keeps no state: the caller has to accept each code only once (RFC 6238, section 5.2).
+ * Time-based one-time passwords (RFC 6238, based on RFC 4226) from a base32 secret (RFC 4648), and a
+ * long form of them that cannot be guessed, for programs. It keeps no state: the caller has to accept
+ * each code only once (RFC 6238, section 5.2), whichever form it has.
  */
 export class TOTP {
 	#digits;
 	#step;
+	#secret;
 	#key;
+	/** @type {Promise<CryptoKey> | undefined} */
+	#longKey;
 
 	/**
 	 * @param {string} secret base32 as {@link TOTP.base32ToUint8Array} reads it, at least 128 bits
@@ -67,6 +77,7 @@ export class TOTP {
 			);
 		}
 
+		this.#secret = key;
 		const hmac = { name: 'HMAC', hash: algorithm };
 		this.#key = crypto.subtle.importKey('raw', key, hmac, false, ['sign']);
 		this.#digits = digits;
@@ -85,7 +96,20 @@ export class TOTP {
 	}
 
 	/**
-	 * Whether a code is valid at a point in time: {@link TOTP.match} finds a step.
+	 * Returns the long code for a point in time: the first 24 bytes of the HMAC-SHA-256 of the step, as
+	 * 8 bytes with the highest first, in base64url. The key is derived from the secret by HKDF-SHA-256
+	 * without a salt (RFC 5869). Digits and algorithm of the constructor make no difference.
+	 *
+	 * @param {number} seconds Unix time; fractions are fine
+	 * @returns {Promise<string>} 32 letters, digits, hyphens and underscores
+	 * @throws {RangeError} if the time is negative or not a finite number
+	 */
+	async generateLongCode(seconds) {
+		return this.#longCode(this.#counter(seconds));
+	}
+
+	/**
+	 * Whether a code of either form is valid at a point in time: {@link TOTP.match} finds a step.
 	 *
 	 * @param {string} token
 	 * @param {number} milliseconds Unix time, as `Date.now()` gives it
@@ -97,10 +121,10 @@ export class TOTP {
 	}
 
 	/**
-	 * Returns the step since 1970 that a code belongs to, if it is valid at a point in time, or was
-	 * or will be one step away, which allows for network delay and clock drift (RFC 6238, section
-	 * 5.2). Otherwise returns `null`, without computing anything if the text does not have the form
-	 * of a code.
+	 * Returns the step since 1970 that a code of either form belongs to, if it is valid at a point in
+	 * time, or was or will be one step away, which allows for network delay and clock drift (RFC 6238,
+	 * section 5.2). Otherwise returns `null`, without computing anything if the text does not have the
+	 * form of a code.
 	 *
 	 * @param {string} token
 	 * @param {number} milliseconds Unix time, as `Date.now()` gives it
@@ -109,11 +133,14 @@ export class TOTP {
 	 */
 	async match(token, milliseconds) {
 		const now = this.#counter(milliseconds / 1000);
-		if (!this.isCode(token)) return null;
+		const isLong = this.isLongCode(token);
+		if (!isLong && !this.isCode(token)) return null;
 
 		const counters = [now - 1, now, now + 1].filter((counter) => counter >= 0);
-		const codes = await Promise.all(counters.map((counter) => this.#code(counter)));
-		// No early exit, so that the time taken does not reveal which code or digit was right.
+		const codes = await Promise.all(
+			counters.map((counter) => (isLong ? this.#longCode(counter) : this.#code(counter))),
+		);
+		// No early exit, so that the time taken does not reveal which code or character was right.
 		const matches = codes.map((code) => sameText(code, token));
 		return counters[matches.indexOf(1)] ?? null;
 	}
@@ -125,6 +152,15 @@ export class TOTP {
 	 */
 	isCode(token) {
 		return /^[0-9]+$/.test(token) && token.length === this.#digits;
+	}
+
+	/**
+	 * Whether a text has the form of a long code: 32 characters of base64url (RFC 4648, section 5).
+	 *
+	 * @param {string} token
+	 */
+	isLongCode(token) {
+		return typeof token === 'string' && /^[A-Za-z0-9_-]{32}$/.test(token);
 	}
 
 	/**
@@ -177,13 +213,44 @@ export class TOTP {
 	 * @param {number} counter
 	 */
 	async #code(counter) {
-		const message = new DataView(new ArrayBuffer(8));
-		message.setBigUint64(0, BigInt(counter));
-		const mac = new DataView(await crypto.subtle.sign('HMAC', await this.#key, message));
+		const mac = new DataView(await macOf(counter, await this.#key));
 		const offset = mac.getUint8(mac.byteLength - 1) & 0xf;
 		const truncated = mac.getUint32(offset) & 0x7fff_ffff;
 		return String(truncated % 10 ** this.#digits).padStart(this.#digits, '0');
 	}
+
+	/** @param {number} counter */
+	async #longCode(counter) {
+		this.#longKey ??= longKeyOf(this.#secret);
+		const mac = await macOf(counter, await this.#longKey);
+		const base64 = btoa(String.fromCharCode(...new Uint8Array(mac, 0, LONG_BYTES)));
+		return base64.replaceAll('+', '-').replaceAll('/', '_');
+	}
+}
+
+/**
+ * The HMAC of a counter as 8 bytes, the highest first (RFC 4226, section 5.1).
+ *
+ * @param {number} counter
+ * @param {CryptoKey} key
+ */
+function macOf(counter, key) {
+	const message = new DataView(new ArrayBuffer(8));
+	message.setBigUint64(0, BigInt(counter));
+	return crypto.subtle.sign('HMAC', key, message);
+}
+
+/** @param {Uint8Array<ArrayBuffer>} secret */
+async function longKeyOf(secret) {
+	const hkdf = {
+		name: 'HKDF',
+		hash: 'SHA-256',
+		salt: new Uint8Array(),
+		info: new TextEncoder().encode(LONG_LABEL),
+	};
+	const hmac = { name: 'HMAC', hash: 'SHA-256', length: 256 };
+	const source = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveKey']);
+	return crypto.subtle.deriveKey(hkdf, source, hmac, false, ['sign']);
 }
 
 /** @param {string} symbols */

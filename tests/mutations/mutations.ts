@@ -147,6 +147,13 @@ const access: Mutation[] = [
 		tests: ['src/routes/api/backup'],
 	},
 	{
+		title: 'the lockout stops the long code too',
+		file: `${ACCESS}/index.ts`,
+		right: 'const isGuess = totp.isCode(text);',
+		wrong: 'const isGuess = totp.isCode(text) || totp.isLongCode(text);',
+		tests: [`${ACCESS}/index.test.ts`],
+	},
+	{
 		title: 'a token may be used twice',
 		file: `${ACCESS}/once.ts`,
 		right: 'if (etag === null) return false;',

@@ -128,7 +128,7 @@ describe('the report of a call', () => {
 		const error = '100%0A\r\n::add-mask::x\n::stop-commands::y %';
 		const run = await runAgainst(json(500, { error, code: 'odd', hint: '\n::warning::z' }));
 		expect(run.commands).toHaveLength(2);
-		expect(run.commands[0]).toMatch(/^::add-mask::\d{6}$/);
+		expect(run.commands[0]).toMatch(/^::add-mask::[\w-]{32}$/);
 		expect(run.errors).toEqual([`${error} (odd) \n::warning::z`]);
 	});
 

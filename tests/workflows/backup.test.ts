@@ -26,7 +26,7 @@ describe('backing up a real app', () => {
 		const [made, ...others] = await listBackups(app.url);
 		expect(others).toEqual([]);
 		expect(run.commands).toEqual([
-			expect.stringMatching(/^::add-mask::\d{6}$/),
+			expect.stringMatching(/^::add-mask::[\w-]{32}$/),
 			`::notice title=Backup made::${made?.['name']}`,
 		]);
 		const count = (name: string) => Number(made?.[name]).toLocaleString('en');
@@ -66,7 +66,7 @@ test('the call sends the current code in a header, out of sight of process lists
 		body: '{"action":"backup"}',
 		headers: { 'content-type': 'application/json', accept: 'application/x-ndjson' },
 	});
-	const [, code = ''] = /^Bearer (\d{6})$/.exec(request?.headers.authorization ?? '') ?? [];
+	const [, code = ''] = /^Bearer ([\w-]{32})$/.exec(request?.headers.authorization ?? '') ?? [];
 	expect(await new TOTP(SECRET).verify(code, Date.now())).toBe(true);
 	expect(run.commands).toContain(`::add-mask::${code}`);
 	const scriptsOfJob = job(backup, 'backup').steps.flatMap((step) => step.run ?? []);

@@ -45,7 +45,7 @@ describe('with an API key', () => {
 		expect(requests).toHaveLength(3);
 		for (const { headers } of requests) {
 			expect(headers['x-api-key']).toBe(API_KEY);
-			expect(headers.authorization).toMatch(/^Bearer \d{6}$/);
+			expect(headers.authorization).toMatch(/^Bearer [\w-]{32}$/);
 		}
 		expect(masked(run)).toContain(API_KEY);
 	});
@@ -105,7 +105,7 @@ describe("with GitHub's tokens", () => {
 		await using app = await listen(json(200, { backups: [] }), requests);
 		const environment = { TOTP_SECRET: SECRET, BACKUP_OIDC_AUDIENCE: AUDIENCE };
 		await new BackupApi(app.url, environment, never).list();
-		expect(requests[0]?.headers.authorization).toMatch(/^Bearer \d{6}$/);
+		expect(requests[0]?.headers.authorization).toMatch(/^Bearer [\w-]{32}$/);
 	});
 
 	test('no call is made when GitHub refuses a token', async () => {

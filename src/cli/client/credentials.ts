@@ -23,9 +23,9 @@ export function callerSettings(): Settings {
 }
 
 /**
- * Identifies the caller with a fresh code, and the API key if there is one; in a workflow that is set
- * up for it, with a fresh GitHub token instead. `onSecret` receives everything that must not appear in
- * a log. Throws TotpError when a code is needed and TOTP_SECRET is invalid.
+ * Identifies the caller with a fresh long code, which no lockout stops, and the API key if there is one;
+ * in a workflow that is set up for it, with a fresh GitHub token instead. `onSecret` receives everything
+ * that must not appear in a log. Throws TotpError when a code is needed and TOTP_SECRET is invalid.
  */
 export function credentials(
 	settings: Settings,
@@ -43,7 +43,7 @@ export function credentials(
 	const totp = new TOTP(settings['TOTP_SECRET'] ?? '');
 	const key = settings['BACKUP_API_KEY']?.trim() ?? '';
 	return async () => {
-		const code = await totp.generateTOTP(Date.now() / 1000);
+		const code = await totp.generateLongCode(Date.now() / 1000);
 		onSecret(code);
 		const header = { Authorization: `Bearer ${code}` };
 		if (key === '') return header;

@@ -147,7 +147,8 @@ describe('npm run demo', () => {
 
 		const [url = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(output) ?? [];
 		expect((await fetch(url)).status).toBe(200);
-		const [line = ''] = /^ +curl .* > backup\.sql$/m.exec(output) ?? [];
+		const [line = ''] =
+			/^ +node genTotp\.js --headers \| curl .* > backup\.sql$/m.exec(output) ?? [];
 		expect(line).toContain('| gunzip >');
 		await promisify(execFile)('bash', ['-o', 'pipefail', '-c', line], { cwd: folder });
 		const restored = join(folder, 'restored.db');
@@ -169,7 +170,7 @@ describe('npm run demo', () => {
 		await forgetCodes(state);
 		const { stdout } = await promisify(execFile)(process.execPath, [DEMO, '--exit'], options);
 		const rows = (text: string) => /^compare .*?([\d,]+ rows)/m.exec(text)?.[1];
-		expect(rows(stdout)).toBe(rows(output));
+		expect(rows(stdout), stdout).toBe(rows(output));
 		expect(stdout).toMatch(/^decode +age, gzip +/m);
 		expect(stdout).toMatch(/^compare .*: same /m);
 		expect(stdout).toContain('2 listed');

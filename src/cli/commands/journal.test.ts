@@ -66,12 +66,12 @@ async function run(args: string[]) {
 const queryOf = ({ url = '' }: Request) => url.replace('/api/backup/journal?', '');
 
 describe('npm run journal', () => {
-	test('prints a table, newest first, and calls with a code', async () => {
+	test('prints a table, newest first, and calls with a long code', async () => {
 		const previous = { ...BACKUP, previousSecret: true };
 		const { code, stdout, stderr, requests, queries } = await journal([BACKUP, GUESS, previous]);
 		expect({ code, stderr, queries }).toEqual({ code: 0, stderr: '', queries: ['limit=50'] });
 		expect(requests).toMatchObject([
-			{ method: 'GET', headers: { authorization: expect.stringMatching(/^Bearer \d{6}$/) } },
+			{ method: 'GET', headers: { authorization: expect.stringMatching(/^Bearer [\w-]{32}$/) } },
 		]);
 		const rows = stdout.trim().split('\n');
 		const cells = rows.map((row) => row.split(/ {2,}/));

@@ -4,8 +4,7 @@ import type { Volume } from './backup.ts';
 
 /** The commands to try while the app is running at `url`, for people. */
 export function nextCommands(url: string, volumes: Volume[]): string {
-	const key = readSetting('BACKUP_API_KEY') ? ' -H "X-API-Key: $BACKUP_API_KEY"' : '';
-	const curl = `curl -H "Authorization: Bearer $(node genTotp.js)"${key}`;
+	const curl = 'node genTotp.js --headers | curl -H @-';
 	const identity = shellWord(readSetting('AGE_IDENTITY_FILE'));
 	const downloads = volumes.map(({ key, encodings }, index) => {
 		const programs = [`${curl} ${url}/api/backup/${key}`, ...decoders(encodings, identity)];

@@ -28,7 +28,7 @@ export function explainRotation(leaked: boolean): string {
 const DEPLOY = `npm run build && npx wrangler pages deploy --branch main`;
 
 const CHECK = `Check with a code of the new secret:
-  curl -sS -i -H "Authorization: Bearer $(node genTotp.js)" https://app.example.com/api/backup`;
+  node genTotp.js --headers | curl -sS -i -H @- https://app.example.com/api/backup`;
 
 const BACK_UP = `gh workflow run backup.yml`;
 

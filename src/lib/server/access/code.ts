@@ -4,6 +4,9 @@ import { LifeboatError } from '../errors.ts';
 /** Milliseconds for which a code stands: the 30 seconds of {@link TOTP}. */
 const STEP_MS = 30_000;
 
+const HOW_TO_SEND =
+	'Send "Authorization: Bearer <code>", the line that `node genTotp.js --headers` prints.';
+
 /** The generators of valid codes. */
 export interface CodeSecrets {
 	totp: TOTP;
@@ -11,9 +14,12 @@ export interface CodeSecrets {
 	previous: TOTP | null;
 }
 
-/** A valid code. */
+/** A valid code, of either form. */
 export interface Code {
-	/** Identifies the code without revealing it: the secret's name and the step since 1970. */
+	/**
+	 * Identifies the code without revealing it: the secret's name and the step since 1970. Both forms
+	 * of a step have the same, so that using up one uses up the other.
+	 */
 	id: string;
 	/** Whether it is a code of TOTP_SECRET_PREVIOUS. */
 	previous: boolean;
@@ -53,12 +59,13 @@ export function secondsToNextCode(now: number): number {
 
 /** `code_missing` (401). */
 export function codeMissing(): LifeboatError {
-	return refused('code_missing', 'This call needs a code.');
+	return refused('code_missing', 'This call needs a code.', HOW_TO_SEND);
 }
 
 /** `code_invalid` (401). */
 export function codeInvalid(): LifeboatError {
-	return refused('code_invalid', 'The code is not valid, or no longer valid.');
+	const hint = `Check TOTP_SECRET and the clock. ${HOW_TO_SEND}`;
+	return refused('code_invalid', 'The code is not valid, or no longer valid.', hint);
 }
 
 function codeOf(secret: 'current' | 'previous', step: number): Code {
@@ -69,10 +76,6 @@ function codeOf(secret: 'current' | 'previous', step: number): Code {
 	};
 }
 
-function refused(code: string, message: string): LifeboatError {
-	return new LifeboatError(message, {
-		code,
-		status: 401,
-		hint: 'Send "Authorization: Bearer <code>" with the code that `node genTotp.js` prints.',
-	});
+function refused(code: string, message: string, hint: string): LifeboatError {
+	return new LifeboatError(message, { code, status: 401, hint });
 }

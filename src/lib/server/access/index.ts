@@ -1,6 +1,13 @@
 import { LifeboatError } from '../errors.ts';
 import { networkOf, requireAllowed } from './addresses.ts';
-import { bearerOf, codeInvalid, codeMissing, matchCode, secondsToNextCode } from './code.ts';
+import {
+	bearerOf,
+	type Code,
+	codeInvalid,
+	codeMissing,
+	matchCode,
+	secondsToNextCode,
+} from './code.ts';
 import { requireKey } from './key.ts';
 import { judge } from './lockout.ts';
 import { useUp } from './once.ts';
@@ -20,9 +27,9 @@ export interface Caller {
 }
 
 /**
- * Admits a request from an allowed address that carries a current code, and the API key if there is
- * one, or a token of GitHub Actions. Each token is accepted once. Accesses neither the database nor a
- * backup.
+ * Admits a request from an allowed address that carries a current code of either form, and the API key
+ * if there is one, or a token of GitHub Actions. Each token is accepted once. Six digits can be locked
+ * out; long codes and tokens cannot. Accesses neither the database nor a backup.
  *
  * Throws LifeboatError: `address_not_allowed` (403); `api_key_missing`, `api_key_invalid`,
  * `code_missing`, `code_invalid`, `token_spent` (401); `throttled`, `access_locked` (429); and what
@@ -59,10 +66,8 @@ async function admitCode(
 	network: string,
 	now: number,
 ): Promise<Caller> {
-	const { bucket, totp } = settings;
-	if (!totp.isCode(text)) throw codeInvalid();
-	const guess = await matchCode(settings, text, now);
-	const code = await judge({ bucket, scope: lockoutScope(settings), now }, network, guess);
+	const { bucket } = settings;
+	const code = await checkCode(settings, text, network, now);
 	return {
 		kind: 'code',
 		previous: code.previous,
@@ -70,6 +75,24 @@ async function admitCode(
 			if (!(await useUp(bucket, code, now))) throw codeSpent(now);
 		},
 	};
+}
+
+/**
+ * Only six digits can be guessed. The lockout leaves every other text alone: it neither counts a wrong
+ * long code nor refuses a right one.
+ */
+async function checkCode(
+	settings: AccessSettings,
+	text: string,
+	network: string,
+	now: number,
+): Promise<Code> {
+	const { bucket, totp } = settings;
+	const code = await matchCode(settings, text, now);
+	const isGuess = totp.isCode(text);
+	if (isGuess) return judge({ bucket, scope: lockoutScope(settings), now }, network, code);
+	if (code === null) throw codeInvalid();
+	return code;
 }
 
 function codeSpent(now: number): LifeboatError {

@@ -8,7 +8,7 @@ const SECOND = 1000;
 const DAY = 86_400 * SECOND;
 
 /**
- * Wrong codes that are checked in any {@link WINDOW_MS}, from all senders together. Three of a million
+ * Wrong six-digit codes that are checked in any {@link WINDOW_MS}, from all senders together. Three of a million
  * codes are valid at a time, six with TOTP_SECRET_PREVIOUS, so this many guesses find one with a probability
  * of at most 0.0045 %, or 0.009 %. A limit by the hour would let a patient guesser in (RFC 4226,
  * section 7.3, asks for a limit that holds across sessions).
@@ -47,7 +47,7 @@ export interface Lockout {
 export class JustLocked extends LifeboatError {}
 
 /**
- * Judges a guess; `code` is null if it is wrong. It is recorded before anything follows from it, so
+ * Judges six digits; `code` is null if they are wrong. It is recorded before anything follows from it, so
  * that parallel calls cannot get around the limits. A valid code that comes again from the same
  * network is not recorded again.
  *
@@ -124,7 +124,7 @@ function lockedDetails(milliseconds: number): ErrorDetails {
 	return {
 		code: 'access_locked',
 		status: 429,
-		hint: 'An administrator can lift the lockout on the page /backups; docs/security.md has another way.',
+		hint: 'It holds for six digits only: commands, and `node genTotp.js --headers`, still get through with the long code. An administrator can lift it on the page /backups.',
 		retryAfter: Math.ceil(milliseconds / SECOND),
 	};
 }
@@ -133,7 +133,7 @@ function throttled(milliseconds: number): LifeboatError {
 	return new LifeboatError('This address has sent wrong codes and must wait.', {
 		code: 'throttled',
 		status: 429,
-		hint: 'Check TOTP_SECRET and the clock, and try again after the time in Retry-After.',
+		hint: 'Check TOTP_SECRET and the clock. Try again after the time in Retry-After, or send the long code that `node genTotp.js --long` prints.',
 		retryAfter: Math.ceil(milliseconds / SECOND),
 	});
 }

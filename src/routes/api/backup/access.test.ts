@@ -28,9 +28,10 @@ afterEach(() => vi.useRealTimers());
 /** A request with a code from this secret, sent from this address. */
 async function request(
 	init: RequestInit = {},
-	{ url = API, secret = SECRET, address = '192.0.2.1' } = {},
+	{ url = API, secret = SECRET, address = '192.0.2.1', long = false } = {},
 ): Promise<Request> {
-	const code = await new TOTP(secret).generateTOTP(Date.now() / 1000);
+	const [totp, now] = [new TOTP(secret), Date.now() / 1000];
+	const code = await (long ? totp.generateLongCode(now) : totp.generateTOTP(now));
 	const asked = new Request(url, init);
 	asked.headers.set('Authorization', `Bearer ${code}`);
 	asked.headers.set('cf-connecting-ip', address);
@@ -88,9 +89,20 @@ describe('a code', () => {
 		for (const other of others) await expectError(other, 401, 'code_spent');
 	});
 
-	test('of the previous secret passes with a warning', async () => {
+	test('in its long form is spent by the six digits of its step, and they by it', async () => {
+		vi.setSystemTime(Date.now());
+		await makeBackup();
+		const asked = await request({ method: 'POST' }, { long: true });
+		await expectError(await call(POST, asked), 401, 'code_spent');
+		vi.setSystemTime(Date.now() + 30_000);
+		const next = await request({ method: 'POST' }, { long: true });
+		expect((await call(POST, next)).status).toBe(201);
+		await expectError(await call(POST, await request({ method: 'POST' })), 401, 'code_spent');
+	});
+
+	test.for([false, true])('of the previous secret passes with a warning', async (long) => {
 		const changes = { TOTP_SECRET_PREVIOUS: PREVIOUS };
-		const old = await call(GET, await request({}, { secret: PREVIOUS }), changes);
+		const old = await call(GET, await request({}, { secret: PREVIOUS, long }), changes);
 		expect(old.status).toBe(200);
 		expect(old.headers.get('X-Backup-Warning')).toMatch(/TOTP_SECRET_PREVIOUS/);
 		const current = await call(GET, await request(), changes);
@@ -113,7 +125,7 @@ describe('wrong codes', () => {
 		expect((await call(GET, await request())).status).toBe(200);
 	});
 
-	test('eventually lock out even the right code, but no caller with the API key', async () => {
+	test('eventually lock out the right digits, but neither the long code nor the API key', async () => {
 		for (let i = 1; i <= MAX_WRONG; i++) {
 			const last = i === MAX_WRONG;
 			const [status, code] = last
@@ -124,19 +136,24 @@ describe('wrong codes', () => {
 		const refused = await call(POST, await request({ method: 'POST' }));
 		expect(Number(refused.headers.get('Retry-After'))).toBeGreaterThan(300 * 86_400);
 		await expectError(refused, 429, 'access_locked');
+		expect((await call(POST, await request({ method: 'POST' }, { long: true }))).status).toBe(201);
 		const asked = await request();
 		asked.headers.set('X-API-Key', KEY);
 		expect((await call(GET, asked, { BACKUP_API_KEY: KEY })).status).toBe(200);
 	});
 
-	test('only count as guesses if they have the form of a code', async () => {
-		for (const text of ['x', '12345', '1234567', '１２３４５６', 'eyJ.eyJ.sig', '000000 000000']) {
-			for (let i = 0; i < 20; i++) {
+	test('only count as guesses if they are six digits, but are in the audit log', async () => {
+		const texts = ['x', '12345', '1234567', '１２３４５６', 'eyJ.eyJ.sig', '000000 000000'];
+		for (const text of [...texts, 'A'.repeat(32)]) {
+			for (let i = 0; i < 10; i++) {
 				const headers = { Authorization: `Bearer ${encodeURIComponent(text)}` };
 				await expectError(await call(GET, new Request(API, { headers })), 401, 'code_invalid');
 			}
 		}
+		expect(await env.MY_BUCKET.head('access/guesses.json')).toBeNull();
 		expect((await call(GET, await request())).status).toBe(200);
+		const refused = (await journal()).filter(({ outcome }) => outcome === 'refused');
+		expect(refused.map(({ code }) => code)).toEqual(Array<string>(7 * 10).fill('code_invalid'));
 	});
 });
 
@@ -232,6 +249,8 @@ describe('the audit log', () => {
 			vi.spyOn(console, name).mockImplementation((...words) => void said.push(words.join(' ')));
 		}
 		const code = await currentCode();
+		const longCode = await new TOTP(SECRET).generateLongCode(Date.now() / 1000);
+		await call(GET, await request({}, { long: true }));
 		const asked = await request({ method: 'POST' });
 		asked.headers.set('X-API-Key', KEY);
 		await call(POST, asked, { BACKUP_API_KEY: KEY, TOTP_SECRET_PREVIOUS: PREVIOUS });
@@ -249,7 +268,7 @@ describe('the audit log', () => {
 			);
 		}
 		expect(said.join()).toContain('"operation":"backup"');
-		for (const secret of [SECRET, PREVIOUS, KEY, code, '000000']) {
+		for (const secret of [SECRET, PREVIOUS, KEY, code, longCode, '000000']) {
 			expect(said.join('\n')).not.toContain(secret);
 		}
 	});

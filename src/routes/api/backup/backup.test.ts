@@ -49,6 +49,12 @@ describe('the code', () => {
 			`Bearer ${await currentCode()}`,
 		],
 		'is in the digits of another script': async () => [`Bearer ${encodeURIComponent('١٢٣٤٥٦')}`],
+		'is another secret’s long one': async () => [
+			`Bearer ${await new TOTP('A'.repeat(32)).generateLongCode(Date.now() / 1000)}`,
+		],
+		'is a long one that has expired': async () => [
+			`Bearer ${await new TOTP(SECRET).generateLongCode(Date.now() / 1000 - 90)}`,
+		],
 		'is the secret': async () => [`Bearer ${SECRET}`],
 	};
 	const calls = [
@@ -82,9 +88,11 @@ describe('the code', () => {
 		const now = 1_800_000_015_000;
 		vi.setSystemTime(now);
 		try {
-			const code = await new TOTP(SECRET).generateTOTP(now / 1000 + seconds);
-			const request = new Request(API, { headers: { Authorization: `Bearer ${code}` } });
-			expect((await call(GET, request)).status).toBe(200);
+			const [totp, time] = [new TOTP(SECRET), now / 1000 + seconds];
+			for (const code of [await totp.generateTOTP(time), await totp.generateLongCode(time)]) {
+				const request = new Request(API, { headers: { Authorization: `Bearer ${code}` } });
+				expect((await call(GET, request)).status).toBe(200);
+			}
 		} finally {
 			vi.useRealTimers();
 		}
