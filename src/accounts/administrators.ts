@@ -1,32 +1,41 @@
 import { database, invalidSetting, list } from '$lib/server/environment';
 import { LifeboatError } from '$lib/server/errors';
 import type { AppEnvironment } from './settings';
-import { githubAccountId } from './users';
+import { linkedAccounts } from './users';
 
 /**
- * Whether a user signs in with a GitHub account in BACKUP_ADMINS. Checked on every request, so that
- * removing an account takes effect at once. Throws `backup_admins_invalid` (500).
+ * The numeric id of the GitHub account of an administrator: a user all of whose accounts are GitHub
+ * accounts in BACKUP_ADMINS. Null for anybody else, also for one who has a further account: a thief may
+ * have added that. Checked on every request, so that removing an account takes effect at once. Throws
+ * `backup_admins_invalid` (500).
  */
-export async function isAdministrator(
+export async function administratorId(
 	env: AppEnvironment | undefined,
 	userId: string,
-): Promise<boolean> {
+): Promise<string | null> {
 	const ids = administrators(env);
-	if (ids.length === 0) return false;
-	const id = await githubAccountId(database(env), userId);
-	return id !== null && ids.includes(id);
+	if (ids.length === 0) return null;
+	const accounts = await linkedAccounts(database(env), userId);
+	const isListed = accounts.every(
+		({ provider, providerAccountId }) => provider === 'github' && ids.includes(providerAccountId),
+	);
+	return isListed ? (accounts[0]?.providerAccountId ?? null) : null;
 }
 
-/** Throws `not_administrator` (403) for anybody else, and what {@link isAdministrator} throws. */
+/**
+ * The {@link administratorId} of a user. Throws `not_administrator` (403) for anybody else, and
+ * `backup_admins_invalid` (500).
+ */
 export async function requireAdministrator(
 	env: AppEnvironment | undefined,
 	userId: string,
-): Promise<void> {
-	if (await isAdministrator(env, userId)) return;
+): Promise<string> {
+	const id = await administratorId(env, userId);
+	if (id !== null) return id;
 	throw new LifeboatError('This page is for administrators.', {
 		code: 'not_administrator',
 		status: 403,
-		hint: 'Add the GitHub account id that your profile shows to the setting BACKUP_ADMINS.',
+		hint: 'Add the GitHub account id that your profile shows to the setting BACKUP_ADMINS. If it shows several, see docs/security.md.',
 	});
 }
 

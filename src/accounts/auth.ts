@@ -1,6 +1,6 @@
-import { D1Adapter } from '@auth/d1-adapter';
 import { SvelteKitAuth } from '@auth/sveltekit';
 import GitHub from '@auth/sveltekit/providers/github';
+import { accountsAdapter } from '$accounts/adapter';
 import { authSettings } from '$accounts/settings';
 
 /**
@@ -13,7 +13,7 @@ export const { handle } = SvelteKitAuth(async ({ platform }) => {
 		: platform?.env;
 	const settings = authSettings(env);
 	return {
-		adapter: D1Adapter(settings.database),
+		adapter: accountsAdapter(settings.database),
 		secret: settings.authSecret,
 		// @auth/sveltekit sets false in a production build, before Auth.js could detect Cloudflare.
 		// Cloudflare has routed the request here by its address, so that can be trusted.

@@ -1,5 +1,6 @@
 import { redirect, type RequestEvent } from '@sveltejs/kit';
 import { database } from '$lib/server/environment';
+import { storedToken } from './adapter';
 import type { AppEnvironment } from './settings';
 
 // Development only. This module is imported only behind `import.meta.env.DEV`, so that production
@@ -32,8 +33,8 @@ export async function signInAsDemoUser({ platform, cookies }: RequestEvent): Pro
 			.prepare('INSERT INTO users (id, name, email) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING')
 			.bind(DEMO_USER, 'Demo Sailor', 'demo-sailor@lifeboat.invalid'),
 		db
-			.prepare('INSERT INTO sessions (id, sessionToken, userId, expires) VALUES (?1, ?1, ?2, ?3)')
-			.bind(token, DEMO_USER, expires.toISOString()),
+			.prepare('INSERT INTO sessions (id, sessionToken, userId, expires) VALUES (?1, ?2, ?3, ?4)')
+			.bind(crypto.randomUUID(), storedToken(token), DEMO_USER, expires.toISOString()),
 	]);
 	// Auth.js's name of the cookie on plain http.
 	cookies.set('authjs.session-token', token, { path: '/', expires, secure: false });

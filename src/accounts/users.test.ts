@@ -1,14 +1,16 @@
-import { D1Adapter } from '@auth/d1-adapter';
 import { env } from 'cloudflare:workers';
 import { beforeAll, expect, test } from 'vitest';
 import migration from '../../migrations/0001_auth.sql?raw';
+import { reset } from '../../tests/reset.ts';
 import { readQuery } from '../lib/server/http/input.ts';
-import { githubAccountId, listUsers, UserQuery, type PublicUser } from './users.ts';
+import { accountsAdapter } from './adapter.ts';
+import { linkedAccounts, listUsers, UserQuery, type PublicUser } from './users.ts';
 
-const adapter = D1Adapter(env.DB) as Required<ReturnType<typeof D1Adapter>>;
+const adapter = accountsAdapter(env.DB) as Required<ReturnType<typeof accountsAdapter>>;
 const NAMES = ['Ada', 'Grace', 'Zoë', 'Null', 'Mary'];
 
 beforeAll(async () => {
+	await reset();
 	const statements = migration.split(';').filter((statement) => statement.trim());
 	await env.DB.batch(statements.map((statement) => env.DB.prepare(statement)));
 	for (const name of NAMES) await addUser(name, `${name.toLowerCase()}@example.com`);
@@ -61,8 +63,9 @@ test("a user's own GitHub account is found, and nobody else's", async () => {
 	const { users } = await list('limit=2');
 	const [one, two] = users as [PublicUser, PublicUser];
 	await linkGitHub(one.id, '583231');
-	expect(await githubAccountId(env.DB, one.id)).toBe('583231');
-	expect(await githubAccountId(env.DB, two.id)).toBeNull();
+	const account = { provider: 'github', providerAccountId: '583231' };
+	expect(await linkedAccounts(env.DB, one.id)).toEqual([account]);
+	expect(await linkedAccounts(env.DB, two.id)).toEqual([]);
 	await expect(linkGitHub(two.id, '583231')).rejects.toThrow('UNIQUE constraint failed');
 });
 
@@ -77,7 +80,7 @@ test('deleting a user deletes accounts and sessions too', async () => {
 	await linkGitHub(user.id, '1');
 	await adapter.createSession({ sessionToken: 't', userId: user.id, expires: new Date() });
 	await env.DB.prepare('DELETE FROM users WHERE id = ?1').bind(user.id).run();
-	expect(await githubAccountId(env.DB, user.id)).toBeNull();
+	expect(await linkedAccounts(env.DB, user.id)).toEqual([]);
 	expect(await adapter.getSessionAndUser('t')).toBeNull();
 	const sessions = await env.DB.prepare('SELECT count(*) AS n FROM sessions').first('n');
 	expect(sessions).toBe(0);

@@ -53,12 +53,24 @@ export async function listUsers(
 	return { users, cursor: last && results.length > limit ? toCursor(last.id) : null };
 }
 
-/** The numeric id of a user's GitHub account, which never changes hands; null if there is none. */
-export function githubAccountId(database: D1Database, userId: string): Promise<string | null> {
-	return database
-		.prepare(`SELECT providerAccountId FROM accounts WHERE userId = ?1 AND provider = 'github'`)
+/** An account with which a user signs in. */
+export interface LinkedAccount {
+	/** `github` for everybody whom this app has signed in. */
+	provider: string;
+	/** The numeric id of a GitHub account, which never changes hands. */
+	providerAccountId: string;
+}
+
+/** All accounts with which a user signs in: one, unless somebody has added a row by hand. */
+export async function linkedAccounts(
+	database: D1Database,
+	userId: string,
+): Promise<LinkedAccount[]> {
+	const { results } = await database
+		.prepare('SELECT provider, providerAccountId FROM accounts WHERE userId = ?1')
 		.bind(userId)
-		.first<string>('providerAccountId');
+		.all<LinkedAccount>();
+	return results;
 }
 
 function toCursor(id: string): string {

@@ -29,6 +29,12 @@ async function query(sql: string): Promise<Record<string, unknown>[]> {
 	return rows as Record<string, unknown>[];
 }
 
+/** The tokens of all sessions as the database holds them. */
+async function sessionTokens(): Promise<string[]> {
+	const rows = await query('SELECT sessionToken FROM sessions ORDER BY sessionToken');
+	return rows.map((row) => String(row['sessionToken']));
+}
+
 test('a visitor who is signed out sees the home page and no profile', async ({ page }) => {
 	await page.goto(app);
 	await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
@@ -53,8 +59,43 @@ test('signing in with GitHub leads to the profile, and signing out back home', a
 	await page.getByRole('button', { name: 'Sign out' }).click();
 	await expect(signInButton(page)).toBeVisible();
 	expect((await page.request.get(`${app}/api/users`)).status()).toBe(401);
-	const sessions = await query(`SELECT * FROM sessions WHERE sessionToken = '${session?.value}'`);
-	expect(sessions).toEqual([]);
+});
+
+test('what the database holds of a session signs nobody in, and signing out removes it', async ({
+	page,
+}) => {
+	const before = await sessionTokens();
+	await signIn(page);
+	const tokens = (await sessionTokens()).filter((token) => !before.includes(token));
+	expect(tokens).toHaveLength(1);
+	const cookies = (await page.context().cookies(app)).map(({ name, value }) => ({ name, value }));
+	const { name = '', value } = cookies.find(({ name }) => name.endsWith('session-token')) ?? {};
+	expect(tokens).not.toContain(value);
+	const asked = (token = '') =>
+		fetch(`${app}/api/users`, { headers: { Cookie: `${name}=${token}` } });
+	expect((await asked(value)).status).toBe(200);
+	expect((await asked(tokens[0])).status).toBe(401);
+
+	await page.getByRole('button', { name: 'Sign out' }).click();
+	await expect(signInButton(page)).toBeVisible();
+	expect((await asked(value)).status).toBe(401);
+	expect(await sessionTokens()).toEqual(before);
+});
+
+test('a further GitHub account is not linked to whoever is signed in', async ({ page }) => {
+	await signIn(page, GRACE);
+	const accounts = await query('SELECT * FROM accounts');
+	all.github.account = { ...GRACE, id: 666, login: 'thief', email: 'thief@example.com' };
+	// The app shows no button for it, but anybody can send the form.
+	const asked = await page.request.post(`${app}/auth/signin/github`, {
+		...{ headers: { origin: app }, form: { callbackUrl: '/profile' }, maxRedirects: 0 },
+	});
+	await page.goto(asked.headers()['location'] ?? '');
+	await page.getByRole('button', { name: 'Authorize' }).click();
+	await expect(page.getByRole('alert')).toContainText('Sign out first');
+	expect(await query('SELECT * FROM accounts')).toEqual(accounts);
+	await page.goto(`${app}/profile`);
+	await expect(page.getByText('583231')).toBeVisible();
 });
 
 test('signing in again finds the same user, and no GitHub token is kept', async ({ page }) => {
