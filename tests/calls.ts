@@ -40,7 +40,8 @@ export async function call(
 	const url = new URL(request.url);
 	const filename = decodeURIComponent(url.pathname.split('/')[3] ?? '');
 	const { DB, MY_BUCKET, DRILL_DB } = env;
-	const platform = { env: { DB, MY_BUCKET, DRILL_DB, TOTP_SECRET: SECRET, ...changes } };
+	const settings = { TOTP_SECRET: SECRET, BACKUP_ORIGIN: new URL(API).origin };
+	const platform = { env: { DB, MY_BUCKET, DRILL_DB, ...settings, ...changes } };
 	const getClientAddress = () => request.headers.get('cf-connecting-ip') ?? ADDRESS;
 	return handler({ request, url, platform, params: { filename }, getClientAddress } as never);
 }

@@ -42,8 +42,8 @@ From then on it accepts codes of either.`,
   gh secret set TOTP_SECRET
   gh secret set TOTP_SECRET_PREVIOUS`,
 	`${CHECK}
-The answer must begin with "HTTP/2 200" and have no line X-Backup-Warning, which would mean that the code
-is one of the old secret. \`npm run journal\` shows who still uses that.`,
+The answer must begin with "HTTP/2 200" and have no line X-Backup-Warning that names TOTP_SECRET_PREVIOUS,
+which would mean that the code is one of the old secret. \`npm run journal\` shows who still uses that.`,
 	`Make a backup, signed with the new secret:
   ${BACK_UP}`,
 	`Once every phone, machine and script has the new secret, retire the old one: clear TOTP_SECRET_PREVIOUS

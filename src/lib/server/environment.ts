@@ -16,6 +16,7 @@ export interface Environment {
 	BACKUP_OIDC_AUDIENCE?: string;
 	BACKUP_OIDC_REF?: string;
 	BACKUP_OIDC_ISSUER?: string;
+	BACKUP_ORIGIN?: string;
 	BACKUP_ALLOW_PREVIEW?: string;
 	BACKUP_MAC_KEY?: string;
 	BACKUP_PLAN?: string;
@@ -138,9 +139,14 @@ export function address<Name extends string>(
 	const value = text(env, name);
 	if (value === null) return null;
 	const url = URL.canParse(value) ? new URL(value) : null;
-	const isLocal = ['localhost', '127.0.0.1', '[::1]'].includes(url?.hostname ?? '');
-	if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLocal)) return url;
+	if (url?.protocol === 'https:') return url;
+	if (url?.protocol === 'http:' && isLoopback(url.hostname)) return url;
 	throw invalidSetting(name, hint);
+}
+
+/** Whether the host name of a URL is one of this machine. */
+export function isLoopback(hostname: string): boolean {
+	return ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 }
 
 /** A random key of at least 32 characters; null if it is not set. Throws `<name>_too_short` (500). */

@@ -1,6 +1,6 @@
 import { admit, type Caller } from '../access/index.ts';
 import { JustLocked } from '../access/lockout.ts';
-import { requireProduction } from '../access/preview.ts';
+import { originWarning, requireOrigin } from '../access/origin.ts';
 import { accessSettings } from '../access/settings.ts';
 import type { Environment } from '../environment.ts';
 import { auditLogBucket, type Entry, record } from '../operations/audit-log.ts';
@@ -15,6 +15,9 @@ export interface ApiEvent {
 	platform?: Readonly<ApiPlatform> | undefined;
 	getClientAddress(): string;
 }
+
+const PREVIOUS_SECRET =
+	'The code was made with TOTP_SECRET_PREVIOUS. Give this caller the new TOTP_SECRET before the old one is removed.';
 
 interface ApiPlatform {
 	env: Environment;
@@ -34,6 +37,8 @@ export class Call {
 	readonly url: URL;
 	readonly env: Environment | undefined;
 	readonly params: ApiEvent['params'];
+	/** Sentences for the header `X-Backup-Warning` of the answer. */
+	readonly warnings: string[] = [];
 	readonly #event: ApiEvent;
 	readonly #startedAt = Date.now();
 	#facts: Facts = {};
@@ -48,17 +53,20 @@ export class Call {
 		this.#event = event;
 	}
 
-	/** Authenticates the caller. Throws what {@link requireProduction} and {@link admit} throw. */
+	/** Authenticates the caller. Throws what {@link requireOrigin} and {@link admit} throw. */
 	async admit(): Promise<Caller> {
-		requireProduction(this.url, this.env);
+		requireOrigin(this.url, this.env);
 		const settings = accessSettings(this.env);
 		try {
 			this.caller = await admit(settings, this.request, this.address(), this.#startedAt);
-			return this.caller;
 		} catch (error) {
 			if (error instanceof JustLocked) await watchLockout(this.operations());
 			throw error;
 		}
+		const unsure = originWarning(this.url, this.env);
+		if (unsure !== null) this.warnings.push(unsure);
+		if (this.caller.previous) this.warnings.push(PREVIOUS_SECRET);
+		return this.caller;
 	}
 
 	/** The caller's address; empty if Cloudflare does not provide it. */

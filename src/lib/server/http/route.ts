@@ -1,28 +1,48 @@
+import { requireOrigin } from '../access/origin.ts';
 import { toLifeboatError } from '../errors.ts';
 import { type ApiEvent, Call } from './call.ts';
 import { type Work, workResponse } from './progress.ts';
 import { errorResponse } from './respond.ts';
 
-const WARNING =
-	'The code was made with TOTP_SECRET_PREVIOUS. Give this caller the new TOTP_SECRET before the old one is removed.';
-
 /** What a route does for a call: it answers, or returns work that may take a while. */
 export type Handle = (call: Call) => Promise<Response | Work>;
+
+/** A handler as SvelteKit calls it. */
+type RouteHandler = (event: ApiEvent) => Promise<Response>;
 
 /**
  * A route of the backup API. Every error becomes an answer of the API, and every call is recorded in
  * the audit log.
  */
-export function apiRoute(
-	operation: string,
-	handle: Handle,
-): (event: ApiEvent) => Promise<Response> {
+export function apiRoute(operation: string, handle: Handle): RouteHandler {
 	return async (event) => {
 		const call = new Call(event, operation);
 		const response = await answer(call, handle);
-		if (call.caller?.previous) response.headers.set('X-Backup-Warning', WARNING);
+		if (call.warnings.length > 0) {
+			response.headers.set('X-Backup-Warning', call.warnings.join(' '));
+		}
 		return response;
 	};
+}
+
+/**
+ * A route of the backup API that anybody may call. Every error becomes an answer of the API. Calls are
+ * not recorded: that would load the bucket.
+ */
+export function openRoute(handle: RouteHandler): RouteHandler {
+	return async (event) => {
+		const response = await openAnswer(event, handle);
+		return response;
+	};
+}
+
+async function openAnswer(event: ApiEvent, handle: RouteHandler): Promise<Response> {
+	try {
+		requireOrigin(event.url, event.platform?.env);
+		return await handle(event);
+	} catch (error) {
+		return errorResponse(error);
+	}
 }
 
 async function answer(call: Call, handle: Handle): Promise<Response> {

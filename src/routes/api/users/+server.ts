@@ -1,4 +1,5 @@
 import { json } from '@sveltejs/kit';
+import { requireOrigin } from '$lib/server/access/origin';
 import { database } from '$lib/server/environment';
 import { LifeboatError } from '$lib/server/errors';
 import { readQuery } from '$lib/server/http/input';
@@ -8,6 +9,7 @@ import type { RequestHandler } from './$types';
 
 export const GET: RequestHandler = async ({ locals, platform, url }) => {
 	try {
+		requireOrigin(url, platform?.env);
 		if (!(await locals.auth())) throw notSignedIn();
 		return json(await listUsers(database(platform?.env), readQuery(url, UserQuery)));
 	} catch (error) {
