@@ -4,6 +4,7 @@ import { handle as auth } from '$accounts/auth';
 import { LifeboatError } from '$lib/server/errors';
 import { harden } from '$lib/server/http/headers';
 import { errorResponse, presentable } from '$lib/server/http/respond';
+import { isBackupRoute } from '$lib/server/http/route';
 
 /** Runs first, so that it also covers Auth.js's own answers. */
 const protect: Handle = async ({ event, resolve }) => {
@@ -21,7 +22,7 @@ const protect: Handle = async ({ event, resolve }) => {
 const authenticate: Handle = async ({ event, resolve }) => {
 	// The backup API has no sessions: it works while sign-in is not set up, and a call with a wrong
 	// code reads nothing from the database.
-	if (event.route.id?.startsWith('/api/backup')) return resolve(event);
+	if (isBackupRoute(event.route.id)) return resolve(event);
 	event.request = withoutForwarded(event.request);
 	try {
 		return await auth({ event, resolve });

@@ -21,8 +21,13 @@ const HTTPS_ONLY = 'max-age=63072000';
  * Adds the headers that protect an answer from sniffing, framing, sharing and caching. The
  * Content-Security-Policy that SvelteKit gives to pages stays.
  */
-export function harden(headers: Headers, { protocol }: URL): void {
+export function protect(headers: Headers): void {
 	for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
-	if (protocol === 'https:') headers.set('Strict-Transport-Security', HTTPS_ONLY);
 	if (!headers.has('Content-Security-Policy')) headers.set('Content-Security-Policy', NO_PAGE);
+}
+
+/** Protects an answer, and tells browsers to stay with https: only the app may decide that for its host. */
+export function harden(headers: Headers, { protocol }: URL): void {
+	protect(headers);
+	if (protocol === 'https:') headers.set('Strict-Transport-Security', HTTPS_ONLY);
 }

@@ -1,6 +1,7 @@
 import { requireOrigin } from '../access/origin.ts';
 import { toLifeboatError } from '../errors.ts';
 import { type ApiEvent, Call } from './call.ts';
+import { protect } from './headers.ts';
 import { type Work, workResponse } from './progress.ts';
 import { errorResponse } from './respond.ts';
 
@@ -21,6 +22,7 @@ export function apiRoute(operation: string, handle: Handle): RouteHandler {
 		if (call.warnings.length > 0) {
 			response.headers.set('X-Backup-Warning', call.warnings.join(' '));
 		}
+		protect(response.headers);
 		return response;
 	};
 }
@@ -32,8 +34,14 @@ export function apiRoute(operation: string, handle: Handle): RouteHandler {
 export function openRoute(handle: RouteHandler): RouteHandler {
 	return async (event) => {
 		const response = await openAnswer(event, handle);
+		protect(response.headers);
 		return response;
 	};
+}
+
+/** Whether a route's id, as SvelteKit names it, is one of the backup API. */
+export function isBackupRoute(id: string | null): boolean {
+	return id === '/api/backup' || id?.startsWith('/api/backup/') === true;
 }
 
 async function openAnswer(event: ApiEvent, handle: RouteHandler): Promise<Response> {
