@@ -21,7 +21,10 @@ export let settings: TokenSettings;
 export async function newIssuer(): Promise<void> {
 	vi.useFakeTimers({ toFake: ['Date'], now: NOW });
 	const issuer = `https://issuer-${crypto.randomUUID()}.test`;
-	settings = { repositoryId: REPOSITORY_ID, audience: AUDIENCE, ref: 'refs/heads/main', issuer };
+	settings = {
+		...{ repositoryId: REPOSITORY_ID, audience: AUDIENCE, ref: 'refs/heads/main', issuer },
+		...{ workflows: [], environment: null, mayFetch: false },
+	};
 	await publish([key]);
 }
 
@@ -30,8 +33,8 @@ export function token(changed: Claims = {}, signer: IssuerKey = key, header = {}
 	return mint(signer, settings.issuer, SECONDS, changed, header);
 }
 
-export function check(text: string, now = NOW) {
-	return checkToken(text, settings, now);
+export function check(text: string, now = NOW, changes: Partial<TokenSettings> = {}) {
+	return checkToken(text, { ...settings, ...changes }, now);
 }
 
 export function invalid(fault: string) {

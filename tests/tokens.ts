@@ -6,6 +6,9 @@ export const AUDIENCE = 'https://app.example.com';
 /** The id of the repository that they are issued to. */
 export const REPOSITORY_ID = '74';
 
+/** The workflow whose run gets them. */
+export const WORKFLOW = 'octo-org/octo-repo/.github/workflows/backup.yml@refs/heads/main';
+
 /** Claims that replace those of a valid token; undefined ones are left out. */
 export type Claims = Record<string, unknown>;
 
@@ -51,6 +54,8 @@ export function claimsOf(issuer: string, now: number, changed: Claims = {}): JWT
 		repository_id: REPOSITORY_ID,
 		ref: 'refs/heads/main',
 		event_name: 'schedule',
+		workflow_ref: WORKFLOW,
+		job_workflow_ref: WORKFLOW,
 		iss: issuer,
 		aud: AUDIENCE,
 		jti: 'example-id',

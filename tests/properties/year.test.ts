@@ -44,6 +44,7 @@ const open: AccessSettings = {
 		audience: AUDIENCE,
 		repositoryId: REPOSITORY_ID,
 		ref: 'refs/heads/main',
+		...{ workflows: [], environment: null, mayFetch: false },
 	},
 };
 const keyed = { ...open, apiKey };

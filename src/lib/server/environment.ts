@@ -15,6 +15,9 @@ export interface Environment {
 	BACKUP_OIDC_REPOSITORY_ID?: string;
 	BACKUP_OIDC_AUDIENCE?: string;
 	BACKUP_OIDC_REF?: string;
+	BACKUP_OIDC_WORKFLOW?: string;
+	BACKUP_OIDC_ENVIRONMENT?: string;
+	BACKUP_OIDC_FETCH?: string;
 	BACKUP_OIDC_ISSUER?: string;
 	BACKUP_ORIGIN?: string;
 	BACKUP_ALLOW_PREVIEW?: string;

@@ -25,6 +25,7 @@ const token = {
 	audience: AUDIENCE,
 	repositoryId: REPOSITORY_ID,
 	ref: 'refs/heads/main',
+	...{ workflows: [], environment: null, mayFetch: false },
 };
 const settings: AccessSettings = {
 	...{ bucket: env.MY_BUCKET, totp, previous: null, apiKey: KEY, addresses: null, token },

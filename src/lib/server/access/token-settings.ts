@@ -1,13 +1,18 @@
-import { address, type Environment, invalidSetting, text } from '../environment.ts';
+import { address, choice, type Environment, invalidSetting, list, text } from '../environment.ts';
 
 const GITHUB_ISSUER = 'https://token.actions.githubusercontent.com';
 const DEFAULT_REF = 'refs/heads/main';
+
+/** As in the claims `workflow_ref` and `job_workflow_ref`; a reusable workflow may be at a tag or commit. */
+const WORKFLOW = /^[\w.-]+\/[\w.-]+\/\.github\/workflows\/[^/@]+\.ya?ml@.+$/;
 
 const HINTS = {
 	BACKUP_OIDC_REPOSITORY_ID: 'Set it to the number that `gh api repos/OWNER/NAME --jq .id` prints.',
 	BACKUP_OIDC_AUDIENCE:
 		"Set it to the app's origin, such as https://app.example.com, without a slash at the end; http is for localhost only.",
 	BACKUP_OIDC_REF: 'Set it to a branch, such as refs/heads/main.',
+	BACKUP_OIDC_WORKFLOW:
+		'Set it to workflows, separated by spaces, such as OWNER/NAME/.github/workflows/backup.yml@refs/heads/main.',
 	BACKUP_OIDC_ISSUER: `Remove it to use ${GITHUB_ISSUER}, or set it to an https address without a slash at the end; http is for localhost only.`,
 };
 
@@ -19,6 +24,12 @@ export interface TokenSettings {
 	audience: string;
 	/** The branch, `refs/heads/main`. */
 	ref: string;
+	/** The workflows that may call, `OWNER/NAME/.github/workflows/FILE@REF`; empty for any of the branch. */
+	workflows: string[];
+	/** The environment that their job must run in; null for any, or none. */
+	environment: string | null;
+	/** Whether they may fetch the files of backups. */
+	mayFetch: boolean;
 	issuer: string;
 }
 
@@ -26,7 +37,8 @@ export interface TokenSettings {
  * The settings of tokens; null if none are accepted.
  *
  * Throws LifeboatError (500): `backup_oidc_repository_id_invalid`, `backup_oidc_audience_invalid`,
- * `backup_oidc_ref_invalid`, `backup_oidc_issuer_invalid`.
+ * `backup_oidc_ref_invalid`, `backup_oidc_workflow_invalid`, `backup_oidc_fetch_invalid`,
+ * `backup_oidc_issuer_invalid`.
  */
 export function tokenSettings(env: Environment | undefined): TokenSettings | null {
 	const repositoryId = text(env, 'BACKUP_OIDC_REPOSITORY_ID') ?? '';
@@ -38,8 +50,16 @@ export function tokenSettings(env: Environment | undefined): TokenSettings | nul
 		throw refused('BACKUP_OIDC_AUDIENCE');
 	}
 	if (!/^refs\/heads\/\S+$/.test(ref)) throw refused('BACKUP_OIDC_REF');
-	const issuer = baseAddress(env, 'BACKUP_OIDC_ISSUER') ?? GITHUB_ISSUER;
-	return { repositoryId, audience, ref, issuer };
+	const workflows = list(env, 'BACKUP_OIDC_WORKFLOW');
+	if (!workflows.every((workflow) => WORKFLOW.test(workflow))) {
+		throw refused('BACKUP_OIDC_WORKFLOW');
+	}
+	return {
+		...{ repositoryId, audience, ref, workflows },
+		environment: text(env, 'BACKUP_OIDC_ENVIRONMENT'),
+		mayFetch: choice(env, 'BACKUP_OIDC_FETCH', ['no', 'yes']) === 'yes',
+		issuer: baseAddress(env, 'BACKUP_OIDC_ISSUER') ?? GITHUB_ISSUER,
+	};
 }
 
 /** An address that is only origin and path, without a slash at the end; null if it is not set. */

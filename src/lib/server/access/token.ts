@@ -69,8 +69,21 @@ export function looksLikeToken(bearer: string): boolean {
 }
 
 /**
+ * Requires that tokens may fetch files: whoever can make GitHub issue one could read every backup.
+ * Throws `token_may_not_fetch` (403).
+ */
+export function requireFetch(settings: TokenSettings | null): void {
+	if (settings?.mayFetch) return;
+	throw new LifeboatError('A token may not fetch backups.', {
+		code: 'token_may_not_fetch',
+		status: 403,
+		hint: 'If the workflow needs their files, as the drill does, set BACKUP_OIDC_FETCH to yes in the app, or let it call with a code: docs/github-oidc.md.',
+	});
+}
+
+/**
  * Checks a token of GitHub Actions: signature, issuer, audience and times (RFC 7519, 4.1), then the
- * repository, branch and event of its run. `now` is in milliseconds since 1970. The caller must check
+ * repository, branch, event, workflow and environment of its run. `now` is in milliseconds since 1970. The caller must check
  * that it was not used before.
  *
  * Throws `token_invalid` (401), `token_not_allowed` (403), `issuer_unreachable` (503).
@@ -144,8 +157,9 @@ function faultOf(error: unknown): Fault | null {
 	return error instanceof errors.JOSEError ? 'form' : null;
 }
 
-/** Requires the repository and branch of the settings. Throws `token_not_allowed` (403). */
-function requireRun(payload: JWTPayload, { repositoryId, ref }: TokenSettings): void {
+/** Requires a run as the settings describe it. Throws `token_not_allowed` (403). */
+function requireRun(payload: JWTPayload, settings: TokenSettings): void {
+	const { repositoryId, ref, workflows, environment } = settings;
 	const { issues } = v.safeParse(
 		v.object(
 			{
@@ -160,11 +174,30 @@ function requireRun(payload: JWTPayload, { repositoryId, ref }: TokenSettings): 
 		),
 		payload,
 	);
-	if (issues === undefined) return;
-	throw new LifeboatError('This workflow run is not allowed to call.', {
+	if (issues !== undefined) throw notAllowed(issues[0].message);
+	if (workflows.length > 0 && !isNamed(payload, workflows)) {
+		throw notAllowed('BACKUP_OIDC_WORKFLOW does not name its workflow.');
+	}
+	if (environment !== null && payload['environment'] !== environment) {
+		throw notAllowed('Run the job in the environment that BACKUP_OIDC_ENVIRONMENT names.');
+	}
+}
+
+/**
+ * Whether a run belongs to named workflows only: its own, and the reusable one, if its job is in such a
+ * one. A reusable workflow may be another repository's, and any workflow may call it.
+ */
+function isNamed({ workflow_ref, job_workflow_ref }: JWTPayload, workflows: string[]): boolean {
+	return [workflow_ref, job_workflow_ref ?? workflow_ref].every((one) =>
+		workflows.some((workflow) => workflow === one),
+	);
+}
+
+function notAllowed(hint: string): LifeboatError {
+	return new LifeboatError('This workflow run is not allowed to call.', {
 		code: 'token_not_allowed',
 		status: 403,
-		hint: issues[0].message,
+		hint,
 	});
 }
 

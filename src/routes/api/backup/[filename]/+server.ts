@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import { requireFetch } from '$lib/server/access/token';
+import { tokenSettings } from '$lib/server/access/token-settings';
 import { describeFile, openFile } from '$lib/server/backup/index';
 import { BackupDiffers, OutsideProofSchema } from '$lib/server/backup/format/proof';
 import { drillBackup, recordProof, verifyBackup } from '$lib/server/backup/prove/prove';
@@ -16,7 +18,8 @@ const Action = v.variant('action', [
 
 /** A file of a backup as stored, or the requested range of it. */
 export const GET = apiRoute('fetch', async (call) => {
-	await call.admit();
+	const caller = await call.admit();
+	if (caller.kind === 'token') requireFetch(tokenSettings(call.env));
 	const { bucket } = backupSettings(call.env);
 	const file = await describeFile(bucket, call.params.filename ?? '');
 	call.note({ backup: file.key, bytes: file.size });
