@@ -1,11 +1,13 @@
+import { networkOf } from '../access/addresses.ts';
 import { admit, type Caller } from '../access/index.ts';
 import { JustLocked } from '../access/lockout.ts';
 import { originWarning, requireOrigin } from '../access/origin.ts';
 import { accessSettings } from '../access/settings.ts';
 import type { Environment } from '../environment.ts';
+import { LifeboatError } from '../errors.ts';
 import { auditLogBucket, type Entry, record } from '../operations/audit-log.ts';
 import { type Operations, operationsOf } from '../operations/index.ts';
-import { watchLockout } from '../operations/watch.ts';
+import { watchLockout, watchWrongKey } from '../operations/watch.ts';
 
 /** The parts of SvelteKit's `RequestEvent` that the API uses. */
 export interface ApiEvent {
@@ -60,7 +62,7 @@ export class Call {
 		try {
 			this.caller = await admit(settings, this.request, this.address(), this.#startedAt);
 		} catch (error) {
-			if (error instanceof JustLocked) await watchLockout(this.operations());
+			await this.#watchRefusal(error);
 			throw error;
 		}
 		const unsure = originWarning(this.url, this.env);
@@ -74,6 +76,11 @@ export class Call {
 		return this.#event.getClientAddress() ?? '';
 	}
 
+	/** What counts as one caller. GitHub's machines have a new address each time, so all of them are one. */
+	network(): string {
+		return this.caller?.kind === 'token' ? 'GitHub Actions' : networkOf(this.address());
+	}
+
 	/** Throws what {@link operationsOf} throws. */
 	operations(): Operations {
 		return operationsOf(this.env, this.url);
@@ -82,6 +89,12 @@ export class Call {
 	/** Keeps the Worker alive until clean-up and alerts finish, even if the caller disconnects. */
 	keepAlive(work: Promise<unknown>): void {
 		this.#event.platform?.ctx?.waitUntil(work.catch(() => {})); // the caller gets the error
+	}
+
+	async #watchRefusal(error: unknown): Promise<void> {
+		if (error instanceof JustLocked) await watchLockout(this.operations());
+		const isWrongKey = error instanceof LifeboatError && error.code === 'api_key_invalid';
+		if (isWrongKey) await watchWrongKey(this.operations());
 	}
 
 	/** Adds details to the entry in the audit log. */

@@ -13,14 +13,16 @@ export type AlertKind =
 	| 'backup_recovered'
 	| 'backup_size'
 	| 'drill_failed'
-	| 'access_locked';
+	| 'access_locked'
+	| 'api_key_guessed'
+	| 'backup_fetched';
 
 /** Something that an operator must know now. */
 export interface Alert {
 	kind: AlertKind;
 	/** For people; never contains a secret or a row. */
 	text: string;
-	/** Name of the backup concerned. */
+	/** Name of the backup concerned, or of its file. */
 	backup?: string;
 	/** Code of the error. */
 	code?: string;
@@ -99,6 +101,24 @@ export function locked(): Alert {
 		kind: 'access_locked',
 		code: 'access_locked',
 		text: 'Too many wrong codes were sent: the backup API accepts no six digits any more. Commands and workflows still get through with the long form of the code. If the mistakes were not yours, somebody is guessing; with BACKUP_API_KEY only callers with the key can cause a lockout. An administrator can lift it on the page /backups.',
+	};
+}
+
+/** Many wrong API keys came within a day. */
+export function keyGuessed(wrongKeys: number): Alert {
+	return {
+		kind: 'api_key_guessed',
+		code: 'api_key_invalid',
+		text: `${wrongKeys} calls within a day had a wrong API key. If a machine of yours still has an old one, give it the new BACKUP_API_KEY; if not, somebody is guessing. \`npm run journal -- --refused\` shows where the calls came from.`,
+	};
+}
+
+/** A network that has fetched no backup for long asks for a file of one. */
+export function fetched(file: string, network: string): Alert {
+	return {
+		kind: 'backup_fetched',
+		text: `${file} was fetched by ${network}, which has fetched no backup in the last 90 days. If that was not you, change TOTP_SECRET as after a leak (docs/deploy.md), and see docs/security.md.`,
+		backup: file,
 	};
 }
 

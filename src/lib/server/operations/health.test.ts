@@ -120,6 +120,10 @@ describe('the health', () => {
 });
 
 describe('GET /api/backup/health', () => {
+	/** A new bucket object, whose health is not cached yet. */
+	const anew = () =>
+		new Proxy(env.MY_BUCKET, { get: (target, name: 'list') => target[name].bind(target) });
+
 	const ask = async (changes = {}) => {
 		const response = await call(GET, new Request('https://app.example/api/backup/health'), changes);
 		return [response.status, await response.json()] as const;
@@ -134,14 +138,18 @@ describe('GET /api/backup/health', () => {
 		expect((await env.MY_BUCKET.list({ prefix: 'journal/' })).objects.length).toBeLessThan(2);
 	});
 
+	test('warns that alerts are sent nowhere, until there is a webhook', async () => {
+		const fresh = (changes = {}) => ask({ ...changes, MY_BUCKET: anew() });
+		const warnings = [expect.stringContaining('ALERT_WEBHOOK_URL')];
+		expect((await fresh())[1]).toMatchObject({ warnings });
+		const ALERT_WEBHOOK_URL = receiver().href;
+		expect((await fresh({ ALERT_WEBHOOK_URL }))[1]).toMatchObject({ warnings: [] });
+	});
+
 	test('answers 200 if all is well', async () => {
 		now = Date.now();
 		await prove(await backUp(), 'verify');
-		// A new bucket object, whose health is not cached yet.
-		const MY_BUCKET = new Proxy(env.MY_BUCKET, {
-			get: (target, name: 'list') => target[name].bind(target),
-		});
-		const [status, health] = await ask({ MY_BUCKET });
+		const [status, health] = await ask({ MY_BUCKET: anew() });
 		expect([status, health]).toMatchObject([200, { healthy: true }]);
 		expect(JSON.stringify(health)).not.toContain('full_backup');
 	});

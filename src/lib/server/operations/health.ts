@@ -27,9 +27,11 @@ export interface Health {
 	};
 	/** How long other queries waited for the newest backup, in milliseconds; null if it was not staged. */
 	waitedMs: number | null;
-	/** Sentences about what killed backups have left in the database. */
+	/** Sentences: that alerts go nowhere, and what killed backups have left in the database. */
 	warnings: string[];
 }
+
+const NO_WEBHOOK = 'Alerts are sent nowhere: ALERT_WEBHOOK_URL is not set.';
 
 const answers = new WeakMap<R2Bucket, { until: number; health: Promise<Health> }>();
 
@@ -51,7 +53,8 @@ async function checkHealth(operations: Operations): Promise<Health> {
 	const { backups } = await listBackups(bucket, { limit: Number.MAX_SAFE_INTEGER });
 	await watchAge(operations, backups[0]);
 	await removeOldData(operations);
-	const warnings = await watchStage(operations);
+	const left = await watchStage(operations);
+	const warnings = settings.webhook === null ? [NO_WEBHOOK, ...left] : left;
 	return { ...healthOf(backups, settings.maxAgeMs, now()), warnings };
 }
 

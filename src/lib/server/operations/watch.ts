@@ -4,6 +4,7 @@ import type { Proof } from '../backup/format/proof.ts';
 import { listBackups } from '../backup/index.ts';
 import { type LifeboatError, toLifeboatError } from '../errors.ts';
 import * as alerts from './alerts.ts';
+import { isNewNetwork, isOneTooMany, MAX_WRONG_KEYS } from './callers.ts';
 import { isOverdue } from './due.ts';
 import { type Operations, removeOldData } from './index.ts';
 import { Notifications } from './notifications.ts';
@@ -75,6 +76,33 @@ export async function watchProof(
 /** Sends an alert that too many wrong codes have triggered the lockout. Never throws. */
 export function watchLockout(operations: Operations): Promise<void> {
 	return sendAlert(operations, alerts.locked());
+}
+
+/** Sends an alert, at most one a day, if many calls have a wrong API key. Never throws. */
+export async function watchWrongKey(operations: Operations): Promise<void> {
+	try {
+		const isDue = await isOneTooMany(operations.bucket, operations.now());
+		if (isDue) await sendAlert(operations, alerts.keyGuessed(MAX_WRONG_KEYS));
+	} catch (error) {
+		console.error('A wrong API key could not be counted:', error);
+	}
+}
+
+/**
+ * Sends an alert if a backup is fetched by a network that has fetched none in the last 90 days. Waits
+ * until it is sent, so before anything is fetched. Never throws.
+ */
+export async function watchFetch(
+	operations: Operations,
+	file: string,
+	network: string,
+): Promise<void> {
+	try {
+		const isNew = await isNewNetwork(operations.bucket, network, operations.now());
+		if (isNew) await sendAlert(operations, alerts.fetched(file, network));
+	} catch (error) {
+		console.error('It could not be read which networks have fetched backups:', error);
+	}
 }
 
 /** Sends an alert, once, if the newest backup is too old, or there is none. Never throws. */

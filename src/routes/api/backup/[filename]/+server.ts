@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { requireFetch } from '$lib/server/access/token';
 import { tokenSettings } from '$lib/server/access/token-settings';
 import { describeFile, openFile } from '$lib/server/backup/index';
+import { isVolume } from '$lib/server/backup/format/names';
 import { BackupDiffers, OutsideProofSchema } from '$lib/server/backup/format/proof';
 import { drillBackup, recordProof, verifyBackup } from '$lib/server/backup/prove/prove';
 import { apiRoute } from '$lib/server/http/route';
@@ -9,7 +10,7 @@ import { drillDatabase } from '$lib/server/environment';
 import { fileAnswer } from '$lib/server/http/download';
 import { backupSettings, engineOf } from '$lib/server/backup/settings';
 import { readJson } from '$lib/server/http/input';
-import { watchProof } from '$lib/server/operations/watch';
+import { watchFetch, watchProof } from '$lib/server/operations/watch';
 
 const Action = v.variant('action', [
 	v.strictObject({ action: v.picklist(['verify', 'drill']) }),
@@ -25,6 +26,7 @@ export const GET = apiRoute('fetch', async (call) => {
 	call.note({ backup: file.key, bytes: file.size });
 	const { status, headers, range, empty } = fileAnswer(call.request, file);
 	if (empty) return new Response(null, { status, headers });
+	if (isVolume(file.key)) await watchFetch(call.operations(), file.key, call.network());
 	const { body } = await openFile(bucket, file, range);
 	return new Response(body as unknown as ReadableStream, { status, headers });
 });
