@@ -45,7 +45,7 @@ test('an administrator sees who guessed, and lifts the lockout', async ({ page }
 	expect((await journal.json()).entries).toContainEqual(
 		expect.objectContaining({
 			operation: 'lift_lock',
-			caller: expect.objectContaining({ kind: 'administrator' }),
+			caller: expect.objectContaining({ kind: 'administrator', account: String(GRACE.id) }),
 		}),
 	);
 });

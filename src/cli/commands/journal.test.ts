@@ -31,7 +31,14 @@ const GUESS = {
 };
 const FAILED = { ...GUESS, operation: 'backup', outcome: 'failed', code: 'snapshot_unstable' };
 
-type Entry = typeof BACKUP | typeof GUESS;
+const LIFT = {
+	time: '2026-11-24T04:00:00.000Z',
+	operation: 'lift_lock',
+	outcome: 'done',
+	caller: { kind: 'administrator', account: '583231', address: '192.0.2.8' },
+};
+
+type Entry = typeof BACKUP | typeof GUESS | typeof LIFT;
 
 /** Runs the command against an app with these audit log entries, newest first. */
 async function journal(entries: Entry[], ...args: string[]) {
@@ -94,6 +101,11 @@ describe('npm run journal', () => {
 			[GUESS.time, 'list', 'refused', 'code_invalid', '0.0 s', 'stranger 2001:db8::1'],
 			expect.arrayContaining(['code of the previous secret 192.0.2.7']),
 		]);
+	});
+
+	test('names the administrator who lifted a lockout', async () => {
+		const { stdout } = await journal([LIFT]);
+		expect(stdout).toMatch(/ {2}lift_lock {2}.* administrator 583231 192\.0\.2\.8\n$/);
 	});
 
 	test('requests as many pages as it needs', async () => {

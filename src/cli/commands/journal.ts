@@ -75,8 +75,7 @@ function table(entries: Entry[]): string {
 }
 
 function cells(entry: Entry): (string | number)[] {
-	const { time, operation, outcome, code, backup, rows, bytes, durationMs, caller } = entry;
-	const by = entry.previousSecret ? `${caller.kind} of the previous secret` : caller.kind;
+	const { time, operation, outcome, code, backup, rows, bytes, durationMs } = entry;
 	return [
 		time,
 		operation,
@@ -86,8 +85,14 @@ function cells(entry: Entry): (string | number)[] {
 		rows ?? '',
 		bytes === undefined ? '' : megabytes(bytes),
 		durationMs === undefined ? '' : seconds(durationMs),
-		`${by} ${caller.address}`,
+		whoOf(entry),
 	];
+}
+
+/** The kind of caller, an administrator's GitHub account, and the address. */
+function whoOf({ caller: { kind, account, address }, previousSecret }: Entry): string {
+	const by = previousSecret ? `${kind} of the previous secret` : kind;
+	return account === undefined ? `${by} ${address}` : `${by} ${account} ${address}`;
 }
 
 /** An entry as JSON in printable ASCII, so that a terminal obeys none of it. */

@@ -16,7 +16,7 @@ export const load: PageServerLoad = async (event) => {
 
 export const actions: Actions = {
 	lift: async (event) => {
-		await administrator(event);
+		const { id } = await administrator(event);
 		const { platform, getClientAddress } = event;
 		const { bucket, ...settings } = accessSettings(platform?.env);
 		await liftLockout(bucket, lockoutScope(settings));
@@ -24,7 +24,7 @@ export const actions: Actions = {
 			time: new Date().toISOString(),
 			operation: 'lift_lock',
 			outcome: 'done',
-			caller: { kind: 'administrator', address: getClientAddress() },
+			caller: { kind: 'administrator', account: id, address: getClientAddress() },
 		});
 		redirect(303, '/backups');
 	},

@@ -6,7 +6,7 @@ import { accessSettings } from '../access/settings.ts';
 import type { Environment } from '../environment.ts';
 import { LifeboatError } from '../errors.ts';
 import { auditLogBucket, type Entry, record } from '../operations/audit-log.ts';
-import { type Operations, operationsOf } from '../operations/index.ts';
+import { type Operations, operationsOf, tidyAuditLog } from '../operations/index.ts';
 import { watchLockout, watchWrongKey } from '../operations/watch.ts';
 
 /** The parts of SvelteKit's `RequestEvent` that the API uses. */
@@ -45,6 +45,7 @@ export class Call {
 	readonly #startedAt = Date.now();
 	#facts: Facts = {};
 	#isRecorded = false;
+	#isAtOwnOrigin = false;
 
 	constructor(event: ApiEvent, operation: string) {
 		this.request = event.request;
@@ -58,6 +59,7 @@ export class Call {
 	/** Authenticates the caller. Throws what {@link requireOrigin} and {@link admit} throw. */
 	async admit(): Promise<Caller> {
 		requireOrigin(this.url, this.env);
+		this.#isAtOwnOrigin = true;
 		const settings = accessSettings(this.env);
 		try {
 			this.caller = await admit(settings, this.request, this.address(), this.#startedAt);
@@ -91,10 +93,12 @@ export class Call {
 		this.#event.platform?.ctx?.waitUntil(work.catch(() => {})); // the caller gets the error
 	}
 
-	async #watchRefusal(error: unknown): Promise<void> {
-		if (error instanceof JustLocked) await watchLockout(this.operations());
-		const isWrongKey = error instanceof LifeboatError && error.code === 'api_key_invalid';
-		if (isWrongKey) await watchWrongKey(this.operations());
+	/**
+	 * Removes what is too old from the audit log, after the answer. An older deployment leaves it alone:
+	 * its settings may say to keep less.
+	 */
+	tidy(): void {
+		if (this.#isAtOwnOrigin) this.keepAlive(tidyAuditLog(this.env));
 	}
 
 	/** Adds details to the entry in the audit log. */
@@ -118,5 +122,11 @@ export class Call {
 			...(this.caller?.previous && { previousSecret: true }),
 			caller: { kind: this.caller?.kind ?? 'stranger', address: this.address() },
 		});
+	}
+
+	async #watchRefusal(error: unknown): Promise<void> {
+		if (error instanceof JustLocked) await watchLockout(this.operations());
+		const isWrongKey = error instanceof LifeboatError && error.code === 'api_key_invalid';
+		if (isWrongKey) await watchWrongKey(this.operations());
 	}
 }

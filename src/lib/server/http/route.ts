@@ -60,10 +60,12 @@ async function answer(call: Call, handle: Handle): Promise<Response> {
 			return await workResponse(call.request, recorded(call, handled));
 		}
 		await call.end('done', handled.status);
+		call.tidy();
 		return handled;
 	} catch (error) {
 		const { status, code } = toLifeboatError(error);
 		await call.end(status < 500 ? 'refused' : 'failed', status, code);
+		call.tidy();
 		return errorResponse(error);
 	}
 }

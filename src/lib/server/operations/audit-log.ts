@@ -39,6 +39,8 @@ const EntrySchema = v.object({
 		/** `stranger`: the caller has not authenticated. */
 		kind: v.picklist(['stranger', 'code', 'token', 'administrator', 'app']),
 		address: v.string(),
+		/** The numeric id of an administrator's GitHub account. */
+		account: v.optional(v.string()),
 	}),
 });
 
@@ -105,17 +107,18 @@ export async function readAuditLog(
 }
 
 /**
- * Removes entries from before a time, in milliseconds since 1970. If there are very many, some are left
- * for the next call. Throws `storage_error` (500).
+ * Removes entries from before a time, in milliseconds since 1970. Returns whether that was all of them:
+ * if there are very many, some are left for the next call. Throws `storage_error` (500).
  */
-export async function pruneAuditLog(bucket: R2Bucket, since: number): Promise<void> {
+export async function pruneAuditLog(bucket: R2Bucket, since: number): Promise<boolean> {
 	for (let deletions = 0; deletions < MAX_DELETIONS; deletions++) {
 		const { objects, truncated } = await storageCall(() =>
 			bucket.list({ prefix: PREFIX, startAfter: endOf(since), limit: MAX_KEYS_PER_DELETE }),
 		);
 		if (objects.length > 0) await storageCall(() => bucket.delete(objects.map(({ key }) => key)));
-		if (!truncated) return;
+		if (!truncated) return true;
 	}
+	return false;
 }
 
 /** Sorts after the entries of this time and newer ones, and before older ones. */

@@ -22,7 +22,11 @@ export interface Operations {
 	sleep: Sleep;
 }
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** When this Worker last began to tidy an audit log, in milliseconds since 1970. */
+const tidied = new WeakMap<R2Bucket, number>();
 
 /** The operations of the app at an address. Throws LifeboatError (500) if a setting is missing or not valid. */
 export function operationsOf(env: Environment | undefined, { origin }: URL): Operations {
@@ -39,7 +43,7 @@ export function operationsOf(env: Environment | undefined, { origin }: URL): Ope
 }
 
 /** The time from which entries of the audit log are kept, in milliseconds since 1970. */
-export function auditLogStart({ settings, now }: Operations): number {
+export function auditLogStart({ settings, now }: Pick<Operations, 'settings' | 'now'>): number {
 	return now() - settings.auditLogDays * DAY_MS;
 }
 
@@ -49,8 +53,31 @@ export function auditLogStart({ settings, now }: Operations): number {
  */
 export async function removeOldData(operations: Operations): Promise<void> {
 	await dropAbandonedState(operations);
+	await removeOldEntries(operations);
+}
+
+/**
+ * Removes old entries of the audit log after a call that has nothing else to tidy, such as one that is
+ * refused, at most once an hour in each Worker. Never throws: failures are logged.
+ */
+export async function tidyAuditLog(env: Environment | undefined, now = Date.now): Promise<void> {
+	const auditLog = auditLogBucket(env);
+	if (!auditLog || (tidied.get(auditLog) ?? 0) > now() - HOUR_MS) return;
 	try {
-		await pruneAuditLog(operations.auditLog, auditLogStart(operations));
+		await removeOldEntries({ auditLog, settings: operationsSettings(env), now });
+	} catch (error) {
+		console.error('It could not be read how long the audit log is kept:', error);
+	}
+}
+
+async function removeOldEntries(
+	operations: Pick<Operations, 'auditLog' | 'settings' | 'now'>,
+): Promise<void> {
+	const { auditLog, now } = operations;
+	tidied.set(auditLog, now());
+	try {
+		const isDone = await pruneAuditLog(auditLog, auditLogStart(operations));
+		if (!isDone) tidied.delete(auditLog); // the next call goes on
 	} catch (error) {
 		console.error('Old entries of the audit log could not be removed:', error);
 	}
