@@ -31,8 +31,15 @@ const format: Mutation[] = [
 	{
 		title: 'a manifest without a MAC is accepted',
 		file: `${BACKUP}/format/signature.ts`,
-		right: 'throw mac === undefined ? manifestUnsigned() : manifestForged();',
-		wrong: 'if (mac !== undefined) throw manifestForged();\n\t\tvoid manifestUnsigned;',
+		right: 'throw manifest.mac === undefined ? manifestUnsigned() : manifestForged();',
+		wrong: 'if (manifest.mac !== undefined) throw manifestForged();\n\t\tvoid manifestUnsigned;',
+		tests: [`${BACKUP}/format/signature.test.ts`],
+	},
+	{
+		title: 'a replaced key never ends',
+		file: `${BACKUP}/format/signature.ts`,
+		right: 'until === undefined || at < until',
+		wrong: 'until === undefined || at !== until',
 		tests: [`${BACKUP}/format/signature.test.ts`],
 	},
 	{

@@ -105,6 +105,21 @@ describe('a backup that the app has not signed', () => {
 		expect(await refusal(args, macKey)).toBe('manifest_forged');
 	});
 
+	test('signed with a TOTP secret is refused where a MAC key signs, unless that began later', async () => {
+		plant(backup.manifest);
+		const args = [path, '--identity', backup.identity];
+		const macKey = { ...env, BACKUP_MAC_KEY: 'k'.repeat(32) };
+		const downgrade = { ...macKey, TOTP_SECRET_PREVIOUS: SECRET };
+		expect(await refusal(args, downgrade)).toBe('manifest_forged');
+		const { startedAt } = backup.manifest;
+		const later = new Date(Date.parse(startedAt) + 1).toISOString();
+		const previous = { ...macKey, BACKUP_MAC_KEY_PREVIOUS: SECRET };
+		const refused = { ...previous, BACKUP_MAC_KEY_PREVIOUS_UNTIL: startedAt };
+		expect(await refusal(args, refused)).toBe('manifest_forged');
+		const passes = { ...previous, BACKUP_MAC_KEY_PREVIOUS_UNTIL: later };
+		expect(await success(args, passes)).not.toContain('Warning');
+	});
+
 	/** The manifest as an attacker would write it. */
 	function bare(): Manifest {
 		const copy = { ...backup.manifest };

@@ -1,6 +1,6 @@
 import type { EncodingName } from '../../lib/server/backup/format/names.ts';
 import { openManifest, type OpenedManifest } from '../../lib/server/backup/format/signature.ts';
-import { backupKeys } from '../../lib/server/backup/settings.ts';
+import { BACKUP_SECRETS, backupKeys } from '../../lib/server/backup/settings.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
 import { readSetting } from './dotenv.ts';
@@ -16,8 +16,8 @@ export const KEY_OPTIONS = {
 export const KEY_HELP = `  --identity FILE    the age identity that opens an encrypted backup; otherwise AGE_IDENTITY_FILE from
                      the environment or .env
   --unsigned         accept a backup even if its manifest has no valid signature of the app, which is
-                     checked with BACKUP_MAC_KEY, or TOTP_SECRET and TOTP_SECRET_PREVIOUS, from the
-                     environment or .env`;
+                     checked with BACKUP_MAC_KEY and BACKUP_MAC_KEY_PREVIOUS, or if there is none with
+                     TOTP_SECRET and TOTP_SECRET_PREVIOUS, from the environment or .env`;
 
 /** The values of {@link KEY_OPTIONS}. */
 export interface KeyOptions {
@@ -37,11 +37,9 @@ export function checkManifest(
 	{ unsigned }: KeyOptions,
 	{ progress }: Context,
 ): OpenedManifest {
-	const keys = backupKeys({
-		TOTP_SECRET: readSetting('TOTP_SECRET'),
-		TOTP_SECRET_PREVIOUS: readSetting('TOTP_SECRET_PREVIOUS'),
-		BACKUP_MAC_KEY: readSetting('BACKUP_MAC_KEY'),
-	});
+	const keys = backupKeys(
+		Object.fromEntries(BACKUP_SECRETS.map((name) => [name, readSetting(name)])),
+	);
 	if (keys.length === 0 && !unsigned) throw macKeyMissing();
 	const opened = openManifest(text, keys, { unsigned });
 	if (opened.key === null) progress.note(UNSIGNED);

@@ -22,6 +22,8 @@ export interface Environment {
 	BACKUP_ORIGIN?: string;
 	BACKUP_ALLOW_PREVIEW?: string;
 	BACKUP_MAC_KEY?: string;
+	BACKUP_MAC_KEY_PREVIOUS?: string;
+	BACKUP_MAC_KEY_PREVIOUS_UNTIL?: string;
 	BACKUP_PLAN?: string;
 	BACKUP_STAGE_MAX_MB?: string;
 	BACKUP_COMPRESSION?: string;

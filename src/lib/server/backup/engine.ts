@@ -32,7 +32,10 @@ export interface Engine {
 	encoding: Encoding;
 	/** Signs manifests and tickets, which encrypted backups and backups in steps require. */
 	signer: BackupKey | null;
-	/** Each of them is accepted in manifests and tickets; without any, manifests are not checked. */
+	/**
+	 * Each of them is accepted in manifests, and without an end in tickets too. Without any,
+	 * manifests are not checked.
+	 */
 	keys: readonly BackupKey[];
 	/** What one call may use. */
 	budget: Budget;

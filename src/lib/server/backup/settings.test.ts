@@ -188,8 +188,33 @@ describe('the manifest keys', () => {
 
 	test('come from BACKUP_MAC_KEY instead of TOTP_SECRET if it is set', () => {
 		expect(backupKeys({ TOTP_SECRET: now, BACKUP_MAC_KEY: macKey })).toEqual([ofMacKey]);
-		const during = { TOTP_SECRET: now, TOTP_SECRET_PREVIOUS: now, BACKUP_MAC_KEY: macKey };
-		expect(backupKeys(during)).toEqual([ofMacKey, ofNow]);
+	});
+
+	test('never come from a TOTP secret once BACKUP_MAC_KEY is set', () => {
+		const during = { TOTP_SECRET: now, TOTP_SECRET_PREVIOUS: before, BACKUP_MAC_KEY: macKey };
+		expect(backupKeys(during)).toEqual([ofMacKey]);
+	});
+
+	test.for([
+		['2026-12-01', '2026-12-01T00:00:00.000Z'],
+		['2026-12-01T08:30Z', '2026-12-01T08:30:00.000Z'],
+		[' 2026-12-01T08:30:15.250Z ', '2026-12-01T08:30:15.250Z'],
+	] as const)('include BACKUP_MAC_KEY_PREVIOUS, until %s', ([text, time]) => {
+		const previous = { BACKUP_MAC_KEY_PREVIOUS: macKey, BACKUP_MAC_KEY_PREVIOUS_UNTIL: text };
+		const until = Date.parse(time);
+		const keys = backupKeys({ BACKUP_MAC_KEY: 'k'.repeat(32), ...previous });
+		expect(keys).toEqual([deriveKey(Buffer.from('k'.repeat(32))), { ...ofMacKey, until }]);
+		// Also after BACKUP_MAC_KEY was given up.
+		expect(backupKeys({ TOTP_SECRET: now, ...previous })).toEqual([ofNow, { ...ofMacKey, until }]);
+	});
+
+	test('include the TOTP secret that signed before there was BACKUP_MAC_KEY, until its end', () => {
+		const previous = { BACKUP_MAC_KEY_PREVIOUS: now, BACKUP_MAC_KEY_PREVIOUS_UNTIL: '2026-12-01' };
+		const keys = backupKeys({ TOTP_SECRET: now, BACKUP_MAC_KEY: macKey, ...previous });
+		const until = Date.UTC(2026, 11, 1);
+		expect(keys[0]).toEqual(ofMacKey);
+		expect(keys).toContainEqual({ ...ofNow, until });
+		expect(keys.slice(1).map((key) => key.until)).toEqual([until, until]);
 	});
 
 	test('exist in every app that can be called', () => {
@@ -204,10 +229,24 @@ describe('the manifest keys', () => {
 		['TOTP_SECRET_PREVIOUS', 'GEZDGNBV', 'totp_secret_previous_invalid'],
 		['TOTP_SECRET_PREVIOUS', '01890189', 'totp_secret_previous_invalid'],
 		['TOTP_SECRET', 'GEZDGNBV', 'totp_secret_too_short'],
+		['BACKUP_MAC_KEY_PREVIOUS', '0'.repeat(31), 'backup_mac_key_previous_too_short'],
+		['BACKUP_MAC_KEY_PREVIOUS_UNTIL', 'tomorrow', 'backup_mac_key_previous_until_invalid'],
+		['BACKUP_MAC_KEY_PREVIOUS_UNTIL', '2026-13-01', 'backup_mac_key_previous_until_invalid'],
+		['BACKUP_MAC_KEY_PREVIOUS_UNTIL', '2026-12-01T00:00', 'backup_mac_key_previous_until_invalid'],
 	] as const)('%s=%s is refused as %s', ([name, value, code]) => {
-		const keys = () => backupKeys({ ...complete, [name]: value });
+		const previous = {
+			BACKUP_MAC_KEY_PREVIOUS: macKey,
+			BACKUP_MAC_KEY_PREVIOUS_UNTIL: '2026-12-01',
+		};
+		const keys = () => backupKeys({ ...complete, ...previous, [name]: value });
 		expect(keys).toThrow(expect.objectContaining({ code, status: 500 }));
 		expect(keys).not.toThrow(value);
+	});
+
+	test('of BACKUP_MAC_KEY_PREVIOUS need its end', () => {
+		const keys = () => backupKeys({ BACKUP_MAC_KEY: macKey, BACKUP_MAC_KEY_PREVIOUS: macKey });
+		const code = 'backup_mac_key_previous_until_missing';
+		expect(keys).toThrow(expect.objectContaining({ code, status: 500 }));
 	});
 });
 

@@ -13,6 +13,7 @@ import {
 	totpOf,
 	type TotpSecretName,
 } from '../environment.ts';
+import { TOTP, TotpError } from '../../totp.js';
 import { LifeboatError } from '../errors.ts';
 import { sleep } from '../retry.ts';
 import type { Budget, Engine } from './engine.ts';
@@ -24,7 +25,14 @@ import type { Encoding } from './storage/codec.ts';
 import { requireZstd } from './storage/zstd.ts';
 
 /** The settings that {@link backupKeys} reads. */
-export type BackupSecrets = Pick<Environment, TotpSecretName | 'BACKUP_MAC_KEY'>;
+export const BACKUP_SECRETS = [
+	'TOTP_SECRET',
+	'TOTP_SECRET_PREVIOUS',
+	'BACKUP_MAC_KEY',
+	'BACKUP_MAC_KEY_PREVIOUS',
+	'BACKUP_MAC_KEY_PREVIOUS_UNTIL',
+] as const;
+export type BackupSecrets = Pick<Environment, (typeof BACKUP_SECRETS)[number]>;
 
 /** The settings that every call of the backup API needs. */
 export interface BackupSettings {
@@ -76,6 +84,9 @@ export function backupBudget(env: Environment | undefined): Budget {
 	return BUDGETS[choice(env, 'BACKUP_PLAN', ['free', 'paid'])];
 }
 
+/** A date, or a date and a time, in UTC (ISO 8601). */
+const UTC_TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z)?$/;
+
 /** Megabytes of the largest database that is staged, if BACKUP_STAGE_MAX_MB is not set. */
 const STAGE_MAX_MB = 100;
 
@@ -89,17 +100,57 @@ function stageMaxBytes(env: Environment | undefined): number {
 }
 
 /**
- * The keys of manifests: first the one that signs, from BACKUP_MAC_KEY or else TOTP_SECRET, then that
- * of TOTP_SECRET_PREVIOUS. Empty if no secret is set.
+ * The keys of manifests, first the one that signs. With BACKUP_MAC_KEY they come from that
+ * and from BACKUP_MAC_KEY_PREVIOUS; the TOTP secrets count for nothing then, because phones and GitHub
+ * know them too. Without it they come from TOTP_SECRET and TOTP_SECRET_PREVIOUS. Empty if no secret is
+ * set.
  *
- * Throws LifeboatError (500): `backup_mac_key_too_short`, `totp_secret_previous_invalid`, and the code
- * of an invalid TOTP_SECRET.
+ * Throws LifeboatError (500): `backup_mac_key_too_short`, `backup_mac_key_previous_too_short`,
+ * `backup_mac_key_previous_until_missing`, `backup_mac_key_previous_until_invalid`,
+ * `totp_secret_previous_invalid`, and the code of an invalid TOTP_SECRET.
  */
 export function backupKeys(env: BackupSecrets | undefined): BackupKey[] {
 	const macKey = secret(env, 'BACKUP_MAC_KEY');
-	const current = macKey ? new TextEncoder().encode(macKey) : totpBytes(env, 'TOTP_SECRET');
-	const previous = totpBytes(env, 'TOTP_SECRET_PREVIOUS');
-	return [current, previous].filter((bytes) => bytes !== null).map(deriveKey);
+	const secrets =
+		macKey === null
+			? [totpBytes(env, 'TOTP_SECRET'), totpBytes(env, 'TOTP_SECRET_PREVIOUS')]
+			: [new TextEncoder().encode(macKey)];
+	const keys = secrets.filter((bytes) => bytes !== null).map((bytes) => deriveKey(bytes));
+	return [...keys, ...previousMacKeys(env)];
+}
+
+/**
+ * The keys of BACKUP_MAC_KEY_PREVIOUS, with their end. It may be a TOTP secret, which signed before
+ * there was a MAC key: its bytes are those that it encodes.
+ */
+function previousMacKeys(env: BackupSecrets | undefined): BackupKey[] {
+	const name = 'BACKUP_MAC_KEY_PREVIOUS';
+	const value = text(env, name);
+	if (value === null) return [];
+	const until = endOfPreviousKey(env);
+	const encoded = isTotpSecret(value) ? [new TOTP(value).base32ToUint8Array(value)] : [];
+	if (encoded.length === 0) secret(env, name); // a MAC key: throws if it was cut off
+	const readings = [...encoded, new TextEncoder().encode(value)];
+	return readings.map((bytes) => ({ ...deriveKey(bytes), until }));
+}
+
+/** Milliseconds since 1970. */
+function endOfPreviousKey(env: BackupSecrets | undefined): number {
+	const name = 'BACKUP_MAC_KEY_PREVIOUS_UNTIL';
+	const value = required(env, name, 'Choose the time from which the previous key no longer counts');
+	const until = UTC_TIME.test(value) ? Date.parse(value) : NaN;
+	if (!Number.isNaN(until)) return until;
+	throw invalidSetting(name, 'Set it to a time in UTC, as in 2026-12-01T00:00:00Z.');
+}
+
+function isTotpSecret(value: string): boolean {
+	try {
+		new TOTP(value);
+		return true;
+	} catch (error) {
+		if (error instanceof TotpError) return false;
+		throw error;
+	}
 }
 
 /** The bytes of a TOTP secret, which may be written in several ways; null if it is not set. */

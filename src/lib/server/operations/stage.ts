@@ -1,4 +1,5 @@
 import { d1 } from '../backup/database.ts';
+import { startOf } from '../backup/format/names.ts';
 import { dropStage, findStage } from '../backup/stage-tables.ts';
 import { mayGoOn, readLock } from '../backup/storage/lock.ts';
 import type { Operations } from './index.ts';
@@ -36,7 +37,7 @@ export async function watchStage(operations: Operations): Promise<string[]> {
 
 /** When a backup started, by its name. */
 function startedAt(name: string, now: number): string {
-	const time = Date.parse(/_backup_(.+)$/.exec(name)?.[1] ?? '');
+	const time = startOf(name);
 	if (Number.isNaN(time)) return 'started at an unknown time';
 	return `started ${Math.max(0, Math.round((now - time) / MINUTE_MS))} minutes ago`;
 }

@@ -183,10 +183,25 @@ describe('a backup that was put into the bucket without the secret', () => {
 	});
 });
 
-test('a backup from before a rotation passes while the previous secret is set', async () => {
-	const { files } = await makeBackup();
+test('a backup from before BACKUP_MAC_KEY passes only if it started before the end of what signed it', async () => {
+	const { files, startedAt } = await makeBackup();
 	const changed = { BACKUP_MAC_KEY: 'x'.repeat(32) };
 	const verify = (changes: Partial<Environment>) => prove(files[0] ?? '', 'verify', changes);
 	await expectError(await verify(changed), 422, 'manifest_forged');
+	const downgrade = { ...changed, TOTP_SECRET_PREVIOUS: SECRET };
+	await expectError(await verify(downgrade), 422, 'manifest_forged');
+	const until = (time: string) => ({
+		...{ ...changed, BACKUP_MAC_KEY_PREVIOUS: SECRET, BACKUP_MAC_KEY_PREVIOUS_UNTIL: time },
+	});
+	await expectError(await verify(until(startedAt)), 422, 'manifest_forged');
+	const later = new Date(Date.parse(startedAt) + 1).toISOString();
+	expect((await verify(until(later))).status).toBe(200);
+});
+
+test('a backup from before a rotation of TOTP_SECRET passes while the previous one is set', async () => {
+	const { files } = await makeBackup();
+	const changed = { TOTP_SECRET: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP' };
+	const verify = (changes: Partial<Environment>) => prove(files[0] ?? '', 'verify', changes);
+	// The codes are those of the previous secret, which the call may make all the same.
 	expect((await verify({ ...changed, TOTP_SECRET_PREVIOUS: SECRET })).status).toBe(200);
 });

@@ -15,6 +15,7 @@ import {
 	backupObjects,
 	call,
 	expectError,
+	SECRET,
 	untouchable,
 	untouchableBackups,
 } from '../../../../tests/calls.ts';
@@ -220,6 +221,14 @@ describe('a backup in steps', () => {
 		}
 		const foreign = { ...guarded, BACKUP_MAC_KEY: 'f'.repeat(64) };
 		await expectError(await post({ action: 'resume', ticket }, foreign), 403, 'ticket_invalid');
+		const replaced = {
+			BACKUP_MAC_KEY_PREVIOUS: SECRET,
+			BACKUP_MAC_KEY_PREVIOUS_UNTIL: '2099-01-01',
+		};
+		for (const previous of [replaced, { TOTP_SECRET_PREVIOUS: SECRET }]) {
+			const response = await post({ action: 'resume', ticket }, { ...foreign, ...previous });
+			await expectError(response, 403, 'ticket_invalid');
+		}
 		expect(await backupObjects()).toEqual(before);
 		expect((await step({}, ticket)).status).toBe(202);
 	});

@@ -28,6 +28,11 @@ export function backupName(kind: Kind, startedAt: Date): string {
 	return `${kind}_backup_${startedAt.toISOString()}`;
 }
 
+/** When a backup of this name started, in milliseconds since 1970; NaN for any other text. */
+export function startOf(name: string): number {
+	return Date.parse(/^\w+_backup_(.+)$/.exec(name)?.[1] ?? '');
+}
+
 /** The name of a volume, counted from 1: `<name>.sql`, `<name>.2.sql.gz.age`, ... */
 export function volumeKey(name: string, number: number, encodings: EncodingName[] = []): string {
 	const endings = encodings.map((encoding) => ENDINGS[encoding]);

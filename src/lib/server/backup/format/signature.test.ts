@@ -194,6 +194,32 @@ describe('a manifest signed by somebody else', () => {
 	});
 });
 
+describe('a key with an end', () => {
+	const end = Date.parse(plain.startedAt);
+	const at = (milliseconds: number) => [key, { ...other, until: end + milliseconds }];
+	const replaced = printManifest(signManifest(plain, other));
+
+	test('verifies only manifests of backups that started before it', () => {
+		expect(openManifest(replaced, at(1)).manifest.name).toBe(NAME);
+		for (const keys of [at(0), at(-1), at(NaN)]) {
+			expect(() => openManifest(replaced, keys)).toThrow(
+				expect.objectContaining({ code: 'manifest_forged' }),
+			);
+		}
+	});
+
+	test.for([
+		{ name: NAME.replace('2026', '2027') },
+		{ name: 'full_backup_whenever' },
+		{ name: '' },
+	])('goes by the name, whatever else the manifest says: %j', ({ name }) => {
+		const forged = signManifest({ ...plain, name }, other);
+		expect(() => openManifest(printManifest(forged), at(1))).toThrow(
+			expect.objectContaining({ code: 'manifest_forged' }),
+		);
+	});
+});
+
 describe('hidden digests', () => {
 	const hidden = hideDigests(plain, key);
 

@@ -2,6 +2,7 @@ import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { LifeboatError } from '../../errors.ts';
 import type { Core } from './digest.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
+import { startOf } from './names.ts';
 
 const KEY_BYTES = 32;
 
@@ -15,7 +16,15 @@ export interface BackupKey {
 	ticket: Uint8Array;
 	/** Encrypts the state that the next step of a backup needs. */
 	state: Uint8Array;
+	/**
+	 * If set, the key verifies only manifests that are dated before this, in milliseconds since 1970,
+	 * and does nothing else: it was replaced, and somebody else may know it by now.
+	 */
+	until?: number;
 }
+
+/** An object of JSON that may have a MAC. */
+type Signable = object & { mac?: unknown };
 
 /** A manifest, and the key that signed it; null if no key was given or none fits. */
 export interface OpenedManifest {
@@ -37,12 +46,13 @@ export function deriveKey(secret: Uint8Array): BackupKey {
 
 /** The manifest with its MAC. */
 export function signManifest(manifest: Manifest, key: BackupKey): Manifest {
-	return { ...manifest, mac: macOf(manifest, key).toString('hex') };
+	return { ...manifest, mac: macOf(manifest, key.mac).toString('hex') };
 }
 
 /**
- * Reads a manifest and checks its MAC, which any of the keys may have made. Without keys nothing is
- * checked. With `unsigned`, a manifest is accepted even if no key fits.
+ * Reads a manifest and checks its MAC, which any of the keys may have made; one with an end only if
+ * the backup, by its name, started before that. Without keys nothing is checked. With `unsigned`, a
+ * manifest is accepted even if no key fits.
  *
  * Throws `manifest_unsigned` or `manifest_forged` (422), `manifest_unreadable` (500).
  */
@@ -52,10 +62,9 @@ export function openManifest(
 	{ unsigned = false } = {},
 ): OpenedManifest {
 	const manifest = parseManifest(text);
-	const { mac, ...rest } = JSON.parse(text) as object & { mac?: unknown };
-	const key = keys.find((candidate) => isMac(mac, macOf(rest, candidate))) ?? null;
+	const key = signerOf(JSON.parse(text) as Signable, keys, startOf(manifest.name));
 	if (key === null && keys.length > 0 && !unsigned) {
-		throw mac === undefined ? manifestUnsigned() : manifestForged();
+		throw manifest.mac === undefined ? manifestUnsigned() : manifestForged();
 	}
 	return { manifest, key };
 }
@@ -77,9 +86,19 @@ export function hideDigests<T extends Core>(core: T, { digest }: BackupKey): T {
 	};
 }
 
+/** The key that signed something of this date, in milliseconds since 1970; null if none did. */
+function signerOf(
+	{ mac, ...rest }: Signable,
+	keys: readonly BackupKey[],
+	at: number,
+): BackupKey | null {
+	const inTime = keys.filter(({ until }) => until === undefined || at < until);
+	return inTime.find((key) => isMac(mac, macOf(rest, key.mac))) ?? null;
+}
+
 /** HMAC-SHA256 over the canonical JSON. */
-function macOf(manifest: object, { mac }: BackupKey): Buffer {
-	return createHmac('sha256', mac).update(canonicalJson(manifest)).digest();
+function macOf(value: object, key: Uint8Array): Buffer {
+	return createHmac('sha256', key).update(canonicalJson(value)).digest();
 }
 
 function isMac(text: unknown, expected: Buffer): boolean {
@@ -114,7 +133,7 @@ function manifestForged(): LifeboatError {
 		{
 			code: 'manifest_forged',
 			status: 422,
-			hint: 'Use another backup. If the app has BACKUP_MAC_KEY, set it here too. After a change of TOTP_SECRET, set TOTP_SECRET_PREVIOUS to the old one. If you are sure that the backup is yours, run `npm run drill` or `npm run restore` with --unsigned.',
+			hint: 'Use another backup. If the app has BACKUP_MAC_KEY, set it here too. If the secret that signs was changed, set the old one as well: as BACKUP_MAC_KEY_PREVIOUS with its end, or as TOTP_SECRET_PREVIOUS where TOTP_SECRET signs. If you are sure that the backup is yours, run `npm run drill` or `npm run restore` with --unsigned.',
 		},
 	);
 }
