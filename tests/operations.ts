@@ -13,6 +13,7 @@ export function operationsOn(
 		settings: { ...usual, ...settings },
 		database: env.DB,
 		bucket: env.MY_BUCKET,
+		keys: () => [],
 		auditLog: env.MY_BUCKET,
 		app: 'https://app.example',
 		now,

@@ -69,10 +69,10 @@ describe('a step that fails', () => {
 			const dying = dyingEngine(inSteps(), n, { afterwards: round % 2 === 0 });
 			void createBackup(dying.engine).catch(() => {});
 			await dying.died;
-			const dead = (await listBackups(env.MY_BUCKET)).backups;
+			const dead = (await listBackups(engine())).backups;
 			clock.now += TICKET_MS;
 			const { name } = await createBackup(inSteps());
-			const listed = (await listBackups(env.MY_BUCKET)).backups.map((backup) => backup.name);
+			const listed = (await listBackups(engine())).backups.map((backup) => backup.name);
 			// If it died after writing its manifest, it counts as a backup.
 			expect(listed, `call ${n}, LIFEBOAT_SEED=${SEED}`).toEqual([
 				name,

@@ -58,7 +58,7 @@ test(
 		// The lock holds the job, which is read and written in each step.
 		expect(Math.max(...sizes) / STEPS).toBeLessThan(MAX_LOCK_BYTES);
 		expect(await contentsOf(manifest)).toEqual(await contentsOf(await createBackup(engine())));
-		const { backups } = await listBackups(env.MY_BUCKET);
+		const { backups } = await listBackups(engine());
 		expect(backups.map(({ name }) => name)).toContain(manifest.name);
 		const listed = backups.find(({ name }) => name === manifest.name);
 		expect(listed?.files).toEqual(manifest.volumes.map(({ key: volume }) => volume));

@@ -31,7 +31,7 @@ describe('an encrypted backup', () => {
 		});
 		const stored = await env.MY_BUCKET.get(proofKey(name, proof.finishedAt));
 		expect(parseProof(await stored?.text())).toEqual(proof);
-		expect((await listBackups(env.MY_BUCKET)).backups).toMatchObject([
+		expect((await listBackups(engine())).backups).toMatchObject([
 			{ name, verified: { proven: true, scope: 'stored' }, drilled: null },
 		]);
 	});

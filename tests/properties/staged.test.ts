@@ -36,7 +36,7 @@ describe('a database in use', () => {
 		expect(await ourTables()).toEqual([]);
 		const second = await createBackup(busy);
 		expect(second.snapshot).toMatchObject({ consistency: 'staged', attempts: 1 });
-		const { backups } = await listBackups(env.MY_BUCKET);
+		const { backups } = await listBackups(engine());
 		expect(backups.map(({ waitedMs }) => waitedMs)).toEqual([
 			second.snapshot.waitedMs,
 			first.snapshot.waitedMs,

@@ -10,7 +10,8 @@ import { receivedAlerts, receiver } from '../receivers.ts';
 import { listBackups, startBackup } from '../../src/lib/server/backup/index.ts';
 import { type BackupProgress } from '../../src/lib/server/backup/engine.ts';
 import { LifeboatError } from '../../src/lib/server/errors.ts';
-import { undueBackup } from '../../src/lib/server/operations/due.ts';
+import { newestBackup, undueBackup } from '../../src/lib/server/operations/due.ts';
+import { listContext } from '../../src/lib/server/operations/index.ts';
 import { watchAge, watchBackup } from '../../src/lib/server/operations/watch.ts';
 
 // Simulates a week of a schedule as unreliable as GitHub's, with a clock passed to everything.
@@ -63,7 +64,7 @@ function alone(report: (progress: BackupProgress) => void) {
 const alerts = async () => (await receivedAlerts(webhook)).map(({ kind }) => kind);
 
 async function startTimes(): Promise<number[]> {
-	const { backups } = await listBackups(env.MY_BUCKET, { limit: 100 });
+	const { backups } = await listBackups(listContext(operations()), { limit: 100 });
 	return backups.map(({ startedAt }) => Date.parse(startedAt)).reverse();
 }
 
@@ -153,7 +154,7 @@ test('while backups fail there is one overdue alert, and one alert when they suc
 test('when no run comes at all, the health check sends the alert', async () => {
 	await scheduled();
 	now += 3 * DAY;
-	const [newest] = (await listBackups(env.MY_BUCKET)).backups;
+	const newest = await newestBackup(operations());
 	await watchAge(operations(), newest);
 	await watchAge(operations(), newest);
 	expect(await alerts()).toEqual(['backup_overdue']);

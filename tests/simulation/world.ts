@@ -132,7 +132,11 @@ export class World {
 		const objects = this.#objectsOf('full_backup_');
 		if (isSame(objects, this.#checked)) return;
 		this.#checked = objects;
-		const { backups } = await this.#code.backups.listBackups(this.#open(this.bucket));
+		const { backups } = await this.#code.backups.listBackups({
+			bucket: this.#open(this.bucket),
+			keys: [],
+			now: () => this.now,
+		});
 		const names = backups.map(({ name }) => name);
 		for (const name of this.#known) {
 			if (!names.includes(name)) throw new Violation(`${name} is no longer listed.`);

@@ -10,7 +10,7 @@ import {
 	printManifest,
 	printSummary,
 } from '../../lib/server/backup/format/manifest.ts';
-import { manifestKey } from '../../lib/server/backup/format/names.ts';
+import { backupName, manifestKey } from '../../lib/server/backup/format/names.ts';
 import { deriveKey, signManifest } from '../../lib/server/backup/format/signature.ts';
 
 const OTHER_SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
@@ -55,7 +55,7 @@ describe('a backup that the app has not signed', () => {
 		const sql = readFileSync(backup.plain);
 		// This takes only the public key.
 		const stored = await encoded(sql, { compression: 'gzip', recipients: [backup.recipient] });
-		const late = 'full_backup_2099-01-01T00:00:00.000Z';
+		const late = backupName('full', new Date());
 		const key = `${late}.sql.gz.age`;
 		const sha256 = createHash('sha256').update(stored).digest('hex');
 		const [volume] = backup.manifest.volumes;

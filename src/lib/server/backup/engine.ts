@@ -30,11 +30,11 @@ export interface Engine {
 	bucket: R2Bucket;
 	/** How volumes are stored. */
 	encoding: Encoding;
-	/** Signs manifests and tickets, which encrypted backups and backups in steps require. */
+	/** Signs manifests, proofs and tickets, which encrypted backups and backups in steps require. */
 	signer: BackupKey | null;
 	/**
-	 * Each of them is accepted in manifests, and without an end in tickets too. Without any,
-	 * manifests are not checked.
+	 * Each of them is accepted in manifests and proofs, and without an end in tickets too. Without any,
+	 * manifests and proofs are not checked.
 	 */
 	keys: readonly BackupKey[];
 	/** What one call may use. */

@@ -4,7 +4,7 @@ import { small } from '../../../../tests/sample-databases.ts';
 import { reset } from '../../../../tests/reset.ts';
 import { createBackup, engine } from '../../../../tests/backups.ts';
 import { describeFile, listBackups, openFile } from './index.ts';
-import { manifestKey } from './format/names.ts';
+import { backupName, manifestKey } from './format/names.ts';
 import { LOCK_KEYS } from './storage/lock.ts';
 
 beforeEach(reset);
@@ -19,9 +19,9 @@ describe('the list', () => {
 		await env.MY_BUCKET.put('full_backup_x.manifest.json', '{}');
 		await env.MY_BUCKET.put('photo.png', 'x');
 
-		const first = await listBackups(env.MY_BUCKET, { limit: 2 });
-		const second = await listBackups(env.MY_BUCKET, { limit: 2, cursor: first.cursor ?? '' });
-		const third = await listBackups(env.MY_BUCKET, { limit: 2, cursor: second.cursor ?? '' });
+		const first = await listBackups(engine(), { limit: 2 });
+		const second = await listBackups(engine(), { limit: 2, cursor: first.cursor ?? '' });
+		const third = await listBackups(engine(), { limit: 2, cursor: second.cursor ?? '' });
 		const listed = [first, second, third].flatMap((page) => page.backups.map(({ name }) => name));
 		expect(listed).toEqual(names);
 		expect(third.cursor).toBeNull();
@@ -31,23 +31,42 @@ describe('the list', () => {
 	test('shows a backup that another tool copied without its metadata', async () => {
 		await small();
 		const { name } = await createBackup(engine());
-		const listed = await listBackups(env.MY_BUCKET);
+		const listed = await listBackups(engine());
 		const manifest = await env.MY_BUCKET.get(manifestKey(name));
 		await env.MY_BUCKET.put(manifestKey(name), (await manifest?.text()) ?? '');
 		expect(listed.backups).toHaveLength(1);
-		expect(await listBackups(env.MY_BUCKET)).toEqual(listed);
+		expect(await listBackups(engine())).toEqual(listed);
 
 		await env.MY_BUCKET.put(manifestKey(name), 'damaged');
-		expect((await listBackups(env.MY_BUCKET)).backups).toEqual([]);
+		expect((await listBackups(engine())).backups).toEqual([]);
+	});
+
+	test('goes by the names for times, and leaves out what is from the future', async () => {
+		await small();
+		const name = await createBackup(engine()).then((manifest) => manifest.name);
+		const object = await env.MY_BUCKET.get(manifestKey(name));
+		const text = (await object?.text()) ?? '';
+		const summary = object?.customMetadata?.['summary'] ?? '';
+		const now = Date.parse(name.slice(-24));
+		const dated = (milliseconds: number) => backupName('full', new Date(now + milliseconds));
+		const MINUTE = 60_000;
+		const [older, drifted, later] = [dated(-MINUTE), dated(4 * MINUTE), dated(6 * MINUTE)];
+		for (const planted of [older, drifted, later, dated(10 ** 12)]) {
+			const metadata = { ...JSON.parse(summary), name: planted, startedAt: '2099-01-01T00:00:00Z' };
+			const customMetadata = { summary: JSON.stringify(metadata) };
+			await env.MY_BUCKET.put(manifestKey(planted), text, { customMetadata });
+		}
+		const { backups } = await listBackups(engine({ now: () => now }));
+		expect(backups.map((backup) => [backup.name, backup.startedAt])).toEqual(
+			[drifted, name, older].map((listed) => [listed, listed.slice(-24)]),
+		);
 	});
 
 	test('an unknown cursor is refused', async () => {
-		await expect(listBackups(env.MY_BUCKET, { cursor: 'full_backup_never' })).rejects.toMatchObject(
-			{
-				code: 'cursor_unknown',
-				status: 400,
-			},
-		);
+		await expect(listBackups(engine(), { cursor: 'full_backup_never' })).rejects.toMatchObject({
+			code: 'cursor_unknown',
+			status: 400,
+		});
 	});
 
 	test('continues beyond one page of the bucket', { timeout: 60_000 }, async () => {
@@ -62,7 +81,7 @@ describe('the list', () => {
 		let seen = 0;
 		let cursor: string | undefined;
 		do {
-			const page = await listBackups(env.MY_BUCKET, { limit: 100, cursor });
+			const page = await listBackups(engine(), { limit: 100, cursor });
 			seen += page.backups.length;
 			cursor = page.cursor ?? undefined;
 		} while (cursor);

@@ -12,7 +12,7 @@ import {
 	findManifest,
 	readFile,
 } from './storage/bucket.ts';
-import { listStored } from './storage/list.ts';
+import { type ListContext, listStored } from './storage/list.ts';
 import { acquireLock, type HeldLock, readLock, takeUpLock } from './storage/lock.ts';
 
 /** Backups on one page of the list. */
@@ -99,10 +99,10 @@ export interface ListPage {
  * `cursor_unknown` (400), `storage_error` (500).
  */
 export async function listBackups(
-	bucket: R2Bucket,
+	context: ListContext,
 	{ cursor, limit = DEFAULT_PAGE }: ListPage = {},
 ): Promise<{ backups: ListedBackup[]; cursor: string | null }> {
-	const all = await listStored(bucket);
+	const all = await listStored(context);
 	const start = cursor === undefined ? 0 : all.findIndex((backup) => backup.name === cursor) + 1;
 	if (cursor !== undefined && start === 0) throw unknownCursor();
 	const backups = all.slice(start, start + limit);

@@ -100,7 +100,7 @@ function stageMaxBytes(env: Environment | undefined): number {
 }
 
 /**
- * The keys of manifests, first the one that signs. With BACKUP_MAC_KEY they come from that
+ * The keys of manifests and proofs, first the one that signs. With BACKUP_MAC_KEY they come from that
  * and from BACKUP_MAC_KEY_PREVIOUS; the TOTP secrets count for nothing then, because phones and GitHub
  * know them too. Without it they come from TOTP_SECRET and TOTP_SECRET_PREVIOUS. Empty if no secret is
  * set.

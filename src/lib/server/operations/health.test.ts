@@ -1,13 +1,16 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { reset } from '../../../../tests/reset.ts';
-import { engine } from '../../../../tests/backups.ts';
+import { createBackup, engine } from '../../../../tests/backups.ts';
+import { key } from '../../../../tests/encodings.ts';
 import { operationsOn } from '../../../../tests/operations.ts';
-import { call } from '../../../../tests/calls.ts';
+import { plantManifest } from '../../../../tests/plant.ts';
+import { call, SECRET } from '../../../../tests/calls.ts';
 import { receivedAlerts, receiver } from '../../../../tests/receivers.ts';
 import { GET } from '../../../routes/api/backup/health/+server';
 import { startBackup } from '../backup/index.ts';
-import { recordProof } from '../backup/prove/prove.ts';
+import { drillBackup, recordProof, verifyBackup } from '../backup/prove/prove.ts';
+import { backupKeys } from '../backup/settings.ts';
 import { readHealth } from './health.ts';
 import type { Operations } from './index.ts';
 
@@ -91,6 +94,53 @@ describe('the health', () => {
 		expect(await readHealth(operations())).toMatchObject({ healthy: false, ages: { backup: 0 } });
 	});
 
+	describe('although somebody without the secret has planted', () => {
+		const signing = () => ({ ...operations(), keys: () => [key] });
+		const signer = () => engine({ keys: [key], now: () => now++ });
+
+		test('a proof', async () => {
+			const { name } = await createBackup(signer());
+			const at = new Date(now).toISOString();
+			const { bucket } = operations();
+			const unsigned = engine({ bucket, now: () => now });
+			await recordProof(unsigned, `${name}.manifest.json`, {
+				...{ kind: 'drill', by: 'x', startedAt: at, finishedAt: at, proven: true },
+				...{ scope: 'contents', tables: 0, rows: 0, bytes: 1, differences: [] },
+			});
+			expect(await readHealth(signing())).toMatchObject({
+				healthy: false,
+				ages: { backup: 0, drill: null, provenBackup: null },
+			});
+			await drillBackup(signer(), env.DRILL_DB, `${name}.sql`);
+			expect(await readHealth(signing())).toMatchObject({ healthy: true, ages: { drill: 0 } });
+		});
+
+		test('a newer backup, which a warning names', async () => {
+			const manifest = await createBackup(signer());
+			now = START + 5 * HOUR;
+			await drillBackup(signer(), env.DRILL_DB, `${manifest.name}.sql`);
+			await plantManifest(manifest, now);
+			expect(await readHealth(signing())).toMatchObject({
+				...{ healthy: true, ages: { backup: 5 } },
+				warnings: [expect.stringContaining('was not signed')],
+			});
+			now = START + 25 * HOUR;
+			await plantManifest(manifest, now);
+			expect(await readHealth(signing())).toMatchObject({ healthy: false, ages: { backup: 25 } });
+		});
+
+		test('a backup and a proof of the year 2099, even with the signature of the app', async () => {
+			const far = Date.UTC(2099, 0);
+			const late = engine({ keys: [key], now: () => far });
+			const { name } = await createBackup(late);
+			await drillBackup(late, env.DRILL_DB, `${name}.sql`);
+			expect(await readHealth(signing())).toMatchObject({
+				healthy: false,
+				ages: { backup: null, drill: null, provenBackup: null },
+			});
+		});
+	});
+
 	test('is checked once a minute, however many calls come', async () => {
 		await backUp();
 		const asked = operations();
@@ -147,8 +197,9 @@ describe('GET /api/backup/health', () => {
 	});
 
 	test('answers 200 if all is well', async () => {
-		now = Date.now();
-		await prove(await backUp(), 'verify');
+		const keys = backupKeys({ TOTP_SECRET: SECRET });
+		const { name } = await createBackup(engine({ keys, now: Date.now }));
+		await verifyBackup(engine({ keys, now: Date.now }), `${name}.sql`);
 		const [status, health] = await ask({ MY_BUCKET: anew() });
 		expect([status, health]).toMatchObject([200, { healthy: true }]);
 		expect(JSON.stringify(health)).not.toContain('full_backup');

@@ -1,8 +1,9 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
 import type { LastProof, ListedBackup } from '../backup/format/manifest.ts';
 import { listBackups } from '../backup/index.ts';
+import { newestSigned } from '../backup/storage/list.ts';
 import { isOverdue } from './due.ts';
-import { type Operations, removeOldData } from './index.ts';
+import { listContext, type Operations, removeOldData } from './index.ts';
 import { watchStage } from './stage.ts';
 import { watchAge } from './watch.ts';
 
@@ -27,11 +28,13 @@ export interface Health {
 	};
 	/** How long other queries waited for the newest backup, in milliseconds; null if it was not staged. */
 	waitedMs: number | null;
-	/** Sentences: that alerts go nowhere, and what killed backups have left in the database. */
+	/** Sentences: that alerts go nowhere, what killed backups have left, and that a backup is planted. */
 	warnings: string[];
 }
 
 const NO_WEBHOOK = 'Alerts are sent nowhere: ALERT_WEBHOOK_URL is not set.';
+const FORGED =
+	'What looks like the newest backup does not count: its manifest was not signed with a secret of this app.';
 
 const answers = new WeakMap<R2Bucket, { until: number; health: Promise<Health> }>();
 
@@ -49,21 +52,24 @@ export function readHealth(operations: Operations): Promise<Health> {
 }
 
 async function checkHealth(operations: Operations): Promise<Health> {
-	const { bucket, settings, now } = operations;
-	const { backups } = await listBackups(bucket, { limit: Number.MAX_SAFE_INTEGER });
-	await watchAge(operations, backups[0]);
+	const { settings, now } = operations;
+	const context = listContext(operations);
+	const { backups } = await listBackups(context, { limit: Number.MAX_SAFE_INTEGER });
+	const newest = await newestSigned(context, backups);
+	await watchAge(operations, newest);
 	await removeOldData(operations);
-	const left = await watchStage(operations);
-	const warnings = settings.webhook === null ? [NO_WEBHOOK, ...left] : left;
-	return { ...healthOf(backups, settings.maxAgeMs, now()), warnings };
+	const warnings = settings.webhook === null ? [NO_WEBHOOK] : [];
+	if (newest?.name !== backups[0]?.name) warnings.push(FORGED);
+	warnings.push(...(await watchStage(operations)));
+	return { ...healthOf(newest, backups, settings.maxAgeMs, now()), warnings };
 }
 
 function healthOf(
+	newest: ListedBackup | undefined,
 	backups: ListedBackup[],
 	maxAgeMs: number,
 	now: number,
 ): Omit<Health, 'warnings'> {
-	const [newest] = backups;
 	const proven = backups.find(isProven);
 	const age = (time: string | undefined) =>
 		time === undefined ? null : Math.round(((now - Date.parse(time)) / HOUR_MS) * 10) / 10;

@@ -1,5 +1,7 @@
 import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
-import { backupSettings } from '../backup/settings.ts';
+import type { BackupKey } from '../backup/format/signature.ts';
+import { backupKeys, backupSettings } from '../backup/settings.ts';
+import type { ListContext } from '../backup/storage/list.ts';
 import { dropAbandonedState } from '../backup/storage/lock.ts';
 import type { Environment } from '../environment.ts';
 import { type Sleep, sleep } from '../retry.ts';
@@ -13,6 +15,8 @@ export interface Operations {
 	database: D1Database;
 	/** Holds the backups, and which alerts were sent. */
 	bucket: R2Bucket;
+	/** The keys of manifests and proofs. Throws LifeboatError (500) if one is not valid. */
+	keys(): readonly BackupKey[];
 	/** Holds the audit log. */
 	auditLog: R2Bucket;
 	/** Origin of the app, named in each alert. */
@@ -35,11 +39,17 @@ export function operationsOf(env: Environment | undefined, { origin }: URL): Ope
 		settings: operationsSettings(env),
 		database,
 		bucket,
+		keys: () => backupKeys(env), // read late, because an invalid one has to be reported in an alert
 		auditLog: auditLogBucket(env) ?? bucket,
 		app: origin,
 		now: Date.now,
 		sleep,
 	};
+}
+
+/** What the list of backups is read with. Throws what `keys` throws. */
+export function listContext({ bucket, keys, now }: Operations): ListContext {
+	return { bucket, keys: keys(), now };
 }
 
 /** The time from which entries of the audit log are kept, in milliseconds since 1970. */

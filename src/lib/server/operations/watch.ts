@@ -1,11 +1,10 @@
 import type { BackupProgress, BackupStep, ReportProgress } from '../backup/engine.ts';
 import { type BackupSummary, summarize } from '../backup/format/manifest.ts';
 import type { Proof } from '../backup/format/proof.ts';
-import { listBackups } from '../backup/index.ts';
 import { type LifeboatError, toLifeboatError } from '../errors.ts';
 import * as alerts from './alerts.ts';
 import { isNewNetwork, isOneTooMany, MAX_WRONG_KEYS } from './callers.ts';
-import { isOverdue } from './due.ts';
+import { isOverdue, newestBackup } from './due.ts';
 import { type Operations, removeOldData } from './index.ts';
 import { Notifications } from './notifications.ts';
 import { clearSentAlerts, isNewlyFailing, isNewlyOverdue, markUnsent } from './sent-alerts.ts';
@@ -122,8 +121,7 @@ export async function watchAge(
 async function afterBackup(operations: Operations, backup: BackupSummary): Promise<alerts.Alert[]> {
 	const { bucket, settings } = operations;
 	try {
-		const { backups } = await listBackups(bucket, { limit: 2 });
-		const previous = backups.find(({ name }) => name !== backup.name);
+		const previous = await newestBackup(operations, backup.name);
 		// Last, so that after an error the next backup still sends that backups work again.
 		const before = await clearSentAlerts(bucket);
 		const isOdd = previous !== undefined && alerts.isOddSize(previous, backup, settings.sizeFactor);
@@ -143,7 +141,7 @@ async function afterFailure(
 ): Promise<alerts.Alert[]> {
 	const { bucket, settings, now } = operations;
 	try {
-		const [newest] = (await listBackups(bucket, { limit: 1 })).backups;
+		const newest = await newestBackup(operations);
 		const isNew = await isNewlyFailing(bucket, failure.code, now());
 		const isLate = isOverdue(newest, settings.maxAgeMs, now()) && (await isNewlyOverdue(bucket));
 		return [

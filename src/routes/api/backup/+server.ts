@@ -8,7 +8,7 @@ import { readJson, readQuery } from '$lib/server/http/input';
 import type { Done } from '$lib/server/http/progress';
 import { apiRoute } from '$lib/server/http/route';
 import { undueBackup } from '$lib/server/operations/due';
-import { removeOldData } from '$lib/server/operations/index';
+import { listContext, removeOldData } from '$lib/server/operations/index';
 import { watchBackup } from '$lib/server/operations/watch';
 
 const Action = v.variant('action', [
@@ -54,8 +54,8 @@ export const POST = apiRoute('backup', async (call) => {
 /** Lists the complete backups, newest first. */
 export const GET = apiRoute('list', async (call) => {
 	await call.admit();
-	const { bucket } = call.operations();
-	return Response.json(await listBackups(bucket, readQuery(call.url, Page)));
+	const context = listContext(call.operations());
+	return Response.json(await listBackups(context, readQuery(call.url, Page)));
 });
 
 function answer(call: Call, step: BackupStep): Done {

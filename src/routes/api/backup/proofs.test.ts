@@ -75,6 +75,7 @@ describe.for([
 				...{ scope: 'contents', tables: 1, rows: 3, bytes: sqlBytes, differences: [] },
 				warnings: [],
 				engine: { version: expect.any(String) },
+				mac: expect.stringMatching(/^[0-9a-f]{64}$/),
 			},
 		});
 		const other = field === 'verified' ? 'drilled' : 'verified';
@@ -192,6 +193,7 @@ describe('POST proof', () => {
 			...outside,
 			warnings: [],
 			engine: { version: expect.any(String) },
+			mac: expect.stringMatching(/^[0-9a-f]{64}$/),
 		});
 		const file = `${name}.proof-${outside.finishedAt}.json`;
 		const url = `${API}/${encodeURIComponent(file)}`;

@@ -25,6 +25,7 @@ import {
 	SECRET,
 } from '../../../../tests/calls.ts';
 import { bytesOf, sourceOf } from '../../../../tests/memory.ts';
+import { unsigned } from '../../../../tests/plant.ts';
 import { GET as getFile, POST as postFile } from './[filename]/+server';
 import { GET, POST } from './+server';
 
@@ -143,11 +144,6 @@ test.for([
 });
 
 describe('a backup that was put into the bucket without the secret', () => {
-	const unsigned = (manifest: Manifest): Manifest => {
-		const bare = { ...manifest };
-		delete bare.mac;
-		return bare;
-	};
 	const forgers: Record<string, [(manifest: Manifest) => Manifest, string]> = {
 		'with no MAC': [unsigned, 'manifest_unsigned'],
 		'with the MAC of another secret': [

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
-import { Count } from './fields.ts';
+import { Count, Sha256 } from './fields.ts';
 import { ENGINE_VERSION, type LastProof, type Manifest, type Scope } from './manifest.ts';
 
 /** The most differences in a proof, and the most characters of each: people should read them. */
@@ -51,6 +51,8 @@ const ProofSchema = v.object({
 	/** The warnings in the manifest of the backup; older proofs have none. */
 	warnings: v.optional(v.array(v.string())),
 	engine: v.object({ version: v.string() }),
+	/** HMAC-SHA256 over all of the above; older proofs have none. */
+	mac: v.optional(Sha256),
 });
 
 /** The result of a verification or a drill, stored next to the backup and never changed. */
@@ -112,7 +114,7 @@ export function printProof(proof: Proof): string {
 	return `${JSON.stringify(proof, null, '\t')}\n`;
 }
 
-/** Reads a stored proof; null if it cannot be read: it then counts as missing. */
+/** Reads a proof without checking who signed it; null if it cannot be read. */
 export function parseProof(text: string | undefined): Proof | null {
 	return read(ProofSchema, text);
 }
@@ -122,7 +124,7 @@ export function summarizeProof({ kind, finishedAt, proven, scope }: Proof): Proo
 	return { kind, at: finishedAt, proven, scope };
 }
 
-/** The summary in a proof's custom metadata; null if there is none. */
+/** Reads a summary without checking who signed it; null if there is none. */
 export function parseProofSummary(text: string | undefined): ProofSummary | null {
 	return read(SummarySchema, text);
 }

@@ -3,6 +3,7 @@ import { LifeboatError } from '../../errors.ts';
 import type { Core } from './digest.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
 import { startOf } from './names.ts';
+import { parseProof, parseProofSummary, type Proof, type ProofSummary } from './proof.ts';
 
 const KEY_BYTES = 32;
 
@@ -10,6 +11,8 @@ const KEY_BYTES = 32;
 export interface BackupKey {
 	/** Signs manifests, so that nobody without the secret can plant a backup. */
 	mac: Uint8Array;
+	/** Signs proofs, so that nobody without the secret can call a backup proven. */
+	proof: Uint8Array;
 	/** Hides the digests in manifests of encrypted backups, from which contents could be guessed. */
 	digest: Uint8Array;
 	/** Signs the tickets of a backup in steps. */
@@ -17,8 +20,8 @@ export interface BackupKey {
 	/** Encrypts the state that the next step of a backup needs. */
 	state: Uint8Array;
 	/**
-	 * If set, the key verifies only manifests that are dated before this, in milliseconds since 1970,
-	 * and does nothing else: it was replaced, and somebody else may know it by now.
+	 * If set, the key verifies only manifests and proofs that are dated before this, in milliseconds
+	 * since 1970, and does nothing else: it was replaced, and somebody else may know it by now.
 	 */
 	until?: number;
 }
@@ -38,6 +41,7 @@ export function deriveKey(secret: Uint8Array): BackupKey {
 		new Uint8Array(hkdfSync('sha256', secret, new Uint8Array(), label, KEY_BYTES));
 	return {
 		mac: derive('lifeboat manifest mac 1'),
+		proof: derive('lifeboat proof mac 1'),
 		digest: derive('lifeboat digest 1'),
 		ticket: derive('lifeboat resume ticket 1'),
 		state: derive('lifeboat backup state 1'),
@@ -46,7 +50,7 @@ export function deriveKey(secret: Uint8Array): BackupKey {
 
 /** The manifest with its MAC. */
 export function signManifest(manifest: Manifest, key: BackupKey): Manifest {
-	return { ...manifest, mac: macOf(manifest, key.mac).toString('hex') };
+	return { ...manifest, mac: macOf(manifest, key.mac) };
 }
 
 /**
@@ -62,11 +66,49 @@ export function openManifest(
 	{ unsigned = false } = {},
 ): OpenedManifest {
 	const manifest = parseManifest(text);
-	const key = signerOf(JSON.parse(text) as Signable, keys, startOf(manifest.name));
+	const key = signerOf(JSON.parse(text) as Signable, 'mac', keys, startOf(manifest.name));
 	if (key === null && keys.length > 0 && !unsigned) {
 		throw manifest.mac === undefined ? manifestUnsigned() : manifestForged();
 	}
 	return { manifest, key };
+}
+
+/** The proof with its MAC. */
+export function signProof(proof: Proof, key: BackupKey): Proof {
+	return { ...proof, mac: macOf(proof, key.proof) };
+}
+
+/** Reads a stored proof; null if it cannot be read, or if there are keys and none of them signed it. */
+export function openProof(text: string | undefined, keys: readonly BackupKey[]): Proof | null {
+	const proof = parseProof(text);
+	if (proof === null || text === undefined) return null;
+	const signed = JSON.parse(text) as Signable;
+	return isSigned(signed, keys, proof.finishedAt) ? proof : null;
+}
+
+/**
+ * What a list needs of a proof as JSON, with a MAC of its own that covers the backup's name too: so a
+ * list need not read the proofs.
+ */
+export function printProofSummary(
+	backup: string,
+	summary: ProofSummary,
+	key: BackupKey | null,
+): string {
+	const mac = key && macOf({ ...summary, backup }, key.proof);
+	return JSON.stringify({ ...summary, ...(mac && { mac }) });
+}
+
+/** Reads it; null if it cannot be read, or if there are keys and none of them signed it. */
+export function openProofSummary(
+	backup: string,
+	text: string | undefined,
+	keys: readonly BackupKey[],
+): ProofSummary | null {
+	const summary = parseProofSummary(text);
+	if (summary === null || text === undefined) return null;
+	const signed = { ...(JSON.parse(text) as Signable), backup };
+	return isSigned(signed, keys, summary.at) ? summary : null;
 }
 
 /**
@@ -86,23 +128,29 @@ export function hideDigests<T extends Core>(core: T, { digest }: BackupKey): T {
 	};
 }
 
+function isSigned(signed: Signable, keys: readonly BackupKey[], at: string): boolean {
+	return keys.length === 0 || signerOf(signed, 'proof', keys, Date.parse(at)) !== null;
+}
+
 /** The key that signed something of this date, in milliseconds since 1970; null if none did. */
 function signerOf(
 	{ mac, ...rest }: Signable,
+	use: 'mac' | 'proof',
 	keys: readonly BackupKey[],
 	at: number,
 ): BackupKey | null {
 	const inTime = keys.filter(({ until }) => until === undefined || at < until);
-	return inTime.find((key) => isMac(mac, macOf(rest, key.mac))) ?? null;
+	return inTime.find((key) => isMac(mac, macOf(rest, key[use]))) ?? null;
 }
 
-/** HMAC-SHA256 over the canonical JSON. */
-function macOf(value: object, key: Uint8Array): Buffer {
-	return createHmac('sha256', key).update(canonicalJson(value)).digest();
+/** HMAC-SHA256 over the canonical JSON, in hexadecimal. */
+function macOf(value: object, key: Uint8Array): string {
+	return createHmac('sha256', key).update(canonicalJson(value)).digest('hex');
 }
 
-function isMac(text: unknown, expected: Buffer): boolean {
-	const given = Buffer.from(typeof text === 'string' ? text : '', 'hex');
+function isMac(text: unknown, mac: string): boolean {
+	const given = Buffer.from(typeof text === 'string' ? text : '');
+	const expected = Buffer.from(mac);
 	return given.length === expected.length && timingSafeEqual(given, expected);
 }
 

@@ -68,7 +68,7 @@ async function beforeLast(changes: Partial<Engine> = {}): Promise<string> {
 }
 
 async function listed(): Promise<string[]> {
-	return (await listBackups(env.MY_BUCKET)).backups.map(({ name }) => name);
+	return (await listBackups(engine())).backups.map(({ name }) => name);
 }
 
 async function requireSound(name: string): Promise<void> {
@@ -158,7 +158,7 @@ describe.for([
 		const names = (await listed()).length;
 		await finish(); // without the rule
 		const stray = (await keys()).filter((one) => one.endsWith('.sql'));
-		const backups = (await listBackups(env.MY_BUCKET)).backups;
+		const backups = (await listBackups(engine())).backups;
 		expect(backups).toHaveLength(names + 1);
 		expect(stray.toSorted()).toEqual(backups.flatMap(({ files }) => files).toSorted());
 	});

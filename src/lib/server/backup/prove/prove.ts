@@ -5,13 +5,12 @@ import type { Engine } from '../engine.ts';
 import { summarize } from '../format/manifest.ts';
 import { type OutsideProof, type Proof, shorten, toProof, WORKER } from '../format/proof.ts';
 import { readManifest, readVolume, storeProof } from '../storage/bucket.ts';
+import { MAX_CLOCK_DRIFT_MS } from '../storage/list.ts';
 import { acquireLock, type Lock } from '../storage/lock.ts';
 import { drillFiles, type DrillProgress } from './drill.ts';
 import { type BackupFiles, requireLegible } from './files.ts';
 import { type Finding, verifyFiles } from './verify.ts';
 
-/** Milliseconds that the clock of another machine may be ahead. */
-const MAX_CLOCK_DRIFT_MS = 5 * 60_000;
 /** Bytes of SQL between two progress reports; files arrive in chunks of a few kilobytes. */
 const PROGRESS_BYTES = 1_000_000;
 
@@ -74,7 +73,7 @@ export async function drillBackup(
 
 /**
  * Stores the result of a verification or drill that ran elsewhere, as a proof of the backup that
- * has a file of this name, and returns the proof.
+ * has a file of this name, signed by the app, and returns the proof.
  *
  * Throws LifeboatError: `backup_not_found` (404), `proof_from_future` (400), `proof_exists` (409),
  * `manifest_unsigned` or `manifest_forged` (422).
@@ -86,9 +85,7 @@ export async function recordProof(
 ): Promise<Proof> {
 	const { manifest } = await readManifest(engine.bucket, fileName, engine.keys);
 	if (Date.parse(found.finishedAt) > engine.now() + MAX_CLOCK_DRIFT_MS) throw proofFromFuture();
-	const proof = toProof(manifest, found);
-	await storeProof(engine, proof);
-	return proof;
+	return storeProof(engine, toProof(manifest, found));
 }
 
 async function openBackup({ bucket, keys }: Engine, fileName: string): Promise<BackupFiles> {
@@ -105,7 +102,7 @@ async function prove(
 	const { now } = engine;
 	const startedAt = new Date(now()).toISOString();
 	const { proven, scope, tables, rows, bytes, differences } = await find();
-	const proof = toProof(manifest, {
+	const result = toProof(manifest, {
 		kind,
 		by: WORKER,
 		startedAt,
@@ -117,8 +114,7 @@ async function prove(
 		bytes,
 		differences: shorten(differences),
 	});
-	await storeProof(engine, proof);
-	return proof;
+	return storeProof(engine, result);
 }
 
 /** A database that is used only as long as the lock is held. */

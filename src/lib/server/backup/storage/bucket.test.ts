@@ -45,7 +45,7 @@ describe('a manifest', () => {
 	] as const)('of %s is committed, and listed with its files', async ([, numbers, inMetadata]) => {
 		const manifest = await manifestWith([...numbers]);
 		expect(await commitManifest(context, manifest)).toBe(true);
-		const [first] = await listStored(env.MY_BUCKET);
+		const [first] = await listStored(engine({ now: () => Date.UTC(2026, 11, 2) }));
 		expect(first?.name).toBe(manifest.name);
 		expect(first?.files).toEqual(manifest.volumes.map(({ key }) => key));
 		const object = await env.MY_BUCKET.head(manifestKey(manifest.name));
@@ -158,7 +158,7 @@ test('an error from R2 becomes a storage error', async () => {
 	const refused = { code: 'storage_error', status: 500, retryable: true };
 	await expect(readVolume(bucket, `${MISSING}.sql`)).rejects.toMatchObject(refused);
 	await expect(findFile(bucket, `${MISSING}.sql`)).rejects.toMatchObject(refused);
-	await expect(listStored(bucket)).rejects.toMatchObject(refused);
+	await expect(listStored(engine({ bucket }))).rejects.toMatchObject(refused);
 	await expect(
 		commitManifest({ ...context, bucket }, await manifestWith([1])),
 	).rejects.toMatchObject(refused);

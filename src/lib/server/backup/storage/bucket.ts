@@ -3,7 +3,13 @@ import { LifeboatError } from '../../errors.ts';
 import { type Manifest, printManifest, printSummary } from '../format/manifest.ts';
 import { backupOfFile, manifestKey } from '../format/names.ts';
 import { printProof, type Proof, proofKey, summarizeProof } from '../format/proof.ts';
-import { type BackupKey, type OpenedManifest, openManifest } from '../format/signature.ts';
+import {
+	type BackupKey,
+	type OpenedManifest,
+	openManifest,
+	printProofSummary,
+	signProof,
+} from '../format/signature.ts';
 import { type BucketContext, IF_ABSENT, putIf } from './conditional.ts';
 import { storageCall, storageError } from './failure.ts';
 import { isTombstone } from './tombstone.ts';
@@ -33,10 +39,15 @@ export async function commitManifest(context: BucketContext, manifest: Manifest)
 }
 
 /**
- * Stores a proof next to its backup; storing the same one again changes nothing. Throws `proof_exists`
- * (409) if there is another one of the same millisecond, `storage_error` (500).
+ * Signs a proof, stores it next to its backup and returns it; storing the same one again changes
+ * nothing. Throws `proof_exists` (409) if there is another one of the same millisecond,
+ * `storage_error` (500).
  */
-export async function storeProof(context: BucketContext, proof: Proof): Promise<void> {
+export async function storeProof(
+	{ signer, ...context }: BucketContext & { signer: BackupKey | null },
+	found: Proof,
+): Promise<Proof> {
+	const proof = signer ? signProof(found, signer) : found;
 	const key = proofKey(proof.backup, proof.finishedAt);
 	const text = printProof(proof);
 	const etag = await putIf(context, {
@@ -45,10 +56,11 @@ export async function storeProof(context: BucketContext, proof: Proof): Promise<
 		onlyIf: IF_ABSENT,
 		metadata: {
 			httpMetadata: JSON_TYPE,
-			customMetadata: { summary: JSON.stringify(summarizeProof(proof)) },
+			customMetadata: { summary: printProofSummary(proof.backup, summarizeProof(proof), signer) },
 		},
 	});
 	if (etag === null && (await readText(context.bucket, key)) !== text) throw proofExists();
+	return proof;
 }
 
 /** Throws `backup_exists` (409) if the bucket has any object of a backup of this name. */
