@@ -20,6 +20,25 @@ export default ts.config(
 		},
 	},
 	{
+		// Commands print through terminal/print.ts, which no name or text from elsewhere can misuse. What
+		// setup prints is its own, with colours; backup.js runs in a Node that cannot read TypeScript.
+		files: ['src/cli/**/*.{js,ts}'],
+		ignores: [
+			'src/cli/terminal/**',
+			'src/cli/backup.js/**',
+			'src/cli/commands/setup.ts',
+			'**/*.test.ts',
+		],
+		rules: {
+			'no-console': 'error',
+			'no-restricted-properties': [
+				'error',
+				{ object: 'process', property: 'stdout', message: 'Print with terminal/print.ts.' },
+				{ object: 'process', property: 'stderr', message: 'Print with terminal/print.ts.' },
+			],
+		},
+	},
+	{
 		files: ['**/*.svelte', '**/*.svelte.ts'],
 		languageOptions: { parserOptions: { parser: ts.parser, svelteConfig } },
 	},

@@ -83,7 +83,7 @@ export async function benchFreePlan(job: Pick<DumpJob, 'project'>, name: string)
 		rows.push(rowOf(name, mode, made));
 		console.log(rows.at(-1)?.join('  '));
 	}
-	console.log(`\n${formatTable(HEADS, rows)}\n`);
+	console.log(`\n${formatTable(HEADS, rows).join('\n')}\n`);
 }
 
 /** Sets up a folder as a wrangler project with the demo's database. */

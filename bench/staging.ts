@@ -108,7 +108,7 @@ export async function benchStaging(job: DumpJob): Promise<void> {
 				`WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${PAIRS}) INSERT INTO ${table} SELECT i, 0 FROM n`,
 		),
 	]);
-	console.log(`\n${formatTable(HEADS, await benchIntervals(job, server))}\n`);
+	console.log(`\n${formatTable(HEADS, await benchIntervals(job, server)).join('\n')}\n`);
 }
 
 /** How many writes have begun and ended. */

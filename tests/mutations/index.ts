@@ -32,7 +32,7 @@ async function main(word = ''): Promise<void> {
 		rows.push([mutation.title, caught ?? 'MISSED']);
 		console.error(`${caught === null ? 'missed' : 'caught'}: ${mutation.title}`);
 	}
-	console.log(formatTable(['fault', 'caught by'], rows));
+	console.log(formatTable(['fault', 'caught by'], rows).join('\n'));
 	const missed = rows.filter(([, by]) => by === 'MISSED').length;
 	console.log(`\n${rows.length - missed} of ${rows.length} faults were caught.`);
 	process.exitCode = missed === 0 ? 0 : 1;

@@ -19,7 +19,7 @@ describe('the report of a call', () => {
 		expect(run.exitCode).toBe(0);
 		expect(cells(run.summary)).toEqual({
 			Backup: '',
-			Name: '`full_backup_2026-11-22T21:52:00.000Z`',
+			Name: 'full_backup_2026-11-22T21:52:00.000Z',
 			Size: '98.8 MB (98,765,432 bytes)',
 			Rows: '1,234,567',
 			Tables: '12',
@@ -129,7 +129,7 @@ describe('the report of a call', () => {
 		const run = await runAgainst(json(500, { error, code: 'odd', hint: '\n::warning::z' }));
 		expect(run.commands).toHaveLength(2);
 		expect(run.commands[0]).toMatch(/^::add-mask::[\w-]{32}$/);
-		expect(run.errors).toEqual([`${error} (odd) \n::warning::z`]);
+		expect(run.errors).toEqual([`${error.replace('\r', '\ufffd')} (odd) \n::warning::z`]);
 	});
 
 	test.for<[string, RequestListener]>([
@@ -174,7 +174,7 @@ describe('the report of a call', () => {
 		const restart = { event: 'restart', attempt: '2\n::warning::e' };
 		const run = await runAgainst(lines(200, { ...ROWS, table, bytes }, restart, DONE));
 		expect(run.exitCode).toBe(0);
-		expect(run.output).toMatch(/^a warning b warning c: 500 rows/m);
+		expect(run.output).toMatch(/^a\ufffd::warning::b\ufffd## \[warning\]c: 500 rows/m);
 		expect(run.commands).toHaveLength(2); // the mask of the code, and the notice
 		expect(run.output).not.toContain('##[');
 	});

@@ -245,7 +245,7 @@ describe('only when one is due', () => {
 		expect(cells(run.summary)).toEqual({
 			Backup: '',
 			Made: 'no: none is due',
-			Newest: `\`${SUMMARY.name}\``,
+			Newest: SUMMARY.name,
 			From: SUMMARY.startedAt,
 		});
 	});

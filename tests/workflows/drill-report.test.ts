@@ -92,7 +92,7 @@ describe('the report of a drill', () => {
 		const run = await runWith(JSON.stringify({ ...RESULT, proven: false, differences }), 1);
 		expect(run.exitCode).not.toBe(0);
 		expect(run.commands).toHaveLength(1);
-		expect(run.errors).toEqual([[NAME, ...differences].join('\n')]);
+		expect(run.errors).toEqual([[NAME, ...differences].join('\n').replace('\r', '\ufffd')]);
 		expect(textsIn(run.summary, 'Difference')).toEqual(
 			differences.map((text) => text.replace(/\s+/g, ' ')),
 		);

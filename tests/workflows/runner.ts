@@ -108,10 +108,11 @@ export async function runJob(job: Job, context: Context): Promise<Run> {
 	}
 }
 
-/** The rows of a Markdown table of two columns, as a summary has it. */
+/** The rows of a Markdown table of two columns, as a summary has it, without the escapes. */
 export function cells(table: string): Record<string, string> {
-	const rows = [...table.matchAll(/^\| (.*?) \| (.*?) ?\|$/gm)];
-	return Object.fromEntries(rows.filter((row) => row[1] !== '---').map((row) => [row[1], row[2]]));
+	const rows = [...table.matchAll(/^\| (.*?) \| (.*?) ?\|$/gm)].filter((row) => row[1] !== '---');
+	const shown = (markdown: string) => markdown.replace(/\\([!-/:-@[-`{-~])/g, '$1');
+	return Object.fromEntries(rows.map(([, name, text = '']) => [name, shown(text)]));
 }
 
 /** The PATH without npm's additions: on the runner no packages are installed. */

@@ -41,7 +41,7 @@ describe('a backup in steps', () => {
 		expect(run.exitCode).toBe(0);
 		expect(app.done).toEqual([1, 2, 3]);
 		expect(bodies(requests)).toEqual([FIRST, ticketFor(2), ticketFor(3)]);
-		expect(cells(run.summary)).toMatchObject({ Name: `\`${SUMMARY.name}\``, Steps: '3' });
+		expect(cells(run.summary)).toMatchObject({ Name: SUMMARY.name, Steps: '3' });
 		expect(run.commands.at(-1)).toBe(`::notice title=Backup made::${SUMMARY.name}`);
 	});
 

@@ -10,10 +10,11 @@ import { connect } from '../client/call.ts';
 import { callerSettings } from '../client/credentials.ts';
 import { makeBackup, type StepEvent } from '../client/make-backup.ts';
 import { readSetting } from '../secrets/dotenv.ts';
-import { annotate } from '../terminal/annotate.ts';
+import { annotate, maskInLog } from '../terminal/annotate.ts';
+import { print } from '../terminal/print.ts';
 import { count, duration, seconds, size } from '../terminal/text.ts';
 import { annotateWarnings, listedWarnings } from '../terminal/warnings.ts';
-import { plain, summarize } from '../workflow/summary.ts';
+import { summarize } from '../workflow/summary.ts';
 
 /** GitHub kills a job after six hours, and it must have reported before. */
 const TIME_LIMIT_MS = 350 * 60_000;
@@ -21,7 +22,6 @@ const TIME_LIMIT_MS = 350 * 60_000;
 /** Between two lines about progress. */
 const REPORT_MS = 10_000;
 
-const masked = new Set<string>();
 let reportedAt = 0;
 
 try {
@@ -36,12 +36,12 @@ async function main(): Promise<void> {
 	setTimeout(() => limit.abort(tooLong()), TIME_LIMIT_MS).unref();
 	const { signal } = limit;
 	const options = { ifDue: isOnlyIfDue(), report: reportStep };
-	const connection = connect(readSetting('BACKUP_URL'), callerSettings(), signal, mask);
-	const call = backupCall(connection, { onLine: reportLine, onTicket: mask });
+	const connection = connect(readSetting('BACKUP_URL'), callerSettings(), signal, maskInLog);
+	const call = backupCall(connection, { onLine: reportLine, onTicket: maskInLog });
 	const { backup, due, steps } = await makeBackup(call, signal, options);
 	if (due) {
 		annotate('notice', 'Backup made', backup.name);
-		if (backup.consistency === 'staged') console.log(`Consistency: ${consistencyOf(backup)}`);
+		if (backup.consistency === 'staged') print([`Consistency: ${consistencyOf(backup)}`]);
 		annotateWarnings(listedWarnings(backup));
 		summarize('Backup', summary(backup, steps));
 	} else {
@@ -62,9 +62,9 @@ function isOnlyIfDue(): boolean {
 }
 
 function reportLine({ event, table, rows, bytes, attempt }: Record<string, unknown>): void {
-	if (event === 'rows') reportNowAndThen(letters(table), rows, bytes);
+	if (event === 'rows') reportNowAndThen(String(table), rows, bytes);
 	if (event === 'restart') {
-		console.log(`The database was written to: attempt ${count(Number(attempt))}.`);
+		print([`The database was written to: attempt ${count(Number(attempt))}.`]);
 	}
 }
 
@@ -74,37 +74,23 @@ function reportStep(event: StepEvent): void {
 		return;
 	}
 	if (event.event === 'pause') {
-		console.log(`The app asks for a pause of ${event.seconds} s before the next step.`);
+		print([`The app asks for a pause of ${event.seconds} s before the next step.`]);
 		return;
 	}
 	const what = event.event === 'wait' ? 'The app refused the call for now' : 'The step failed';
-	console.log(`${what} (${event.code}). Retrying in ${event.seconds} s.`);
+	print([`${what} (${event.code}). Retrying in ${event.seconds} s.`]);
 }
 
 function reportNowAndThen(subject: string, rows: unknown, bytes: unknown): void {
 	if (Date.now() - reportedAt < REPORT_MS) return;
 	reportedAt = Date.now();
-	console.log(`${subject}: ${count(Number(rows))} rows, ${size(Number(bytes))} of SQL`);
-}
-
-/** A name without the characters that could make it a workflow command. */
-function letters(name: unknown): string {
-	return String(name)
-		.replace(/[^\p{L}\p{N}_]+/gu, ' ')
-		.trim();
-}
-
-/** Keeps a code, token, key or ticket out of the workflow's log, even if something prints it. */
-function mask(secret: string): void {
-	if (!process.env['GITHUB_ACTIONS'] || masked.has(secret)) return;
-	masked.add(secret);
-	console.log(`::add-mask::${secret}`);
+	print([`${subject}: ${count(Number(rows))} rows, ${size(Number(bytes))} of SQL`]);
 }
 
 function summary(backup: BackupSummary, steps: number): string[][] {
 	const taken = steps > 1 ? [['Steps', count(steps)]] : [];
 	return [
-		['Name', `\`${backup.name}\``],
+		['Name', backup.name],
 		['Size', size(backup.bytes)],
 		['Rows', count(backup.rows)],
 		['Tables', count(backup.tables)],
@@ -125,14 +111,14 @@ function consistencyOf({ consistency, waitedMs }: BackupSummary): string {
 function undueSummary(newest: BackupSummary): string[][] {
 	return [
 		['Made', 'no: none is due'],
-		['Newest', `\`${newest.name}\``],
+		['Newest', newest.name],
 		['From', newest.startedAt],
 		...warningRows(newest),
 	];
 }
 
 function warningRows(backup: BackupSummary): string[][] {
-	return listedWarnings(backup).map((warning) => ['Warning', plain(warning)]);
+	return listedWarnings(backup).map((warning) => ['Warning', warning]);
 }
 
 function describe(error: unknown): string {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { BackupApi } from '../client/api.ts';
 import { keepRunning, start } from '../demo/app.ts';
 import { backUp, decode } from '../demo/backup.ts';
@@ -12,6 +12,7 @@ import type { Server } from '../embedded/server.ts';
 import { readEnvFile } from '../secrets/dotenv.ts';
 import { temporaryFolder } from '../terminal/command.ts';
 import { describe, EXIT } from '../terminal/errors.ts';
+import { print, printAside } from '../terminal/print.ts';
 import { warningLines } from '../terminal/warnings.ts';
 
 const SETUP = fileURLToPath(new URL('setup.ts', import.meta.url));
@@ -31,7 +32,7 @@ Works in the current folder: .env gets the secrets that it lacks, .wrangler/stat
 async function main(): Promise<void> {
 	const options = { exit: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
 	const { values } = parseArgs({ options });
-	if (values.help) return console.log(HELP);
+	if (values.help) return print(HELP.split('\n'));
 	const interruption = new AbortController();
 	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 		process.on(name, () => interruption.abort());
@@ -40,7 +41,7 @@ async function main(): Promise<void> {
 		await demonstrate(Boolean(values.exit), interruption.signal);
 	} catch (error) {
 		if (!interruption.signal.aborted) throw error;
-		console.error('Stopped.');
+		printAside(['Stopped.']);
 		process.exitCode = EXIT.interrupted;
 	}
 }
@@ -56,23 +57,28 @@ async function demonstrate(exit: boolean, signal: AbortSignal): Promise<void> {
 		const { volumes, warnings } = await backUp(steps, api, folder);
 		const file = await decode(steps, volumes, folder);
 		const { differences } = await restore(steps, file, join(folder, 'state'), signal);
-		console.log([`\n${steps}\n`, ...warningLines(warnings)].join('\n'));
+		print(['', ...steps.format(), '', ...warningLines(warnings)]);
 		if (differences.length > 0) {
-			console.error(`The copy differs:\n${differences.join('\n')}`);
+			printAside(['The copy differs:', ...differences]);
 			process.exitCode = EXIT.differs;
 		} else if (!exit) {
-			console.log(nextCommands(server.url, volumes));
+			print(nextCommands(server.url, volumes).split('\n'));
 			await keepRunning(server, signal);
 		}
 	} catch (error) {
-		if (server && !signal.aborted) console.error(`What the app printed:\n${server.output()}`);
+		if (server && !signal.aborted) printAside(['What the app printed:', ...linesOf(server)]);
 		throw error;
 	} finally {
 		await server?.stop();
 	}
 }
 
+/** Without its colours. */
+function linesOf(server: Server): string[] {
+	return stripVTControlCharacters(server.output()).split(/\r?\n/);
+}
+
 main().catch((error: unknown) => {
-	console.error(describe(error));
+	printAside(describe(error).split('\n'));
 	process.exitCode = 1;
 });

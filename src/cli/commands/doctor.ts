@@ -9,6 +9,7 @@ import { type Finding, measureReads, measureWrites } from '../doctor/measure.ts'
 import { EmbeddedDatabase } from '../embedded/database.ts';
 import { STATE } from '../embedded/state.ts';
 import { connectRemote } from '../targets/remote.ts';
+import { print, printJson } from '../terminal/print.ts';
 import { formatTable } from '../terminal/text.ts';
 
 const HELP = `Usage: npm run doctor -- <database> [options]
@@ -104,13 +105,13 @@ async function measure(request: Request, context: Context): Promise<Finding[]> {
 await runCommand(async (context) => {
 	const request = readRequest();
 	if (request === null) {
-		console.log(HELP);
+		print(HELP.split('\n'));
 		return EXIT.good;
 	}
 	const findings = await measure(request, context);
 	const good = findings.every((finding) => finding.good);
 	if (request.json) {
-		console.log(JSON.stringify({ database: request.database, good, findings }));
+		printJson({ database: request.database, good, findings });
 	} else {
 		const rows = findings.map(({ what, result, means, good: isGood }) => [
 			isGood ? 'ok' : 'NOT OK',
@@ -118,7 +119,7 @@ await runCommand(async (context) => {
 			result,
 			means,
 		]);
-		console.log(formatTable(['', 'measured', 'result', 'means'], rows));
+		print(formatTable(['', 'measured', 'result', 'means'], rows));
 	}
 	return good ? EXIT.good : EXIT.differs;
 });

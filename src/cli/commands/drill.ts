@@ -15,6 +15,7 @@ import { DetailedError, EXIT, asLifeboatError } from '../terminal/errors.ts';
 import { parseArguments, usageError } from '../terminal/arguments.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
 import { KEY_HELP, KEY_OPTIONS, type KeyOptions } from '../secrets/keys.ts';
+import { print, printJson } from '../terminal/print.ts';
 import { Stopwatch } from '../terminal/stopwatch.ts';
 import { count, formatTable, megabytes, seconds } from '../terminal/text.ts';
 import { listedWarnings, warningLines, withWarnings } from '../terminal/warnings.ts';
@@ -163,21 +164,21 @@ async function recordProof(api: BackupApi, result: Result, { progress }: Context
 	}
 }
 
-function report(result: Result, { times }: Stopwatch<Step>, warnings: string[] = []): string {
+function report(result: Result, { times }: Stopwatch<Step>, warnings: string[] = []): string[] {
 	const { backup, proven, tables, rows, bytes, differences } = result;
 	const steps = times.map(({ step, milliseconds }) => [step, STEPS[step], seconds(milliseconds)]);
 	const what = `${count(tables)} tables, ${count(rows)} rows, ${megabytes(bytes)} of SQL`;
 	const verdict = proven
-		? `Proven${withWarnings(warnings)}: ${backup} restores. ${what}: same.`
-		: `${backup} differs from what it says (${what}):\n${differences.join('\n')}`;
-	const lines = [verdict, ...warningLines(warnings)];
-	return `\n${formatTable(['step', 'what', 'time'], steps)}\n\n${lines.join('\n')}`;
+		? [`Proven${withWarnings(warnings)}: ${backup} restores. ${what}: same.`]
+		: [`${backup} differs from what it says (${what}):`, ...differences];
+	const table = formatTable(['step', 'what', 'time'], steps);
+	return ['', ...table, '', ...verdict, ...warningLines(warnings)];
 }
 
 await runCommand(async (context) => {
 	const request = readRequest(context);
 	if (request === null) {
-		console.log(HELP);
+		print(HELP.split('\n'));
 		return EXIT.good;
 	}
 	const { word, api, keys, record, unlessDrilled, json } = request;
@@ -185,8 +186,8 @@ await runCommand(async (context) => {
 	if (done) {
 		const { drilled, warnings } = done;
 		const sentence = `Nothing to do: a drill proved ${done.backup} on ${drilled.at}${withWarnings(warnings)}.`;
-		const lines = [sentence, ...warningLines(warnings)];
-		console.log(json ? JSON.stringify(done) : lines.join('\n'));
+		if (json) printJson(done);
+		else print([sentence, ...warningLines(warnings)]);
 		return EXIT.good;
 	}
 	const backup = api
@@ -197,6 +198,7 @@ await runCommand(async (context) => {
 	const result = await Promise.race([drill(backup, watch, context), stopped(context)]);
 	if (api && record) await recordProof(api, result, context);
 	const warnings = backup.files?.manifest.warnings;
-	console.log(json ? JSON.stringify({ ...result, warnings }) : report(result, watch, warnings));
+	if (json) printJson({ ...result, warnings });
+	else print(report(result, watch, warnings));
 	return result.proven ? EXIT.good : EXIT.differs;
 });

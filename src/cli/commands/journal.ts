@@ -3,7 +3,8 @@ import { apiOf, type BackupApi, FROM_HELP } from '../client/api.ts';
 import { type Context, runCommand } from '../terminal/command.ts';
 import { EXIT } from '../terminal/errors.ts';
 import { parseArguments, usageError } from '../terminal/arguments.ts';
-import { formatTable, megabytes, printable, seconds } from '../terminal/text.ts';
+import { print, printJsonLines } from '../terminal/print.ts';
+import { formatTable, megabytes, seconds } from '../terminal/text.ts';
 
 /** Entries per call: the most that the app returns. */
 const PAGE = 500;
@@ -67,13 +68,6 @@ async function read({ api, limit, refused }: Request): Promise<Entry[]> {
 	return found.slice(0, limit);
 }
 
-function table(entries: Entry[]): string {
-	const rows = entries.map(cells).map((row) => {
-		return row.map((cell) => (typeof cell === 'number' ? cell : printable(cell)));
-	});
-	return formatTable(HEADS, rows);
-}
-
 function cells(entry: Entry): (string | number)[] {
 	const { time, operation, outcome, code, backup, rows, bytes, durationMs } = entry;
 	return [
@@ -95,29 +89,16 @@ function whoOf({ caller: { kind, account, address }, previousSecret }: Entry): s
 	return account === undefined ? `${by} ${address}` : `${by} ${account} ${address}`;
 }
 
-/** An entry as JSON in printable ASCII, so that a terminal obeys none of it. */
-function jsonLine(entry: Entry): string {
-	return JSON.stringify(entry).replace(/[^ -~]/g, (unit) => {
-		return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
-	});
-}
-
-/** Prints before the process ends. A reader of a pipe may stop early, which is not an error. */
-async function print(text: string): Promise<void> {
-	process.stdout.on('error', () => {});
-	await new Promise<void>((resolve) => process.stdout.write(text, () => resolve()));
-}
-
 await runCommand(async (context) => {
 	const request = readRequest(context);
 	if (request === null) {
-		console.log(HELP);
+		print(HELP.split('\n'));
 		return EXIT.good;
 	}
 	const { json, refused } = request;
 	const entries = await read(request);
-	if (json) await print(entries.map((entry) => `${jsonLine(entry)}\n`).join(''));
-	else if (entries.length > 0) await print(`${table(entries)}\n`);
-	else console.log(refused ? 'No call was refused or failed.' : 'The audit log is empty.');
+	if (json) printJsonLines(entries);
+	else if (entries.length > 0) print(formatTable(HEADS, entries.map(cells)));
+	else print([refused ? 'No call was refused or failed.' : 'The audit log is empty.']);
 	return EXIT.good;
 });

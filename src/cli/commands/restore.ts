@@ -10,12 +10,13 @@ import { orphansIn } from '../sources/rehearse.ts';
 import { verifyBackup } from '../sources/verify.ts';
 import { openTarget } from '../targets/open.ts';
 import { knownTables, reportTo } from '../targets/plan.ts';
-import { type Change, previewOf, printPreview } from '../targets/preview.ts';
+import { type Change, formatPreview, previewOf } from '../targets/preview.ts';
 import { confirm, requireEmpty } from '../targets/replace.ts';
 import type { Kept, Plan, Target } from '../targets/target.ts';
 import { parseArguments, usageError } from '../terminal/arguments.ts';
 import { type Context, printError, runCommand } from '../terminal/command.ts';
 import { asLifeboatError, DetailedError, EXIT } from '../terminal/errors.ts';
+import { print, printJson } from '../terminal/print.ts';
 import { count, duration, formatTable, megabytes } from '../terminal/text.ts';
 
 const HELP = `Usage: npm run restore -- <backup> --to <target> [options]
@@ -235,14 +236,14 @@ async function failure(
 	return new DetailedError(asLifeboatError(error), [...known, `${target.title}: ${state}`]);
 }
 
-function report(result: Result): string {
+function report(result: Result): string[] {
 	const { backup, target, tables, bytes, startedAt, finishedAt, kept, warnings } = result;
 	const rows = tables.map(({ name, rows: number }) => [name, number]);
 	const total = tables.reduce((sum, table) => sum + table.rows, 0);
 	const what = `${tables.length} tables, ${count(total)} rows, ${megabytes(bytes)} of SQL`;
 	const lines = [
 		'',
-		formatTable(['table', 'rows'], rows),
+		...formatTable(['table', 'rows'], rows),
 		'',
 		`Restored ${backup} into ${target}: ${what} in ${duration(startedAt, finishedAt)}.`,
 		...warnings,
@@ -251,12 +252,12 @@ function report(result: Result): string {
 		lines.push(`What was there before is in ${kept.file}. To get it back:`);
 		lines.push('', `  ${kept.undo}`, '');
 	}
-	return lines.join('\n');
+	return lines;
 }
 
-function reportPreview({ backup, target, tables, warnings }: Preview): string {
+function reportPreview({ backup, target, tables, warnings }: Preview): string[] {
 	const verdict = `${backup} would be restored into ${target}. Nothing was changed.`;
-	return ['', printPreview(tables), '', verdict, ...warnings].join('\n');
+	return ['', ...formatPreview(tables), '', verdict, ...warnings];
 }
 
 /** Prints what a restore would do, or why it would be refused. Returns the exit code. */
@@ -264,7 +265,8 @@ async function tell(request: Request, context: Context): Promise<number> {
 	try {
 		const preview = await dryRun(request, context);
 		context.progress.clear();
-		console.log(request.json ? JSON.stringify(preview) : reportPreview(preview));
+		if (request.json) printJson(preview);
+		else print(reportPreview(preview));
 		return EXIT.good;
 	} catch (error) {
 		context.signal.throwIfAborted();
@@ -277,11 +279,12 @@ async function tell(request: Request, context: Context): Promise<number> {
 await runCommand(async (context) => {
 	const request = readRequest();
 	if (request === null) {
-		console.log(HELP);
+		print(HELP.split('\n'));
 		return EXIT.good;
 	}
 	if (request.dryRun) return await tell(request, context);
 	const result = await restore(request, context);
-	console.log(request.json ? JSON.stringify({ restored: true, ...result }) : report(result));
+	if (request.json) printJson({ restored: true, ...result });
+	else print(report(result));
 	return EXIT.good;
 });

@@ -1,3 +1,4 @@
+import { print } from '../terminal/print.ts';
 import { formatTable, seconds } from '../terminal/text.ts';
 
 /** Announces each step of a program, and puts all of them in a table. */
@@ -17,15 +18,15 @@ export class Steps {
 		describe: (value: T) => string,
 	): Promise<T> {
 		this.#signal.throwIfAborted();
-		console.log(`${name}: ${what} ...`);
+		print([`${name}: ${what} ...`]);
 		const start = performance.now();
 		const value = await work();
 		this.#rows.push([name, what, describe(value), seconds(performance.now() - start)]);
 		return value;
 	}
 
-	/** The table of the steps so far. */
-	toString(): string {
+	/** The lines of a table of the steps so far. */
+	format(): string[] {
 		return formatTable(['step', 'what', 'result', 'time'], this.#rows);
 	}
 }

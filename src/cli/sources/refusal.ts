@@ -1,7 +1,6 @@
 import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
 import type { Statement } from '../../lib/server/backup/restore/statements.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import { printable } from '../terminal/text.ts';
 import { HEAD_BYTES } from './kind.ts';
 import { after, type Place, placeOf, printPlace } from './place.ts';
 
@@ -112,7 +111,7 @@ function outputAbove({ name, statement }: Refusal, head: string): LifeboatError 
 	const first = lines.findIndex((line) => line.trim() !== '');
 	if (statement.number > 1 || SQL_LINE.test(lines[first] ?? '')) return null;
 	const sql = lines.findIndex((line, index) => index > first && SQL_LINE.test(line));
-	const shown = JSON.stringify(printable((lines[first] ?? '').slice(0, 80)));
+	const shown = JSON.stringify((lines[first] ?? '').slice(0, 80));
 	if (sql === -1) {
 		return new LifeboatError(`${name} is not SQL: line ${first + 1} begins with ${shown}.`, {
 			code: 'file_not_sql',
@@ -134,7 +133,7 @@ function rowsWithoutTable({ name, statement, error }: Refusal, start: Place): Li
 	const table = /^no such table: (?:main\.)?([^]*)$/.exec(error.message)?.[1];
 	if (table === undefined || !/^(INSERT|REPLACE|UPDATE|DELETE)\b/i.test(statement.sql)) return null;
 	return new LifeboatError(
-		`${name} has rows of the table ${JSON.stringify(printable(table))} (${printPlace(start)}), but does not create it.`,
+		`${name} has rows of the table ${JSON.stringify(table)} (${printPlace(start)}), but does not create it.`,
 		{
 			code: 'rows_without_tables',
 			status: 422,
@@ -185,7 +184,7 @@ function placeInStatement({ statement, error, isSyntax }: Refusal, start: Place)
 const MAX_TRIES = 200;
 
 function reason({ error }: Refusal): string {
-	return printable(error.message.slice(0, 200));
+	return error.message.slice(0, 200);
 }
 
 /** The first bytes of the file as text. */

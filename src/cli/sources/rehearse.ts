@@ -6,7 +6,6 @@ import { LifeboatError, messageOf } from '../../lib/server/errors.ts';
 import { Guard } from '../embedded/guard.ts';
 import { SqliteDatabase } from '../embedded/sqlite-database.ts';
 import { type Context, temporaryFolder } from '../terminal/command.ts';
-import { printable } from '../terminal/text.ts';
 import type { Backup } from './backup.ts';
 import { openAsShell, runScript } from './script.ts';
 
@@ -46,7 +45,7 @@ function refused(what: string): LifeboatError {
 }
 
 function notSql(sql: string, message: string): LifeboatError {
-	const shown = JSON.stringify(printable(sql.slice(0, 80)));
+	const shown = JSON.stringify(sql.slice(0, 80));
 	return new LifeboatError(`SQLite refuses a definition of the backup, ${shown}: ${message}.`, {
 		code: 'sql_refused',
 		status: 422,

@@ -38,8 +38,8 @@ export function previewOf(
 	return [...changes, ...others];
 }
 
-/** The changes as a table for people. */
-export function printPreview(changes: Change[]): string {
+/** The lines of a table of the changes, for people. */
+export function formatPreview(changes: Change[]): string[] {
 	const rows = changes.map(({ name, there, backup, change }) => [
 		...[name, there ?? '-', backup ?? '-'],
 		change,

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
+import { ask, printAside } from '../terminal/print.ts';
 import type { Target } from './target.ts';
 
 /** How many names a sentence shows. */
@@ -38,9 +39,8 @@ export async function confirm(
 		throw notConfirmed(target);
 	}
 	const what = tables ? `the rows of ${tables.join(', ')}` : `everything: ${some(contents)}`;
-	process.stderr.write(
-		`This replaces ${what} in ${target.title}.\nType ${target.name} to confirm: `,
-	);
+	printAside([`This replaces ${what} in ${target.title}.`]);
+	ask(`Type ${target.name} to confirm: `);
 	const lines = createInterface({ input: process.stdin });
 	const ended = once(lines, 'close', { signal }).then(() => ['']);
 	const [typed] = (await Promise.race([once(lines, 'line', { signal }), ended]).catch(() => {

@@ -1,3 +1,4 @@
+import { print, printAside } from './print.ts';
 import { printable } from './text.ts';
 
 /**
@@ -10,11 +11,13 @@ export function annotate(
 	title: string,
 	message: string,
 ): void {
+	const [first = '', ...more] = message.split('\n');
 	if (!process.env['GITHUB_ACTIONS']) {
-		console[kind === 'notice' ? 'log' : 'error'](`${title}: ${message}`);
-		return;
+		// Indented, so that none of a message's lines looks like one of the command's own.
+		const lines = [`${title}: ${first}`, ...more.map((line) => `  ${line}`)];
+		return kind === 'notice' ? print(lines) : printAside(lines);
 	}
-	const data = message.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
+	const data = escapeData([first, ...more].map(printable).join('\n'));
 	// The runner reads both streams. A warning must not mix with data for the next program of a pipe.
 	console[kind === 'warning' ? 'error' : 'log'](`::${kind} title=${title}::${data}`);
 }
@@ -26,4 +29,17 @@ export function warnOnce(warning: string | null): void {
 	if (warning === null || warned.has(warning)) return;
 	warned.add(warning);
 	annotate('warning', 'The app warns', printable(warning));
+}
+
+const masked = new Set<string>();
+
+/** Keeps a secret out of a workflow's log, even if something prints it; does nothing elsewhere. */
+export function maskInLog(secret: string): void {
+	if (!process.env['GITHUB_ACTIONS'] || masked.has(secret)) return;
+	masked.add(secret);
+	console.log(`::add-mask::${escapeData(secret)}`);
+}
+
+function escapeData(text: string): string {
+	return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
 }

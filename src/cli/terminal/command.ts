@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { asLifeboatError, describe, EXIT, exitCode } from './errors.ts';
+import { printAside, printed, printJson } from './print.ts';
 import { Progress } from './progress.ts';
 
 /** What every command receives. */
@@ -31,9 +32,10 @@ export async function runCommand(work: (context: Context) => Promise<number>): P
 /** Prints an error and returns it. With --json it is the one object on standard output. */
 export function printError(thrown: unknown): LifeboatError {
 	const error = asLifeboatError(thrown);
-	if (process.argv.includes('--json')) console.log(JSON.stringify(error));
-	else console.error(describe(error));
+	if (process.argv.includes('--json')) printJson(error);
+	else printAside(describe(error).split('\n'));
 	return error;
+	await printed();
 }
 
 /**

@@ -1,6 +1,7 @@
 import { isDamage } from '../../lib/server/backup/prove/files.ts';
 import { LifeboatError, messageOf, toLifeboatError } from '../../lib/server/errors.ts';
 import { TotpError } from '../../lib/totp.js';
+import { printable } from './text.ts';
 
 /** The exit codes of a command. A shell adds 128 to the number of a signal, which is 2 for Ctrl-C. */
 export const EXIT = { good: 0, differs: 1, notTried: 2, interrupted: 130 };
@@ -28,11 +29,12 @@ export function asLifeboatError(error: unknown): LifeboatError {
 	return toLifeboatError(error, messageOf(error), { code, status: 500, hint: '' });
 }
 
-/** The sentences of an error, for people. */
+/** The sentences of an error, for people: its message on one line, which cannot control a terminal, then the details. */
 export function describe(error: unknown): string {
 	const { message, hint } = asLifeboatError(error);
 	const details = error instanceof DetailedError ? error.details : [];
-	return [`${message} ${hint}`.trim(), ...details].join('\n');
+	const lines = [`${message} ${hint}`.trim(), ...details];
+	return lines.map((line) => printable(line.replace(/\s*\n\s*/g, ' '))).join('\n');
 }
 
 /** The exit code of a command that ended with this error. */

@@ -1,4 +1,5 @@
 import type { WriteStream } from 'node:tty';
+import { harmless } from './print.ts';
 import { megabytes } from './text.ts';
 
 /** Characters of a bar. */
@@ -16,13 +17,13 @@ export class Progress {
 	/** Announces a step. */
 	step(text: string): void {
 		this.clear();
-		this.#stream.write(`${text} ...\n`);
+		this.#stream.write(`${harmless(text)} ...\n`);
 	}
 
 	/** Shows a message that is not a step. */
 	note(text: string): void {
 		this.clear();
-		this.#stream.write(`${text}\n`);
+		this.#stream.write(`${harmless(text)}\n`);
 	}
 
 	/** Draws how far the step is; `total` is 0 if it is unknown. */

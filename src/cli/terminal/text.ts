@@ -1,9 +1,9 @@
 const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'];
 
-/** A table with a line under its heads; columns of numbers are aligned to the right. */
-export function formatTable(heads: string[], rows: (string | number)[][]): string {
+/** The lines of a table, one of them under its heads; columns of numbers are aligned to the right. */
+export function formatTable(heads: string[], rows: (string | number)[][]): string[] {
 	const texts = rows.map((row) =>
-		row.map((cell) => (typeof cell === 'number' ? count(cell) : cell)),
+		row.map((cell) => (typeof cell === 'number' ? count(cell) : printable(cell))),
 	);
 	const widths = heads.map((_, column) =>
 		Math.max(...[heads, ...texts].map((row) => row[column]?.length ?? 0)),
@@ -15,7 +15,7 @@ export function formatTable(heads: string[], rows: (string | number)[][]): strin
 			return isNumber[column] ? cell.padStart(width) : cell.padEnd(width);
 		}),
 	);
-	return lines.map((cells) => cells.join('  ').trimEnd()).join('\n');
+	return lines.map((cells) => cells.join('  ').trimEnd());
 }
 
 /** A number with thousands separators: `1,234`. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { listedWarnings, warningLines, withWarnings } from './warnings.ts';
+import { listedWarnings, withWarnings } from './warnings.ts';
 
 test.for<[string, Parameters<typeof listedWarnings>[0], string[]]>([
 	['no warning', { warnings: 0, warningTexts: [] }, []],
@@ -18,8 +18,4 @@ test.for<[string, Parameters<typeof listedWarnings>[0], string[]]>([
 test('are counted in a verdict', () => {
 	const verdicts = [[], ['a'], ['a', 'b']].map(withWarnings);
 	expect(verdicts).toEqual(['', ', with 1 warning', ', with 2 warnings']);
-});
-
-test('cannot control a terminal by the name of a table', () => {
-	expect(warningLines(['a\n\u001b[31mb'])).toEqual(['Warning: a\ufffd\ufffd[31mb']);
 });

@@ -20,9 +20,9 @@ export function withWarnings(warnings: readonly string[]): string {
 	return warnings.length === 0 ? '' : `, with ${amount(warnings.length)}`;
 }
 
-/** A line for each warning of a backup, for a terminal. */
+/** A line for each warning of a backup. */
 export function warningLines(warnings: readonly string[]): string[] {
-	return warnings.map((warning) => `Warning: ${printable(warning)}`);
+	return warnings.map((warning) => `Warning: ${warning}`);
 }
 
 /** Prints each warning of a backup: as an annotation in a GitHub workflow, elsewhere as a line. */

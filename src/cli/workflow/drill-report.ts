@@ -7,7 +7,7 @@ import { parseObject } from '../client/json.ts';
 import { annotate } from '../terminal/annotate.ts';
 import { count, duration, size } from '../terminal/text.ts';
 import { annotateWarnings, withWarnings } from '../terminal/warnings.ts';
-import { plain, summarize } from './summary.ts';
+import { summarize } from './summary.ts';
 
 /** What a drill found. */
 interface Finding {
@@ -38,7 +38,7 @@ const IDENTITY_HINT =
 const result = parseObject(await text(process.stdin)) as Result;
 const name = result.backup ?? process.env['BACKUP'] ?? '';
 const warnings = result.warnings ?? [];
-const warningRows = warnings.map((warning) => ['Warning', plain(warning)]);
+const warningRows = warnings.map((warning) => ['Warning', warning]);
 
 if (result.drilled) reportEarlier(result.drilled.at);
 else if (result.differences) reportFinding(result as Finding);
@@ -47,9 +47,9 @@ else reportFailure();
 function reportEarlier(at: string): void {
 	annotate('notice', 'Nothing new to drill', `${name} was proven on ${at}`);
 	summarize('Drill', [
-		['Backup', plain(name)],
-		['Made', plain(madeAt())],
-		['Proven', plain(`yes, on ${at}${withWarnings(warnings)}`)],
+		['Backup', name],
+		['Made', madeAt()],
+		['Proven', `yes, on ${at}${withWarnings(warnings)}`],
 		...warningRows,
 	]);
 }
@@ -60,14 +60,14 @@ function reportFinding(finding: Finding): void {
 	else fail('Backup differs', [name, ...differences].join('\n'));
 	annotateWarnings(warnings);
 	summarize('Drill', [
-		['Backup', plain(name)],
-		['Made', plain(madeAt())],
-		['Proven', proven ? `yes${withWarnings(warnings)}` : '**no**'],
+		['Backup', name],
+		['Made', madeAt()],
+		['Proven', proven ? `yes${withWarnings(warnings)}` : 'no'],
 		['Tables', count(tables)],
 		['Rows', count(rows)],
 		['Size', size(bytes)],
 		['Time taken', duration(startedAt, finishedAt)],
-		...differences.map((difference) => ['Difference', plain(difference)]),
+		...differences.map((difference) => ['Difference', difference]),
 		...warningRows,
 	]);
 }
@@ -76,9 +76,9 @@ function reportFailure(): void {
 	const problem = describe(result);
 	fail('Drill failed', problem);
 	summarize('Drill', [
-		['Backup', plain(name)],
+		['Backup', name],
 		['Proven', 'no: the drill did not run'],
-		['Problem', plain(problem)],
+		['Problem', problem],
 	]);
 }
 
