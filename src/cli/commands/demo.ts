@@ -10,7 +10,7 @@ import { restore } from '../demo/restore.ts';
 import { Steps } from '../demo/steps.ts';
 import type { Server } from '../embedded/server.ts';
 import { readEnvFile } from '../secrets/dotenv.ts';
-import { temporaryFolder } from '../terminal/command.ts';
+import { keepPrivate, temporaryFolder } from '../terminal/command.ts';
 import { describe, EXIT } from '../terminal/errors.ts';
 import { print, printAside } from '../terminal/print.ts';
 import { warningLines } from '../terminal/warnings.ts';
@@ -33,6 +33,7 @@ async function main(): Promise<void> {
 	const options = { exit: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
 	const { values } = parseArgs({ options });
 	if (values.help) return print(HELP.split('\n'));
+	keepPrivate();
 	const interruption = new AbortController();
 	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 		process.on(name, () => interruption.abort());

@@ -13,7 +13,8 @@ import type { Stage } from '../../lib/server/backup/restore/staging.ts';
 import { restoreTables } from '../../lib/server/backup/restore/tables.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
-import { keepDatabase, timeForNames } from './keep.ts';
+import { keepDatabase, keptName } from './keep.ts';
+import { keptRecipients } from './kept.ts';
 import type { Look, Plan, TargetTable } from './target.ts';
 
 /** The state of a target that the restore has not touched. */
@@ -42,11 +43,15 @@ export async function lookInto(database: SqlDatabase): Promise<Look> {
 	return { names: contents.objects.map(({ name }) => name), tables };
 }
 
-/** Writes a backup of the database into the current folder, and returns the file's name. */
+/**
+ * Writes a backup of the database into the current folder, encrypted if the app's backups are, and returns
+ * the file's name. Throws what {@link keptRecipients} and {@link keepDatabase} throw.
+ */
 export async function keepInFile(database: SqlDatabase, context: Context): Promise<string> {
-	const file = `before-restore-${timeForNames()}.sql`;
+	const recipients = keptRecipients();
+	const file = keptName(recipients);
 	context.progress.step(`keep: the current contents, in ${file}`);
-	await keepDatabase(database, file, context);
+	await keepDatabase(database, file, context, recipients);
 	return file;
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,10 +22,14 @@ import {
 	UNCHANGED,
 } from './d1.ts';
 import { busy, isBusy, openToRead, SqliteDatabase } from '../embedded/sqlite-database.ts';
+import { identityOption } from './kept.ts';
 import type { Plan, Target } from './target.ts';
 
 /** How long the app may hold the database. */
 const BUSY_TIMEOUT_MS = 10_000;
+/** Only the owner has access to what the database holds. */
+const FOLDER_MODE = 0o700;
+const MODE = 0o600;
 
 /**
  * The embedded database `DB` of wrangler.toml, in the default folder or another one. It is an SQLite
@@ -60,7 +64,8 @@ export function openLocal(folder: string | undefined, context: Context): Target 
 		},
 		async keep() {
 			const file = await keepInFile(new SqliteDatabase(await begin()), context);
-			return { file, undo: `npm run restore -- ${file} --to ${shellWord(word)} --replace` };
+			const undo = `npm run restore -- ${file} --to ${shellWord(word)} --replace`;
+			return { file, undo: undo + identityOption(file) };
 		},
 		async restore(plan) {
 			using connection = await begin(); // closing it without a COMMIT rolls everything back
@@ -74,7 +79,9 @@ export function openLocal(folder: string | undefined, context: Context): Target 
 
 /** Begins a transaction that keeps out other writers. Throws `target_busy` (409). */
 function beginTransaction(path: string, title: string): DatabaseSync {
-	mkdirSync(dirname(path), { recursive: true });
+	mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
+	closeSync(openSync(path, 'a', MODE));
+	chmodSync(path, MODE); // another program may have made it; SQLite's logs get the same mode
 	const connection = open(path);
 	try {
 		connection.exec('PRAGMA journal_mode=WAL'); // as workerd has it

@@ -23,6 +23,9 @@ import {
 } from './d1.ts';
 import type { Kept, Plan, Target } from './target.ts';
 
+/** Only the owner reads and writes. */
+const MODE = 0o600;
+
 /** A D1 database on Cloudflare, by its name. Needs wrangler to be signed in. */
 export async function openRemote(name: string, context: Context): Promise<Target> {
 	return remoteTarget(name, await connectRemote(name, context), context);
@@ -91,7 +94,7 @@ async function keep(name: string, database: SqlDatabase, context: Context): Prom
 /** Writes the SQL of a backup into a file that is removed when the process ends. */
 async function writeFile({ sql }: Plan): Promise<string> {
 	const file = join(temporaryFolder(), 'backup.sql');
-	await pipeline(sql.open(), createWriteStream(file));
+	await pipeline(sql.open(), createWriteStream(file, { mode: MODE }));
 	return file;
 }
 

@@ -1,6 +1,6 @@
 import {
+	chmodSync,
 	closeSync,
-	copyFileSync,
 	existsSync,
 	fsyncSync,
 	linkSync,
@@ -9,14 +9,15 @@ import {
 	realpathSync,
 	renameSync,
 	rmSync,
-	statSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkDatabase } from '../../lib/server/backup/prove/check.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { timeForNames } from './keep.ts';
+import { endingFor, identityOption, keptRecipients, writeKept } from './kept.ts';
 import { isRunning } from '../terminal/command.ts';
 import { shellWord } from '../terminal/text.ts';
 import { Guard } from '../embedded/guard.ts';
@@ -49,6 +50,8 @@ export class SqliteFile implements Target {
 	/** The existing file, locked; null if there is none or SQLite cannot read it. */
 	#held: DatabaseSync | null = null;
 	#unreadable = false;
+	/** For whom the existing file is encrypted when it is kept. */
+	#recipients: string[] = [];
 
 	constructor(path: string) {
 		this.name = basename(path);
@@ -83,21 +86,25 @@ export class SqliteFile implements Target {
 		}
 	}
 
+	/** Only chooses a name: the old file is kept at the moment when the new one replaces it. */
 	async keep(): Promise<Kept> {
-		const file = `${this.#path}.before-${timeForNames()}`;
-		return { file, undo: `mv ${shellWord(file)} ${shellWord(this.#path)}` };
+		this.#recipients = keptRecipients();
+		const file = `${this.#path}.before-${timeForNames()}${endingFor(this.#recipients)}`;
+		return { file, undo: this.#undo(file) };
 	}
 
 	async restore(plan: Plan): Promise<void> {
-		const building = `${this.#path}.restoring-${process.pid}`;
+		const building = workingCopyOf(this.#path);
 		const remove = () => rmSync(building, { force: true });
 		process.once('exit', remove);
+		await using opened = new AsyncDisposableStack();
 		try {
 			await this.#build(building, plan);
 			sync(building);
-			if (plan.kept !== null) this.#setAside(plan.kept.file);
+			if (plan.kept !== null) await this.#setAside(plan.kept.file, opened);
 			if (this.#held || this.#unreadable) renameSync(building, this.#path);
 			else this.#place(building);
+			if (plan.kept !== null) chmodSync(plan.kept.file, MODE); // as a link it had the old file's mode
 			sync(dirname(this.#path));
 		} finally {
 			remove();
@@ -116,8 +123,7 @@ export class SqliteFile implements Target {
 	}
 
 	async #build(path: string, plan: Plan): Promise<void> {
-		const mode = existsSync(this.#path) ? statSync(this.#path).mode : MODE;
-		closeSync(openSync(path, 'wx', mode));
+		closeSync(openSync(path, 'wx', MODE));
 		if (plan.tables !== null && this.#held) await backup(this.#held, path);
 		using connection = new DatabaseSync(path, {
 			// A file of another tool may have rows that refer to nothing, and must be restored as it was.
@@ -148,15 +154,49 @@ export class SqliteFile implements Target {
 		}
 	}
 
-	#setAside(file: string): void {
-		for (const suffix of this.#unreadable ? SIDE_FILES : []) {
-			if (existsSync(this.#path + suffix)) renameSync(this.#path + suffix, file + suffix);
+	#undo(file: string): string {
+		const [from, to] = [shellWord(file), shellWord(this.#path)];
+		if (this.#recipients.length === 0) return `mv ${from} ${to}`;
+		if (this.#unreadable) return `age -d -i FILE -o ${to} ${from}`;
+		return `npm run restore -- ${from} --to ${shellWord(this.title)} --replace${identityOption(file)}`;
+	}
+
+	/** Keeps the existing file under another name, complete before anything replaces it. */
+	async #setAside(file: string, opened: AsyncDisposableStack): Promise<void> {
+		const ending = endingFor(this.#recipients);
+		const base = file.slice(0, file.length - ending.length);
+		const sides = SIDE_FILES.filter(
+			(suffix) => this.#unreadable && existsSync(this.#path + suffix),
+		);
+		for (const suffix of sides) {
+			await this.#copy(this.#path + suffix, base + suffix + ending, opened);
 		}
-		try {
-			linkSync(this.#path, file);
-		} catch {
-			copyFileSync(this.#path, file); // not every file system has links
-		}
+		if (ending !== '' || !isLinked(this.#path, file)) await this.#copy(this.#path, file, opened);
+		for (const suffix of sides) rmSync(this.#path + suffix);
+	}
+
+	/**
+	 * Copies a file, encrypted if there are recipients. It stays `opened`, because closing it would release
+	 * SQLite's locks on it (SQLite: How To Corrupt An SQLite Database File, 2.2).
+	 */
+	async #copy(from: string, to: string, opened: AsyncDisposableStack): Promise<void> {
+		const source = opened.use(await open(from));
+		await writeKept(to, source.createReadStream({ autoClose: false }), this.#recipients);
+	}
+}
+
+/** The file in which a restore by this process builds a new database. */
+export function workingCopyOf(path: string): string {
+	return `${path}.restoring-${process.pid}`;
+}
+
+/** Gives a file a second name. False if the file system has no links. */
+function isLinked(path: string, other: string): boolean {
+	try {
+		linkSync(path, other);
+		return true;
+	} catch {
+		return false;
 	}
 }
 

@@ -13,11 +13,20 @@ export interface Context {
 	progress: Progress;
 }
 
+/** Nobody but the owner has access. */
+const UMASK = 0o077;
+
+/** From now on all that this process writes is private, also what SQLite, workerd and wrangler write for it. */
+export function keepPrivate(): void {
+	process.umask(UMASK);
+}
+
 /**
  * Runs a command and ends the process with the exit code that it returns, or with that of its error,
  * which is printed.
  */
 export async function runCommand(work: (context: Context) => Promise<number>): Promise<void> {
+	keepPrivate();
 	const progress = new Progress();
 	let code: number;
 	try {
@@ -26,6 +35,7 @@ export async function runCommand(work: (context: Context) => Promise<number>): P
 		progress.clear();
 		code = exitCode(printError(thrown));
 	}
+	await printed();
 	process.exit(code);
 }
 
@@ -35,7 +45,6 @@ export function printError(thrown: unknown): LifeboatError {
 	if (process.argv.includes('--json')) printJson(error);
 	else printAside(describe(error).split('\n'));
 	return error;
-	await printed();
 }
 
 /**
