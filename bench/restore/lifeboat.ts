@@ -12,6 +12,6 @@ export const lifeboat: Contender<RestoreJob> = {
 			scripts: { restore: string };
 		};
 		const [program = '', ...words] = scripts.restore.split(' ');
-		return measureCommand(program, [...words, file, '--to', `local:${target}`]);
+		return measureCommand(program, [...words, file, '--unsigned', '--to', `local:${target}`]);
 	},
 };

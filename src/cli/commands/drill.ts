@@ -35,7 +35,8 @@ Options
 ${FROM_HELP}
   --file FILE        a file on this machine: an SQL file of any program that SQLite can run, an SQLite
                      database, also compressed or encrypted, or the manifest of a backup in several
-                     volumes
+                     volumes. A file of Lifeboat needs the manifest beside it or at the app, or
+                     --unsigned
 ${KEY_HELP}
   --record           store the result with the backup, so that the list shows it
   --unless-drilled   with latest: do nothing if the list shows that a drill has proven it already
@@ -87,6 +88,8 @@ interface Request {
 	/** The backup's name, or the path of its file if `api` is null. */
 	word: string;
 	api: BackupApi | null;
+	/** The app that has the manifest of the file, if it is not BACKUP_URL. */
+	from: string | undefined;
 	keys: KeyOptions;
 	record: boolean;
 	unlessDrilled: boolean;
@@ -107,14 +110,14 @@ function readRequest({ signal }: Context): Request | null {
 		if (word !== undefined) throw usageError('drill', `Either --file or ${word}.`);
 		if (record) throw usageError('drill', '--record is for backups of the app, not for files.');
 		if (unlessDrilled) throw usageError('drill', '--unless-drilled is for latest, not for files.');
-		return { word: file, api: null, keys, record, unlessDrilled, json };
+		return { word: file, api: null, from, keys, record, unlessDrilled, json };
 	}
 	if (word === undefined) throw usageError('drill', 'Say which backup: latest or a name.');
 	if (!isBackupName(word)) throw usageError('drill', `${word} is not the name of a backup.`);
 	if (unlessDrilled && word !== 'latest') {
 		throw usageError('drill', '--unless-drilled is for latest only.');
 	}
-	return { word, api: apiOf(from, signal), keys, record, unlessDrilled, json };
+	return { word, api: apiOf(from, signal), from, keys, record, unlessDrilled, json };
 }
 
 async function drill(backup: Backup, watch: Stopwatch<Step>, context: Context): Promise<Result> {
@@ -181,7 +184,7 @@ await runCommand(async (context) => {
 		print(HELP.split('\n'));
 		return EXIT.good;
 	}
-	const { word, api, keys, record, unlessDrilled, json } = request;
+	const { word, api, from, keys, record, unlessDrilled, json } = request;
 	const done = api && unlessDrilled ? await newestIfProven(api) : null;
 	if (done) {
 		const { drilled, warnings } = done;
@@ -192,7 +195,7 @@ await runCommand(async (context) => {
 	}
 	const backup = api
 		? await fetchBackup(api, word, keys, context)
-		: await openBackup(word, keys, context);
+		: await openBackup(word, keys, context, from);
 	if (backup.foreign) requireFitForD1(backup.foreign);
 	const watch = new Stopwatch(context.progress, STEPS);
 	const result = await Promise.race([drill(backup, watch, context), stopped(context)]);

@@ -46,7 +46,12 @@ beforeEach(() => {
 afterEach(() => removeFolder(target));
 
 const restore = (args: string[], killAt?: number): Promise<Ended> =>
-	operate(project, 'restore', [backup, ...args], killAt === undefined ? {} : { killAt });
+	operate(
+		project,
+		'restore',
+		[backup, '--unsigned', ...args],
+		killAt === undefined ? {} : { killAt },
+	);
 
 /** Steps at which to kill a restore, spread over the whole run and including the last. */
 function stepsOf({ stderr }: Ended): number[] {

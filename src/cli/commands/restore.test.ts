@@ -56,7 +56,7 @@ afterEach(() => removeFolder(target));
 
 const restore = (args: string[], options?: Parameters<typeof operate>[3]): Promise<Ended> =>
 	operate(project, 'restore', args, options);
-const into = (...more: string[]) => [file, '--to', `local:${target}`, ...more];
+const into = (...more: string[]) => [file, '--unsigned', '--to', `local:${target}`, ...more];
 
 /** The checksum that Debian's sqlite3 makes of a file's contents and definitions. */
 const sum = (path: string) => sqlite3(path, '.sha3sum --schema');
@@ -71,7 +71,7 @@ describe('a file restores', () => {
 
 	test('into an SQLite file', async () => {
 		const path = join(target, 'restored.db');
-		expect(await restore([file, '--to', path])).toMatchObject({ code: 0 });
+		expect(await restore([file, '--unsigned', '--to', path])).toMatchObject({ code: 0 });
 		const theirs = join(target, 'theirs.db');
 		sqlite3(theirs, readFileSync(file, 'utf8'));
 		expect(sqlite3(path, 'SELECT count(*) FROM demo_customers')).toBe('490');
@@ -156,8 +156,10 @@ describe('a target that is not empty', () => {
 	test('is saved next to the new one if it is an SQLite file', async () => {
 		const path = join(target, 'file.db');
 		sqlite3(path, 'CREATE TABLE mine (a); INSERT INTO mine VALUES (7);');
-		expect(await restore([file, '--to', path])).toMatchObject({ code: 2 });
-		expect(await restore([file, '--to', path, '--replace', '--yes', 'file.db'])).toMatchObject({
+		expect(await restore([file, '--unsigned', '--to', path])).toMatchObject({ code: 2 });
+		expect(
+			await restore([file, '--unsigned', '--to', path, '--replace', '--yes', 'file.db']),
+		).toMatchObject({
 			code: 0,
 		});
 		const [kept = ''] = readdirSync(target).filter((name) => name.startsWith('file.db.before-'));
@@ -192,7 +194,7 @@ describe('a damaged file', () => {
 	] as const)('with %s is refused, and the target stays empty', async ([, damage]) => {
 		const damaged = join(target, 'damaged.sql');
 		writeFileSync(damaged, damage(readFileSync(file, 'utf8')));
-		const ended = await restore([damaged, '--to', `local:${target}`, '--json']);
+		const ended = await restore([damaged, '--unsigned', '--to', `local:${target}`, '--json']);
 		expect(ended.code).toBe(1);
 		expect(JSON.parse(ended.stdout).code).toMatch(/^(backup_differs|sql_incomplete)$/);
 		expect(runLocally(target, `SELECT name FROM sqlite_schema WHERE name LIKE 'demo%'`)).toEqual([
@@ -230,7 +232,7 @@ describe('a database on Cloudflare', () => {
 	}
 	const context = { signal: new AbortController().signal, progress: new Progress() };
 	const plan = async (path: string) => {
-		const { sql } = await openBackup(path, { unsigned: false }, context);
+		const { sql } = await openBackup(path, { unsigned: true }, context);
 		return {
 			sql,
 			survey: await survey(sql),
@@ -266,7 +268,8 @@ describe('the command line', () => {
 });
 
 describe('a drill of a file', () => {
-	const drill = (path: string) => operate(project, 'drill', ['--file', path, '--json']);
+	const drill = (path: string) =>
+		operate(project, 'drill', ['--file', path, '--unsigned', '--json']);
 
 	test('proves it', async () => {
 		const { code, stdout } = await drill(file);

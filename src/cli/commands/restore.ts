@@ -30,7 +30,8 @@ been saved. The result is compared with what the backup says.
   NAME               another one, by its name in the list: full_backup_2026-11-23T05:05:54.982Z
   FILE               an SQL file of any program that SQLite can run, or an SQLite database, also
                      compressed with gzip or zstd, or encrypted with age; for a backup in several
-                     volumes, its manifest
+                     volumes, its manifest. A file of Lifeboat needs the manifest beside it or at
+                     the app, or --unsigned
 
 --to <target>
   local              the app's embedded database, in .wrangler/state; local:FOLDER for another folder
@@ -181,7 +182,7 @@ async function findBackup(
 ): Promise<{ backup: Backup; survey: Survey }> {
 	const backup = isBackupName(word)
 		? await fetchBackup(apiOf(from, context.signal), word, keys, context)
-		: await openBackup(word, keys, context);
+		: await openBackup(word, keys, context, from);
 	return { backup, survey: await verifyBackup(backup, context) };
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { LifeboatError } from '../../lib/server/errors.ts';
-import type { BackupApi } from '../client/api.ts';
+import { apiOf, type BackupApi } from '../client/api.ts';
+import { readSetting } from '../secrets/dotenv.ts';
 import type { KeyOptions } from '../secrets/keys.ts';
 import { type Context, temporaryFolder } from '../terminal/command.ts';
 import { type Backup, fromFiles, readManifest, requireOwn } from './backup.ts';
@@ -39,6 +40,20 @@ export async function fetchBackup(
 }
 
 function noBackup(): LifeboatError {
+/**
+ * The manifest of a backup as the app at `from`, or at BACKUP_URL, has stored it; null if neither is set.
+ * Throws what the API throws.
+ */
+export async function fetchManifest(
+	name: string,
+	from: string | undefined,
+	{ signal, progress }: Context,
+): Promise<string | null> {
+	if ((from ?? readSetting('BACKUP_URL')) === '') return null;
+	progress.step(`fetch: the manifest of ${name}`);
+	return apiOf(from, signal).manifest(name);
+}
+
 	return new LifeboatError('The app has no backup yet.', {
 		code: 'backup_not_found',
 		status: 404,

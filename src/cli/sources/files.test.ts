@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -11,10 +10,8 @@ import {
 	runLocally,
 	sqlite3,
 } from '../../../tests/operator.ts';
-import { type Manifest, printManifest } from '../../lib/server/backup/format/manifest.ts';
+import { NAME, writeSigned } from '../../../tests/signed-backup.ts';
 import { manifestKey } from '../../lib/server/backup/format/names.ts';
-import { survey } from '../../lib/server/backup/restore/survey.ts';
-import { deriveKey, signManifest } from '../../lib/server/backup/format/signature.ts';
 import { encoderOf } from '../../lib/server/backup/storage/codec.ts';
 import { openBackup } from './files.ts';
 import { verifyBackup } from './verify.ts';
@@ -24,7 +21,6 @@ import { Progress } from '../terminal/progress.ts';
 // Local backups that were tampered with: none of their statements is run.
 
 const MAC_KEY = 'a secret of the tests, long enough';
-const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
 const ZEROS = Buffer.alloc(1000);
 
 const context = { signal: new AbortController().signal, progress: new Progress() };
@@ -58,8 +54,8 @@ beforeEach(() => {
 });
 afterEach(() => removeFolder(folder));
 
-const restore = (path: string) =>
-	operate(project, 'restore', [path, '--to', join(folder, 'restored.db'), '--json'], {
+const restore = (path: string, ...more: string[]) =>
+	operate(project, 'restore', [path, '--to', join(folder, 'restored.db'), '--json', ...more], {
 		env: { BACKUP_MAC_KEY: MAC_KEY },
 	});
 const isRestored = () => existsSync(join(folder, 'restored.db'));
@@ -67,35 +63,7 @@ const admins = () =>
 	sqlite3(join(folder, 'restored.db'), 'SELECT name FROM users WHERE admin ORDER BY id');
 
 /** Writes the backup and its signed manifest into the folder, and returns the path of its volume. */
-async function signedBackup(): Promise<string> {
-	const stored = gzipSync(sql);
-	const { core } = await survey({ open: () => once(sql) });
-	const key = `${NAME}.sql.gz`;
-	const manifest: Manifest = {
-		...{ format: 1, name: NAME, kind: 'full', parent: null, database: 'DB' },
-		...{ startedAt: '2026-11-22T21:52:00.000Z', finishedAt: '2026-11-22T21:52:01.000Z' },
-		snapshot: { consistency: 'atomic', attempts: 1, bookmark: null },
-		schema: core?.schema ?? { objects: 0, sha256: '' },
-		tables: (core?.tables ?? []).map((table) => ({ ...table, bytes: 0 })),
-		volumes: [
-			{
-				...{ key, bytes: stored.length, sqlBytes: sql.length, encodings: ['gzip'] },
-				sha256: createHash('sha256').update(stored).digest('hex'),
-			},
-		],
-		...{ encryption: null, warnings: [] },
-		cost: { queries: 1, rowsRead: 2, durationMs: 1 },
-		engine: { version: '0.1.0' },
-	};
-	const signed = signManifest(manifest, deriveKey(Buffer.from(MAC_KEY)));
-	writeFileSync(join(folder, manifestKey(NAME)), printManifest(signed));
-	writeFileSync(join(folder, key), stored);
-	return join(folder, key);
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-	yield bytes;
-}
+const signedBackup = () => writeSigned(folder, sql, MAC_KEY);
 
 /** Reads a backup twice, as a restore does: first to verify it, then to run it. */
 async function readTwice(path: string, between: () => void = () => {}): Promise<Buffer> {
@@ -197,7 +165,7 @@ describe('a file alone', () => {
 			const other = Buffer.concat([ZEROS, compress(otherSql)]);
 			for (const trailing of [ZEROS, Buffer.from('x'), packed.subarray(0, 20), other]) {
 				writeFileSync(path(name), Buffer.concat([packed, trailing]));
-				const { code, stdout } = await restore(path(name));
+				const { code, stdout } = await restore(path(name), '--unsigned');
 				expect([code, JSON.parse(stdout).code]).toEqual([1, 'backup_damaged']);
 				expect(isRestored()).toBe(false);
 			}
@@ -223,7 +191,7 @@ describe('a file alone', () => {
 			recipients: [await makeIdentity(identity, false)],
 		});
 		const stored = Buffer.concat([...(await encoder.push(sql)), ...(await encoder.end())]);
-		const keys = { unsigned: false, identity };
+		const keys = { unsigned: true, identity };
 		const read = async (content: Buffer) => {
 			writeFileSync(path('backup.sql.gz.age'), content);
 			return verifyBackup(await openBackup(path('backup.sql.gz.age'), keys, context), context);

@@ -9,49 +9,66 @@ import {
 } from '../../lib/server/backup/format/names.ts';
 import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
 import { decoded } from '../../lib/server/backup/storage/codec.ts';
-import { LifeboatError } from '../../lib/server/errors.ts';
+import { LifeboatError, messageOf } from '../../lib/server/errors.ts';
 import { identitiesFor, type KeyOptions } from '../secrets/keys.ts';
 import type { Context } from '../terminal/command.ts';
+import { fetchManifest } from './app.ts';
 import { type Backup, fromFiles, readManifest } from './backup.ts';
 import { readFile, sizeOf } from './disk.ts';
 import { convertDatabase, convertScript } from './foreign.ts';
 import { HEAD_BYTES, type Kind, kindOf } from './kind.ts';
-import { findSibling, findVolumes } from './volumes.ts';
+import { manifestMissing, mayStandAlone, nameInTitle, withoutProof } from './lone.ts';
+import { asOneVolume, findSibling, findVolumes, type FoundVolumes } from './volumes.ts';
 
 const MANIFEST = '.manifest.json';
+
+/** Who verifies a file: the keys, and the app that may have its manifest. */
+interface Witnesses {
+	keys: KeyOptions;
+	/** Its address, if it is not BACKUP_URL. */
+	from: string | undefined;
+}
 
 /**
  * Opens a backup on this machine: an SQL file of any program or an SQLite database, also compressed or
  * encrypted, or all volumes of a backup whose manifest lies in the same folder. `path` names the manifest
  * or a volume. What another program wrote is first read by SQLite, and then a backup like any other.
  *
- * Throws `file_not_found` (404), and what {@link readManifest}, {@link identitiesFor}, {@link kindOf},
- * {@link convertScript} and {@link convertDatabase} throw.
+ * A file that calls itself a backup of Lifeboat, by its name or first line, is verified by its manifest:
+ * the one beside it, or that of the app at `from` or BACKUP_URL. Without one it needs --unsigned.
+ *
+ * Throws `file_not_found` and `manifest_missing` (404), and what {@link readManifest},
+ * {@link identitiesFor}, {@link kindOf}, {@link convertScript} and {@link convertDatabase} throw.
  */
 export async function openBackup(
 	path: string,
 	keys: KeyOptions,
 	context: Context,
+	from?: string,
 ): Promise<Backup> {
 	if ((await sizeOf(path)) === null) throw fileNotFound(path);
+	const name = nameIn(path);
 	const manifestPath = await findManifest(path);
-	if (manifestPath === null) return openFile(path, keys, context);
-	const opened = readManifest(await readWhole(manifestPath, 'utf8'), nameIn(path), keys, context);
-	const found = await findVolumes(opened.manifest, manifestPath, path);
-	const { manifest, paths } = found;
-	return fromFiles(path, {
-		...opened,
-		manifest,
-		async open(key) {
-			const volume = paths.get(key);
-			return volume === undefined ? null : readFile(volume, context.signal);
-		},
-	});
+	if (manifestPath === null && (name === null || keys.unsigned)) {
+		return openFile(path, { keys, from }, context);
+	}
+	const text =
+		manifestPath === null
+			? await manifestOf(path, name, from, context)
+			: await readWhole(manifestPath, 'utf8');
+	const opened = readManifest(text, name, keys, context);
+	const found = await findVolumes(opened.manifest, manifestPath ?? path, path);
+	return fromVolumes(path, opened, found, context);
 }
 
-/** Opens a file without a manifest. */
-async function openFile(path: string, keys: KeyOptions, context: Context): Promise<Backup> {
-	const { kind, encodings } = await recognise(path, keys, context.signal);
+/** Opens a file that has no manifest beside it, and the name of no backup. */
+async function openFile(path: string, witnesses: Witnesses, context: Context): Promise<Backup> {
+	const { keys } = witnesses;
+	const { kind, encodings, head } = await recognise(path, keys, context.signal);
+	if (kind === 'lifeboat' && !keys.unsigned && !mayStandAlone(path)) {
+		return openRenamed(path, { name: nameInTitle(head), encodings }, witnesses, context);
+	}
+	context.progress.note(withoutProof(path));
 	const sql = singleFile(path, encodings, identitiesFor(encodings, keys), context.signal);
 	const isPlain = encodings.length === 0;
 	const totalBytes = isPlain ? ((await sizeOf(path)) ?? 0) : 0;
@@ -63,18 +80,66 @@ async function openFile(path: string, keys: KeyOptions, context: Context): Promi
 	return { ...file, ...(await convertScript(path, sql, totalBytes, context)) };
 }
 
+/** Opens a whole backup in one file of any name, whose first line says which backup it is. */
+async function openRenamed(
+	path: string,
+	{ name, encodings }: { name: string | null; encodings: EncodingName[] },
+	{ keys, from }: Witnesses,
+	context: Context,
+): Promise<Backup> {
+	const sibling = name && (await findSibling(path, manifestKey(name)));
+	const text = sibling
+		? await readWhole(sibling, 'utf8')
+		: await manifestOf(path, name, from, context);
+	const opened = readManifest(text, name, keys, context);
+	return fromVolumes(path, opened, await asOneVolume(opened.manifest, path, encodings), context);
+}
+
+/** The manifest that the app has of a backup. Throws `manifest_missing` (404), with the app's reason. */
+async function manifestOf(
+	path: string,
+	name: string | null,
+	from: string | undefined,
+	context: Context,
+): Promise<string> {
+	const reasons: string[] = [];
+	const found = name && fetchManifest(name, from, context);
+	const text = await Promise.resolve(found).catch((error: unknown) => {
+		context.signal.throwIfAborted();
+		reasons.push(messageOf(error));
+	});
+	if (!text) throw manifestMissing(path, name, reasons);
+	return text;
+}
+
+function fromVolumes(
+	path: string,
+	opened: ReturnType<typeof readManifest>,
+	{ manifest, paths }: FoundVolumes,
+	{ signal }: Context,
+): Backup {
+	return fromFiles(path, {
+		...opened,
+		manifest,
+		async open(key) {
+			const volume = paths.get(key);
+			return volume === undefined ? null : readFile(volume, signal);
+		},
+	});
+}
+
 /** What a file holds, and how that is encoded: by its bytes, whatever its name says. */
 async function recognise(
 	path: string,
 	keys: KeyOptions,
 	signal: AbortSignal,
-): Promise<{ kind: Kind; encodings: EncodingName[] }> {
+): Promise<{ kind: Kind; encodings: EncodingName[]; head: Uint8Array }> {
 	const encodings: EncodingName[] = [];
 	for (;;) {
 		const identities = identitiesFor(encodings, keys);
 		const head = await headOf(singleFile(path, encodings, identities, signal));
 		const kind = kindOf(head, path);
-		if (!isEncoding(kind)) return { kind, encodings };
+		if (!isEncoding(kind)) return { kind, encodings, head };
 		if (encodings.length === MAX_ENCODINGS) throw tooDeep(path);
 		encodings.unshift(kind);
 	}

@@ -36,6 +36,21 @@ export async function findVolumes(
 	return { manifest: { ...manifest, volumes }, paths };
 }
 
+/**
+ * Takes one file for the whole backup, whatever its name and encodings are: its bytes are then known by the
+ * digests of its rows and definitions alone.
+ */
+export async function asOneVolume(
+	manifest: Manifest,
+	path: string,
+	encodings: Volume['encodings'],
+): Promise<FoundVolumes> {
+	const sqlBytes = manifest.volumes.reduce((sum, volume) => sum + volume.sqlBytes, 0);
+	const named = { key: basename(path), encodings, sqlBytes, bytes: 0, sha256: '' };
+	const volume = await measured(named, path);
+	return { manifest: { ...manifest, volumes: [volume] }, paths: new Map([[volume.key, path]]) };
+}
+
 async function findVolume(
 	volume: Volume,
 	manifestPath: string,

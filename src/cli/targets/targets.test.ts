@@ -234,7 +234,7 @@ describe('a target that already uses the marker’s name', () => {
 			['nothing.sql', 'file_not_found'],
 			['backup.sql', 'target_not_empty'],
 		] as const) {
-			const words = [join(project, backup), '--to', `local:${state}`, '--json'];
+			const words = [join(project, backup), '--unsigned', '--to', `local:${state}`, '--json'];
 			const ended = await operate(project, 'restore', words);
 			expect(ended.code).toBe(2);
 			expect(['target_not_empty', code]).toContain(JSON.parse(ended.stdout).code);

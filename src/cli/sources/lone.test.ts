@@ -1,0 +1,175 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+	dumpLocally,
+	operate,
+	projectFolder,
+	removeFolder,
+	runLocally,
+	sqlite3,
+} from '../../../tests/operator.ts';
+import { manifestOf, NAME, titled, writeSigned } from '../../../tests/signed-backup.ts';
+import { json, listen, type Request } from '../../../tests/stand-in.ts';
+import { printManifest } from '../../lib/server/backup/format/manifest.ts';
+import { manifestKey } from '../../lib/server/backup/format/names.ts';
+
+// Files without a manifest: those that call themselves backups of Lifeboat are not believed.
+
+const MAC_KEY = 'a secret of the tests, long enough';
+
+let project: string;
+/** The SQL of a backup, and of one that somebody has planted. */
+let sql: Buffer;
+let planted: Buffer;
+/** A folder for each test. */
+let folder: string;
+
+beforeAll(async () => {
+	project = projectFolder();
+	const [original, other] = [join(project, 'original'), join(project, 'other')];
+	const rows = (admins: string) => [
+		'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, admin INTEGER)',
+		`INSERT INTO users VALUES ${admins}`,
+	];
+	runLocally(original, ...rows(`(1, 'ann', 1), (2, 'bob', 0)`));
+	runLocally(other, ...rows(`(1, 'ann', 1), (2, 'bob', 1)`));
+	await dumpLocally(original, join(project, 'original.sql'));
+	await dumpLocally(other, join(project, 'other.sql'));
+	sql = titled(readFileSync(join(project, 'original.sql')));
+	planted = titled(readFileSync(join(project, 'other.sql')));
+});
+afterAll(() => removeFolder(project));
+beforeEach(() => {
+	folder = join(project, `folder-${Math.random()}`);
+	mkdirSync(folder);
+});
+afterEach(() => removeFolder(folder));
+
+const target = () => join(folder, 'restored.db');
+const admins = () => sqlite3(target(), 'SELECT name FROM users WHERE admin ORDER BY id');
+
+/** Runs `restore` and `drill` on a file; they end alike. Returns their code, and the error or ''. */
+async function use(path: string, more: string[] = [], settings: Record<string, string> = {}) {
+	rmSync(target(), { force: true });
+	const env = {
+		BACKUP_MAC_KEY: MAC_KEY,
+		TOTP_SECRET: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ',
+		...settings,
+	};
+	const words = [path, ...more, '--json'];
+	const restored = await operate(project, 'restore', [...words, '--to', target()], { env });
+	const drilled = await operate(project, 'drill', ['--file', ...words], { env });
+	const [result, finding] = [restored, drilled].map(
+		({ stdout }) => JSON.parse(stdout) as { code?: string; details?: string[] },
+	);
+	expect([drilled.code, finding?.code]).toEqual([restored.code, result?.code]);
+	expect(existsSync(target())).toBe(restored.code === 0);
+	const told = restored.stderr + drilled.stderr;
+	return { code: restored.code, error: result?.code ?? '', details: result?.details, told };
+}
+
+const WARNING = 'Warning: nothing proves where ';
+
+describe('a file that calls itself a backup of Lifeboat', () => {
+	test.for<[string, string, () => Buffer]>([
+		['by its name', `${NAME}.sql`, () => planted],
+		['by its name, as browsers save it', `${NAME.replaceAll(':', '-')}.sql`, () => planted],
+		['by its name, compressed', `${NAME}.sql.gz`, () => gzipSync(planted)],
+		['by its name alone', `${NAME}.sql`, () => Buffer.from('CREATE TABLE users (admin);')],
+		['by its first line', 'backup.sql', () => planted],
+		['by its first line, compressed', 'backup.gz', () => gzipSync(planted)],
+		[
+			'by a first line of its own',
+			'x.sql',
+			() => Buffer.from(planted.toString().replace(/DB.*/, 'x')),
+		],
+	])('%s is refused without a manifest, unless --unsigned is given', async ([, name, content]) => {
+		const path = join(folder, name);
+		writeFileSync(path, content());
+		expect(await use(path)).toMatchObject({ code: 2, error: 'manifest_missing', details: [] });
+		const accepted = await use(path, ['--unsigned']);
+		expect(accepted).toMatchObject({ code: 0, told: expect.stringContaining(WARNING) });
+	});
+
+	test('is verified by the manifest beside it, whatever its name', async () => {
+		const volume = await writeSigned(folder, sql, MAC_KEY);
+		const renamed = [join(folder, 'backup.sql'), join(folder, 'backup.gz')] as const;
+		renameSync(volume, renamed[1]);
+		writeFileSync(renamed[0], sql);
+		for (const path of renamed) {
+			const { code, told } = await use(path);
+			expect([code, told]).toEqual([0, expect.not.stringContaining('Warning')]);
+			expect(admins()).toBe('ann');
+		}
+		writeFileSync(renamed[0], planted);
+		rmSync(target());
+		const refused = await operate(project, 'restore', [renamed[0], '--to', target(), '--json'], {
+			env: { BACKUP_MAC_KEY: MAC_KEY },
+		});
+		expect(refused.code).toBe(1);
+		expect(JSON.parse(refused.stdout).code).toBe('backup_differs');
+	});
+
+	describe('is verified by the manifest of the app', () => {
+		/** An app with a manifest. */
+		async function manifestBy(macKey: string): Promise<RequestListener> {
+			const manifest = printManifest(await manifestOf(sql, gzipSync(sql), macKey));
+			return (_, response) => void response.end(manifest);
+		}
+
+		test.for(['full name', 'backup.sql'])('with the %s', async (name) => {
+			const requests: Request[] = [];
+			await using app = await listen(await manifestBy(MAC_KEY), requests);
+			const path = join(folder, name === 'backup.sql' ? name : `${NAME}.sql`);
+			writeFileSync(path, sql);
+			expect(await use(path, ['--from', app.url])).toMatchObject({ code: 0 });
+			expect(admins()).toBe('ann');
+			expect(await use(path, [], { BACKUP_URL: app.url })).toMatchObject({ code: 0 });
+			const url = `/api/backup/${manifestKey(NAME)}`;
+			expect(requests.map((request) => request.url)).toEqual([url, url, url, url]);
+		});
+
+		test('which somebody else has signed', async () => {
+			await using app = await listen(await manifestBy('the secret of somebody else, as long'));
+			writeFileSync(join(folder, 'backup.sql'), sql);
+			const ended = await use(join(folder, 'backup.sql'), ['--from', app.url]);
+			expect(ended).toMatchObject({ code: 2, error: 'manifest_forged' });
+		});
+
+		test('which does not have it', async () => {
+			const answer = { error: 'No such backup.', code: 'backup_not_found', hint: '' };
+			await using app = await listen(json(404, answer));
+			const path = join(folder, `${NAME}.sql`);
+			writeFileSync(path, sql);
+			expect(await use(path, ['--from', app.url])).toMatchObject({
+				...{ code: 2, error: 'manifest_missing' },
+				details: ['It could not be fetched: No such backup.'],
+			});
+			expect(await use(path, ['--from', app.url, '--unsigned'])).toMatchObject({ code: 0 });
+		});
+	});
+});
+
+describe('the warning that nothing proves where a file is from', () => {
+	test.for<[string, string, () => string | Buffer]>([
+		['another program', 'dump.sql', () => 'CREATE TABLE users (id, name, admin);'],
+		[
+			'a restore that has kept it',
+			'before-restore-2026-11-25T05-34-53.525Z.sql',
+			() => readFileSync(join(project, 'original.sql')),
+		],
+	])('is shown for a file of %s', async ([, name, content]) => {
+		const path = join(folder, name);
+		writeFileSync(path, content());
+		expect(await use(path)).toMatchObject({ code: 0, told: expect.stringContaining(WARNING) });
+	});
+
+	test('is shown for a database', async () => {
+		const path = join(folder, 'app.sqlite');
+		sqlite3(path, 'CREATE TABLE users (id, name, admin);');
+		expect(await use(path)).toMatchObject({ code: 0, told: expect.stringContaining(WARNING) });
+	});
+});
