@@ -99,7 +99,9 @@ export class EncryptedBackup {
 		const text = await api.manifest(this.name);
 		this.manifest = parseManifest(text);
 		writeFileSync(join(this.files, manifestKey(this.name)), text);
-		for (const key of this.volumes) await api.download(key, join(this.files, key));
+		for (const { key, bytes } of this.manifest.volumes) {
+			await api.download(key, join(this.files, key), bytes);
+		}
 	}
 }
 

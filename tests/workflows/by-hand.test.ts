@@ -154,13 +154,13 @@ describe('by hand', () => {
 		}
 	});
 
-	test.for([{}, { BACKUP_URL: 'http://app.example.com' }])(
-		'makes no call without a valid address: %j',
-		async (settings) => {
-			const env = { PATH: runnerPath(), TOTP_SECRET: SECRET, ...settings };
-			const { stdout, stderr, code } = await end(process.execPath, [BACKUP], env, tmpdir());
-			expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-			expect(stderr).toMatch(/^Backup failed: The address of the app is not an https origin/);
-		},
-	);
+	test.for<[Record<string, string>, string]>([
+		[{}, 'set'],
+		[{ BACKUP_URL: 'http://app.example.com' }, 'an https origin'],
+	])('makes no call without a valid address: %j', async ([settings, told]) => {
+		const env = { PATH: runnerPath(), TOTP_SECRET: SECRET, ...settings };
+		const { stdout, stderr, code } = await end(process.execPath, [BACKUP], env, tmpdir());
+		expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+		expect(stderr).toMatch(new RegExp(`^Backup failed: The address of the app is not ${told}`));
+	});
 });

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { BackupSummary, ListedBackup } from '../../lib/server/backup/format/manifest.ts';
 import { manifestKey } from '../../lib/server/backup/format/names.ts';
@@ -9,26 +8,25 @@ import { LifeboatError } from '../../lib/server/errors.ts';
 import type { AuditLogPage } from '../../lib/server/operations/audit-log.ts';
 import { readSetting } from '../secrets/dotenv.ts';
 import { backupCall } from './backup-call.ts';
-import { type Call, connect, type Connection, errorIn, send } from './call.ts';
+import { type Call, connect, type Connection, errorIn, send, textOf } from './call.ts';
 import { callerSettings, type Settings } from './credentials.ts';
 import { type MakeOptions, makeBackup } from './make-backup.ts';
 import { retryRefused } from './retry.ts';
 
-/** Where `npm run demo` and `npm run preview` start the app. */
-export const DEFAULT_APP = 'http://127.0.0.1:5173';
+/** Only the owner reads and writes. */
+const MODE = 0o600;
 
 /** How help explains `--from`. */
-export const FROM_HELP = `  --from URL         the app to call; otherwise BACKUP_URL from the environment or .env, or
-                     ${DEFAULT_APP}. The code is made from TOTP_SECRET, and BACKUP_API_KEY is
-                     sent if it is set; both come from the environment or .env too.`;
+export const FROM_HELP = `  --from URL         the app to call; otherwise BACKUP_URL from the environment or .env. The code is made
+                     from TOTP_SECRET, and BACKUP_API_KEY is sent if it is set; both come from the
+                     environment or .env too.`;
 
 /**
  * The API of the app at this address, or at BACKUP_URL, called with the settings of this machine.
  * Throws what {@link BackupApi} throws.
  */
 export function apiOf(url: string | undefined, signal: AbortSignal): BackupApi {
-	const address = url ?? (readSetting('BACKUP_URL') || DEFAULT_APP);
-	return new BackupApi(address, callerSettings(), signal);
+	return new BackupApi(url ?? readSetting('BACKUP_URL'), callerSettings(), signal);
 }
 
 /**
@@ -55,41 +53,45 @@ export class BackupApi {
 	/** The newest backups. */
 	async list(): Promise<ListedBackup[]> {
 		const response = await this.#call({ method: 'GET' });
-		const { backups } = (await response.json()) as { backups: ListedBackup[] };
+		const { backups } = JSON.parse(await textOf(response)) as { backups: ListedBackup[] };
 		return backups;
 	}
 
 	/** The manifest of a backup as it is stored: its signature is not checked yet. */
 	async manifest(name: string): Promise<string> {
 		const response = await this.#call({ method: 'GET', path: `/${manifestKey(name)}` });
-		return response.text();
+		return textOf(response);
 	}
 
 	/**
-	 * Saves a file of a backup under `path` and returns its SHA-256 in hexadecimal; `onProgress` gets
-	 * the bytes so far. Throws `download_broken_off` (503) too.
+	 * Saves a file of a backup under `path` and returns its SHA-256 in hexadecimal. `bytes` is its size in
+	 * the manifest: a longer answer is cut off soon after it. `onProgress` gets the bytes so far. Throws
+	 * `download_broken_off` (503), and `backup_damaged` (422) for any other size; what has come stays then.
 	 */
 	async download(
 		file: string,
 		path: string,
+		bytes: number,
 		onProgress: (bytes: number) => void = () => {},
 	): Promise<string> {
 		const { body } = await this.#call({ method: 'GET', path: `/${file}` });
 		const hash = createHash('sha256');
-		let bytes = 0;
-		const counted = async function* (chunks: AsyncIterable<Uint8Array>) {
-			for await (const chunk of chunks) {
+		let received = 0;
+		const counted = async function* () {
+			for await (const chunk of body ?? []) {
 				hash.update(chunk);
-				onProgress((bytes += chunk.length));
+				onProgress((received += chunk.length));
 				yield chunk;
+				if (received > bytes) return; // which ends the answer
 			}
 		};
 		try {
-			await pipeline(Readable.from(body ?? []), counted, createWriteStream(path));
+			await pipeline(counted, createWriteStream(path, { mode: MODE }));
 		} catch (error) {
 			this.#signal.throwIfAborted();
 			throw brokenOff(file, error);
 		}
+		if (received !== bytes) throw otherSize(file, received > bytes ? 'more' : 'less', bytes);
 		return hash.digest('hex');
 	}
 
@@ -98,7 +100,7 @@ export class BackupApi {
 		const path = `/${manifestKey(name)}`;
 		const body = { action: 'proof', proof };
 		const response = await this.#call({ method: 'POST', path, body });
-		const answer = (await response.json()) as { proof: Proof };
+		const answer = JSON.parse(await textOf(response)) as { proof: Proof };
 		return answer.proof;
 	}
 
@@ -106,7 +108,7 @@ export class BackupApi {
 	async journal(limit: number, before: string | null): Promise<AuditLogPage> {
 		const query = new URLSearchParams({ limit: String(limit), ...(before !== null && { before }) });
 		const response = await this.#call({ method: 'GET', path: `/journal?${query}` });
-		return (await response.json()) as AuditLogPage;
+		return JSON.parse(await textOf(response)) as AuditLogPage;
 	}
 
 	async #call(call: Call): Promise<Response> {
@@ -121,8 +123,19 @@ export class BackupApi {
 	async #callOnce(call: Call): Promise<Response> {
 		const response = await send(this.#connection, call);
 		if (response.ok) return response;
-		throw errorIn(response, [await response.text()]);
+		throw errorIn(response, [await textOf(response)]);
 	}
+}
+
+function otherSize(file: string, how: 'more' | 'less', bytes: number): LifeboatError {
+	return new LifeboatError(
+		`The app sends ${how} than the ${bytes} bytes that ${file} has according to its manifest.`,
+		{
+			code: 'backup_damaged',
+			status: 422,
+			hint: 'Use another backup, and find out who changed this one.',
+		},
+	);
 }
 
 function brokenOff(file: string, cause: unknown): LifeboatError {

@@ -6,6 +6,9 @@ import { parseObject } from './json.ts';
 /** An origin and nothing else. Plain http would expose the code on its way, so it is for this machine. */
 export const ORIGIN = /^(?:https:\/\/[^/@?#\s]+|http:\/\/(?:localhost|127\.0\.0\.1)(?::\d+)?)\/?$/;
 
+/** Bytes of an answer that is read as a whole: a manifest of 100,000 volumes has half of them. */
+const MAX_ANSWER_BYTES = 64e6;
+
 /** Characters of a page that is not an answer of the app, such as a proxy's. */
 const EXCERPT_LENGTH = 300;
 
@@ -41,7 +44,8 @@ export interface Call {
 
 /**
  * Connects to an app without calling it yet. `onSecret` receives everything that must not appear in a
- * log. Throws `app_url_invalid` (400), and TotpError when TOTP_SECRET is needed and invalid.
+ * log. Throws `app_url_missing` and `app_url_invalid` (400), and TotpError when TOTP_SECRET is needed and
+ * invalid.
  */
 export function connect(
 	url: string,
@@ -49,6 +53,7 @@ export function connect(
 	signal: AbortSignal,
 	onSecret?: (secret: string) => void,
 ): Connection {
+	if (url === '') throw noAddress();
 	if (!ORIGIN.test(url) || !URL.canParse(url)) throw notAnOrigin();
 	const { origin } = new URL(url);
 	return { origin, credentials: credentials(settings, signal, onSecret), signal };
@@ -77,6 +82,19 @@ export async function send(
 	}
 	warnOnce(response.headers.get('X-Backup-Warning'));
 	return response;
+}
+
+/** The text of an answer. Throws `app_answer_unknown` for one that is too long, and what reading it throws. */
+export async function textOf(response: Response): Promise<string> {
+	const decoder = new TextDecoder();
+	let text = '';
+	let bytes = 0;
+	for await (const chunk of response.body ?? []) {
+		if ((bytes += chunk.length) > MAX_ANSWER_BYTES)
+			throw unknownAnswer(response, ['It is too long.']);
+		text += decoder.decode(chunk, { stream: true });
+	}
+	return text + decoder.decode();
 }
 
 /**
@@ -135,6 +153,15 @@ function unreachable(origin: string, cause: unknown): LifeboatError {
 		hint: 'Check BACKUP_URL or --from. `npm run preview` starts the app on this machine.',
 		retryable: true,
 		cause,
+	});
+}
+
+/** Credentials go to no address that nobody chose. */
+function noAddress(): LifeboatError {
+	return new LifeboatError('The address of the app is not set.', {
+		code: 'app_url_missing',
+		status: 400,
+		hint: 'Set BACKUP_URL in .env or the environment to the origin of the app, such as https://app.example.com, or give it with --from.',
 	});
 }
 

@@ -16,8 +16,8 @@ beforeAll(() => {
 afterAll(() => rmSync(checkout, { recursive: true }));
 
 test.for([
-	['src/cli/commands/backup.ts', 'Backup failed: The address of the app is not an https origin.'],
-	['src/cli/backup.js', 'Backup failed: The address of the app is not an https origin.'],
+	['src/cli/commands/backup.ts', 'Backup failed: The address of the app is not set.'],
+	['src/cli/backup.js', 'Backup failed: The address of the app is not set.'],
 	['src/cli/workflow/check-settings.ts', 'Backups are not set up: The secret TOTP_SECRET'],
 ] as const)('%s runs without node_modules', ([program, message]) => {
 	const { status, stderr } = spawnSync(process.execPath, [program], {

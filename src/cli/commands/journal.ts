@@ -9,6 +9,9 @@ import { formatTable, megabytes, seconds } from '../terminal/text.ts';
 /** Entries per call: the most that the app returns. */
 const PAGE = 500;
 
+/** Calls at most: years of entries. An app that never comes to an end is not read forever. */
+const MAX_PAGES = 10_000;
+
 const HELP = `Usage: npm run journal [-- options]
 
 Shows the app's audit log: every call of the backup API and its outcome, newest first.
@@ -60,11 +63,12 @@ function readRequest({ signal }: Context): Request | null {
 async function read({ api, limit, refused }: Request): Promise<Entry[]> {
 	const found: Entry[] = [];
 	let before: string | null = null;
-	do {
+	for (let pages = 0; pages < MAX_PAGES && found.length < limit; pages++) {
 		const page = await api.journal(refused ? PAGE : Math.min(PAGE, limit - found.length), before);
 		found.push(...page.entries.filter(({ outcome }) => !refused || outcome !== 'done'));
 		before = page.before;
-	} while (before !== null && found.length < limit);
+		if (before === null) break;
+	}
 	return found.slice(0, limit);
 }
 

@@ -66,7 +66,7 @@ export async function decode(steps: Steps, volumes: Volume[], folder: string): P
 async function download(api: BackupApi, name: string, folder: string): Promise<Manifest> {
 	const { manifest } = openManifest(await api.manifest(name), backupKeys(readEnvFile()));
 	for (const volume of manifest.volumes) {
-		const sha256 = await api.download(volume.key, join(folder, volume.key));
+		const sha256 = await api.download(volume.key, join(folder, volume.key), volume.bytes);
 		if (sha256 === volume.sha256) continue;
 		throw new Error('The SHA-256 of the downloaded file differs from that in the manifest.');
 	}

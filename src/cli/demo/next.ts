@@ -15,6 +15,7 @@ export function nextCommands(url: string, volumes: Volume[]): string {
   ${curl} -X POST ${url}/api/backup
   ${curl} ${url}/api/backup
   ${downloads.join('\n  ')}
+  npm run restore -- latest --from ${url} --to restored.db
 
 A code starts one backup. The demo has just used one, so the first of these must wait for the next code,
 30 seconds at most. Signing in needs GITHUB_ID and GITHUB_SECRET in .env: see docs/deploy.md.

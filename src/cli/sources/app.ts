@@ -30,16 +30,16 @@ export async function fetchBackup(
 	for (const { key, bytes } of manifest.volumes) {
 		requireOwn(manifest, key);
 		const onProgress = (done: number) => progress.bytes(before + done, total);
-		await api.download(key, join(folder, key), onProgress).catch((error: unknown) => {
-			const missing = error instanceof LifeboatError && error.code === 'backup_not_found';
-			if (!missing) throw error; // the verification reports a missing volume
+		await api.download(key, join(folder, key), bytes, onProgress).catch((error: unknown) => {
+			const code = error instanceof LifeboatError ? error.code : '';
+			// The verification reports it, so that a drill can record it.
+			if (code !== 'backup_not_found' && code !== 'backup_damaged') throw error;
 		});
 		before += bytes;
 	}
 	return fromFiles(name, { ...opened, open: (key) => readFile(join(folder, key), signal) });
 }
 
-function noBackup(): LifeboatError {
 /**
  * The manifest of a backup as the app at `from`, or at BACKUP_URL, has stored it; null if neither is set.
  * Throws what the API throws.
@@ -54,6 +54,7 @@ export async function fetchManifest(
 	return apiOf(from, signal).manifest(name);
 }
 
+function noBackup(): LifeboatError {
 	return new LifeboatError('The app has no backup yet.', {
 		code: 'backup_not_found',
 		status: 404,

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -117,6 +118,19 @@ test('the place is named', async () => {
 	expect(ours).toMatchObject({ code: 'statement_not_allowed' });
 	expect(ours.message).toContain('line 5, column 3');
 	expect(ours.message).toContain('DETACH is not allowed');
+});
+
+test('numbers that nobody can count to are not counted', () => {
+	const joined = `(SELECT CAST(group_concat(value,'') AS TEXT) FROM "lifeboat_scratch" WHERE id BETWEEN 1 AND ${'9'.repeat(30)})`;
+	const sql = `-- Lifeboat full backup\nCREATE TABLE t (a);\nINSERT INTO "t" ("a") VALUES (${joined});\n${LAST}`;
+	writeFileSync(path, sql);
+	const command = join(import.meta.dirname, '../commands/restore.ts');
+	const words = [command, path, '--unsigned', '--to', join(folder, 'restored.db'), '--json'];
+	const { stdout, status } = spawnSync(process.execPath, words, { timeout: 30_000 });
+	expect([status, JSON.parse(String(stdout) || '{}')]).toMatchObject([
+		1,
+		{ code: 'backup_differs' },
+	]);
 });
 
 test('statements after the last line of a backup are refused', async () => {

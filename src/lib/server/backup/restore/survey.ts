@@ -172,11 +172,11 @@ class Surveyor {
 		const joined = row.replace(
 			JOINED_PIECES,
 			(_, type: string, _table: string, first: string, last: string) => {
-				const pieces: string[] = [];
-				for (let id = Number(first); id <= Number(last); id++) {
-					pieces.push(this.#pieces.get(id) ?? '');
-				}
-				const literal = `X'${pieces.join('')}'`;
+				// The numbers are the file's: between them may lie more than anyone can count to.
+				const pieces = [...this.#pieces]
+					.filter(([id]) => Number(first) <= id && id <= Number(last))
+					.sort(([a], [b]) => a - b);
+				const literal = `X'${pieces.map(([, hex]) => hex).join('')}'`;
 				return type === 'TEXT' ? `CAST(${literal} AS TEXT)` : literal;
 			},
 		);
