@@ -123,6 +123,14 @@ describe('npm run journal', () => {
 		expect(queries).toEqual(['limit=300']);
 	});
 
+	test('gives up on an audit log without an end', async () => {
+		const requests: Request[] = [];
+		await using app = await listen(json(200, { entries: [BACKUP], before: '1' }), requests);
+		const { code, stdout } = await run(['--from', app.url, '--refused']);
+		expect({ code, stdout }).toEqual({ code: 0, stdout: 'No call was refused or failed.\n' });
+		expect(requests).toHaveLength(2000);
+	});
+
 	test('--refused finds what went wrong, however far back', async () => {
 		const entries = [GUESS, ...Array<Entry>(1200).fill(BACKUP), FAILED, GUESS];
 		const { stdout } = await journal(entries, '--refused', '--limit', '2', '--json');

@@ -9,8 +9,8 @@ import { formatTable, megabytes, seconds } from '../terminal/text.ts';
 /** Entries per call: the most that the app returns. */
 const PAGE = 500;
 
-/** Calls at most: years of entries. An app that never comes to an end is not read forever. */
-const MAX_PAGES = 10_000;
+/** Calls at most: what the highest limit takes. An app that never comes to an end is not read forever. */
+const MAX_PAGES = 2_000;
 
 const HELP = `Usage: npm run journal [-- options]
 

@@ -29,7 +29,10 @@ export function asLifeboatError(error: unknown): LifeboatError {
 	return toLifeboatError(error, messageOf(error), { code, status: 500, hint: '' });
 }
 
-/** The sentences of an error, for people: its message on one line, which cannot control a terminal, then the details. */
+/**
+ * The sentences of an error, for people: its message on one line, then each detail on another. None of
+ * them can control a terminal.
+ */
 export function describe(error: unknown): string {
 	const { message, hint } = asLifeboatError(error);
 	const details = error instanceof DetailedError ? error.details : [];
