@@ -6,17 +6,17 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { BatchResult, SqlDatabase } from '../../lib/server/backup/database.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
+import { accountEnvironment, childEnvironment } from '../terminal/environment.ts';
 import { killGroup } from './server.ts';
 import { printStatements } from './body.ts';
 
 const HOST = fileURLToPath(new URL('host.ts', import.meta.url));
 
-/** Makes wrangler quiet and fast, and keeps the app's secret from it. */
+/** Makes wrangler quiet and fast. */
 const SETTINGS = {
 	WRANGLER_LOG: 'none',
 	CLOUDFLARE_CF_FETCH_ENABLED: 'false', // a request to Cloudflare, and a warning when offline
 	X_LOCAL_OBSERVABILITY: 'false', // it would log every query
-	TOTP_SECRET: '',
 };
 
 /** Which database to open. `persistTo` is a folder as `wrangler --persist-to` takes it. */
@@ -50,7 +50,7 @@ export class EmbeddedDatabase implements SqlDatabase, AsyncDisposable {
 		this.#host = spawn(process.execPath, [HOST, JSON.stringify(choice)], {
 			detached: true, // a process group of its own
 			stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-			env: { ...process.env, ...SETTINGS, LIFEBOAT_TOKEN: this.#token }, // arguments are visible to every user
+			env: { ...environmentFor(choice), ...SETTINGS, LIFEBOAT_TOKEN: this.#token }, // arguments are visible to every user
 		});
 		process.prependOnceListener('exit', this.#kill);
 		this.#url = messageOf(this.#host, 'url', hintFor(choice));
@@ -107,6 +107,10 @@ function messageOf(host: ChildProcess, what: 'file' | 'url', hint: string): Prom
 		}
 	});
 	return promise;
+}
+
+function environmentFor({ kind }: DatabaseChoice): NodeJS.ProcessEnv {
+	return kind === 'remote' ? accountEnvironment() : childEnvironment();
 }
 
 function hintFor({ kind }: DatabaseChoice): string {

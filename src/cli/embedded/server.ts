@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { childEnvironment } from '../terminal/environment.ts';
 
 /** How long the built app may take to answer its first request. */
 const START_TIMEOUT_MS = 60_000;
@@ -42,7 +43,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 	for (const [name, value] of Object.entries({ ...options.vars, ...options.overrides })) {
 		args.push('--binding', `${name}=${value}`);
 	}
-	const env = { ...process.env };
+	const env = childEnvironment();
 	if (options.vars) env['CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV'] = 'false';
 
 	// A process group of its own: workerd would survive if only wrangler were killed.
@@ -70,7 +71,7 @@ export async function migrate(persistTo?: string): Promise<void> {
 	const args = ['d1', 'migrations', 'apply', 'DB', '--local'];
 	if (persistTo) args.push('--persist-to', persistTo);
 	const child = spawn('wrangler', args, {
-		env: { ...process.env, CI: '1' }, // so that wrangler asks for no confirmation
+		env: { ...childEnvironment(), CI: '1' }, // so that wrangler asks for no confirmation
 		stdio: ['ignore', 'pipe', 'pipe'],
 	});
 	let output = '';

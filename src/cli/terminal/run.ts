@@ -1,16 +1,22 @@
 import { execFile, type ExecFileException } from 'node:child_process';
 import { promisify } from 'node:util';
+import { accountEnvironment, childEnvironment } from './environment.ts';
 
 const execute = promisify(execFile);
 
-/** Runs a program and returns its standard output. Throws an Error with its output when it fails. */
+/**
+ * Runs a program and returns its standard output. Of our environment it gets what
+ * {@link childEnvironment} passes; wrangler may act on Cloudflare too. Throws an Error with its output
+ * when it fails.
+ */
 export async function run(
 	command: string,
 	args: string[],
-	options: { signal: AbortSignal; env?: NodeJS.ProcessEnv },
+	options: { signal: AbortSignal; env?: NodeJS.ProcessEnv; cwd?: string },
 ): Promise<string> {
 	try {
-		const { stdout } = await execute(command, args, { ...options, maxBuffer: Infinity });
+		const env = command === 'wrangler' ? accountEnvironment() : childEnvironment();
+		const { stdout } = await execute(command, args, { env, ...options, maxBuffer: Infinity });
 		return stdout;
 	} catch (error) {
 		options.signal.throwIfAborted();
