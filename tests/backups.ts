@@ -25,6 +25,7 @@ export function engine(changes: Partial<Engine> = {}): Engine {
 		keys: [],
 		budget: { ...UNLIMITED, atomicBytes: 1_000_000 }, // so that pages and fences are tested too
 		stageMaxBytes: 100_000_000,
+		warnings: [],
 		now: () => clock.now++,
 		sleep: async () => {},
 		...changes,

@@ -199,6 +199,7 @@ export class World {
 			keys: [key],
 			budget,
 			stageMaxBytes: this.#inUse ? 100_000_000 : 0,
+			warnings: [],
 			now,
 			sleep: (milliseconds) => gate(() => void (clock.now += Math.ceil(milliseconds))),
 		};

@@ -27,6 +27,7 @@ describe('backing up a real app', () => {
 		expect(others).toEqual([]);
 		expect(run.commands).toEqual([
 			expect.stringMatching(/^::add-mask::[\w-]{32}$/),
+			expect.stringMatching(/^::warning title=The app warns::The backup is not encrypted/),
 			`::notice title=Backup made::${made?.['name']}`,
 		]);
 		const count = (name: string) => Number(made?.[name]).toLocaleString('en');

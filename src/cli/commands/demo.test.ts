@@ -162,7 +162,11 @@ describe('npm run demo', () => {
 			cwd: folder,
 			env: { ...process.env, XDG_CONFIG_HOME: join(folder, 'config') },
 		};
-		await promisify(execFile)(process.execPath, [SETUP, '--encrypt'], options);
+		for (const copied of [[], ['--identity-copied']]) {
+			const setUp = promisify(execFile)(process.execPath, [SETUP, ...copied], options);
+			if (copied.length > 0) await setUp;
+			else await expect(setUp).rejects.toThrow('--identity-copied');
+		}
 		const settings = readFileSync(join(folder, '.env'), 'utf8');
 		const state = join(folder, '.wrangler/state');
 		const index = `fts5 (x, content='', tokenize=trigram, detail=none)`;

@@ -105,7 +105,7 @@ describe('a file restores', () => {
 			await forgetCodes(original);
 			const drilled = await operate(project, 'drill', ['latest', '--record'], { env });
 			expect(drilled).toMatchObject({ code: 0 });
-			expect(drilled.stdout).toContain(`Proven: ${backup.name}`);
+			expect(drilled.stdout).toContain(`${backup.name} restores.`);
 			const list = await fetch(`${server.url}/api/backup`, {
 				headers: {
 					Authorization: `Bearer ${await new TOTP(SECRET).generateTOTP(Date.now() / 1000)}`,

@@ -31,20 +31,23 @@ afterEach(() => {
 });
 
 describe('without a .env', () => {
-	test('writes the example with two new secrets, readable only by the owner', async () => {
+	test('writes the example with three new secrets, readable only by the owner', async () => {
 		const { exitCode, stdout, stderr } = await setup();
 		expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
 		expect(readdirSync(folder)).toEqual(['.env']);
 		expect(mode(file)).toBe(0o600);
 
 		const text = readFileSync(file, 'utf8');
-		const { TOTP_SECRET = '', AUTH_SECRET = '' } = parseEnv(text);
+		const { TOTP_SECRET = '', AUTH_SECRET = '', BACKUP_MAC_KEY = '' } = parseEnv(text);
 		expect(TOTP_SECRET).toMatch(/^[A-Z2-7]{32}$/);
 		expect(Buffer.from(AUTH_SECRET, 'base64')).toHaveLength(32);
-		expect(text.replace(TOTP_SECRET, '').replace(AUTH_SECRET, '')).toBe(EXAMPLE);
+		expect(Buffer.from(BACKUP_MAC_KEY, 'base64')).toHaveLength(32);
+		const secrets = [TOTP_SECRET, AUTH_SECRET, BACKUP_MAC_KEY];
+		expect(secrets.reduce((rest, secret) => rest.replace(secret, ''), text)).toBe(EXAMPLE);
 		expect(stdout).toMatch(/TOTP_SECRET +made/);
 		expect(stdout).toMatch(/AUTH_SECRET +made/);
 		expect(stdout).not.toContain(AUTH_SECRET);
+		expect(stdout).not.toContain(BACKUP_MAC_KEY);
 	});
 
 	test('makes new secrets each time', async () => {
@@ -70,8 +73,9 @@ describe('without a .env', () => {
 
 	test('says what to do next', async () => {
 		const { stdout } = await setup();
-		expect(stdout).toContain('npx wrangler pages secret put TOTP_SECRET');
-		expect(stdout).toContain('gh secret set TOTP_SECRET');
+		expect(stdout).toContain('secrets -- cloudflare | npx wrangler pages secret bulk');
+		expect(stdout).toContain('secrets -- github | gh secret set --env lifeboat -f -');
+		expect(stdout).toMatch(/npx wrangler r2 bucket lock add \S+ \S+ full_backup_ --retention-days/);
 	});
 });
 
@@ -84,7 +88,7 @@ describe('with a .env', () => {
 		const secret = values()['TOTP_SECRET'];
 		expect(secret).toMatch(/^[A-Z2-7]{32}$/);
 		expect(readFileSync(file, 'utf8')).toBe(
-			`# mine\nAUTH_SECRET="old one"\n\nTOTP_SECRET= ${secret} # soon\nOTHER=1`,
+			`# mine\nAUTH_SECRET="old one"\n\nTOTP_SECRET= ${secret} # soon\nOTHER=1\nBACKUP_MAC_KEY=${values()['BACKUP_MAC_KEY']}\n`,
 		);
 		expect(mode(file)).toBe(0o600);
 		expect(stdout).toMatch(/TOTP_SECRET +made/);
@@ -120,8 +124,9 @@ describe('with a .env', () => {
 	});
 });
 
-test('without --encrypt nothing is encrypted', async () => {
+test('with --no-encrypt nothing is encrypted, and no identity is made', async () => {
 	await setup();
+	expect(readdirSync(folder)).toEqual(['.env']);
 	expect(values()).toMatchObject({ BACKUP_AGE_RECIPIENTS: '', AGE_IDENTITY_FILE: '' });
 });
 
@@ -132,12 +137,12 @@ test('--help explains and writes nothing', async () => {
 	expect(existsSync(file)).toBe(false);
 });
 
-test.for(['--force', '--post-quantum'])(
-	'%s alone is refused before anything is written',
+test.for(['--force', '--no-encrypt --post-quantum'])(
+	'%s is refused before anything is written',
 	async (option) => {
-		const { exitCode, stderr } = await setup(option);
+		const { exitCode, stderr } = await setup(...option.split(' '));
 		expect(exitCode).toBe(1);
-		expect(stderr).toContain(option);
+		expect(stderr).toContain(option.split(' ').at(-1));
 		expect(existsSync(file)).toBe(false);
 	},
 );
@@ -148,8 +153,9 @@ interface Result {
 	stderr: string;
 }
 
+/** Without encryption, which encryption.test.ts is about. */
 function setup(...args: string[]): Promise<Result> {
-	return run(join(ROOT, 'src/cli/commands/setup.ts'), ...args);
+	return run(join(ROOT, 'src/cli/commands/setup.ts'), '--no-encrypt', ...args);
 }
 
 /** Runs a program in the test's folder. */

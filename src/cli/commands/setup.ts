@@ -3,7 +3,16 @@ import { parseArgs, styleText } from 'node:util';
 import { renderUnicodeCompact } from 'uqr';
 import { TOTP } from '../../lib/totp.js';
 import { describe } from '../terminal/errors.ts';
-import { type Encryption, explainEncryption, setUpEncryption } from '../secrets/encryption.ts';
+import { type Ask, withTerminal } from '../terminal/ask.ts';
+import { shellWord } from '../terminal/text.ts';
+import { type Answers, withAnswers, withAsked } from '../secrets/answers.ts';
+import {
+	confirmCopy,
+	type Encryption,
+	explainEncryption,
+	explainMissingCopy,
+	setUpEncryption,
+} from '../secrets/encryption.ts';
 import { completeEnv, completeWith, parseEnv, type CompletedEnv } from '../secrets/dotenv.ts';
 import { explainRotation, rotateSecret } from '../secrets/rotation.ts';
 
@@ -16,40 +25,69 @@ const SECRET_FILE_MODE = 0o600;
 /** Light modules around the QR code: ISO/IEC 18004. */
 const QUIET_ZONE = 4;
 
-const HELP = `Usage: npm run setup [-- --encrypt [--post-quantum]]
+const HELP = `Usage: npm run setup [-- options]
        npm run setup -- --rotate [--leaked]
 
-Writes .env in the current folder, with a new TOTP_SECRET and AUTH_SECRET if they are missing or
-empty. Never changes an existing value. Shows the TOTP secret as a QR code.
+Writes .env in the current folder, with the secrets that are missing or empty: TOTP_SECRET, AUTH_SECRET
+and, in a new installation, BACKUP_MAC_KEY. Makes the identity that opens encrypted backups, outside the
+project in ~/.config/lifeboat, or uses the existing one, and turns encryption on once you have a copy of
+it. Never changes an existing value. Shows the TOTP secret as a QR code.
 
-  --encrypt       encrypt backups: makes an age identity outside the project, in
-                  ~/.config/lifeboat, or uses the existing one, and sets BACKUP_AGE_RECIPIENTS to
-                  its public key and AGE_IDENTITY_FILE to its path
-  --post-quantum  with --encrypt: an identity that withstands quantum computers too; it needs age
-                  1.3 or newer
-  --rotate        replace TOTP_SECRET with a new one, and say what to do next. The old one moves to
-                  TOTP_SECRET_PREVIOUS: its codes stay valid until that is removed
-  --leaked        with --rotate: someone else knows the old secret, so it is not kept
-  --help          show this
+On a terminal it asks for what is missing; Enter skips a question. The answers as options:
+  --origin URLS      BACKUP_ORIGIN: the app's address, such as https://app.example.com
+  --admins NUMBERS   BACKUP_ADMINS: the GitHub accounts of its administrators
+  --webhook URL      ALERT_WEBHOOK_URL: where alerts go
+  --monitor URL      HEALTHCHECK_PING_URL: the ping URL of a monitor
+  --identity-copied  a copy of the identity is stored in a safe place
+
+  --no-encrypt       leave encryption as it is
+  --post-quantum     make an identity that withstands quantum computers too; it needs age 1.3 or newer
+  --rotate           replace TOTP_SECRET with a new one, and say what to do next. The old one moves to
+                     TOTP_SECRET_PREVIOUS: its codes stay valid until that is removed
+  --leaked           with --rotate: someone else knows the old secret, so it is not kept
+  --help             show this
+
+Exit codes: 0; 1 if something is not valid, or if encryption waits for a copy of the identity.
 `;
 
-const NEXT = `Next, each with the value in ${FILE}:
-  npx wrangler pages secret put TOTP_SECRET    for the deployed app
-  npx wrangler pages secret put AUTH_SECRET    for the deployed app
-  gh secret set TOTP_SECRET                    for the scheduled backups on GitHub
-and the app's address, for the scheduled backups too:
-  gh variable set BACKUP_URL --body https://app.example.com
+/** What to do next, with the values in .env. */
+function explainNext(identity: string): string {
+	const forDrills = `\n  gh secret set AGE_IDENTITY --env lifeboat < ${shellWord(identity)}`;
+	return `Next; docs/deploy.md explains each step:
+  npm run --silent secrets -- cloudflare | npx wrangler pages secret bulk
+  npm run build && npx wrangler pages deploy --branch main
+  npx wrangler r2 bucket lock add lifeboat-backups keep-backups full_backup_ --retention-days 90
+  npm run --silent secrets -- github | gh secret set --env lifeboat -f -${identity && forDrills}
 
+The third command keeps everyone, the app included, from deleting or overwriting backups for 90 days.
 node genTotp.js prints the current code.
 `;
+}
 
 const OPTIONS = {
-	encrypt: { type: 'boolean', default: false },
+	encrypt: { type: 'boolean' },
 	'post-quantum': { type: 'boolean', default: false },
+	'identity-copied': { type: 'boolean', default: false },
+	origin: { type: 'string' },
+	admins: { type: 'string' },
+	webhook: { type: 'string' },
+	monitor: { type: 'string' },
 	rotate: { type: 'boolean', default: false },
 	leaked: { type: 'boolean', default: false },
 	help: { type: 'boolean', short: 'h' },
 } as const;
+
+/** What may stand on the command line of a rotation. */
+const ROTATION = ['--rotate', '--leaked'];
+
+/** What `npm run setup` is to do, without a rotation. */
+interface Request {
+	/** By default only if there are no recipients yet. */
+	encrypt: boolean | undefined;
+	postQuantum: boolean;
+	identityCopied: boolean;
+	answers: Answers;
+}
 
 try {
 	await main();
@@ -59,15 +97,22 @@ try {
 }
 
 async function main(): Promise<void> {
-	const { values } = parseArgs({ options: OPTIONS });
-	const { help, encrypt, 'post-quantum': postQuantum, rotate, leaked } = values;
+	const { values } = parseArgs({ options: OPTIONS, allowNegative: true });
+	const { help, rotate, leaked, ...more } = values;
 	if (help) return console.log(HELP);
-	if (postQuantum && !encrypt) throw new Error('--post-quantum needs --encrypt.');
 	if (leaked && !rotate) throw new Error('--leaked needs --rotate.');
-	if (rotate && encrypt)
-		throw new Error('--rotate and --encrypt need two runs: one after the other.');
-	if (rotate) rotateIn(FILE, leaked);
-	else await setUp(encrypt, postQuantum);
+	if (rotate && process.argv.slice(2).some((word) => !ROTATION.includes(word))) {
+		throw new Error('--rotate and other options need two runs: one after the other.');
+	}
+	if (rotate) return rotateIn(FILE, leaked);
+	const {
+		encrypt,
+		'post-quantum': postQuantum,
+		'identity-copied': identityCopied,
+		...answers
+	} = more;
+	if (postQuantum && encrypt === false) throw new Error('Either --post-quantum or --no-encrypt.');
+	await withTerminal((ask) => setUp({ encrypt, postQuantum, identityCopied, answers }, ask));
 }
 
 function rotateIn(file: string, leaked: boolean): void {
@@ -79,19 +124,40 @@ function rotateIn(file: string, leaked: boolean): void {
 	console.log(explainRotation(leaked));
 }
 
-async function setUp(encrypt: boolean, postQuantum: boolean): Promise<void> {
+async function setUp(request: Request, ask: Ask | null): Promise<void> {
 	const before = existsSync(FILE) ? readFileSync(FILE, 'utf8') : null;
 	let env = completeEnv(before, readFileSync(EXAMPLE, 'utf8'));
 	const { TOTP_SECRET: secret = '', BACKUP_AGE_RECIPIENTS: recipients = '' } = parseEnv(env.text);
 	new TOTP(secret); // throws for an invalid one before anything is written
-	const encryption = encrypt ? await setUpEncryption(recipients, postQuantum) : null;
-	if (encryption) env = withEncryption(env, encryption);
+	env = withAnswers(env, request.answers);
+	let isEncrypted = recipients.trim() !== '';
+	const encryption =
+		(request.encrypt ?? (request.postQuantum || !isEncrypted))
+			? await setUpEncryption(recipients, request.postQuantum)
+			: null;
+	if (ask) env = await withAsked(env, ask);
+	env = withAddress(env);
+	if (encryption) {
+		isEncrypted ||= await confirmCopy(encryption, request.identityCopied, ask);
+		env = withEncryption(env, encryption, isEncrypted);
+	}
 	if (env.text !== before) writeSecretFile(FILE, env.text);
 
 	console.log(summary(env));
 	showSecret(secret);
-	console.log(NEXT);
+	if (encryption && !isEncrypted) {
+		console.error(explainMissingCopy(encryption.file));
+		process.exitCode = 1;
+		return;
+	}
 	if (encryption) console.log(explainEncryption(encryption));
+	console.log(explainNext(parseEnv(env.text)['AGE_IDENTITY_FILE']?.trim() ?? ''));
+}
+
+/** The commands call the app at the first of its addresses. */
+function withAddress(env: CompletedEnv): CompletedEnv {
+	const [origin] = parseEnv(env.text)['BACKUP_ORIGIN']?.split(' ') ?? [];
+	return origin ? completeWith(env, 'BACKUP_URL', origin) : env;
 }
 
 function showSecret(secret: string): void {
@@ -100,9 +166,13 @@ function showSecret(secret: string): void {
 	console.log(`${qrCode(uri)}\n\n${uri}\n`);
 }
 
-function withEncryption(env: CompletedEnv, { recipient, file }: Encryption): CompletedEnv {
-	const encrypted = completeWith(env, 'BACKUP_AGE_RECIPIENTS', recipient);
-	return completeWith(encrypted, 'AGE_IDENTITY_FILE', file);
+function withEncryption(
+	env: CompletedEnv,
+	{ recipient, file }: Encryption,
+	isEncrypted: boolean,
+): CompletedEnv {
+	const found = completeWith(env, 'AGE_IDENTITY_FILE', file);
+	return isEncrypted ? completeWith(found, 'BACKUP_AGE_RECIPIENTS', recipient) : found;
 }
 
 function summary({ made, kept }: CompletedEnv): string {

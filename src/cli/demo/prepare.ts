@@ -14,7 +14,7 @@ export async function prepare(steps: Steps, setup: string, signal: AbortSignal):
 	await steps.take(
 		'settings',
 		'secrets in .env',
-		() => run(process.execPath, [setup], { signal }),
+		() => run(process.execPath, [setup, '--no-encrypt'], { signal }),
 		(output) => output.split('.\n')[0] ?? '',
 	);
 	await steps.take(

@@ -13,7 +13,11 @@ const ASSIGNMENT =
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
 /** The secrets that are generated, each with its generator. */
-const GENERATORS = { TOTP_SECRET: newTotpSecret, AUTH_SECRET: newAuthSecret };
+const GENERATORS = {
+	TOTP_SECRET: newTotpSecret,
+	AUTH_SECRET: newKey,
+	BACKUP_MAC_KEY: newKey,
+};
 
 /** The text of a `.env` file, the names of its new secrets, and the names that had a value. */
 export interface CompletedEnv {
@@ -44,13 +48,18 @@ export function readEnvFile(): Record<string, string> {
 
 /**
  * A `.env` text in which TOTP_SECRET and AUTH_SECRET have values: new random ones if they are missing
- * or empty. The rest of `text` is unchanged; if `text` is null, `example` is completed.
+ * or empty. With a new TOTP_SECRET comes a BACKUP_MAC_KEY. An app that has only the former keeps it: it
+ * has signed the backups so far. The rest of `text` is unchanged; if `text` is null, `example` is
+ * completed.
  */
 export function completeEnv(text: string | null, example: string): CompletedEnv {
-	return Object.entries(GENERATORS).reduce<CompletedEnv>(
-		(completed, [name, generate]) => completeWith(completed, name, generate()),
-		{ text: text ?? example, made: [], kept: [] },
-	);
+	const start: CompletedEnv = { text: text ?? example, made: [], kept: [] };
+	const values = parseEnv(start.text);
+	const isOlder = Boolean(values['TOTP_SECRET']?.trim()) && !values['BACKUP_MAC_KEY']?.trim();
+	return Object.entries(GENERATORS).reduce((completed, [name, generate]) => {
+		if (name === 'BACKUP_MAC_KEY' && isOlder) return completed;
+		return completeWith(completed, name, generate());
+	}, start);
 }
 
 /** A completed text in which one more setting has a value: its own, or else this one. */
@@ -95,6 +104,6 @@ export function newTotpSecret(): string {
 }
 
 /** 256 random bits in base64. */
-function newAuthSecret(): string {
+function newKey(): string {
 	return randomBytes(32).toString('base64');
 }

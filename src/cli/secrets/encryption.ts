@@ -4,7 +4,8 @@ import { basename, isAbsolute, join, resolve } from 'node:path';
 import { backupEncoding } from '../../lib/server/backup/settings.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { readSetting } from './dotenv.ts';
-import { makeIdentity, recipientsIn } from './identity.ts';
+import { makeIdentity, readIdentities, recipientsIn } from './identity.ts';
+import type { Ask } from '../terminal/ask.ts';
 import { shellWord } from '../terminal/text.ts';
 
 /** An age identity on this machine. */
@@ -41,27 +42,54 @@ export async function setUpEncryption(
 	return { file, recipient, made: false };
 }
 
-/** What the user must know and do once backups are encrypted. */
-export function explainEncryption({ file, recipient, made }: Encryption): string {
-	const tool = isPostQuantum(recipient) ? 'age 1.3 or newer' : 'age';
-	return `${made ? 'Made' : 'Kept'} the identity that opens encrypted backups, in
+/** How many characters of the identity show that somebody has a copy of it. */
+const SHOWN = 6;
+
+/**
+ * Whether the person has stored a copy of the identity, without which nothing may be encrypted for it:
+ * they state the end of their copy. Without a terminal they `claim` it, which cannot be true of an
+ * identity that was made just now.
+ */
+export async function confirmCopy(
+	{ file, made }: Encryption,
+	claim: boolean,
+	ask: Ask | null,
+): Promise<boolean> {
+	if (claim && !made) return true;
+	if (ask === null) return false;
+	const [identity = ''] = readIdentities(file);
+	console.log(`${KEEP}\n  ${file}\n`);
+	for (;;) {
+		const answer = await ask(`The last ${SHOWN} characters of the copy (Enter: not yet) `);
+		if (answer === '') return false;
+		if (answer.toUpperCase().slice(-SHOWN) === identity.slice(-SHOWN)) return true;
+		console.error('The identity ends with others.');
+	}
+}
+
+const KEEP = `This identity opens the backups. Without it nobody can ever open one again, not even the app, which has
+only the public key. This machine may be lost: store a copy now, in a password manager or printed on
+paper in a safe place. Keep it out of the repository and off Cloudflare.`;
+
+/** What to do if there is no copy yet. */
+export function explainMissingCopy(file: string): string {
+	return `Backups are not encrypted yet.
+
+${KEEP}
   ${file}
-Its public key, for which the app encrypts:
+Then turn encryption on: npm run setup -- --identity-copied`;
+}
+
+/** What the person must know once backups are encrypted. */
+export function explainEncryption({ file, recipient }: Encryption): string {
+	const tool = isPostQuantum(recipient) ? 'age 1.3 or newer' : 'age';
+	return `Backups are encrypted for
   ${recipient}
-
-Without the identity nobody can ever open a backup again, not even the app: it has only the public key,
-which opens nothing. So copy that file now, into a password manager or printed on paper in a safe place.
-This machine may be lost. Copy TOTP_SECRET too, which proves that a backup is from your app. Keep the
-identity out of the repository and off Cloudflare: anyone who gets at the backups there must not find
-the key next to them.
-
-To make the deployed app encrypt, set the public key and deploy again:
-  npx wrangler pages secret put BACKUP_AGE_RECIPIENTS
-
-npm run restore and npm run drill find the identity by AGE_IDENTITY_FILE in .env. On another machine,
-give the copy with --identity FILE. Without Lifeboat, ${tool} opens a backup:
+and opened by the identity in
+  ${file}
+which npm run restore and npm run drill find by AGE_IDENTITY_FILE in .env. On another machine, give a
+copy with --identity FILE. Without Lifeboat, ${tool} opens a backup:
   age -d -i ${shellWord(file)} backup.sql.gz.age | gunzip | sqlite3 restored.db
-with zstd -d instead of gunzip if the file ends in .sql.zst.age.
 `;
 }
 

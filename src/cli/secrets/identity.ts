@@ -77,7 +77,7 @@ function unreadable(message: string, cause?: unknown): LifeboatError {
 	return new LifeboatError(message, {
 		code: 'identity_unreadable',
 		status: 400,
-		hint: 'Give the file that `npm run setup -- --encrypt` or `age-keygen` made, with --identity or as AGE_IDENTITY_FILE.',
+		hint: 'Give the file that `npm run setup` or `age-keygen` made, with --identity or as AGE_IDENTITY_FILE.',
 		cause,
 	});
 }

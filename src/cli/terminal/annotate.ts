@@ -31,6 +31,11 @@ export function warnOnce(warning: string | null): void {
 	annotate('warning', 'The app warns', printable(warning));
 }
 
+/** Whether the app has given this warning with an answer, alone or with others. */
+export function hasWarned(warning: string): boolean {
+	return [...warned].some((shown) => shown.includes(warning));
+}
+
 const masked = new Set<string>();
 
 /** Keeps a secret out of a workflow's log, even if something prints it; does nothing elsewhere. */

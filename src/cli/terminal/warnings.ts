@@ -1,5 +1,5 @@
 import type { BackupSummary } from '../../lib/server/backup/format/manifest.ts';
-import { annotate } from './annotate.ts';
+import { annotate, hasWarned } from './annotate.ts';
 import { count, printable } from './text.ts';
 
 type Listed = Pick<BackupSummary, 'warnings' | 'warningTexts'>;
@@ -25,9 +25,14 @@ export function warningLines(warnings: readonly string[]): string[] {
 	return warnings.map((warning) => `Warning: ${warning}`);
 }
 
-/** Prints each warning of a backup: as an annotation in a GitHub workflow, elsewhere as a line. */
+/**
+ * Prints each warning of a backup, unless the app has given it with an answer: as an annotation in a
+ * GitHub workflow, elsewhere as a line.
+ */
 export function annotateWarnings(warnings: readonly string[]): void {
-	for (const warning of warnings) annotate('warning', 'Warning', printable(warning));
+	for (const warning of warnings) {
+		if (!hasWarned(warning)) annotate('warning', 'Warning', printable(warning));
+	}
 }
 
 function amount(number: number, more = ''): string {

@@ -41,6 +41,8 @@ export interface Engine {
 	budget: Budget;
 	/** Bytes of the largest database that is staged while it is in use; 0 for none. */
 	stageMaxBytes: number;
+	/** Sentences that every manifest carries, besides what is found in the database. */
+	warnings: readonly string[];
 	/** Milliseconds since 1970. */
 	now(): number;
 	sleep: Sleep;

@@ -64,6 +64,7 @@ export function engineOf(env: Environment | undefined): Engine {
 		keys,
 		budget: backupBudget(env),
 		stageMaxBytes: stageMaxBytes(env),
+		warnings: storageWarnings(env),
 		now: Date.now,
 		sleep,
 	};
@@ -77,6 +78,14 @@ export function backupEncoding(env: Environment | undefined): Encoding {
 	const compression = choice(env, 'BACKUP_COMPRESSION', COMPRESSIONS);
 	if (compression === 'zstd') requireZstd();
 	return { compression, recipients: ageRecipients(env) };
+}
+
+const UNENCRYPTED =
+	'The backup is not encrypted, because BACKUP_AGE_RECIPIENTS is not set: `npm run setup` makes the key, and docs/deploy.md says how to set it.';
+
+/** What an app should say with each backup about the way it stores them. */
+export function storageWarnings(env: Environment | undefined): string[] {
+	return text(env, 'BACKUP_AGE_RECIPIENTS') === null ? [UNENCRYPTED] : [];
 }
 
 /** What one call may use. Throws `backup_plan_invalid` (500). */
@@ -177,8 +186,8 @@ function badRecipient(number: number, word: string, cause: unknown): LifeboatErr
 	const isSecret = word.toUpperCase().startsWith('AGE-SECRET-KEY-');
 	const found = isSecret ? 'a secret key' : 'not an age public key';
 	const hint = isSecret
-		? 'A secret key must never be on a server: make a new one with `npm run setup -- --encrypt`, and set BACKUP_AGE_RECIPIENTS to its public key, age1….'
-		: 'Set it to public keys, age1… or age1pq1…: `npm run setup -- --encrypt` makes one, and `age-keygen -y FILE` prints that of an identity.';
+		? 'A secret key must never be on a server: make a new one with `npm run setup`, and set BACKUP_AGE_RECIPIENTS to its public key, age1….'
+		: 'Set it to public keys, age1… or age1pq1…: `npm run setup` makes one, and `age-keygen -y FILE` prints that of an identity.';
 	const message = `Entry ${number} in BACKUP_AGE_RECIPIENTS is ${found}.`;
 	return invalidSetting('BACKUP_AGE_RECIPIENTS', hint, message, cause);
 }

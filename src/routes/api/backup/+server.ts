@@ -3,7 +3,7 @@ import { listBackups, resumeBackup, startBackup } from '$lib/server/backup/index
 import type { BackupStep } from '$lib/server/backup/engine';
 import { summarize } from '$lib/server/backup/format/manifest';
 import type { Call } from '$lib/server/http/call';
-import { engineOf } from '$lib/server/backup/settings';
+import { engineOf, storageWarnings } from '$lib/server/backup/settings';
 import { readJson, readQuery } from '$lib/server/http/input';
 import type { Done } from '$lib/server/http/progress';
 import { apiRoute } from '$lib/server/http/route';
@@ -40,6 +40,7 @@ export const POST = apiRoute('backup', async (call) => {
 		}
 		await caller.spend();
 	}
+	call.warnings.push(...storageWarnings(call.env));
 	return async (report) => {
 		const step = await watchBackup(operations, report, (report) => {
 			const engine = engineOf(call.env);

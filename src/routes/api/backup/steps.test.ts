@@ -144,6 +144,7 @@ describe('a backup in steps', () => {
 		expect(backup).toMatchObject({ tables: 1, rows: 13, files: { length: 3 } });
 		expect(backup?.warningTexts).toEqual([
 			expect.stringContaining('"search" has trigrams without their places'),
+			expect.stringContaining('not encrypted'),
 		]);
 		expect(await step({}, again.answer.resume)).toEqual(last);
 		expect(await listed()).toMatchObject([{ name: backup?.name }]);

@@ -1,4 +1,5 @@
 import { env } from 'cloudflare:workers';
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { beforeEach, expect, test } from 'vitest';
 import { authorized, call, makeBackup } from '../../../../tests/calls.ts';
 import { post } from '../../../../tests/proof-calls.ts';
@@ -12,7 +13,11 @@ import { GET, POST } from './+server';
 // The warnings of a backup, in every answer that is about it.
 
 const NAME = 'süß "search" 🔍';
-const TEXTS = [expect.stringContaining('"süß ""search"" 🔍" has trigrams without their places')];
+const UNENCRYPTED = expect.stringContaining('not encrypted, because BACKUP_AGE_RECIPIENTS');
+const TEXTS = [
+	expect.stringContaining('"süß ""search"" 🔍" has trigrams without their places'),
+	UNENCRYPTED,
+];
 
 beforeEach(async () => {
 	await reset();
@@ -23,7 +28,7 @@ beforeEach(async () => {
 
 test('are in the answer and in the list, with their text', async () => {
 	const backup = await makeBackup();
-	expect(backup).toMatchObject({ warnings: 1, warningTexts: TEXTS });
+	expect(backup).toMatchObject({ warnings: 2, warningTexts: TEXTS });
 	const listed = await call(GET, await authorized());
 	const proofs = { verified: null, drilled: null };
 	expect(await listed.json()).toEqual({ backups: [{ ...backup, ...proofs }], cursor: null });
@@ -36,7 +41,7 @@ test('are in the last line of progress', async () => {
 	});
 	const lines = (await (await call(POST, request)).text()).trimEnd().split('\n');
 	const done = JSON.parse(lines.at(-1) ?? '') as object;
-	expect(done).toMatchObject({ event: 'done', backup: { warnings: 1, warningTexts: TEXTS } });
+	expect(done).toMatchObject({ event: 'done', backup: { warnings: 2, warningTexts: TEXTS } });
 });
 
 test('are in the answer if no backup is due', async () => {
@@ -57,7 +62,7 @@ test('are only counted for a backup that was listed by number alone', async () =
 	await env.MY_BUCKET.put(key, (await object?.text()) ?? '', { customMetadata });
 	const listed = await call(GET, await authorized());
 	const { backups } = (await listed.json()) as { backups: ListedBackup[] };
-	expect(backups).toMatchObject([{ name, warnings: 1 }]);
+	expect(backups).toMatchObject([{ name, warnings: 2 }]);
 	expect(backups[0]).not.toHaveProperty('warningTexts');
 });
 
@@ -72,5 +77,25 @@ test('are counted in the audit log', async () => {
 	const { name } = await makeBackup();
 	const answer = await call(getJournal, await authorized());
 	const { entries } = (await answer.json()) as { entries: Entry[] };
-	expect(entries).toMatchObject([{ operation: 'backup', backup: name, warnings: 1 }]);
+	expect(entries).toMatchObject([{ operation: 'backup', backup: name, warnings: 2 }]);
+});
+
+test('an answer without encryption carries a warning, whether or not it is streamed', async () => {
+	for (const Accept of ['*/*', 'application/x-ndjson']) {
+		await reset();
+		const response = await call(POST, await authorized({ method: 'POST', headers: { Accept } }));
+		expect(response.headers.get('X-Backup-Warning')).toEqual(UNENCRYPTED);
+	}
+	const list = await call(GET, await authorized());
+	expect(list.headers.get('X-Backup-Warning')).toBeNull();
+});
+
+test('an encrypted backup carries none', async () => {
+	await reset();
+	const recipient = await identityToRecipient(await generateX25519Identity());
+	const vars = { BACKUP_AGE_RECIPIENTS: recipient };
+	const response = await call(POST, await authorized({ method: 'POST' }), vars);
+	expect(response.status).toBe(201);
+	expect(response.headers.get('X-Backup-Warning')).toBeNull();
+	expect(await response.json()).toMatchObject({ backup: { warnings: 0 } });
 });

@@ -17,7 +17,8 @@ export async function commit(
 	job: Job,
 	summary: DumpSummary,
 ): Promise<Manifest> {
-	const plain = describeBackup(job, summary, engine.now());
+	const warnings = [...summary.warnings, ...engine.warnings];
+	const plain = describeBackup(job, { ...summary, warnings }, engine.now());
 	const manifest = protect(plain, job.encoding, engine.signer);
 	await lock.confirm();
 	if (await commitManifest(engine, manifest)) return manifest;
