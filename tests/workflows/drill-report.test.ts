@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SECRET } from './backup-run.ts';
-import { plainCells, runDrill, textsIn } from './drill-run.ts';
-import { type Run, runnerPath } from './runner.ts';
+import { plainCells, refuseSecrets, textsIn, workflow } from './drill-run.ts';
+import { job, type Run, runJob, runnerPath } from './runner.ts';
 
-const ORIGIN = 'https://app.example.com';
 const NAME = 'full_backup_2026-11-22T21:52:00.000Z';
 
 describe('the report of a drill', () => {
@@ -25,16 +24,11 @@ describe('the report of a drill', () => {
 		differences: [] as string[],
 	};
 
-	/**
-	 * Runs the job with a stand-in for npm that records its arguments and exits with this output and
-	 * code.
-	 */
+	/** Runs the job with a stand-in for npm that records its arguments and exits with this output and code. */
 	async function runWith(
 		output: string,
 		code: number,
-		inputs = {},
 		secrets: Record<string, string> = { TOTP_SECRET: SECRET },
-		github: Record<string, string> = { event_name: 'workflow_dispatch' },
 	): Promise<Run> {
 		await writeFile(join(folder, 'output'), output);
 		const lines = [
@@ -47,7 +41,14 @@ describe('the report of a drill', () => {
 		];
 		await writeFile(join(folder, 'npm'), lines.join('\n'), { mode: 0o755 });
 		const env = { PATH: folder + delimiter + runnerPath(), RUNNER_TEMP: folder };
-		return runDrill(ORIGIN, { inputs, secrets, github, env });
+		const needs = { fetch: { outputs: { backup: NAME } } };
+		// Without the steps that install packages and unpack what the first job has fetched.
+		const steps = job(workflow, 'drill').steps.filter(
+			({ id, uses }) => id === 'drill' || uses?.startsWith('actions/setup-node@'),
+		);
+		const run = await runJob({ ...job(workflow, 'drill'), steps }, { needs, secrets, env });
+		refuseSecrets(run);
+		return run;
 	}
 
 	/** The arguments that the stand-in recorded. */
@@ -129,7 +130,7 @@ describe('the report of a drill', () => {
 		expect(run.errors).toEqual([expect.stringContaining(message)]);
 		expect(plainCells(run.summary)).toEqual({
 			Drill: '',
-			Backup: 'latest',
+			Backup: NAME,
 			Proven: 'no: the drill did not run',
 			Problem: run.errors[0],
 		});
@@ -137,7 +138,7 @@ describe('the report of a drill', () => {
 
 	test('the identity file exists only during the drill, and only its owner can read it', async () => {
 		const secrets = { TOTP_SECRET: SECRET, AGE_IDENTITY: 'AGE-SECRET-KEY-1TEST' };
-		expect(await runWith(JSON.stringify(RESULT), 0, {}, secrets)).toMatchObject({ exitCode: 0 });
+		expect(await runWith(JSON.stringify(RESULT), 0, secrets)).toMatchObject({ exitCode: 0 });
 		expect(await readFile(join(folder, 'mode'), 'utf8')).toBe('600\n');
 		const variables = await readFile(join(folder, 'variables'), 'utf8');
 		expect(variables).toContain(`AGE_IDENTITY_FILE=${folder}/drill.agekey`);
@@ -146,31 +147,33 @@ describe('the report of a drill', () => {
 	});
 
 	test('the secrets that verify manifests reach the drill', async () => {
-		const keys = { BACKUP_MAC_KEY: 'mac key', TOTP_SECRET_PREVIOUS: 'old one' };
-		await runWith(JSON.stringify(RESULT), 0, {}, { TOTP_SECRET: SECRET, ...keys });
+		const older = { TOTP_SECRET: SECRET, TOTP_SECRET_PREVIOUS: 'old one' };
+		await runWith(JSON.stringify(RESULT), 0, older);
 		const variables = await readFile(join(folder, 'variables'), 'utf8');
-		expect(variables).toContain('BACKUP_MAC_KEY=mac key');
 		expect(variables).toContain('TOTP_SECRET_PREVIOUS=old one');
+		await runWith(JSON.stringify(RESULT), 0, { ...older, BACKUP_MAC_KEY: 'mac key' });
+		const withKey = await readFile(join(folder, 'variables'), 'utf8');
+		expect(withKey).toContain('BACKUP_MAC_KEY=mac key');
+		expect(withKey).not.toMatch(new RegExp(`${SECRET}|old one`));
 	});
 
-	test('after the Backup workflow, only an unproven backup is drilled', async () => {
-		const github = { event_name: 'workflow_run' };
-		await runWith(JSON.stringify(RESULT), 0, {}, { TOTP_SECRET: SECRET }, github);
-		expect((await words()).slice(-3)).toEqual(['--unless-drilled', '--', 'latest']);
+	test('what it found becomes the proof to record, also when the backup differs', async () => {
+		const { outputs } = await runWith(JSON.stringify({ ...RESULT, warnings: ['x'] }), 0);
+		const proof = { ...RESULT, backup: undefined, kind: 'drill', by: 'GitHub Actions' };
+		expect(JSON.parse(outputs['proof'] ?? '')).toEqual(proof);
+		const differs = { ...RESULT, proven: false, differences: ['a\nproof=b'] };
+		const failed = await runWith(JSON.stringify(differs), 1);
+		expect(JSON.parse(failed.outputs['proof'] ?? '')).toMatchObject({ proven: false });
+		expect((await runWith('', 137)).outputs['proof']).toBe('');
 	});
 
 	test('a failing drill fails the run, whatever it printed', async () => {
 		expect((await runWith(JSON.stringify(RESULT), 1)).exitCode).toBe(1);
 	});
 
-	test.for([
-		[{}, 'latest'],
-		[{ backup: '' }, 'latest'],
-		[{ backup: NAME }, NAME],
-		[{ backup: '--from "$(id)" \'; x' }, '--from "$(id)" \'; x'],
-	] as const)('with the inputs %j the drill tests %s', async ([inputs, name]) => {
-		await runWith(JSON.stringify(RESULT), 0, inputs);
-		const options = ['--from', ORIGIN, '--record', '--json'];
-		expect(await words()).toEqual(['run', '--silent', 'drill', '--', ...options, '--', name]);
+	test('the file of the backup is drilled, which needs no call of the app', async () => {
+		await runWith(JSON.stringify(RESULT), 0);
+		const manifest = join(folder, 'drill', `${NAME}.manifest.json`);
+		expect(await words()).toEqual(['run', '--silent', 'drill', '--', '--file', manifest, '--json']);
 	});
 });

@@ -14,8 +14,9 @@ import { OTHER_SECRET, SECRET } from './backup-run.ts';
 import { plainCells, runDrill, textsIn } from './drill-run.ts';
 
 describe('drilling the backups of a real app', () => {
-	/** Of the app's table without texts. */
+	/** Of the app's table without texts, and of its lack of encryption. */
 	const WARNING = expect.stringContaining('"search" has trigrams');
+	const UNENCRYPTED = expect.stringContaining('not encrypted');
 	let app: App;
 	let damaged: BackupSummary;
 	let newest: BackupSummary;
@@ -64,12 +65,16 @@ describe('drilling the backups of a real app', () => {
 		expect(await listed(newest)).toMatchObject({ drilled: null });
 		const run = await runDrill(app.url);
 		expect(run).toMatchObject({ exitCode: 0, errors: [] });
-		expect(run.commands).toEqual([`::notice title=Backup proven::${newest.name}`, WARNING]);
-		expect(textsIn(run.summary, 'Warning')).toEqual([WARNING]);
+		expect(run.commands).toEqual([
+			`::notice title=Backup proven::${newest.name}`,
+			WARNING,
+			UNENCRYPTED,
+		]);
+		expect(textsIn(run.summary, 'Warning')).toEqual([WARNING, UNENCRYPTED]);
 		expect(plainCells(run.summary)).toMatchObject({
 			Backup: newest.name,
 			Made: newest.startedAt,
-			Proven: 'yes, with 1 warning',
+			Proven: 'yes, with 2 warnings',
 			Tables: newest.tables.toLocaleString('en'),
 			Rows: newest.rows.toLocaleString('en'),
 			Size: expect.stringContaining(`(${newest.sqlBytes.toLocaleString('en')} bytes)`),
@@ -92,8 +97,8 @@ describe('drilling the backups of a real app', () => {
 			Drill: '',
 			Backup: newest.name,
 			Made: newest.startedAt,
-			Proven: `yes, on ${before?.at}, with 1 warning`,
-			Warning: WARNING,
+			Proven: `yes, on ${before?.at}, with 2 warnings`,
+			Warning: UNENCRYPTED, // the last one
 		});
 		expect((await listed(newest))?.drilled).toEqual(before);
 	});
@@ -103,9 +108,9 @@ describe('drilling the backups of a real app', () => {
 		const args = [newest.name, '--from', app.url];
 		const { code, stdout } = await operate(tmpdir(), 'drill', args, { env });
 		expect(code).toBe(0);
-		expect(stdout).toContain(`\nProven, with 1 warning: ${newest.name} restores. `);
+		expect(stdout).toContain(`\nProven, with 2 warnings: ${newest.name} restores. `);
 		expect(stdout).toMatch(
-			/: same\.\nWarning: The full-text table "search" has trigrams without their places.+\n$/,
+			/: same\.\nWarning: The full-text table "search" has trigrams without their places.+\nWarning: The backup is not encrypted.+\n$/,
 		);
 	});
 
@@ -143,14 +148,13 @@ describe('drilling the backups of a real app', () => {
 
 		const without = await runDrill(app.url);
 		expect(without.exitCode).not.toBe(0);
-		expect(without.errors).toEqual([expect.stringContaining('gh secret set AGE_IDENTITY < FILE')]);
+		expect(without.errors).toEqual([expect.stringContaining('AGE_IDENTITY --env lifeboat < FILE')]);
 		expect(without.errors).toEqual([expect.stringContaining('drill at home')]);
 
 		await forgetCodes(app.folder);
 		const identity = await readFile(file, 'utf8');
 		const secrets = { TOTP_SECRET: SECRET, AGE_IDENTITY: identity };
-		const env = { RUNNER_TEMP: app.folder };
-		const run = await runDrill(app.url, { secrets, env });
+		const run = await runDrill(app.url, { secrets });
 		expect(run).toMatchObject({ exitCode: 0, errors: [] });
 		expect(run.commands).toEqual([`::notice title=Backup proven::${name}`, WARNING]);
 		expect(run.output + run.summary).not.toContain('AGE-SECRET-KEY');

@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { access, constants, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { evaluate, job, readWorkflow, scripts, WORKFLOWS } from './runner.ts';
+import { parse } from 'yaml';
+import { evaluate } from './expressions.ts';
+import { job, readWorkflow, scripts, WORKFLOWS } from './runner.ts';
 
 const files = await readdir(WORKFLOWS);
 const backup = await readWorkflow('backup.yml');
@@ -39,6 +41,15 @@ describe('the files', () => {
 		expect(job(backup, 'keep-alive').permissions).toEqual({ actions: 'write' });
 		expect(job(ci, 'test').permissions).toEqual({ contents: 'read' });
 		expect(job(ci, 'audit').permissions).toEqual({ contents: 'read' });
+	});
+
+	test('jobs that use secrets take them from the environment of the main branch', async () => {
+		for (const file of files) {
+			for (const { environment, steps } of Object.values((await readWorkflow(file)).jobs)) {
+				const usesSecrets = JSON.stringify(steps).includes('secrets.');
+				expect([file, environment]).toEqual([file, usesSecrets ? 'lifeboat' : undefined]);
+			}
+		}
 	});
 
 	test('one command checks every pull request and push to main, another the dependencies', () => {
@@ -81,6 +92,12 @@ describe('the files', () => {
 		expect(all.length).toBeGreaterThan(3);
 		for (const script of all) execFileSync('bash', ['-n'], { input: script });
 		expect(() => execFileSync('bash', ['-n'], { input: 'if', stdio: 'pipe' })).toThrow();
+	});
+
+	test('new versions of actions and packages are proposed', async () => {
+		const { updates } = parse(await readFile('.github/dependabot.yml', 'utf8'));
+		const ecosystems = updates.map((update: Record<string, string>) => update['package-ecosystem']);
+		expect(ecosystems).toEqual(['github-actions', 'npm']);
 	});
 
 	test('.ci/run is executable', async () => {

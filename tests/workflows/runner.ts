@@ -1,19 +1,31 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, open, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+	copyFile,
+	cp,
+	mkdir,
+	mkdtemp,
+	open,
+	readFile,
+	rm,
+	symlink,
+	writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { runInNewContext } from 'node:vm';
+import { basename, delimiter, join } from 'node:path';
 import { parse } from 'yaml';
+import { type Before, evaluate, expand } from './expressions.ts';
 
 /** Where GitHub looks for workflows. */
 export const WORKFLOWS = '.github/workflows';
 
 /** Scripts that are skipped, because the tests already have what they install. */
-const INSTALL = /\bnpm ci$/;
+const INSTALL = /^npm ci\b/;
 
 export interface Step {
+	id?: string;
 	name?: string;
+	if?: string;
 	uses?: string;
 	with?: Record<string, unknown>;
 	env?: Record<string, string>;
@@ -22,7 +34,10 @@ export interface Step {
 }
 
 export interface Job {
+	needs?: string | string[];
 	if?: string;
+	environment?: string;
+	outputs?: Record<string, string>;
 	permissions?: Record<string, string>;
 	'timeout-minutes'?: number;
 	steps: Step[];
@@ -46,6 +61,12 @@ export interface Context {
 	inputs?: Record<string, string>;
 	/** Variables that the runner itself sets. */
 	env?: Record<string, string>;
+	/** The secrets of environments, by name: only jobs that name one get them. */
+	environments?: Record<string, Record<string, string>>;
+	/** The jobs before this one. */
+	needs?: Record<string, Before>;
+	/** The folder with what jobs leave for each other; by default nothing is left. */
+	artifacts?: string;
 }
 
 export interface Run {
@@ -58,6 +79,8 @@ export interface Run {
 	errors: string[];
 	/** The run's summary, in Markdown. */
 	summary: string;
+	/** Its outputs. */
+	outputs: Record<string, string>;
 }
 
 /** Reads a workflow of this repository. */
@@ -79,8 +102,44 @@ export function scripts(workflow: Workflow): string[] {
 }
 
 /**
+ * Runs the jobs of a workflow one after the other, as they need each other, and returns the runs of those
+ * that were not skipped.
+ */
+export async function runWorkflow(
+	workflow: Workflow,
+	context: Context,
+): Promise<Record<string, Run>> {
+	const artifacts = await mkdtemp(join(tmpdir(), 'lifeboat-artifacts-'));
+	const runs: Record<string, Run> = {};
+	const needs: Record<string, Before> = {};
+	try {
+		for (const [name, one] of Object.entries(workflow.jobs)) {
+			const given = { ...context, needs, artifacts };
+			if (!isWanted(one, given)) {
+				needs[name] = { outputs: {}, result: 'skipped' };
+				continue;
+			}
+			const run = await runJob(one, given);
+			runs[name] = run;
+			needs[name] = { outputs: run.outputs, result: run.exitCode === 0 ? 'success' : 'failure' };
+		}
+	} finally {
+		await rm(artifacts, { recursive: true });
+	}
+	return runs;
+}
+
+/** Without a status function in its condition, a job runs only if those that it needs succeeded. */
+function isWanted({ if: condition = 'true', needs: names = [] }: Job, context: Context): boolean {
+	const isLate = /\b(always|cancelled|failure)\(/.test(condition);
+	const succeeded = [names].flat().every((name) => context.needs?.[name]?.result === 'success');
+	return (isLate || succeeded) && Boolean(evaluate(condition, context));
+}
+
+/**
  * Runs the scripts of a job as GitHub's runner does, up to the first one that fails. actions/setup-node
- * puts the Node of these tests on the PATH, whose version must be the one that the step asks for.
+ * puts the Node of these tests on the PATH, whose version must be the one that the step asks for;
+ * the actions for artifacts copy files from and to the folder of artifacts.
  */
 export async function runJob(job: Job, context: Context): Promise<Run> {
 	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-runner-'));
@@ -90,21 +149,71 @@ export async function runJob(job: Job, context: Context): Promise<Run> {
 	await mkdir(tools);
 	const log = await open(join(folder, 'log'), 'w+');
 	const path = context.env?.['PATH'] ?? runnerPath();
-	const env = { GITHUB_STEP_SUMMARY: summary, ...context.env, PATH: tools + delimiter + path };
+	const own = { GITHUB_STEP_SUMMARY: summary, RUNNER_TEMP: folder };
+	const env = { ...own, ...context.env, PATH: tools + delimiter + path };
+	const secrets = { ...context.secrets, ...context.environments?.[job.environment ?? ''] };
+	const given = { ...context, secrets, env };
 	try {
-		let exitCode = 0;
-		for (const step of job.steps) {
-			if (exitCode !== 0) break;
-			if (step.uses?.startsWith('actions/setup-node@')) await setUpNode(step, tools);
-			exitCode = await runStep(step, { ...context, env }, log.fd);
-		}
+		const steps: Record<string, Before> = {};
+		const exitCode = await runSteps(job.steps, { ...given, steps }, { log: log.fd, tools });
 		const output = await readFile(join(folder, 'log'), 'utf8');
 		const commands = output.split('\n').filter((line) => line.startsWith('::'));
-		const errors = commands.flatMap(errorMessage);
-		return { exitCode, output, commands, errors, summary: await readFile(summary, 'utf8') };
+		const outputs = Object.entries(job.outputs ?? {}).map(([name, text]) => {
+			return [name, expand(text, { ...given, steps })];
+		});
+		return {
+			exitCode,
+			output,
+			commands,
+			errors: commands.flatMap(errorMessage),
+			summary: await readFile(summary, 'utf8'),
+			outputs: Object.fromEntries(outputs),
+		};
 	} finally {
 		await log.close();
 		await rm(folder, { recursive: true });
+	}
+}
+
+/** What the steps of a job see; each adds its outputs to `steps`. */
+interface JobContext extends Context {
+	env: Record<string, string>;
+	steps: Record<string, Before>;
+}
+
+/** Returns the exit code of the last step that ran. */
+async function runSteps(
+	steps: Step[],
+	context: JobContext,
+	{ log, tools }: { log: number; tools: string },
+): Promise<number> {
+	for (const [number, step] of steps.entries()) {
+		if (step.if !== undefined && !evaluate(step.if, context)) continue;
+		if (step.uses?.startsWith('actions/setup-node@')) await setUpNode(step, tools);
+		if (step.uses?.includes('-artifact@')) await copyArtifact(step, context);
+		const file = join(context.env['RUNNER_TEMP'] ?? '', `output-${number}`);
+		await writeFile(file, '');
+		const env = { ...context.env, GITHUB_OUTPUT: file };
+		const exitCode = await runStep(step, { ...context, env }, log);
+		const lines = (await readFile(file, 'utf8')).matchAll(/^(\w+)=(.*)$/gm);
+		const outputs = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
+		if (step.id !== undefined) context.steps[step.id] = { outputs };
+		if (exitCode !== 0) return exitCode;
+	}
+	return 0;
+}
+
+/** Stands in for actions/upload-artifact and actions/download-artifact, with one file each. */
+async function copyArtifact({ uses = '', with: options = {} }: Step, context: Context) {
+	const { artifacts } = context;
+	if (artifacts === undefined) return;
+	const stored = join(artifacts, String(options['name']));
+	const path = expand(String(options['path']), context);
+	if (uses.includes('/upload-')) {
+		await mkdir(stored);
+		await copyFile(path, join(stored, basename(path)));
+	} else {
+		await cp(stored, path, { recursive: true });
 	}
 }
 
@@ -141,20 +250,6 @@ async function runStep(step: Step, context: Context, log: number): Promise<numbe
 	const child = spawn('bash', options, { env, stdio: ['ignore', log, log] });
 	const [code] = (await once(child, 'close')) as [number];
 	return code;
-}
-
-/** Replaces the expressions in `${{ }}`. As on GitHub, what is not set is empty. */
-function expand(text: string, context: Context): string {
-	return text.replace(/\$\{\{ (.+?) \}\}/g, (_, expression: string) => {
-		return String(evaluate(expression, context) ?? '');
-	});
-}
-
-/** The value of an expression. Of GitHub's, the operators used here mean the same in JavaScript. */
-export function evaluate(expression: string, context: Context): unknown {
-	const { secrets = {}, vars = {}, github = {}, inputs = {} } = context;
-	const given = { secrets, vars, github: { event: {}, ...github }, inputs };
-	return runInNewContext(expression, given) as unknown;
 }
 
 function errorMessage(command: string): string[] {

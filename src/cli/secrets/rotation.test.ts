@@ -72,7 +72,7 @@ describe('--rotate', () => {
 			'npx wrangler pages secret put TOTP_SECRET_PREVIOUS\n',
 			'npx wrangler pages deploy',
 			'2. ',
-			'gh secret set TOTP_SECRET\n',
+			'gh secret set TOTP_SECRET --env lifeboat\n',
 			'3. ',
 			'X-Backup-Warning',
 			'4. ',

@@ -39,8 +39,8 @@ const KEPT = [
   ${DEPLOY}
 From then on it accepts codes of either.`,
 	`Give both to GitHub, which makes codes with the first and verifies older backups with the second:
-  gh secret set TOTP_SECRET
-  gh secret set TOTP_SECRET_PREVIOUS`,
+  gh secret set TOTP_SECRET --env lifeboat
+  gh secret set TOTP_SECRET_PREVIOUS --env lifeboat`,
 	`${CHECK}
 The answer must begin with "HTTP/2 200" and have no line X-Backup-Warning that names TOTP_SECRET_PREVIOUS,
 which would mean that the code is one of the old secret. \`npm run journal\` shows who still uses that.`,
@@ -49,7 +49,7 @@ which would mean that the code is one of the old secret. \`npm run journal\` sho
 	`Once every phone, machine and script has the new secret, retire the old one: clear TOTP_SECRET_PREVIOUS
 in .env, and
   npx wrangler pages secret delete TOTP_SECRET_PREVIOUS
-  gh secret delete TOTP_SECRET_PREVIOUS
+  gh secret delete TOTP_SECRET_PREVIOUS --env lifeboat
   ${DEPLOY}
 But keep the old secret in a safe place for as long as you have backups signed with it: to restore or
 drill one of those, set TOTP_SECRET_PREVIOUS to it again. If BACKUP_MAC_KEY signs your backups, you do
@@ -62,8 +62,8 @@ const LEAKED = [
   npx wrangler pages secret delete TOTP_SECRET_PREVIOUS     (if it is set)
   ${DEPLOY}`,
 	`Give it to GitHub:
-  gh secret set TOTP_SECRET
-  gh secret delete TOTP_SECRET_PREVIOUS     (if it is set)`,
+  gh secret set TOTP_SECRET --env lifeboat
+  gh secret delete TOTP_SECRET_PREVIOUS --env lifeboat     (if it is set)`,
 	`${CHECK}
 The answer must begin with "HTTP/2 200". \`npm run journal\` shows what others did with the old one.`,
 	`Make a backup, signed with the new secret:

@@ -18,10 +18,12 @@ const {
 const isDrill = process.argv[2] === 'drill';
 
 if (!secret && !audience) {
-	problem("The secret TOTP_SECRET is missing. Set it to the app's own: gh secret set TOTP_SECRET");
+	problem(
+		"The secret TOTP_SECRET is missing. Set it to the app's own: gh secret set TOTP_SECRET --env lifeboat",
+	);
 } else if (!secret && !macKey && isDrill) {
 	problem(
-		"A drill verifies who made the backup, and GitHub's tokens cannot do that. Set BACKUP_MAC_KEY to the app's own: gh secret set BACKUP_MAC_KEY. If the app has none, set TOTP_SECRET.",
+		"A drill verifies who made the backup, and GitHub's tokens cannot do that. Set BACKUP_MAC_KEY to the app's own: gh secret set BACKUP_MAC_KEY --env lifeboat. If the app has none, set TOTP_SECRET.",
 	);
 }
 if (!url) {
@@ -44,7 +46,7 @@ if (audience && !ORIGIN.test(audience.trim())) {
 }
 if (apiKey && apiKey.trim().length < MIN_API_KEY_LENGTH) {
 	problem(
-		`The secret BACKUP_API_KEY is too short: the app's own has at least ${MIN_API_KEY_LENGTH} characters. Set it to that: gh secret set BACKUP_API_KEY`,
+		`The secret BACKUP_API_KEY is too short: the app's own has at least ${MIN_API_KEY_LENGTH} characters. Set it to that: gh secret set BACKUP_API_KEY --env lifeboat`,
 	);
 }
 

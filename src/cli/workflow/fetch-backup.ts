@@ -1,0 +1,88 @@
+// Fetches a backup into the folder that it is given, for .github/workflows/restore-drill.yml: its manifest
+// and its volumes as they are stored. BACKUP is a name or `latest`; with UNLESS_DRILLED=yes a backup that
+// a drill has proven is left alone. The name becomes the output `backup` of the step. Nothing is verified
+// here: the next job does that. This one installs nothing: nothing here may import a package.
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ListedBackup } from '../../lib/server/backup/format/manifest.ts';
+import { backupOfFile, isVolume, manifestKey } from '../../lib/server/backup/format/names.ts';
+import { LifeboatError } from '../../lib/server/errors.ts';
+import { BackupApi } from '../client/api.ts';
+import { callerSettings } from '../client/credentials.ts';
+import { parseObject } from '../client/json.ts';
+import { readSetting } from '../secrets/dotenv.ts';
+import { listedWarnings } from '../terminal/warnings.ts';
+import { reportEarlier, reportFailure } from './drill-summary.ts';
+
+/** GitHub ends the job after an hour. */
+const TIME_LIMIT_MS = 58 * 60_000;
+/** The codes of a volume that is missing, or has another size: the drill reports it. */
+const DAMAGE = ['backup_not_found', 'backup_damaged'];
+
+const { BACKUP: word = 'latest', UNLESS_DRILLED } = process.env;
+const [, , folder = ''] = process.argv;
+
+try {
+	await main();
+} catch (error) {
+	reportFailure(word, error);
+}
+
+async function main(): Promise<void> {
+	const signal = AbortSignal.timeout(TIME_LIMIT_MS);
+	const api = new BackupApi(readSetting('BACKUP_URL'), callerSettings(), signal);
+	const newest = word === 'latest' ? await newestOf(api) : null;
+	if (newest?.drilled?.proven && UNLESS_DRILLED === 'yes') {
+		return reportEarlier(newest.name, newest.drilled.at, listedWarnings(newest));
+	}
+	const name = newest?.name ?? requireName(word);
+	await fetchFiles(api, name);
+	appendFileSync(process.env['GITHUB_OUTPUT'] ?? '/dev/stdout', `backup=${name}\n`);
+}
+
+async function newestOf(api: BackupApi): Promise<ListedBackup> {
+	const [newest] = await api.list();
+	if (!newest) throw notFound('The app has no backup yet.');
+	requireName(newest.name);
+	return newest;
+}
+
+async function fetchFiles(api: BackupApi, name: string): Promise<void> {
+	process.umask(0o077);
+	mkdirSync(folder);
+	const manifest = await api.manifest(name);
+	writeFileSync(join(folder, manifestKey(name)), manifest);
+	for (const { key, bytes } of volumesIn(manifest, name)) {
+		await api.download(key, join(folder, key), bytes).catch((error: unknown) => {
+			const isDamage = error instanceof LifeboatError && DAMAGE.includes(error.code);
+			if (!isDamage) throw error;
+		});
+	}
+}
+
+/** The volumes that a manifest names, with their bytes. Throws `manifest_unreadable` (500) for any other file. */
+function volumesIn(manifest: string, name: string): { key: string; bytes: number }[] {
+	const list = parseObject(manifest)['volumes'];
+	const volumes = (Array.isArray(list) ? list : []).map((volume) => {
+		return { key: String(volume?.key), bytes: Number(volume?.bytes) };
+	});
+	const isOwn = ({ key, bytes }: { key: string; bytes: number }) =>
+		backupOfFile(key) === name && isVolume(key) && Number.isSafeInteger(bytes);
+	if (volumes.length > 0 && volumes.every(isOwn)) return volumes;
+	throw new LifeboatError(`The manifest of ${name} does not name its files.`, {
+		code: 'manifest_unreadable',
+		status: 500,
+		hint: 'It was changed: use another backup.',
+	});
+}
+
+/** Throws `backup_not_found` (404) for what cannot be the name of a backup. */
+function requireName(name: string): string {
+	if (backupOfFile(manifestKey(name)) === name) return name;
+	throw notFound(`${name} is not the name of a backup.`);
+}
+
+function notFound(message: string): LifeboatError {
+	const hint = 'Make a backup: gh workflow run backup.yml. Its summary has the name.';
+	return new LifeboatError(message, { code: 'backup_not_found', status: 404, hint });
+}
