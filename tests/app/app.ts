@@ -20,6 +20,10 @@ export class App {
 		rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
 	}
 
+	get isRunning(): boolean {
+		return this.#server !== undefined;
+	}
+
 	/** Its origin. */
 	get url(): string {
 		return this.#running.url;
