@@ -14,6 +14,7 @@ import {
 	setUpEncryption,
 } from '../secrets/encryption.ts';
 import { completeEnv, completeWith, parseEnv, type CompletedEnv } from '../secrets/dotenv.ts';
+import { explainMacRotation, rotateMacKey } from '../secrets/mac-rotation.ts';
 import { explainRotation, rotateSecret } from '../secrets/rotation.ts';
 
 const FILE = '.env';
@@ -27,6 +28,7 @@ const QUIET_ZONE = 4;
 
 const HELP = `Usage: npm run setup [-- options]
        npm run setup -- --rotate [--leaked]
+       npm run setup -- --rotate-mac-key [--leaked]
 
 Writes .env in the current folder, with the secrets that are missing or empty: TOTP_SECRET, AUTH_SECRET
 and, in a new installation, BACKUP_MAC_KEY. Makes the identity that opens encrypted backups, outside the
@@ -44,7 +46,9 @@ On a terminal it asks for what is missing; Enter skips a question. The answers a
   --post-quantum     make an identity that withstands quantum computers too; it needs age 1.3 or newer
   --rotate           replace TOTP_SECRET with a new one, and say what to do next. The old one moves to
                      TOTP_SECRET_PREVIOUS: its codes stay valid until that is removed
-  --leaked           with --rotate: someone else knows the old secret, so it is not kept
+  --rotate-mac-key   replace BACKUP_MAC_KEY, or let one take over from TOTP_SECRET, and say what to do next.
+                     What signed before moves to BACKUP_MAC_KEY_PREVIOUS and verifies older backups only
+  --leaked           with either: someone else knows the old secret, so it is not kept
   --help             show this
 
 Exit codes: 0; 1 if something is not valid, or if encryption waits for a copy of the identity.
@@ -60,7 +64,7 @@ function explainNext(identity: string): string {
   npm run --silent secrets -- github | gh secret set --env lifeboat -f -${identity && forDrills}
 
 The third command keeps everyone, the app included, from deleting or overwriting backups for 90 days.
-node genTotp.js prints the current code.
+node genTotp.js prints the current code; node genTotp.js --headers | curl -H @- URL calls the API.
 `;
 }
 
@@ -73,12 +77,13 @@ const OPTIONS = {
 	webhook: { type: 'string' },
 	monitor: { type: 'string' },
 	rotate: { type: 'boolean', default: false },
+	'rotate-mac-key': { type: 'boolean', default: false },
 	leaked: { type: 'boolean', default: false },
 	help: { type: 'boolean', short: 'h' },
 } as const;
 
 /** What may stand on the command line of a rotation. */
-const ROTATION = ['--rotate', '--leaked'];
+const ROTATION = ['--rotate', '--rotate-mac-key', '--leaked'];
 
 /** What `npm run setup` is to do, without a rotation. */
 interface Request {
@@ -98,13 +103,16 @@ try {
 
 async function main(): Promise<void> {
 	const { values } = parseArgs({ options: OPTIONS, allowNegative: true });
-	const { help, rotate, leaked, ...more } = values;
+	const { help, rotate, 'rotate-mac-key': rotateMac, leaked, ...more } = values;
 	if (help) return console.log(HELP);
-	if (leaked && !rotate) throw new Error('--leaked needs --rotate.');
-	if (rotate && process.argv.slice(2).some((word) => !ROTATION.includes(word))) {
-		throw new Error('--rotate and other options need two runs: one after the other.');
+	const rotates = rotate || rotateMac;
+	if (leaked && !rotates) throw new Error('--leaked needs --rotate or --rotate-mac-key.');
+	const hasOthers = process.argv.slice(2).some((word) => !ROTATION.includes(word));
+	if ((rotates && hasOthers) || (rotate && rotateMac)) {
+		throw new Error('A rotation and other options need two runs: one after the other.');
 	}
 	if (rotate) return rotateIn(FILE, leaked);
+	if (rotateMac) return rotateMacIn(FILE, leaked);
 	const {
 		encrypt,
 		'post-quantum': postQuantum,
@@ -122,6 +130,14 @@ function rotateIn(file: string, leaked: boolean): void {
 	console.log(`Wrote ${file}, with a new TOTP_SECRET. ${old}.\n`);
 	showSecret(parseEnv(text)['TOTP_SECRET'] ?? '');
 	console.log(explainRotation(leaked));
+}
+
+function rotateMacIn(file: string, leaked: boolean): void {
+	const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+	writeSecretFile(file, rotateMacKey(text, leaked, Date.now()));
+	const old = leaked ? 'The old one was removed' : 'What signed before is BACKUP_MAC_KEY_PREVIOUS';
+	console.log(`Wrote ${file}, with a new BACKUP_MAC_KEY. ${old}.\n`);
+	console.log(explainMacRotation(leaked));
 }
 
 async function setUp(request: Request, ask: Ask | null): Promise<void> {

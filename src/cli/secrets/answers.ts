@@ -3,6 +3,7 @@ import { messageOf } from '../../lib/server/errors.ts';
 import { usageError } from '../terminal/arguments.ts';
 import type { Ask } from '../terminal/ask.ts';
 import { describe } from '../terminal/errors.ts';
+import { printAside } from '../terminal/print.ts';
 import { completeWith, type CompletedEnv, parseEnv } from './dotenv.ts';
 
 /** A setting that only the person knows. */
@@ -79,7 +80,7 @@ async function answerTo({ text, read }: Question, ask: Ask): Promise<string> {
 		try {
 			return answer === '' ? '' : read(answer);
 		} catch (error) {
-			console.error(describe(error));
+			printAside(describe(error).split('\n'));
 		}
 	}
 }

@@ -6,6 +6,7 @@ import { LifeboatError } from '../../lib/server/errors.ts';
 import { readSetting } from './dotenv.ts';
 import { makeIdentity, readIdentities, recipientsIn } from './identity.ts';
 import type { Ask } from '../terminal/ask.ts';
+import { print, printAside } from '../terminal/print.ts';
 import { shellWord } from '../terminal/text.ts';
 
 /** An age identity on this machine. */
@@ -58,24 +59,26 @@ export async function confirmCopy(
 	if (claim && !made) return true;
 	if (ask === null) return false;
 	const [identity = ''] = readIdentities(file);
-	console.log(`${KEEP}\n  ${file}\n`);
+	print([...KEEP, `  ${file}`, '']);
 	for (;;) {
 		const answer = await ask(`The last ${SHOWN} characters of the copy (Enter: not yet) `);
 		if (answer === '') return false;
 		if (answer.toUpperCase().slice(-SHOWN) === identity.slice(-SHOWN)) return true;
-		console.error('The identity ends with others.');
+		printAside(['The identity ends with others.']);
 	}
 }
 
-const KEEP = `This identity opens the backups. Without it nobody can ever open one again, not even the app, which has
-only the public key. This machine may be lost: store a copy now, in a password manager or printed on
-paper in a safe place. Keep it out of the repository and off Cloudflare.`;
+const KEEP = [
+	'This identity opens the backups. Without it nobody can ever open one again, not even the app, which has',
+	'only the public key. This machine may be lost: store a copy now, in a password manager or printed on',
+	'paper in a safe place. Keep it out of the repository and off Cloudflare.',
+];
 
 /** What to do if there is no copy yet. */
 export function explainMissingCopy(file: string): string {
 	return `Backups are not encrypted yet.
 
-${KEEP}
+${KEEP.join('\n')}
   ${file}
 Then turn encryption on: npm run setup -- --identity-copied`;
 }

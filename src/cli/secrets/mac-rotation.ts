@@ -48,9 +48,9 @@ const KEPT = [
   ${DEPLOY}
 A backup in several steps that is under way then has to be started again.`,
 	`Give them to GitHub, which verifies backups with them:
-  gh secret set BACKUP_MAC_KEY
-  gh secret set BACKUP_MAC_KEY_PREVIOUS
-  gh secret set BACKUP_MAC_KEY_PREVIOUS_UNTIL`,
+  gh secret set BACKUP_MAC_KEY --env lifeboat
+  gh secret set BACKUP_MAC_KEY_PREVIOUS --env lifeboat
+  gh secret set BACKUP_MAC_KEY_PREVIOUS_UNTIL --env lifeboat`,
 	BACK_UP,
 	`Keep the two settings of the previous key as long as you have backups that it signed: it verifies
 those that started before BACKUP_MAC_KEY_PREVIOUS_UNTIL, and nothing newer. Then remove both everywhere.`,
@@ -61,7 +61,7 @@ const LEAKED = [
   npx wrangler pages secret put BACKUP_MAC_KEY
   ${DEPLOY}`,
 	`Give it to GitHub:
-  gh secret set BACKUP_MAC_KEY`,
+  gh secret set BACKUP_MAC_KEY --env lifeboat`,
 	`${BACK_UP}
 Anyone who knows the old key can sign with it. So older backups and their proofs now count as forged: to
 restore one that you are sure is yours, give --unsigned.`,

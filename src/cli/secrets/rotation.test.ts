@@ -144,7 +144,7 @@ describe('--rotate --leaked', () => {
 		const { exitCode, stderr } = await setup('--leaked');
 		expect({ exitCode, stderr }).toMatchObject({
 			exitCode: 1,
-			stderr: '--leaked needs --rotate.\n',
+			stderr: '--leaked needs --rotate or --rotate-mac-key.\n',
 		});
 		expect(existsSync(file)).toBe(false);
 	});

@@ -83,8 +83,8 @@ export function requireFetch(settings: TokenSettings | null): void {
 
 /**
  * Checks a token of GitHub Actions: signature, issuer, audience and times (RFC 7519, 4.1), then the
- * repository, branch, event, workflow and environment of its run. `now` is in milliseconds since 1970. The caller must check
- * that it was not used before.
+ * repository, branch, event, workflow and environment of its run. `now` is in milliseconds since 1970.
+ * The caller must check that it was not used before.
  *
  * Throws `token_invalid` (401), `token_not_allowed` (403), `issuer_unreachable` (503).
  * @see https://docs.github.com/en/actions/reference/security/oidc
