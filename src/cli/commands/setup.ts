@@ -109,7 +109,9 @@ async function main(): Promise<void> {
 	if (leaked && !rotates) throw new Error('--leaked needs --rotate or --rotate-mac-key.');
 	const hasOthers = process.argv.slice(2).some((word) => !ROTATION.includes(word));
 	if ((rotates && hasOthers) || (rotate && rotateMac)) {
-		throw new Error('A rotation and other options need two runs: one after the other.');
+		throw new Error(
+			'--rotate, --rotate-mac-key and other options need a run each: one after the other.',
+		);
 	}
 	if (rotate) return rotateIn(FILE, leaked);
 	if (rotateMac) return rotateMacIn(FILE, leaked);

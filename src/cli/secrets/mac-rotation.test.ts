@@ -68,9 +68,11 @@ describe('a new MAC key', () => {
 describe('the explanation', () => {
 	test('names every place that needs the new settings, in order', () => {
 		const lines = explainMacRotation(false).split('\n');
-		const places = ['npx wrangler pages secret put', 'gh secret set'].flatMap((command) =>
-			['', '_PREVIOUS', '_PREVIOUS_UNTIL'].map((end) => `     ${command} BACKUP_MAC_KEY${end}`),
-		);
+		const names = ['', '_PREVIOUS', '_PREVIOUS_UNTIL'].map((end) => `BACKUP_MAC_KEY${end}`);
+		const places = [
+			...names.map((name) => `     npx wrangler pages secret put ${name}`),
+			...names.map((name) => `     gh secret set ${name} --env lifeboat`),
+		];
 		expect(lines.filter((line) => places.includes(line))).toEqual(places);
 		expect(lines.filter((line) => /^\d\. /.test(line))).toHaveLength(4);
 	});
