@@ -43,7 +43,8 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 	for (const [name, value] of Object.entries({ ...options.vars, ...options.overrides })) {
 		args.push('--binding', `${name}=${value}`);
 	}
-	const env = childEnvironment();
+	// Without a request to Cloudflare, nor a warning when offline.
+	const env: NodeJS.ProcessEnv = { ...childEnvironment(), CLOUDFLARE_CF_FETCH_ENABLED: 'false' };
 	if (options.vars) env['CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV'] = 'false';
 
 	// A process group of its own: workerd would survive if only wrangler were killed.

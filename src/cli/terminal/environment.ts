@@ -19,7 +19,7 @@ const PASSED = [
 	...['CI', 'TERM', 'COLORTERM', 'NO_COLOR', 'FORCE_COLOR', /^XDG_\w+$/, 'npm_package_name'],
 	...['NODE_OPTIONS', 'NODE_PATH', 'NODE_COMPILE_CACHE', 'NODE_EXTRA_CA_CERTS'],
 	...['SSL_CERT_FILE', 'SSL_CERT_DIR', /^(https?|all|no)_proxy$/i],
-	...['WRANGLER_LOG', 'WRANGLER_SEND_METRICS', 'CLOUDFLARE_CF_FETCH_ENABLED'],
+	...['WRANGLER_LOG', 'WRANGLER_SEND_METRICS'],
 	...['SystemRoot', 'APPDATA', 'LOCALAPPDATA', 'USERPROFILE', 'PATHEXT', 'ComSpec'], // Windows
 ];
 
