@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { counted } from '../../../tests/counts.ts';
 import { json, lines, listen } from '../../../tests/stand-in.ts';
 import { SUMMARY } from '../../../tests/workflows/stepped-app.ts';
 
@@ -36,11 +37,16 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** Stands for a new file. */
 const NEW = 'NEW';
 
-/** Runs a program of the commands, in a workflow too. Returns the summary of that. */
+/** On a terminal, and in a workflow. By default each run of a program has the mode after the last one. */
+const MODES = ['', 'true'];
+let turn = 0;
+
+/** Runs a program of the commands. Returns the summary for a workflow. */
 async function run(program: string, args: string[], url = '', input = ''): Promise<string> {
 	const GITHUB_STEP_SUMMARY = join(folder, 'summary');
 	writeFileSync(GITHUB_STEP_SUMMARY, '');
-	for (const GITHUB_ACTIONS of ['', 'true']) {
+	const modes = turn++ % 2 === 0 ? MODES : MODES.toReversed();
+	for (const GITHUB_ACTIONS of modes.slice(0, counted(MODES.length))) {
 		const files = { GITHUB_STEP_SUMMARY, GITHUB_OUTPUT: join(folder, 'output') };
 		const settings = {
 			TOTP_SECRET: SECRET,

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
 	dumpLocally,
 	operate,
@@ -15,10 +15,17 @@ import { manifestOf, NAME, titled, writeSigned } from '../../../tests/signed-bac
 import { json, listen, type Request } from '../../../tests/stand-in.ts';
 import { printManifest } from '../../lib/server/backup/format/manifest.ts';
 import { manifestKey } from '../../lib/server/backup/format/names.ts';
+import { SqliteFile } from '../targets/sqlite.ts';
+import { type DetailedError, exitCode } from '../terminal/errors.ts';
+import { Progress } from '../terminal/progress.ts';
+import { openBackup } from './files.ts';
+import { verifyBackup } from './verify.ts';
 
 // Files without a manifest: those that call themselves backups of Lifeboat are not believed.
 
 const MAC_KEY = 'a secret of the tests, long enough';
+const TOTP_SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+const start = process.cwd();
 
 let project: string;
 /** The SQL of a backup, and of one that somebody has planted. */
@@ -29,6 +36,7 @@ let folder: string;
 
 beforeAll(async () => {
 	project = projectFolder();
+	process.chdir(project);
 	const [original, other] = [join(project, 'original'), join(project, 'other')];
 	const rows = (admins: string) => [
 		'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, admin INTEGER)',
@@ -41,34 +49,60 @@ beforeAll(async () => {
 	sql = titled(readFileSync(join(project, 'original.sql')));
 	planted = titled(readFileSync(join(project, 'other.sql')));
 });
-afterAll(() => removeFolder(project));
+afterAll(() => {
+	process.chdir(start);
+	removeFolder(project);
+});
 beforeEach(() => {
 	folder = join(project, `folder-${Math.random()}`);
 	mkdirSync(folder);
 });
-afterEach(() => removeFolder(folder));
+afterEach(() => {
+	vi.unstubAllEnvs();
+	removeFolder(folder);
+});
 
 const target = () => join(folder, 'restored.db');
 const admins = () => sqlite3(target(), 'SELECT name FROM users WHERE admin ORDER BY id');
 
-/** Runs `restore` and `drill` on a file; they end alike. Returns their code, and the error or ''. */
-async function use(path: string, more: string[] = [], settings: Record<string, string> = {}) {
+class Told extends Progress {
+	readonly told: string[] = [];
+	override step(): void {}
+	override note(text: string): void {
+		this.told.push(text);
+	}
+}
+
+/** Restores a file as the command does, with its words. Returns its exit code, and the error or ''. */
+async function use(path: string, words: string[] = [], settings: Record<string, string> = {}) {
 	rmSync(target(), { force: true });
-	const env = {
-		BACKUP_MAC_KEY: MAC_KEY,
-		TOTP_SECRET: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ',
-		...settings,
-	};
-	const words = [path, ...more, '--json'];
-	const restored = await operate(project, 'restore', [...words, '--to', target()], { env });
-	const drilled = await operate(project, 'drill', ['--file', ...words], { env });
-	const [result, finding] = [restored, drilled].map(
-		({ stdout }) => JSON.parse(stdout) as { code?: string; details?: string[] },
-	);
-	expect([drilled.code, finding?.code]).toEqual([restored.code, result?.code]);
-	expect(existsSync(target())).toBe(restored.code === 0);
-	const told = restored.stderr + drilled.stderr;
-	return { code: restored.code, error: result?.code ?? '', details: result?.details, told };
+	const env = { BACKUP_MAC_KEY: MAC_KEY, TOTP_SECRET, BACKUP_URL: '', ...settings };
+	for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+	const progress = new Told();
+	const context = { signal: new AbortController().signal, progress };
+	const from = words[words.indexOf('--from') + 1];
+	try {
+		const keys = { unsigned: words.includes('--unsigned') };
+		const backup = await openBackup(
+			path,
+			keys,
+			context,
+			words.includes('--from') ? from : undefined,
+		);
+		const survey = await verifyBackup(backup, context);
+		const plan = { sql: backup.sql, survey, tables: null, kept: null, header: null };
+		await new SqliteFile(target()).restore({ ...plan, onProgress: () => {} });
+		return { code: 0, error: '', told: progress.told.join() };
+	} catch (error) {
+		const { code, details } = error as DetailedError;
+		expect(existsSync(target())).toBe(false);
+		return {
+			code: exitCode(error as DetailedError),
+			error: code,
+			details,
+			told: progress.told.join(),
+		};
+	}
 }
 
 const WARNING = 'Warning: nothing proves where ';
@@ -105,12 +139,23 @@ describe('a file that calls itself a backup of Lifeboat', () => {
 			expect(admins()).toBe('ann');
 		}
 		writeFileSync(renamed[0], planted);
-		rmSync(target());
-		const refused = await operate(project, 'restore', [renamed[0], '--to', target(), '--json'], {
-			env: { BACKUP_MAC_KEY: MAC_KEY },
-		});
-		expect(refused.code).toBe(1);
-		expect(JSON.parse(refused.stdout).code).toBe('backup_differs');
+		expect(await use(renamed[0])).toMatchObject({ code: 1, error: 'backup_differs' });
+	});
+
+	test.for(['restore', 'drill'] as const)('is refused by npm run %s too', async (command) => {
+		const path = join(folder, 'backup.sql');
+		writeFileSync(path, planted);
+		const words = command === 'drill' ? ['--file', path] : [path, '--to', target()];
+		for (const [unsigned, code] of [[[], 2] as const, [['--unsigned'], 0] as const]) {
+			const ended = await operate(project, command, [...words, ...unsigned, '--json'], {
+				env: { BACKUP_MAC_KEY: MAC_KEY },
+			});
+			expect([ended.code, JSON.parse(ended.stdout).code]).toEqual([
+				code,
+				code === 2 ? 'manifest_missing' : undefined,
+			]);
+			expect(existsSync(target())).toBe(code === 0 && command === 'restore');
+		}
 	});
 
 	describe('is verified by the manifest of the app', () => {
@@ -129,7 +174,7 @@ describe('a file that calls itself a backup of Lifeboat', () => {
 			expect(admins()).toBe('ann');
 			expect(await use(path, [], { BACKUP_URL: app.url })).toMatchObject({ code: 0 });
 			const url = `/api/backup/${manifestKey(NAME)}`;
-			expect(requests.map((request) => request.url)).toEqual([url, url, url, url]);
+			expect(requests.map((request) => request.url)).toEqual([url, url]);
 		});
 
 		test('which somebody else has signed', async () => {
