@@ -79,7 +79,8 @@ function linesOf(server: Server): string[] {
 	return stripVTControlCharacters(server.output()).split(/\r?\n/);
 }
 
-main().catch((error: unknown) => {
+// Awaited, so that Node fails if it runs out of work before the end.
+await main().catch((error: unknown) => {
 	printAside(describe(error).split('\n'));
 	process.exitCode = 1;
 });
