@@ -29,6 +29,9 @@ export function sizes(table: FullTextTable): string {
 	return `${averages(name)},${totals},${shares}`;
 }
 
+/** Rows of which at least one term comes back. An index without sizes of rows forgets the others. */
+const ROWS_WITH_TERMS = 'SELECT doc FROM texts GROUP BY doc HAVING sum(terms)>0';
+
 /**
  * CTEs whose last one is `others`: the rowids `id` of rows without terms. They need `texts`, and those
  * of {@link sizes} if these are read. An index without sizes of rows knows their number alone: there
@@ -42,10 +45,10 @@ export function otherRows({ name, options }: FullTextTable): string {
 	const counted = '(SELECT sum(n) FROM numbers WHERE i=-1)';
 	return (
 		`${options.detail === 'full' ? `${averages(name)},` : ''}` +
-		'found AS(SELECT count(DISTINCT doc) AS n FROM texts),' +
+		`found AS(SELECT count(*) AS n FROM (${ROWS_WITH_TERMS})),` +
 		`missing AS(SELECT ifnull(max(0,min(${counted}-n,${MAX_OTHER_ROWS})),0) AS m,n FROM found),` +
 		'candidates(id) AS(SELECT 1 UNION ALL SELECT id+1 FROM candidates WHERE id<(SELECT m+n FROM missing)),' +
-		'others AS(SELECT id FROM candidates WHERE id NOT IN (SELECT doc FROM texts) LIMIT (SELECT m FROM missing))'
+		`others AS(SELECT id FROM candidates WHERE id NOT IN (${ROWS_WITH_TERMS}) LIMIT (SELECT m FROM missing))`
 	);
 }
 

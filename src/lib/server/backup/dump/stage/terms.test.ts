@@ -130,6 +130,7 @@ describe('a warning names an index', () => {
 			env.DB,
 			create(`content='', columnsize=0`),
 			`INSERT INTO ft (rowid, a, b) VALUES (1, CAST(X'306DF888808080C39F' AS TEXT), 'ends in')`,
+			`INSERT INTO ft (rowid, a) VALUES (7, CAST(X'F888808080' AS TEXT))`,
 		);
 		const { warnings } = await comeBack();
 		expect(warnings).toHaveLength(1);

@@ -141,9 +141,10 @@ function rowsOfTexts(table: FullTextTable): string {
 		(column, at) => `${kept(`max(text) FILTER (WHERE col=${at})`, column, 'doc')} AS c${at}`,
 	);
 	const none = columns.map((column) => kept('NULL', column, 'id'));
+	const withTerms = options.hasSizes ? '' : ' HAVING sum(terms)>0'; // a restore gives the others new rowids
 	return (
 		`WITH RECURSIVE ${RESPELLED},${spelledTerms(table)},${columnTexts(table)},${otherRows(table)} ` +
-		`SELECT doc AS rowid,${texts.join(',')},sum(terms) AS terms,sum(displaced) AS displaced FROM texts GROUP BY doc ` +
+		`SELECT doc AS rowid,${texts.join(',')},sum(terms) AS terms,sum(displaced) AS displaced FROM texts GROUP BY doc${withTerms} ` +
 		`UNION ALL SELECT id,${none.join(',')},0,0 FROM others`
 	);
 }
