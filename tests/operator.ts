@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -80,6 +80,13 @@ export async function dumpLocally(persistTo: string, path: string): Promise<void
 	using database = openLocalFile(persistTo);
 	const signal = new AbortController().signal;
 	await keepDatabase(new SqliteDatabase(database), path, { signal, progress: new Progress() });
+}
+
+/** The SQL of a backup of what the statements make in a new folder; it is in a file beside that too. */
+export async function dumpOf(folder: string, ...statements: string[]): Promise<Buffer> {
+	runLocally(folder, ...statements);
+	await dumpLocally(folder, `${folder}.sql`);
+	return readFileSync(`${folder}.sql`);
 }
 
 /** The differences between the embedded databases in two folders, found without the engine's queries. */

@@ -15,7 +15,7 @@ export function storedToken(token: string): string {
 /**
  * The adapter of Auth.js, with two changes. Only the hash of a session token is stored; Auth.js, and so
  * the cookie, has the token itself. And `linkAccount` throws if the user already has an account of that
- * provider: Auth.js links any further account to whoever is signed in.
+ * provider: Auth.js links any further account to the user who is signed in.
  */
 export function accountsAdapter(database: D1Database): Adapter {
 	const adapter = D1Adapter(database) as Required<Adapter>;

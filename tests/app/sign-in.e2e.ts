@@ -82,7 +82,7 @@ test('what the database holds of a session signs nobody in, and signing out remo
 	expect(await sessionTokens()).toEqual(before);
 });
 
-test('a further GitHub account is not linked to whoever is signed in', async ({ page }) => {
+test('a second GitHub account cannot be linked to a signed-in user', async ({ page }) => {
 	await signIn(page, GRACE);
 	const accounts = await query('SELECT * FROM accounts');
 	all.github.account = { ...GRACE, id: 666, login: 'thief', email: 'thief@example.com' };

@@ -4,13 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-	dumpLocally,
-	operate,
-	projectFolder,
-	removeFolder,
-	runLocally,
-} from '../../../tests/operator.ts';
+import { dumpOf, operate, projectFolder, removeFolder } from '../../../tests/operator.ts';
 import { manifestOf, NAME, titled } from '../../../tests/signed-backup.ts';
 import { type Answer, listen, type Request } from '../../../tests/stand-in.ts';
 import { printManifest } from '../../lib/server/backup/format/manifest.ts';
@@ -84,9 +78,8 @@ describe('a backup whose file is not as long as its manifest says', () => {
 	let manifest: string;
 	beforeAll(async () => {
 		project = projectFolder();
-		runLocally(join(project, 'original'), 'CREATE TABLE t (a)', 'INSERT INTO t VALUES (1)');
-		await dumpLocally(join(project, 'original'), join(project, 'original.sql'));
-		const sql = titled(readFileSync(join(project, 'original.sql')));
+		const rows = ['CREATE TABLE t (a)', 'INSERT INTO t VALUES (1)'];
+		const sql = titled(await dumpOf(join(project, 'original'), ...rows));
 		stored = gzipSync(sql);
 		manifest = printManifest(await manifestOf(sql, stored, MAC_KEY));
 	});

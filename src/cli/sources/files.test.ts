@@ -1,15 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import {
-	dumpLocally,
-	operate,
-	projectFolder,
-	removeFolder,
-	runLocally,
-	sqlite3,
-} from '../../../tests/operator.ts';
+import { dumpOf, operate, projectFolder, removeFolder, sqlite3 } from '../../../tests/operator.ts';
 import { NAME, writeSigned } from '../../../tests/signed-backup.ts';
 import { manifestKey } from '../../lib/server/backup/format/names.ts';
 import { encoderOf } from '../../lib/server/backup/storage/codec.ts';
@@ -34,14 +27,11 @@ let folder: string;
 
 beforeAll(async () => {
 	project = projectFolder();
-	const original = join(project, 'original');
-	runLocally(
-		original,
+	sql = await dumpOf(
+		join(project, 'plain'),
 		'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, admin INTEGER)',
 		`INSERT INTO users VALUES (1, 'ann', 1), (2, 'bob', 0)`,
 	);
-	await dumpLocally(original, join(project, 'plain.sql'));
-	sql = readFileSync(join(project, 'plain.sql'));
 	// No digest covers this statement.
 	const more = 'UPDATE users SET admin=1;\n';
 	otherSql = Buffer.from(sql.toString().replace('-- lifeboat {', `${more}-- lifeboat {`));

@@ -3,14 +3,7 @@ import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import {
-	dumpLocally,
-	operate,
-	projectFolder,
-	removeFolder,
-	runLocally,
-	sqlite3,
-} from '../../../tests/operator.ts';
+import { dumpOf, operate, projectFolder, removeFolder, sqlite3 } from '../../../tests/operator.ts';
 import { manifestOf, NAME, titled, writeSigned } from '../../../tests/signed-backup.ts';
 import { json, listen, type Request } from '../../../tests/stand-in.ts';
 import { printManifest } from '../../lib/server/backup/format/manifest.ts';
@@ -37,17 +30,12 @@ let folder: string;
 beforeAll(async () => {
 	project = projectFolder();
 	process.chdir(project);
-	const [original, other] = [join(project, 'original'), join(project, 'other')];
-	const rows = (admins: string) => [
-		'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, admin INTEGER)',
-		`INSERT INTO users VALUES ${admins}`,
-	];
-	runLocally(original, ...rows(`(1, 'ann', 1), (2, 'bob', 0)`));
-	runLocally(other, ...rows(`(1, 'ann', 1), (2, 'bob', 1)`));
-	await dumpLocally(original, join(project, 'original.sql'));
-	await dumpLocally(other, join(project, 'other.sql'));
-	sql = titled(readFileSync(join(project, 'original.sql')));
-	planted = titled(readFileSync(join(project, 'other.sql')));
+	const dump = async (name: string, users: string) => {
+		const table = 'CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, admin INTEGER)';
+		return titled(await dumpOf(join(project, name), table, `INSERT INTO users VALUES ${users}`));
+	};
+	sql = await dump('original', `(1, 'ann', 1), (2, 'bob', 0)`);
+	planted = await dump('other', `(1, 'ann', 1), (2, 'bob', 1)`);
 });
 afterAll(() => {
 	process.chdir(start);
@@ -80,15 +68,10 @@ async function use(path: string, words: string[] = [], settings: Record<string, 
 	for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
 	const progress = new Told();
 	const context = { signal: new AbortController().signal, progress };
-	const from = words[words.indexOf('--from') + 1];
+	const [, from] = words[0] === '--from' ? words : [];
 	try {
 		const keys = { unsigned: words.includes('--unsigned') };
-		const backup = await openBackup(
-			path,
-			keys,
-			context,
-			words.includes('--from') ? from : undefined,
-		);
+		const backup = await openBackup(path, keys, context, from);
 		const survey = await verifyBackup(backup, context);
 		const plan = { sql: backup.sql, survey, tables: null, kept: null, header: null };
 		await new SqliteFile(target()).restore({ ...plan, onProgress: () => {} });

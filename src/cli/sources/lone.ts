@@ -25,7 +25,7 @@ export function mayStandAlone(path: string): boolean {
 
 /** The warning about any file that stands alone. */
 export function withoutProof(path: string): string {
-	return `Warning: nothing proves where ${path} is from, as it has no signed manifest. Whoever made it decides what it holds, accounts and sessions included.`;
+	return `Warning: nothing proves where ${path} is from, as it has no signed manifest. Its maker decides what it holds, accounts and sessions included.`;
 }
 
 /**

@@ -2,14 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import {
-	dumpLocally,
-	operate,
-	projectFolder,
-	removeFolder,
-	runLocally,
-	sqlite3,
-} from '../../../tests/operator.ts';
+import { dumpOf, operate, projectFolder, removeFolder, sqlite3 } from '../../../tests/operator.ts';
 import { d1, type SqlDatabase } from '../../lib/server/backup/database.ts';
 import { fileIn, large, planFor, standInForWrangler } from '../../../tests/plans.ts';
 import { MARKER_DEFINITION } from '../../lib/server/backup/restore/contents.ts';
@@ -49,10 +42,7 @@ let close: () => PromiseLike<void>;
 
 beforeAll(async () => {
 	project = projectFolder();
-	const [origin, file] = [join(project, 'origin'), join(project, 'backup.sql')];
-	runLocally(origin, ...STATEMENTS);
-	await dumpLocally(origin, file);
-	text = readFileSync(file, 'utf8');
+	text = String(await dumpOf(join(project, 'backup'), ...STATEMENTS)); // backup.sql is restored too
 });
 afterAll(() => removeFolder(project));
 beforeEach(async () => {

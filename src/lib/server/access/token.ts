@@ -69,7 +69,7 @@ export function looksLikeToken(bearer: string): boolean {
 }
 
 /**
- * Requires that tokens may fetch files: whoever can make GitHub issue one could read every backup.
+ * Requires that tokens may fetch files: anyone who can make GitHub issue one could read every backup.
  * Throws `token_may_not_fetch` (403).
  */
 export function requireFetch(settings: TokenSettings | null): void {

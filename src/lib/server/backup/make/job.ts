@@ -117,7 +117,7 @@ function printTicket(key: Uint8Array, ticket: Ticket, until: number): Promise<st
 }
 
 /**
- * A key with an end opens no ticket and no job: whoever knows it could have the next step run SQL of
+ * A key with an end opens no ticket and no job: anyone who knows it could have the next step run SQL of
  * theirs. A backup that is under way when the key is replaced has to be started again.
  */
 function current(keys: readonly BackupKey[]): BackupKey[] {

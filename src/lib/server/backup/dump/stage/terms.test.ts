@@ -125,17 +125,22 @@ describe('a warning names an index', () => {
 	});
 
 	// SQLite writes U+200000 as an overlong NUL into the index, and reads that as no letter.
-	test('that has words of no text, which do not change how the others are written', async () => {
-		await run(
-			env.DB,
-			create(`content='', columnsize=0`),
-			`INSERT INTO ft (rowid, a, b) VALUES (1, CAST(X'306DF888808080C39F' AS TEXT), 'ends in')`,
-			`INSERT INTO ft (rowid, a) VALUES (7, CAST(X'F888808080' AS TEXT))`,
-		);
-		const { warnings } = await comeBack();
-		expect(warnings).toHaveLength(1);
-		expect(await found('"ends in"')).toEqual([1]);
-	});
+	test.for(['full', 'column', 'none'])(
+		'that has words of no text, which do not change how the others are written, detail=%s',
+		async (detail) => {
+			await run(
+				env.DB,
+				create(`content='', columnsize=0, detail=${detail}`),
+				`INSERT INTO ft (rowid, a, b) VALUES (1, CAST(X'306DF888808080C39F' AS TEXT), 'ends in')`,
+				`INSERT INTO ft (rowid, a) VALUES (7, CAST(X'F888808080' AS TEXT))`,
+				`INSERT INTO ft (rowid, b) VALUES (9, 'in the end')`,
+			);
+			const { warnings } = await comeBack();
+			expect(warnings).toHaveLength(1);
+			expect(await found('ends')).toEqual([1]);
+			expect(await found('in')).toEqual([1, 9]);
+		},
+	);
 
 	test('into which a row was inserted twice', async () => {
 		await run(
