@@ -2,7 +2,9 @@
 
 /** The floors of a folder, from the top down: a room imports from floors below its own only. */
 const SERVER = [
-	['http/'],
+	['http/(api|administration)\\.ts'],
+	['http/routes/'],
+	['http/(call|download|headers|input|progress|respond|route)\\.ts'],
 	['access/', 'operations/'],
 	['backup/(index|settings)\\.ts'],
 	['backup/make/', 'backup/prove/', 'backup/keep/'],
@@ -10,6 +12,7 @@ const SERVER = [
 	['backup/dump/', 'backup/restore/', 'backup/storage/'],
 	['backup/format/'],
 	['backup/(database|limits|sql|stage-tables|tokenizer|virtual-table)\\.ts'],
+	['mount\\.ts'],
 	['(environment|errors|retry)\\.ts'],
 ];
 const COMMANDS = [

@@ -1,10 +1,8 @@
 import type { Handle, HandleServerError } from '@sveltejs/kit';
 import { sequence } from '@sveltejs/kit/hooks';
 import { handle as auth } from '$accounts/auth';
-import { LifeboatError } from '$lib/server/errors';
-import { harden } from '$lib/server/http/headers';
-import { errorResponse, presentable } from '$lib/server/http/respond';
-import { isBackupRoute } from '$lib/server/http/route';
+import { errorResponse, harden, LifeboatError, presentable } from '$lib';
+import { backups } from './backups.server';
 
 /** Runs first, so that it also covers Auth.js's own answers. */
 const protect: Handle = async ({ event, resolve }) => {
@@ -20,9 +18,6 @@ const protect: Handle = async ({ event, resolve }) => {
 };
 
 const authenticate: Handle = async ({ event, resolve }) => {
-	// The backup API has no sessions: it works while sign-in is not set up, and a call with a wrong
-	// code reads nothing from the database.
-	if (isBackupRoute(event.route.id)) return resolve(event);
 	event.request = withoutForwarded(event.request);
 	try {
 		return await auth({ event, resolve });
@@ -47,7 +42,11 @@ function withoutForwarded(request: Request): Request {
 	return new Request(request, { headers });
 }
 
-export const handle = sequence(protect, authenticate);
+/**
+ * The backup API comes before the sessions, which it has none of: it works while sign-in is not set up,
+ * and a call with a wrong code reads nothing from the database.
+ */
+export const handle = sequence(protect, backups.handle, authenticate);
 
 /**
  * What a page shows of an uncaught error: a {@link LifeboatError} with its status, code and hint,

@@ -19,6 +19,7 @@ export const clock = { now: Date.UTC(2026, 10, 22) };
 export function engine(changes: Partial<Engine> = {}): Engine {
 	return {
 		database: env.DB,
+		name: 'main',
 		bucket: env.MY_BUCKET,
 		encoding: ENCODINGS.plain,
 		signer: changes.keys?.[0] ?? null,

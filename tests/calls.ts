@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import type { BackupSummary } from '$lib/server/backup/format/manifest';
 import type { Environment } from '$lib/server/environment';
 import { TOTP } from '$lib/totp.js';
-import { POST as postBackup } from '../src/routes/api/backup/+server';
+import { POST as postBackup } from '../src/lib/server/http/routes/backups.ts';
 
 // Calls API handlers inside workerd, the way SvelteKit calls them.
 

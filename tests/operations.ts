@@ -12,7 +12,9 @@ export function operationsOn(
 	return {
 		settings: { ...usual, ...settings },
 		database: env.DB,
+		name: 'main',
 		bucket: env.MY_BUCKET,
+		appBucket: env.MY_BUCKET,
 		keys: () => [],
 		auditLog: env.MY_BUCKET,
 		app: 'https://app.example',

@@ -1,6 +1,6 @@
 import type { Environment } from '$lib/server/environment';
 import { API, authorized, call } from './calls.ts';
-import { POST } from '../src/routes/api/backup/[filename]/+server';
+import { POST } from '../src/lib/server/http/routes/file.ts';
 
 // Calls of the proofs API.
 

@@ -1,6 +1,5 @@
-import { database, invalidSetting, list } from '$lib/server/environment';
-import { LifeboatError } from '$lib/server/errors';
-import type { AppEnvironment } from './settings';
+import { LifeboatError } from '$lib';
+import { type AppEnvironment, database } from './settings';
 import { linkedAccounts } from './users';
 
 /**
@@ -40,12 +39,12 @@ export async function requireAdministrator(
 }
 
 function administrators(env: AppEnvironment | undefined): string[] {
-	const ids = list(env, 'BACKUP_ADMINS');
+	const ids = env?.BACKUP_ADMINS?.split(/[\s,]+/).filter((id) => id !== '') ?? [];
 	const wrong = ids.findIndex((id) => !/^\d+$/.test(id)) + 1;
 	if (wrong === 0) return ids;
-	throw invalidSetting(
-		'BACKUP_ADMINS',
-		'Set it to numeric ids of GitHub accounts, since names can change hands: `gh api user --jq .id` prints yours.',
-		`Entry ${wrong} in BACKUP_ADMINS is not an account id.`,
-	);
+	throw new LifeboatError(`Entry ${wrong} in BACKUP_ADMINS is not an account id.`, {
+		code: 'backup_admins_invalid',
+		status: 500,
+		hint: 'Set it to numeric ids of GitHub accounts, since names can change hands: `gh api user --jq .id` prints yours.',
+	});
 }

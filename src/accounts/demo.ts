@@ -1,7 +1,6 @@
 import { redirect, type RequestEvent } from '@sveltejs/kit';
-import { database } from '$lib/server/environment';
 import { storedToken } from './adapter';
-import type { AppEnvironment } from './settings';
+import { type AppEnvironment, database } from './settings';
 
 // Development only. This module is imported only behind `import.meta.env.DEV`, so that production
 // builds leave it out; tests/app/build.test.ts checks that.

@@ -1,8 +1,9 @@
 import type { D1Database } from '@cloudflare/workers-types';
-import { database, type Environment, required, text } from '$lib/server/environment';
+import { LifeboatError } from '$lib';
 
-/** The environment of the app: that of the library, and the settings of sign-in. */
-export interface AppEnvironment extends Environment {
+/** What the app itself reads of its environment: its database, and the settings of sign-in. */
+export interface AppEnvironment {
+	DB?: D1Database;
 	AUTH_SECRET?: string;
 	GITHUB_ID?: string;
 	GITHUB_SECRET?: string;
@@ -29,6 +30,30 @@ export function authSettings(env: AppEnvironment | undefined): AuthSettings {
 		authSecret: required(env, 'AUTH_SECRET', 'Run `npm run setup` to make one'),
 		githubId: required(env, 'GITHUB_ID', OAUTH_APP),
 		githubSecret: required(env, 'GITHUB_SECRET', OAUTH_APP),
-		githubEnterpriseUrl: text(env, 'GITHUB_ENTERPRISE_URL')?.replace(/\/+$/, ''),
+		githubEnterpriseUrl: env?.GITHUB_ENTERPRISE_URL?.trim().replace(/\/+$/, '') || undefined,
 	};
+}
+
+/** The D1 binding `DB`. Throws `db_binding_missing` (500). */
+export function database(env: AppEnvironment | undefined): D1Database {
+	if (env?.DB) return env.DB;
+	throw new LifeboatError('The database binding DB is missing.', {
+		code: 'db_binding_missing',
+		status: 500,
+		hint: 'Add a [[d1_databases]] entry with binding = "DB" to wrangler.toml and deploy again.',
+	});
+}
+
+function required(
+	env: AppEnvironment | undefined,
+	name: 'AUTH_SECRET' | 'GITHUB_ID' | 'GITHUB_SECRET',
+	how: string,
+): string {
+	const value = env?.[name]?.trim();
+	if (value) return value;
+	throw new LifeboatError(`The setting ${name} is missing.`, {
+		code: `${name.toLowerCase()}_missing`,
+		status: 500,
+		hint: `${how}, then set it with \`npx wrangler pages secret put ${name}\` (locally: in .env).`,
+	});
 }

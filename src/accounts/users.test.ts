@@ -2,9 +2,8 @@ import { env } from 'cloudflare:workers';
 import { beforeAll, expect, test } from 'vitest';
 import migration from '../../migrations/0001_auth.sql?raw';
 import { reset } from '../../tests/reset.ts';
-import { readQuery } from '../lib/server/http/input.ts';
 import { accountsAdapter } from './adapter.ts';
-import { linkedAccounts, listUsers, UserQuery, type PublicUser } from './users.ts';
+import { linkedAccounts, listUsers, type PublicUser, readUserQuery } from './users.ts';
 
 const adapter = accountsAdapter(env.DB) as Required<ReturnType<typeof accountsAdapter>>;
 const NAMES = ['Ada', 'Grace', 'Zoë', 'Null', 'Mary'];
@@ -26,7 +25,7 @@ function linkGitHub(userId: string, providerAccountId: string) {
 }
 
 async function list(query = '') {
-	return listUsers(env.DB, readQuery(new URL(`https://app.example/?${query}`), UserQuery));
+	return listUsers(env.DB, readUserQuery(new URL(`https://app.example/?${query}`)));
 }
 
 test('users are listed with public fields only', async () => {

@@ -1,5 +1,6 @@
 import type { D1Database } from '@cloudflare/workers-types';
 import * as v from 'valibot';
+import { LifeboatError } from '$lib';
 
 /** What any signed-in person may know about another; no e-mail address. */
 export interface PublicUser {
@@ -18,7 +19,7 @@ const MAX_LIMIT = 100;
 const DEFAULT_LIMIT = '20';
 
 /** The query of the list of users. */
-export const UserQuery = v.object({
+const UserQuery = v.object({
 	limit: v.pipe(
 		v.optional(v.string(), DEFAULT_LIMIT),
 		v.digits(),
@@ -38,6 +39,17 @@ export const UserQuery = v.object({
 		'',
 	),
 });
+
+/** The validated query of an address. Throws `query_invalid` (400). */
+export function readUserQuery({ searchParams }: URL): v.InferOutput<typeof UserQuery> {
+	const query = v.safeParse(UserQuery, Object.fromEntries(searchParams));
+	if (query.success) return query.output;
+	throw new LifeboatError('The query of this call is not valid.', {
+		code: 'query_invalid',
+		status: 400,
+		hint: `"limit" is a number from 1 to ${MAX_LIMIT}, and "cursor" is that of the last answer.`,
+	});
+}
 
 /** One page of users, in the order of their ids. */
 export async function listUsers(

@@ -151,7 +151,7 @@ const access: Mutation[] = [
 		file: `${ACCESS}/index.ts`,
 		right: 'if (!(await useUp(bucket, code, now))) throw codeSpent(now);',
 		wrong: 'await useUp(bucket, code, now);\n\t\t\tvoid codeSpent;',
-		tests: ['src/routes/api/backup'],
+		tests: ['src/lib/server/http/routes'],
 	},
 	{
 		title: 'the lockout stops the long code too',

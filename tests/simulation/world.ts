@@ -193,6 +193,7 @@ export class World {
 		const key = this.#code.signature.deriveKey(app.secret);
 		return {
 			database: app.database.binding(gate),
+			name: 'main',
 			bucket: bucket.binding(gate, now),
 			encoding: this.#encoding,
 			signer: key,

@@ -2,72 +2,122 @@ import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
 import { TOTP, TotpError } from '../totp.js';
 import { LifeboatError } from './errors.ts';
 
-/** Bindings and settings as the platform provides them, unchecked. `.env.example` documents each. */
-export interface Environment {
+/** The settings, which `.env.example` documents. */
+export const SETTINGS = [
+	'TOTP_SECRET',
+	'TOTP_SECRET_PREVIOUS',
+	'BACKUP_API_KEY',
+	'BACKUP_ALLOWED_IPS',
+	'BACKUP_OIDC_REPOSITORY_ID',
+	'BACKUP_OIDC_AUDIENCE',
+	'BACKUP_OIDC_REF',
+	'BACKUP_OIDC_WORKFLOW',
+	'BACKUP_OIDC_ENVIRONMENT',
+	'BACKUP_OIDC_FETCH',
+	'BACKUP_OIDC_ISSUER',
+	'BACKUP_ORIGIN',
+	'BACKUP_ALLOW_PREVIEW',
+	'BACKUP_MAC_KEY',
+	'BACKUP_MAC_KEY_PREVIOUS',
+	'BACKUP_MAC_KEY_PREVIOUS_UNTIL',
+	'BACKUP_PLAN',
+	'BACKUP_STAGE_MAX_MB',
+	'BACKUP_COMPRESSION',
+	'BACKUP_AGE_RECIPIENTS',
+	'BACKUP_MAX_AGE_HOURS',
+	'BACKUP_JOURNAL_DAYS',
+	'ALERT_WEBHOOK_URL',
+	'ALERT_SIZE_FACTOR',
+	'HEALTHCHECK_PING_URL',
+] as const;
+
+/** Which of the app's databases `DB` is, and what the app calls its bindings. */
+export interface Place {
+	/** The name of the database. */
+	database: string;
+	/** The names of all of them, first the one that is used where none is named. */
+	databases: readonly [string, ...string[]];
+	/** What its keys in the bucket begin with; empty for the first one. */
+	prefix: string;
+	bindings: Record<'DB' | 'MY_BUCKET' | 'DRILL_DB', string>;
+}
+
+/** Bindings and settings of a call, unchecked. */
+export interface Environment extends Partial<Record<(typeof SETTINGS)[number], string>> {
+	/** The database that is backed up. */
 	DB?: D1Database;
+	/** The bucket of the app's backups, with those of every database. */
 	MY_BUCKET?: R2Bucket;
 	DRILL_DB?: D1Database;
 	MY_LOGS_BUCKET?: R2Bucket;
-	TOTP_SECRET?: string;
-	TOTP_SECRET_PREVIOUS?: string;
-	BACKUP_API_KEY?: string;
-	BACKUP_ALLOWED_IPS?: string;
-	BACKUP_OIDC_REPOSITORY_ID?: string;
-	BACKUP_OIDC_AUDIENCE?: string;
-	BACKUP_OIDC_REF?: string;
-	BACKUP_OIDC_WORKFLOW?: string;
-	BACKUP_OIDC_ENVIRONMENT?: string;
-	BACKUP_OIDC_FETCH?: string;
-	BACKUP_OIDC_ISSUER?: string;
-	BACKUP_ORIGIN?: string;
-	BACKUP_ALLOW_PREVIEW?: string;
-	BACKUP_MAC_KEY?: string;
-	BACKUP_MAC_KEY_PREVIOUS?: string;
-	BACKUP_MAC_KEY_PREVIOUS_UNTIL?: string;
-	BACKUP_PLAN?: string;
-	BACKUP_STAGE_MAX_MB?: string;
-	BACKUP_COMPRESSION?: string;
-	BACKUP_AGE_RECIPIENTS?: string;
-	BACKUP_MAX_AGE_HOURS?: string;
-	BACKUP_JOURNAL_DAYS?: string;
-	ALERT_WEBHOOK_URL?: string;
-	ALERT_SIZE_FACTOR?: string;
-	HEALTHCHECK_PING_URL?: string;
+	/** By default {@link ONLY}. */
+	place?: Place;
+	/** Whether the call named a database that the app does not have. `DB` is the first one then. */
+	isUnknown?: boolean;
+	/** Whether the app runs as Cloudflare Pages, else as a Worker. */
+	isPages?: boolean;
+}
+
+/** The place of the database of an app that names none. */
+const ONLY: Place = {
+	database: 'main',
+	databases: ['main'],
+	prefix: '',
+	bindings: { DB: 'DB', MY_BUCKET: 'MY_BUCKET', DRILL_DB: 'DRILL_DB' },
+};
+
+/** The place of the database of a call. */
+export function placeOf(env: Environment | undefined): Place {
+	return env?.place ?? ONLY;
 }
 
 /** An environment as the readers see it: one that may have the setting `Name`. */
-type Settings<Name extends string> = { [name in Name]?: string } | undefined;
+type Settings<Name extends string> =
+	({ [name in Name]?: string } & { isPages?: boolean }) | undefined;
 
 /** Characters: 128 bits if each of them is hexadecimal. */
 const MIN_SECRET_LENGTH = 32;
 
-/** The D1 binding `DB`. Throws `db_binding_missing` (500). */
-export function database(env: Environment | undefined): D1Database {
-	if (env?.DB) return env.DB;
-	throw new LifeboatError('The database binding DB is missing.', {
-		code: 'db_binding_missing',
-		status: 500,
-		hint: 'Add a [[d1_databases]] entry with binding = "DB" to wrangler.toml and deploy again.',
+/** Throws `database_unknown` (404) if the call named a database that the app does not have. */
+export function requireKnown(env: Environment | undefined): void {
+	if (!env?.isUnknown) return;
+	throw new LifeboatError('The app has no database of this name.', {
+		code: 'database_unknown',
+		status: 404,
+		hint: `Name one of: ${placeOf(env).databases.join(', ')}.`,
 	});
 }
 
-/** The D1 binding `DRILL_DB`. Throws `drill_database_missing` (409). */
+/** The database that is backed up. Throws `db_binding_missing` (500). */
+export function database(env: Environment | undefined): D1Database {
+	if (env?.DB) return env.DB;
+	const { DB } = placeOf(env).bindings;
+	throw new LifeboatError(`The database binding ${DB} is missing.`, {
+		code: 'db_binding_missing',
+		status: 500,
+		hint: `Add a [[d1_databases]] entry with binding = "${DB}" to wrangler.toml and deploy again.`,
+	});
+}
+
+/** The database for drills. Throws `drill_database_missing` (409). */
 export function drillDatabase(env: Environment | undefined): D1Database {
 	if (env?.DRILL_DB) return env.DRILL_DB;
+	const { DRILL_DB } = placeOf(env).bindings;
 	throw new LifeboatError('The app has no database for drills.', {
 		code: 'drill_database_missing',
 		status: 409,
-		hint: 'Add a [[d1_databases]] entry with binding = "DRILL_DB" and an empty database to wrangler.toml and deploy again, or drill elsewhere with `npm run drill`.',
+		hint: `Add a [[d1_databases]] entry with binding = "${DRILL_DB}" and an empty database to wrangler.toml and deploy again, or drill elsewhere with \`npm run drill\`.`,
 	});
 }
 
-/** The R2 binding `MY_BUCKET`. Throws `bucket_binding_missing` (500). */
+/** The bucket of the app's backups. Throws `bucket_binding_missing` (500). */
 export function bucket(env: Environment | undefined): R2Bucket {
 	if (env?.MY_BUCKET) return env.MY_BUCKET;
-	throw new LifeboatError('The bucket binding MY_BUCKET is missing.', {
+	const { MY_BUCKET } = placeOf(env).bindings;
+	throw new LifeboatError(`The bucket binding ${MY_BUCKET} is missing.`, {
 		code: 'bucket_binding_missing',
 		status: 500,
-		hint: 'Add an [[r2_buckets]] entry with binding = "MY_BUCKET" to wrangler.toml and deploy again.',
+		hint: `Add an [[r2_buckets]] entry with binding = "${MY_BUCKET}" to wrangler.toml and deploy again.`,
 	});
 }
 
@@ -87,10 +137,11 @@ export function required<Name extends string>(
 ): string {
 	const value = text(env, name);
 	if (value !== null) return value;
+	const command = env?.isPages === false ? 'wrangler secret put' : 'wrangler pages secret put';
 	throw new LifeboatError(`The setting ${name} is missing.`, {
 		code: `${name.toLowerCase()}_missing`,
 		status: 500,
-		hint: `${how}, then set it with \`npx wrangler pages secret put ${name}\` (locally: in .env).`,
+		hint: `${how}, then set it with \`npx ${command} ${name}\` (locally: in .env).`,
 	});
 }
 

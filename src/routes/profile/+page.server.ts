@@ -1,7 +1,7 @@
 import { administratorId } from '$accounts/administrators';
 import { signedIn } from '$accounts/session';
 import { linkedAccounts } from '$accounts/users';
-import { database } from '$lib/server/environment';
+import { database } from '$accounts/settings';
 import type { PageServerLoad } from './$types';
 
 export const load: PageServerLoad = async ({ locals, platform }) => {

@@ -1,7 +1,7 @@
 import type { R2Bucket } from '@cloudflare/workers-types';
 import type { TOTP } from '../../totp.js';
 import { backupSettings } from '../backup/settings.ts';
-import { type Environment, secret, text, totpOf } from '../environment.ts';
+import { bucket, type Environment, secret, text, totpOf } from '../environment.ts';
 import { allowedAddresses, type AddressRange } from './addresses.ts';
 import type { CodeSecrets } from './code.ts';
 import type { LockoutScope } from './lockout.ts';
@@ -23,9 +23,9 @@ export interface AccessSettings extends CodeSecrets {
  * {@link tokenSettings} throw.
  */
 export function accessSettings(env: Environment | undefined): AccessSettings {
-	const { totpSecret, bucket } = backupSettings(env);
+	const { totpSecret } = backupSettings(env);
 	return {
-		bucket,
+		bucket: bucket(env),
 		totp: totpOf(totpSecret, 'TOTP_SECRET'),
 		previous: previousTotp(env),
 		apiKey: secret(env, 'BACKUP_API_KEY'),

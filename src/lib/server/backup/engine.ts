@@ -27,6 +27,8 @@ export interface Budget {
 /** Everything that the engine works with. */
 export interface Engine {
 	database: D1Database;
+	/** What the app calls this database. */
+	name: string;
 	bucket: R2Bucket;
 	/** How volumes are stored. */
 	encoding: Encoding;

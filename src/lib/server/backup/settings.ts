@@ -7,6 +7,7 @@ import {
 	invalidSetting,
 	list,
 	number,
+	placeOf,
 	required,
 	secret,
 	text,
@@ -22,6 +23,7 @@ import { type BackupKey, deriveKey } from './format/signature.ts';
 import { BUDGETS } from './make/budget.ts';
 import { recipientKind } from './storage/age.ts';
 import type { Encoding } from './storage/codec.ts';
+import { prefixed } from './storage/prefixed.ts';
 import { requireZstd } from './storage/zstd.ts';
 
 /** The settings that {@link backupKeys} reads. */
@@ -32,11 +34,12 @@ export const BACKUP_SECRETS = [
 	'BACKUP_MAC_KEY_PREVIOUS',
 	'BACKUP_MAC_KEY_PREVIOUS_UNTIL',
 ] as const;
-export type BackupSecrets = Pick<Environment, (typeof BACKUP_SECRETS)[number]>;
+export type BackupSecrets = Pick<Environment, (typeof BACKUP_SECRETS)[number] | 'place'>;
 
 /** The settings that every call of the backup API needs. */
 export interface BackupSettings {
 	database: D1Database;
+	/** The part of the bucket that belongs to the database. */
 	bucket: R2Bucket;
 	totpSecret: string;
 }
@@ -48,7 +51,7 @@ export function backupSettings(env: Environment | undefined): BackupSettings {
 	return {
 		totpSecret: required(env, 'TOTP_SECRET', 'Run `npm run setup` to make one'),
 		database: database(env),
-		bucket: bucket(env),
+		bucket: prefixed(bucket(env), placeOf(env).prefix),
 	};
 }
 
@@ -58,6 +61,7 @@ export function engineOf(env: Environment | undefined): Engine {
 	const keys = backupKeys(env);
 	return {
 		database,
+		name: placeOf(env).database,
 		bucket,
 		encoding: backupEncoding(env),
 		signer: keys[0] ?? null,
@@ -93,6 +97,9 @@ export function backupBudget(env: Environment | undefined): Budget {
 	return BUDGETS[choice(env, 'BACKUP_PLAN', ['free', 'paid'])];
 }
 
+/** How manifests from before databases had names know the only one, which is the first one now. */
+const UNNAMED = 'DB';
+
 /** A date, or a date and a time, in UTC (ISO 8601). */
 const UTC_TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z)?$/;
 
@@ -125,7 +132,15 @@ export function backupKeys(env: BackupSecrets | undefined): BackupKey[] {
 			? [totpBytes(env, 'TOTP_SECRET'), totpBytes(env, 'TOTP_SECRET_PREVIOUS')]
 			: [new TextEncoder().encode(macKey)];
 	const keys = secrets.filter((bytes) => bytes !== null).map((bytes) => deriveKey(bytes));
-	return [...keys, ...previousMacKeys(env)];
+	const databases = namesOf(env);
+	return [...keys, ...previousMacKeys(env)].map((key) => ({ ...key, databases }));
+}
+
+/** The names by which manifests know the database of a call; undefined if they may know any. */
+function namesOf(env: BackupSecrets | undefined): string[] | undefined {
+	if (!env?.place) return undefined;
+	const { database, prefix } = env.place;
+	return prefix === '' ? [database, UNNAMED] : [database];
 }
 
 /**

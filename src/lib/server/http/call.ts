@@ -3,7 +3,7 @@ import { admit, type Caller } from '../access/index.ts';
 import { JustLocked } from '../access/lockout.ts';
 import { originWarning, requireOrigin } from '../access/origin.ts';
 import { accessSettings } from '../access/settings.ts';
-import type { Environment } from '../environment.ts';
+import { type Environment, requireKnown } from '../environment.ts';
 import { LifeboatError } from '../errors.ts';
 import { auditLogBucket, type Entry, record } from '../operations/audit-log.ts';
 import { type Operations, operationsOf, tidyAuditLog } from '../operations/index.ts';
@@ -56,7 +56,10 @@ export class Call {
 		this.#event = event;
 	}
 
-	/** Authenticates the caller. Throws what {@link requireOrigin} and {@link admit} throw. */
+	/**
+	 * Authenticates the caller. Throws what {@link requireOrigin}, {@link admit} and {@link requireKnown}
+	 * throw.
+	 */
 	async admit(): Promise<Caller> {
 		requireOrigin(this.url, this.env);
 		this.#isAtOwnOrigin = true;
@@ -67,6 +70,7 @@ export class Call {
 			await this.#watchRefusal(error);
 			throw error;
 		}
+		requireKnown(this.env);
 		const unsure = originWarning(this.url, this.env);
 		if (unsure !== null) this.warnings.push(unsure);
 		if (this.caller.previous) this.warnings.push(PREVIOUS_SECRET);

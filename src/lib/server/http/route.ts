@@ -1,4 +1,5 @@
 import { requireOrigin } from '../access/origin.ts';
+import { requireKnown } from '../environment.ts';
 import { toLifeboatError } from '../errors.ts';
 import { type ApiEvent, Call } from './call.ts';
 import { protect } from './headers.ts';
@@ -39,14 +40,10 @@ export function openRoute(handle: RouteHandler): RouteHandler {
 	};
 }
 
-/** Whether a route's id, as SvelteKit names it, is one of the backup API. */
-export function isBackupRoute(id: string | null): boolean {
-	return id === '/api/backup' || id?.startsWith('/api/backup/') === true;
-}
-
 async function openAnswer(event: ApiEvent, handle: RouteHandler): Promise<Response> {
 	try {
 		requireOrigin(event.url, event.platform?.env);
+		requireKnown(event.platform?.env);
 		return await handle(event);
 	} catch (error) {
 		return errorResponse(error);

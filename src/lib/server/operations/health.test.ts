@@ -7,7 +7,7 @@ import { operationsOn } from '../../../../tests/operations.ts';
 import { plantManifest } from '../../../../tests/plant.ts';
 import { call, SECRET } from '../../../../tests/calls.ts';
 import { receivedAlerts, receiver } from '../../../../tests/receivers.ts';
-import { GET } from '../../../routes/api/backup/health/+server';
+import { GET } from '../http/routes/health.ts';
 import { startBackup } from '../backup/index.ts';
 import { drillBackup, recordProof, verifyBackup } from '../backup/prove/prove.ts';
 import { backupKeys } from '../backup/settings.ts';

@@ -3,7 +3,7 @@ import type { BackupKey } from '../backup/format/signature.ts';
 import { backupKeys, backupSettings } from '../backup/settings.ts';
 import type { ListContext } from '../backup/storage/list.ts';
 import { dropAbandonedState } from '../backup/storage/lock.ts';
-import type { Environment } from '../environment.ts';
+import { bucket as appBucketOf, type Environment, placeOf } from '../environment.ts';
 import { type Sleep, sleep } from '../retry.ts';
 import { auditLogBucket, pruneAuditLog } from './audit-log.ts';
 import { operationsSettings, type OperationsSettings } from './settings.ts';
@@ -13,8 +13,12 @@ export interface Operations {
 	settings: OperationsSettings;
 	/** The database that is backed up, in which a killed backup may have left its stage. */
 	database: D1Database;
-	/** Holds the backups, and which alerts were sent. */
+	/** What the app calls it. */
+	name: string;
+	/** Holds its backups, and which alerts about it were sent. */
 	bucket: R2Bucket;
+	/** Holds what is known about the callers of the whole app. */
+	appBucket: R2Bucket;
 	/** The keys of manifests and proofs. Throws LifeboatError (500) if one is not valid. */
 	keys(): readonly BackupKey[];
 	/** Holds the audit log. */
@@ -38,7 +42,9 @@ export function operationsOf(env: Environment | undefined, { origin }: URL): Ope
 	return {
 		settings: operationsSettings(env),
 		database,
+		name: placeOf(env).database,
 		bucket,
+		appBucket: appBucketOf(env),
 		keys: () => backupKeys(env), // read late, because an invalid one has to be reported in an alert
 		auditLog: auditLogBucket(env) ?? bucket,
 		app: origin,

@@ -80,7 +80,7 @@ export function watchLockout(operations: Operations): Promise<void> {
 /** Sends an alert, at most one a day, if many calls have a wrong API key. Never throws. */
 export async function watchWrongKey(operations: Operations): Promise<void> {
 	try {
-		const isDue = await isOneTooMany(operations.bucket, operations.now());
+		const isDue = await isOneTooMany(operations.appBucket, operations.now());
 		if (isDue) await sendAlert(operations, alerts.keyGuessed(MAX_WRONG_KEYS));
 	} catch (error) {
 		console.error('A wrong API key could not be counted:', error);
@@ -97,7 +97,7 @@ export async function watchFetch(
 	network: string,
 ): Promise<void> {
 	try {
-		const isNew = await isNewNetwork(operations.bucket, network, operations.now());
+		const isNew = await isNewNetwork(operations.appBucket, network, operations.now());
 		if (isNew) await sendAlert(operations, alerts.fetched(file, network));
 	} catch (error) {
 		console.error('It could not be read which networks have fetched backups:', error);

@@ -1,17 +1,16 @@
 import { json } from '@sveltejs/kit';
-import { requireOrigin } from '$lib/server/access/origin';
-import { database } from '$lib/server/environment';
-import { LifeboatError } from '$lib/server/errors';
-import { readQuery } from '$lib/server/http/input';
-import { errorResponse } from '$lib/server/http/respond';
-import { listUsers, UserQuery } from '$accounts/users';
+import { errorResponse, LifeboatError } from '$lib';
+import { database } from '$accounts/settings';
+import { listUsers, readUserQuery } from '$accounts/users';
+import { backups } from '../../../backups.server';
 import type { RequestHandler } from './$types';
 
-export const GET: RequestHandler = async ({ locals, platform, url }) => {
+export const GET: RequestHandler = async (event) => {
 	try {
-		requireOrigin(url, platform?.env);
+		await backups.requireOrigin(event);
+		const { locals, platform, url } = event;
 		if (!(await locals.auth())) throw notSignedIn();
-		return json(await listUsers(database(platform?.env), readQuery(url, UserQuery)));
+		return json(await listUsers(database(platform?.env), readUserQuery(url)));
 	} catch (error) {
 		return errorResponse(error);
 	}

@@ -24,6 +24,8 @@ export interface BackupKey {
 	 * since 1970, and does nothing else: it was replaced, and somebody else may know it by now.
 	 */
 	until?: number;
+	/** The names of the database whose manifests it verifies; undefined for any. */
+	databases?: readonly string[] | undefined;
 }
 
 /** An object of JSON that may have a MAC. */
@@ -58,7 +60,7 @@ export function signManifest(manifest: Manifest, key: BackupKey): Manifest {
  * the backup, by its name, started before that. Without keys nothing is checked. With `unsigned`, a
  * manifest is accepted even if no key fits.
  *
- * Throws `manifest_unsigned` or `manifest_forged` (422), `manifest_unreadable` (500).
+ * Throws `manifest_unsigned`, `manifest_forged` or `manifest_elsewhere` (422), `manifest_unreadable` (500).
  */
 export function openManifest(
 	text: string,
@@ -70,6 +72,7 @@ export function openManifest(
 	if (key === null && keys.length > 0 && !unsigned) {
 		throw manifest.mac === undefined ? manifestUnsigned() : manifestForged();
 	}
+	if (key?.databases?.includes(manifest.database) === false) throw manifestElsewhere();
 	return { manifest, key };
 }
 
@@ -173,6 +176,14 @@ function manifestUnsigned(): LifeboatError {
 			hint: 'If you are sure that the backup is yours, run `npm run drill` or `npm run restore` with --unsigned.',
 		},
 	);
+}
+
+function manifestElsewhere(): LifeboatError {
+	return new LifeboatError('This is a backup of another database of the app.', {
+		code: 'manifest_elsewhere',
+		status: 422,
+		hint: "Move its files back to where that database's backups lie, and name the database in the call.",
+	});
 }
 
 function manifestForged(): LifeboatError {

@@ -18,7 +18,7 @@ export async function commit(
 	summary: DumpSummary,
 ): Promise<Manifest> {
 	const warnings = [...summary.warnings, ...engine.warnings];
-	const plain = describeBackup(job, { ...summary, warnings }, engine.now());
+	const plain = describeBackup(engine, job, { ...summary, warnings });
 	const manifest = protect(plain, job.encoding, engine.signer);
 	await lock.confirm();
 	if (await commitManifest(engine, manifest)) return manifest;
@@ -27,7 +27,8 @@ export async function commit(
 	return committed;
 }
 
-function describeBackup(job: Job, summary: DumpSummary, finishedAt: number): Manifest {
+function describeBackup({ name: database, now }: Engine, job: Job, summary: DumpSummary): Manifest {
+	const finishedAt = now();
 	const { name, startedAt, attempts, bookmark, waitedMs, volumes, cost } = job;
 	const snapshot = { consistency: summary.consistency, attempts, bookmark };
 	return {
@@ -35,7 +36,7 @@ function describeBackup(job: Job, summary: DumpSummary, finishedAt: number): Man
 		name,
 		kind: 'full',
 		parent: null,
-		database: 'DB',
+		database,
 		startedAt: new Date(startedAt).toISOString(),
 		finishedAt: new Date(finishedAt).toISOString(),
 		snapshot: job.staged ? { ...snapshot, waitedMs } : snapshot,

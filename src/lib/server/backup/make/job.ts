@@ -95,7 +95,7 @@ export async function ticketFor(
 	const { tables, current } = checkpoint?.dump ?? { tables: [], current: null };
 	const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
 	return {
-		resume: await printTicket(signer.ticket, { name, step }, until),
+		resume: await printTicket(signer, { name, step }, until),
 		...(budget.pause > 0 && { retryAfter: Math.ceil(budget.pause / 1000) }),
 		progress: {
 			name,
@@ -108,12 +108,17 @@ export async function ticketFor(
 }
 
 /** A ticket as a signed JSON Web Token (RFC 7519). */
-function printTicket(key: Uint8Array, ticket: Ticket, until: number): Promise<string> {
+function printTicket(key: BackupKey, ticket: Ticket, until: number): Promise<string> {
 	return new SignJWT(ticket)
 		.setProtectedHeader({ alg: ALGORITHM })
-		.setAudience(TICKET)
+		.setAudience(about(TICKET, key))
 		.setExpirationTime(new Date(until))
-		.sign(key);
+		.sign(key.ticket);
+}
+
+/** The audience of a ticket or a job, which is for one database only. */
+function about(what: string, { databases }: Pick<BackupKey, 'databases'>): string {
+	return [what, ...(databases?.slice(0, 1) ?? [])].join(' ');
 }
 
 /**
@@ -132,14 +137,13 @@ export async function readTicket(
 ): Promise<Ticket> {
 	const options = {
 		algorithms: [ALGORITHM],
-		audience: TICKET,
 		requiredClaims: ['exp'],
 		currentDate: new Date(now),
 	};
-	const payload = await openWithAny(
-		current(keys).map(({ ticket }) => ticket),
-		async (key) => (await jwtVerify(text, key, options)).payload,
-	);
+	const payload = await openWithAny(current(keys), async (key) => {
+		const opened = await jwtVerify(text, key.ticket, { ...options, audience: about(TICKET, key) });
+		return opened.payload;
+	});
 	return v.parse(TicketSchema, payload);
 }
 
@@ -147,8 +151,9 @@ export async function readTicket(
  * A job as a JSON Web Encryption (RFC 7516), which nobody else can forge or read: it contains SQL that
  * the next step runs and rows that are not digested yet, and is stored in a bucket that others may use.
  */
-export function printJob({ state }: BackupKey, job: Job): Promise<string> {
-	return new EncryptJWT({ job }).setProtectedHeader(ENCRYPTION).setAudience(JOB).encrypt(state);
+export function printJob(key: BackupKey, job: Job): Promise<string> {
+	const token = new EncryptJWT({ job }).setProtectedHeader(ENCRYPTION);
+	return token.setAudience(about(JOB, key)).encrypt(key.state);
 }
 
 /** Reads the job of a backup. Throws `ticket_invalid` (403) if it is not one of ours, or another backup's. */
@@ -160,12 +165,11 @@ export async function readJob(
 	const options = {
 		keyManagementAlgorithms: [ENCRYPTION.alg],
 		contentEncryptionAlgorithms: [ENCRYPTION.enc],
-		audience: JOB,
 	};
-	const { job } = await openWithAny(
-		current(keys).map(({ state }) => state),
-		async (key) => (await jwtDecrypt(text, key, options)).payload,
-	);
+	const { job } = await openWithAny(current(keys), async (key) => {
+		const opened = await jwtDecrypt(text, key.state, { ...options, audience: about(JOB, key) });
+		return opened.payload;
+	});
 	const { success, output } = v.safeParse(JobSchema, job); // another version may have written it
 	if (!success || output.name !== name) throw invalid();
 	return output;
@@ -173,8 +177,8 @@ export async function readJob(
 
 /** Opens a token with the first key that fits. Throws `ticket_invalid` or `ticket_expired` (403). */
 async function openWithAny(
-	keys: Uint8Array[],
-	open: (key: Uint8Array) => Promise<JWTPayload>,
+	keys: BackupKey[],
+	open: (key: BackupKey) => Promise<JWTPayload>,
 ): Promise<JWTPayload> {
 	for (const key of keys) {
 		try {

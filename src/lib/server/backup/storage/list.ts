@@ -31,6 +31,7 @@ const MAX_READ = 5;
 /** Codes of errors that mean that a manifest is not the app's own. */
 const NOT_OURS = [
 	'backup_not_found',
+	'manifest_elsewhere',
 	'manifest_forged',
 	'manifest_unreadable',
 	'manifest_unsigned',

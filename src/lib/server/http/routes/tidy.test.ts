@@ -1,13 +1,13 @@
 import { env } from 'cloudflare:workers';
 import type { R2Bucket } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { tidyAuditLog } from '$lib/server/operations/index';
-import { readAuditLog, record } from '$lib/server/operations/audit-log';
-import { API, authorized, call, makeBackup } from '../../../../tests/calls.ts';
-import { reset } from '../../../../tests/reset.ts';
-import { GET as getFile } from './[filename]/+server';
-import { GET as getJournal } from './journal/+server';
-import { GET } from './+server';
+import { tidyAuditLog } from '../../operations/index.ts';
+import { readAuditLog, record } from '../../operations/audit-log.ts';
+import { API, authorized, call, makeBackup } from '../../../../../tests/calls.ts';
+import { reset } from '../../../../../tests/reset.ts';
+import { GET as getFile } from './file.ts';
+import { GET as getJournal } from './audit-log.ts';
+import { GET } from './backups.ts';
 
 // Old entries of the audit log are removed, whatever is called.
 

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
-import { apiRoute } from '$lib/server/http/route';
-import { readQuery } from '$lib/server/http/input';
-import { auditLogStart } from '$lib/server/operations/index';
-import { AuditLogCursor, readAuditLog } from '$lib/server/operations/audit-log';
+import { apiRoute } from '../route.ts';
+import { readQuery } from '../input.ts';
+import { auditLogStart } from '../../operations/index.ts';
+import { AuditLogCursor, readAuditLog } from '../../operations/audit-log.ts';
 
 const Page = v.object({
 	before: v.optional(AuditLogCursor),

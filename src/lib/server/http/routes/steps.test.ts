@@ -1,14 +1,10 @@
 import { env } from 'cloudflare:workers';
 import { Decrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { reset } from '../../../../tests/reset.ts';
-import {
-	type BackupSummary,
-	type Manifest,
-	parseManifest,
-} from '$lib/server/backup/format/manifest';
-import { manifestKey } from '$lib/server/backup/format/names';
-import type { Environment } from '$lib/server/environment';
+import { reset } from '../../../../../tests/reset.ts';
+import { type BackupSummary, type Manifest, parseManifest } from '../../backup/format/manifest.ts';
+import { manifestKey } from '../../backup/format/names.ts';
+import type { Environment } from '../../environment.ts';
 import {
 	API,
 	authorized,
@@ -18,9 +14,9 @@ import {
 	SECRET,
 	untouchable,
 	untouchableBackups,
-} from '../../../../tests/calls.ts';
-import { GET as getFile, POST as postFile } from './[filename]/+server';
-import { GET, POST } from './+server';
+} from '../../../../../tests/calls.ts';
+import { GET as getFile, POST as postFile } from './file.ts';
+import { GET, POST } from './backups.ts';
 
 // Backups in steps over the API, with compressed and encrypted files read by independent code.
 

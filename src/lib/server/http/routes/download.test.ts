@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { reset } from '../../../../tests/reset.ts';
-import { API, authorized, call, expectError, makeBackup } from '../../../../tests/calls.ts';
-import { GET as getFile, HEAD as headFile } from './[filename]/+server';
+import { reset } from '../../../../../tests/reset.ts';
+import { API, authorized, call, expectError, makeBackup } from '../../../../../tests/calls.ts';
+import { GET as getFile, HEAD as headFile } from './file.ts';
 
 beforeEach(reset);
 

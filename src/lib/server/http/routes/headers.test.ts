@@ -1,11 +1,10 @@
 import { beforeEach, expect, test } from 'vitest';
-import { isBackupRoute } from '../../../lib/server/http/route.ts';
-import { API, authorized, call, makeBackup } from '../../../../tests/calls.ts';
-import { reset } from '../../../../tests/reset.ts';
-import { GET as getFile } from './[filename]/+server';
-import { GET as getHealth } from './health/+server';
-import { GET as getJournal } from './journal/+server';
-import { GET, POST } from './+server';
+import { API, authorized, call, makeBackup } from '../../../../../tests/calls.ts';
+import { reset } from '../../../../../tests/reset.ts';
+import { GET as getFile } from './file.ts';
+import { GET as getHealth } from './health.ts';
+import { GET as getJournal } from './audit-log.ts';
+import { GET, POST } from './backups.ts';
 
 // The API inside another app, which has none of this app's hooks.
 
@@ -41,16 +40,4 @@ test.for(Object.entries(answers))('%s is neither kept nor guessed at', async ([,
 	});
 	// That is for the other app to decide.
 	expect(headers).not.toHaveProperty('strict-transport-security');
-});
-
-test.for([
-	['/api/backup', true],
-	['/api/backup/[filename]', true],
-	['/api/backups-x', false],
-	['/api/backup-x', false],
-	['/backups', false],
-	['/api/users', false],
-	[null, false],
-] as const)('the route %s is of the API: %s', ([id, isOfApi]) => {
-	expect(isBackupRoute(id)).toBe(isOfApi);
 });

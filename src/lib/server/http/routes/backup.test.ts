@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { reset } from '../../../../tests/reset.ts';
-import type { Environment } from '$lib/server/environment';
-import { TOTP } from '$lib/totp.js';
+import { reset } from '../../../../../tests/reset.ts';
+import type { Environment } from '../../environment.ts';
+import { TOTP } from '../../../totp.js';
 import {
 	API,
 	authorized,
@@ -15,9 +15,9 @@ import {
 	SECRET,
 	untouchable,
 	untouchableBackups,
-} from '../../../../tests/calls.ts';
-import { GET as getFile, HEAD as headFile, POST as postFile } from './[filename]/+server';
-import { GET, POST } from './+server';
+} from '../../../../../tests/calls.ts';
+import { GET as getFile, HEAD as headFile, POST as postFile } from './file.ts';
+import { GET, POST } from './backups.ts';
 
 beforeEach(reset);
 

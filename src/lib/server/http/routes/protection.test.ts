@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { reset } from '../../../../tests/reset.ts';
-import type { Environment } from '$lib/server/environment';
+import { reset } from '../../../../../tests/reset.ts';
+import type { Environment } from '../../environment.ts';
 import {
 	type BackupSummary,
 	type ListedBackup,
@@ -9,12 +9,12 @@ import {
 	parseManifest,
 	printManifest,
 	printSummary,
-} from '$lib/server/backup/format/manifest';
-import { manifestKey } from '$lib/server/backup/format/names';
-import type { Proof } from '$lib/server/backup/format/proof';
-import { deriveKey, signManifest } from '$lib/server/backup/format/signature';
-import { decoded } from '$lib/server/backup/storage/codec';
-import { ENCODINGS, identity } from '../../../../tests/encodings.ts';
+} from '../../backup/format/manifest.ts';
+import { manifestKey } from '../../backup/format/names.ts';
+import type { Proof } from '../../backup/format/proof.ts';
+import { deriveKey, signManifest } from '../../backup/format/signature.ts';
+import { decoded } from '../../backup/storage/codec.ts';
+import { ENCODINGS, identity } from '../../../../../tests/encodings.ts';
 import {
 	API,
 	authorized,
@@ -23,11 +23,11 @@ import {
 	expectError,
 	makeBackup,
 	SECRET,
-} from '../../../../tests/calls.ts';
-import { bytesOf, sourceOf } from '../../../../tests/memory.ts';
-import { unsigned } from '../../../../tests/plant.ts';
-import { GET as getFile, POST as postFile } from './[filename]/+server';
-import { GET, POST } from './+server';
+} from '../../../../../tests/calls.ts';
+import { bytesOf, sourceOf } from '../../../../../tests/memory.ts';
+import { unsigned } from '../../../../../tests/plant.ts';
+import { GET as getFile, POST as postFile } from './file.ts';
+import { GET, POST } from './backups.ts';
 
 // Compression, encryption and signatures, according to the app's settings.
 

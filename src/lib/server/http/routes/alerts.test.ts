@@ -1,12 +1,12 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import type { BackupSummary } from '$lib/server/backup/format/manifest';
-import { MAX_WRONG_KEYS } from '$lib/server/operations/callers';
-import { API, authorized, call, expectError, makeBackup } from '../../../../tests/calls.ts';
-import { breakReceiver, receivedAlerts, receiver } from '../../../../tests/receivers.ts';
-import { reset } from '../../../../tests/reset.ts';
-import { GET as getFile } from './[filename]/+server';
-import { GET } from './+server';
+import type { BackupSummary } from '../../backup/format/manifest.ts';
+import { MAX_WRONG_KEYS } from '../../operations/callers.ts';
+import { API, authorized, call, expectError, makeBackup } from '../../../../../tests/calls.ts';
+import { breakReceiver, receivedAlerts, receiver } from '../../../../../tests/receivers.ts';
+import { reset } from '../../../../../tests/reset.ts';
+import { GET as getFile } from './file.ts';
+import { GET } from './backups.ts';
 
 // Alerts about callers.
 

@@ -1,10 +1,10 @@
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { reset } from '../../../../tests/reset.ts';
-import { MAX_WRONG } from '$lib/server/access/lockout';
-import type { Environment } from '$lib/server/environment';
-import type { Entry } from '$lib/server/operations/audit-log';
-import { TOTP } from '$lib/totp.js';
+import { reset } from '../../../../../tests/reset.ts';
+import { MAX_WRONG } from '../../access/lockout.ts';
+import type { Environment } from '../../environment.ts';
+import type { Entry } from '../../operations/audit-log.ts';
+import { TOTP } from '../../../totp.js';
 import {
 	API,
 	authorized,
@@ -14,10 +14,10 @@ import {
 	expectError,
 	makeBackup,
 	SECRET,
-} from '../../../../tests/calls.ts';
-import { GET, POST } from './+server';
-import { GET as getFile, POST as postFile } from './[filename]/+server';
-import { GET as getJournal } from './journal/+server';
+} from '../../../../../tests/calls.ts';
+import { GET, POST } from './backups.ts';
+import { GET as getFile, POST as postFile } from './file.ts';
+import { GET as getJournal } from './audit-log.ts';
 
 const PREVIOUS = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
 const KEY = 'a-key-of-at-least-thirty-two-characters';

@@ -1,17 +1,17 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Environment } from '$lib/server/environment';
-import { API, call, expectError, makeBackup } from '../../../../tests/calls.ts';
-import { answerAt } from '../../../../tests/receivers.ts';
-import { reset } from '../../../../tests/reset.ts';
+import type { Environment } from '../../environment.ts';
+import { API, call, expectError, makeBackup } from '../../../../../tests/calls.ts';
+import { answerAt } from '../../../../../tests/receivers.ts';
+import { reset } from '../../../../../tests/reset.ts';
 import {
 	AUDIENCE,
 	type IssuerKey,
 	makeKey,
 	mint,
 	REPOSITORY_ID,
-} from '../../../../tests/tokens.ts';
-import { GET as getFile, HEAD, POST as postFile } from './[filename]/+server';
-import { GET, POST } from './+server';
+} from '../../../../../tests/tokens.ts';
+import { GET as getFile, HEAD, POST as postFile } from './file.ts';
+import { GET, POST } from './backups.ts';
 
 // What a workflow may do with a token of GitHub Actions.
 

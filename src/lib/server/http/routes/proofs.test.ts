@@ -1,10 +1,10 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { outside, post } from '../../../../tests/proof-calls.ts';
-import { reset } from '../../../../tests/reset.ts';
-import { acquireLock } from '$lib/server/backup/storage/lock';
-import type { Environment } from '$lib/server/environment';
-import type { Proof } from '$lib/server/backup/format/proof';
+import { outside, post } from '../../../../../tests/proof-calls.ts';
+import { reset } from '../../../../../tests/reset.ts';
+import { acquireLock } from '../../backup/storage/lock.ts';
+import type { Environment } from '../../environment.ts';
+import type { Proof } from '../../backup/format/proof.ts';
 import {
 	API,
 	authorized,
@@ -13,9 +13,9 @@ import {
 	expectError,
 	makeBackup,
 	untouchable,
-} from '../../../../tests/calls.ts';
-import { GET as getFile } from './[filename]/+server';
-import { GET } from './+server';
+} from '../../../../../tests/calls.ts';
+import { GET as getFile } from './file.ts';
+import { GET } from './backups.ts';
 
 beforeEach(reset);
 

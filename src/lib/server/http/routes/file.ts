@@ -1,16 +1,16 @@
 import * as v from 'valibot';
-import { requireFetch } from '$lib/server/access/token';
-import { tokenSettings } from '$lib/server/access/token-settings';
-import { describeFile, openFile } from '$lib/server/backup/index';
-import { isVolume } from '$lib/server/backup/format/names';
-import { BackupDiffers, OutsideProofSchema } from '$lib/server/backup/format/proof';
-import { drillBackup, recordProof, verifyBackup } from '$lib/server/backup/prove/prove';
-import { apiRoute } from '$lib/server/http/route';
-import { drillDatabase } from '$lib/server/environment';
-import { fileAnswer } from '$lib/server/http/download';
-import { backupSettings, engineOf } from '$lib/server/backup/settings';
-import { readJson } from '$lib/server/http/input';
-import { watchFetch, watchProof } from '$lib/server/operations/watch';
+import { requireFetch } from '../../access/token.ts';
+import { tokenSettings } from '../../access/token-settings.ts';
+import { describeFile, openFile } from '../../backup/index.ts';
+import { isVolume } from '../../backup/format/names.ts';
+import { BackupDiffers, OutsideProofSchema } from '../../backup/format/proof.ts';
+import { drillBackup, recordProof, verifyBackup } from '../../backup/prove/prove.ts';
+import { apiRoute } from '../route.ts';
+import { drillDatabase } from '../../environment.ts';
+import { fileAnswer } from '../download.ts';
+import { backupSettings, engineOf } from '../../backup/settings.ts';
+import { readJson } from '../input.ts';
+import { watchFetch, watchProof } from '../../operations/watch.ts';
 
 const Action = v.variant('action', [
 	v.strictObject({ action: v.picklist(['verify', 'drill']) }),

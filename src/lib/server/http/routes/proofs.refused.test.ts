@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
-import { outside, post } from '../../../../tests/proof-calls.ts';
-import { reset } from '../../../../tests/reset.ts';
+import { outside, post } from '../../../../../tests/proof-calls.ts';
+import { reset } from '../../../../../tests/reset.ts';
 import {
 	API,
 	authorized,
@@ -9,8 +9,8 @@ import {
 	expectError,
 	makeBackup,
 	untouchable,
-} from '../../../../tests/calls.ts';
-import { POST } from './[filename]/+server';
+} from '../../../../../tests/calls.ts';
+import { POST } from './file.ts';
 
 beforeEach(reset);
 

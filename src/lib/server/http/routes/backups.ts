@@ -1,15 +1,15 @@
 import * as v from 'valibot';
-import { listBackups, resumeBackup, startBackup } from '$lib/server/backup/index';
-import type { BackupStep } from '$lib/server/backup/engine';
-import { summarize } from '$lib/server/backup/format/manifest';
-import type { Call } from '$lib/server/http/call';
-import { engineOf, storageWarnings } from '$lib/server/backup/settings';
-import { readJson, readQuery } from '$lib/server/http/input';
-import type { Done } from '$lib/server/http/progress';
-import { apiRoute } from '$lib/server/http/route';
-import { undueBackup } from '$lib/server/operations/due';
-import { listContext, removeOldData } from '$lib/server/operations/index';
-import { watchBackup } from '$lib/server/operations/watch';
+import { listBackups, resumeBackup, startBackup } from '../../backup/index.ts';
+import type { BackupStep } from '../../backup/engine.ts';
+import { summarize } from '../../backup/format/manifest.ts';
+import type { Call } from '../call.ts';
+import { engineOf, storageWarnings } from '../../backup/settings.ts';
+import { readJson, readQuery } from '../input.ts';
+import type { Done } from '../progress.ts';
+import { apiRoute } from '../route.ts';
+import { undueBackup } from '../../operations/due.ts';
+import { listContext, removeOldData } from '../../operations/index.ts';
+import { watchBackup } from '../../operations/watch.ts';
 
 const Action = v.variant('action', [
 	v.strictObject({

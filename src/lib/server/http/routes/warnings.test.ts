@@ -1,14 +1,14 @@
 import { env } from 'cloudflare:workers';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { beforeEach, expect, test } from 'vitest';
-import { authorized, call, makeBackup } from '../../../../tests/calls.ts';
-import { post } from '../../../../tests/proof-calls.ts';
-import { reset } from '../../../../tests/reset.ts';
-import type { ListedBackup } from '$lib/server/backup/format/manifest';
-import type { Proof } from '$lib/server/backup/format/proof';
-import type { Entry } from '$lib/server/operations/audit-log';
-import { GET as getJournal } from './journal/+server';
-import { GET, POST } from './+server';
+import { authorized, call, makeBackup } from '../../../../../tests/calls.ts';
+import { post } from '../../../../../tests/proof-calls.ts';
+import { reset } from '../../../../../tests/reset.ts';
+import type { ListedBackup } from '../../backup/format/manifest.ts';
+import type { Proof } from '../../backup/format/proof.ts';
+import type { Entry } from '../../operations/audit-log.ts';
+import { GET as getJournal } from './audit-log.ts';
+import { GET, POST } from './backups.ts';
 
 // The warnings of a backup, in every answer that is about it.
 

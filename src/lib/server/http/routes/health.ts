@@ -1,6 +1,6 @@
-import { openRoute } from '$lib/server/http/route';
-import { readHealth } from '$lib/server/operations/health';
-import { operationsOf } from '$lib/server/operations/index';
+import { openRoute } from '../route.ts';
+import { readHealth } from '../../operations/health.ts';
+import { operationsOf } from '../../operations/index.ts';
 
 /** 200 if the newest backup and the newest proven one are young enough, else 503. */
 export const GET = openRoute(async ({ platform, url }) => {

@@ -1,0 +1,4 @@
+import { lifeboat } from '$lib';
+
+/** Lifeboat as this app mounts it. */
+export const backups = lifeboat();

@@ -1,0 +1,104 @@
+import type { LockoutState } from './server/http/administration.ts';
+import { mount, type Options } from './server/mount.ts';
+
+export { LifeboatError } from './server/errors.ts';
+export { harden } from './server/http/headers.ts';
+export { errorResponse, presentable } from './server/http/respond.ts';
+export type { Binding, Options } from './server/mount.ts';
+export type { LockoutState } from './server/http/administration.ts';
+
+/** The parts of SvelteKit's `RequestEvent` that Lifeboat uses. */
+export interface Event {
+	request: Request;
+	url: URL;
+	platform?: Readonly<Platform> | undefined;
+	getClientAddress(): string;
+}
+
+/** What the adapter for Cloudflare provides. */
+export interface Platform {
+	env?: object;
+	ctx?: { waitUntil(promise: Promise<unknown>): void };
+	/** Its older name. */
+	context?: { waitUntil(promise: Promise<unknown>): void };
+}
+
+/** How an app mounts Lifeboat. Everything is optional. */
+export interface LifeboatOptions extends Options {
+	/**
+	 * The bindings and settings, where `event.platform` has none: in SvelteKit 3, `env` of
+	 * `cloudflare:workers`.
+	 */
+	environment?(event: Event): object | Promise<object>;
+}
+
+/** Lifeboat as an app mounts it. */
+export interface Lifeboat {
+	/**
+	 * A hook for SvelteKit's `handle`: it answers the calls of the backup API, and leaves every other
+	 * request to the rest of the app. Put it first in a `sequence`.
+	 */
+	handle<E extends Event>(input: {
+		event: E;
+		resolve(event: E): Response | Promise<Response>;
+	}): Promise<Response>;
+	/**
+	 * Requires that a request came to an address of production, and not to that of a preview. Throws
+	 * `preview_refused` (403).
+	 */
+	requireOrigin(event: Event): Promise<void>;
+	/** The lockout of six-digit codes, for the pages of those whom the app lets in. */
+	lockout: {
+		/** Throws what {@link Lifeboat.requireOrigin} throws, and `storage_error` (500). */
+		read(event: Event): Promise<LockoutState>;
+		/** Ends it, and records that in the audit log with the administrator's account. Throws the same. */
+		lift(event: Event, account: string): Promise<void>;
+	};
+}
+
+/**
+ * Mounts Lifeboat in an app. The engine is loaded with the first call that needs it. Throws
+ * `options_invalid` (500).
+ *
+ * ```ts
+ * export const handle = sequence(lifeboat().handle, auth);
+ * ```
+ */
+export function lifeboat({ environment, ...options }: LifeboatOptions = {}): Lifeboat {
+	const mounted = mount(options);
+	const within = `${mounted.path}/`;
+	const envOf = async (event: Event) => (await environment?.(event)) ?? event.platform?.env;
+	return {
+		async handle({ event, resolve }) {
+			const { pathname, searchParams } = event.url;
+			if (pathname !== mounted.path && !pathname.startsWith(within)) return resolve(event);
+			const { answer } = await import('./server/http/api.ts');
+			const { request, url, platform } = event;
+			const call = {
+				request,
+				url,
+				platform: {
+					env: mounted.environment(await envOf(event), searchParams.get('database')),
+					ctx: platform?.ctx ?? platform?.context,
+				},
+				getClientAddress: () => event.getClientAddress(),
+			};
+			return answer(call, pathname.slice(within.length).replace(/\/$/, ''));
+		},
+		async requireOrigin(event) {
+			const { requireOrigin } = await import('./server/access/origin.ts');
+			requireOrigin(event.url, mounted.environment(await envOf(event)));
+		},
+		lockout: {
+			async read(event) {
+				const { lockoutOf } = await import('./server/http/administration.ts');
+				return lockoutOf(event.url, mounted.environment(await envOf(event)));
+			},
+			async lift(event, account) {
+				const { liftAs } = await import('./server/http/administration.ts');
+				const env = mounted.environment(await envOf(event));
+				await liftAs(event.url, env, { account, address: event.getClientAddress() });
+			},
+		},
+	};
+}

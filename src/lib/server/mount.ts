@@ -1,0 +1,122 @@
+import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
+import { type Environment, type Place, SETTINGS } from './environment.ts';
+import { LifeboatError } from './errors.ts';
+
+/** Where a binding comes from: its name, or a function of the app's environment that gives it. */
+export type Binding<T> = string | ((env: never) => T | undefined);
+
+/** How an app mounts Lifeboat. Everything is optional. */
+export interface Options {
+	/** Where the API is: `/api/backup`. */
+	path?: string;
+	/**
+	 * The databases by name, each with its binding; the first one is used where none is named. By default
+	 * `{ main: 'DB' }`. A name has letters, digits, `_` and `-`, at most 32; it never changes again, because
+	 * the backups of all but the first lie under it in the bucket.
+	 */
+	databases?: Readonly<Record<string, Binding<D1Database>>>;
+	/** The bucket of the backups: `MY_BUCKET`. */
+	bucket?: Binding<R2Bucket>;
+	/** The bucket of the audit log, if it has one of its own: `MY_LOGS_BUCKET`. */
+	logs?: Binding<R2Bucket>;
+	/** An empty database for drills: `DRILL_DB`. */
+	drill?: Binding<D1Database>;
+	/** The origins of production, such as `https://app.example.com`, in place of BACKUP_ORIGIN. */
+	hosts?: readonly string[];
+}
+
+/** The options, checked and completed. */
+export interface Mount {
+	path: string;
+	/** The names of the databases; the first one is used where none is named. */
+	databases: readonly [string, ...string[]];
+	/**
+	 * What a call about a database works with: by default the first one, also for a name that the app does
+	 * not have, and `isUnknown` is set then.
+	 */
+	environment(env: object | undefined, database?: string | null): Environment;
+}
+
+const DATABASE_NAME = /^[\w-]{1,32}$/;
+/** What lies at the root of the bucket, beside the backups of the first database. */
+const RESERVED = ['access', 'journal', 'operations'];
+
+/** Checks and completes options. Throws `options_invalid` (500). */
+export function mount(options: Options = {}): Mount {
+	const { path = '/api/backup', hosts = [] } = options;
+	if (!/^(\/[\w.~-]+)+$/.test(path)) throw invalid('path', 'a path such as /api/backup');
+	const databases: Options['databases'] = options.databases ?? { main: 'DB' };
+	const [first, ...others] = Object.keys(databases);
+	if (first === undefined) throw invalid('databases', 'at least one database');
+	for (const name of [first, ...others]) {
+		if (!DATABASE_NAME.test(name) || RESERVED.includes(name.toLowerCase())) throw badName();
+	}
+	const bindings = {
+		MY_BUCKET: options.bucket ?? 'MY_BUCKET',
+		MY_LOGS_BUCKET: options.logs ?? 'MY_LOGS_BUCKET',
+		DRILL_DB: options.drill ?? 'DRILL_DB',
+	};
+	return {
+		path,
+		databases: [first, ...others],
+		environment(env, database) {
+			const isUnknown = typeof database === 'string' && !Object.hasOwn(databases, database);
+			const name = isUnknown ? first : (database ?? first);
+			const DB = databases[name] ?? 'DB';
+			const place = placeOf(name, [first, ...others], { ...bindings, DB });
+			return { ...environment(env, { ...bindings, DB }, hosts), place, isUnknown };
+		},
+	};
+}
+
+/** The settings by their own names, and the bindings by those that the library uses. */
+function environment(
+	env: object | undefined,
+	bindings: Record<string, Binding<object>>,
+	hosts: readonly string[],
+): Environment {
+	const given = (env ?? {}) as Record<string, unknown>;
+	const settings = SETTINGS.flatMap((name) =>
+		typeof given[name] === 'string' ? [[name, given[name]]] : [],
+	);
+	const bound = Object.entries(bindings).flatMap(([name, binding]) => {
+		const value = typeof binding === 'string' ? given[binding] : binding((env ?? {}) as never);
+		return value === undefined || value === null ? [] : [[name, value]];
+	});
+	const origin = hosts.length > 0 ? { BACKUP_ORIGIN: hosts.join(' ') } : {};
+	const isPages = given['CF_PAGES'] !== undefined;
+	return { ...Object.fromEntries([...settings, ...bound]), ...origin, isPages };
+}
+
+function placeOf(
+	database: string,
+	databases: readonly [string, ...string[]],
+	bindings: Record<'DB' | 'MY_BUCKET' | 'DRILL_DB', Binding<object>>,
+): Place {
+	const isFirst = database === databases[0];
+	const named = (name: keyof typeof bindings) => {
+		const binding = bindings[name];
+		return typeof binding === 'string' ? binding : name;
+	};
+	return {
+		database,
+		databases,
+		prefix: isFirst ? '' : `${database}/`,
+		bindings: { DB: named('DB'), MY_BUCKET: named('MY_BUCKET'), DRILL_DB: named('DRILL_DB') },
+	};
+}
+
+function badName(): LifeboatError {
+	return invalid(
+		'databases',
+		`names of letters, digits, "_" and "-", at most 32, other than ${RESERVED.join(', ')}`,
+	);
+}
+
+function invalid(option: string, what: string): LifeboatError {
+	return new LifeboatError(`The option "${option}" of lifeboat() is not valid.`, {
+		code: 'options_invalid',
+		status: 500,
+		hint: `Give it ${what}, or leave it out.`,
+	});
+}
