@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import tables from '../../migrations/0001_auth.sql?raw';
 import signOut from '../../migrations/0002_sign_out.sql?raw';
 import { reset } from '../../tests/reset.ts';
-import { accountsAdapter, storedToken } from './adapter.ts';
+import { storedToken } from '$lib/auth';
+import { accountsAdapter } from './adapter.ts';
 import { administratorId } from './administrators.ts';
 
 const adapter = accountsAdapter(env.DB) as Required<ReturnType<typeof accountsAdapter>>;

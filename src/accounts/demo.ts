@@ -1,5 +1,5 @@
 import { redirect, type RequestEvent } from '@sveltejs/kit';
-import { storedToken } from './adapter';
+import { storedToken } from '$lib/auth';
 import { type AppEnvironment, database } from './settings';
 
 // Development only. This module is imported only behind `import.meta.env.DEV`, so that production

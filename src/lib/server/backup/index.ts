@@ -13,6 +13,7 @@ import {
 	readFile,
 } from './storage/bucket.ts';
 import { type ListContext, listStored } from './storage/list.ts';
+import { requireConditionalPuts } from './storage/probe.ts';
 import { acquireLock, type HeldLock, readLock, takeUpLock } from './storage/lock.ts';
 
 /** Backups on one page of the list. */
@@ -23,8 +24,8 @@ const DEFAULT_PAGE = 50;
  * the next step. All or nothing: the manifest is written last, and a backup that fails removes what it
  * has stored.
  *
- * Throws LifeboatError: `snapshot_unstable` (409) if others kept writing, `backup_running` (409), and
- * the errors of the database and the bucket.
+ * Throws LifeboatError: `snapshot_unstable` (409) if others kept writing, `backup_running` (409),
+ * `bucket_unsuitable` (500), and the errors of the database and the bucket.
  */
 export async function startBackup(
 	engine: Engine,
@@ -34,6 +35,7 @@ export async function startBackup(
 	if (encoding.recipients.length > 0 && signer === null) {
 		throw new Error('Digests of encrypted backups need a key.');
 	}
+	await requireConditionalPuts(engine);
 	const startedAt = now();
 	const name = backupName('full', new Date(startedAt));
 	const lock = await acquireLock(engine, 'backup', name);
