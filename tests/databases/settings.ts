@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { counted, SEED } from '../counts.ts';
 
-const PER_RUN_MS = 4_000;
+const PER_RUN_MS = 12_000;
 const FOR_SHRINKING_MS = 30_000;
 /** The time to report a failure before the test itself times out. */
 const FOR_REPORT_MS = 30_000;
