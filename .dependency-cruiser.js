@@ -13,7 +13,7 @@ const SERVER = [
 	['backup/format/'],
 	['backup/(database|limits|sql|stage-tables|tokenizer|virtual-table)\\.ts'],
 	['mount\\.ts'],
-	['(environment|errors|retry)\\.ts'],
+	['(environment|errors|platform|retry)\\.ts'],
 ];
 const COMMANDS = [
 	['commands/'],

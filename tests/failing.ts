@@ -36,7 +36,7 @@ export function failingDatabase(
 	const failing = new Proxy(database, {
 		get(target, property) {
 			if (property === 'withSession') {
-				return (constraint?: string) => session(target.withSession(constraint));
+				return (constraint: 'first-primary') => session(target.withSession(constraint));
 			}
 			throw new Error(`The engine reads through sessions only, not with ${String(property)}.`);
 		},
@@ -114,7 +114,7 @@ export function dyingEngine(
 		},
 	);
 	const database = new Proxy(engine.database, {
-		get: (target) => (constraint?: string) =>
+		get: (target) => (constraint: 'first-primary') =>
 			intercept(target.withSession(constraint), ['batch'], live),
 	});
 	return { engine: { ...engine, bucket, database }, died, calls: () => calls };

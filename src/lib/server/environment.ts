@@ -1,6 +1,6 @@
-import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
 import { TOTP, TotpError } from '../totp.js';
 import { LifeboatError } from './errors.ts';
+import type { D1Database, R2Bucket } from './platform.ts';
 
 /** The settings, which `.env.example` documents. */
 export const SETTINGS = [

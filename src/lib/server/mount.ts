@@ -1,4 +1,4 @@
-import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
+import type { D1Database, R2Bucket } from './platform.ts';
 import { type Environment, type Place, SETTINGS } from './environment.ts';
 import { LifeboatError } from './errors.ts';
 

@@ -1,5 +1,4 @@
 import { env } from 'cloudflare:workers';
-import type { R2Bucket } from '@cloudflare/workers-types';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { reset } from '../../../../tests/reset.ts';
 import { untouchable } from '../../../../tests/calls.ts';
@@ -12,6 +11,7 @@ import {
 	REPOSITORY_ID,
 } from '../../../../tests/tokens.ts';
 import { TOTP } from '../../totp.js';
+import type { R2Bucket } from '../platform.ts';
 import { allowedAddresses } from './addresses.ts';
 import { admit } from './index.ts';
 import { MAX_WRONG } from './lockout.ts';

@@ -1,7 +1,7 @@
-import type { R2Bucket } from '@cloudflare/workers-types';
 import * as v from 'valibot';
 import { changeState, readState, type StateKind } from '../backup/storage/state.ts';
 import { type ErrorDetails, LifeboatError } from '../errors.ts';
+import type { R2Bucket } from '../platform.ts';
 import { type Code, codeInvalid } from './code.ts';
 
 const SECOND = 1000;

@@ -1,6 +1,6 @@
-import type { R2Bucket } from '@cloudflare/workers-types';
 import { IF_ABSENT, putIf } from '../backup/storage/conditional.ts';
 import { tryRepeatedly } from '../backup/storage/failure.ts';
+import type { R2Bucket } from '../platform.ts';
 import { sleep } from '../retry.ts';
 
 const PREFIX = 'access/spent/';

@@ -1,7 +1,7 @@
-import type { R2Bucket } from '@cloudflare/workers-types';
 import type { TOTP } from '../../totp.js';
 import { backupSettings } from '../backup/settings.ts';
 import { bucket, type Environment, secret, text, totpOf } from '../environment.ts';
+import type { R2Bucket } from '../platform.ts';
 import { allowedAddresses, type AddressRange } from './addresses.ts';
 import type { CodeSecrets } from './code.ts';
 import type { LockoutScope } from './lockout.ts';

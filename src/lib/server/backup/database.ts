@@ -1,15 +1,11 @@
-import type { D1Database } from '@cloudflare/workers-types';
 import { LifeboatError, messageOf, toLifeboatError } from '../errors.ts';
+import type { D1Database, D1Result } from '../platform.ts';
 import { retry, type Sleep } from '../retry.ts';
 
 /** A row of an answer. Queries ask for text and small numbers, never for a value as stored. */
 export type Row = Record<string, string | number | null>;
 
-/** The rows of one statement, and D1's figures about it. */
-export interface StatementResult {
-	results: Row[];
-	meta: { rows_read?: number; rows_written?: number; size_after?: number; total_attempts?: number };
-}
+export type StatementResult = D1Result<Row>;
 
 export interface BatchResult {
 	results: StatementResult[];

@@ -1,4 +1,4 @@
-import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
+import type { D1Database, R2Bucket } from '../platform.ts';
 import type { Sleep } from '../retry.ts';
 import type { DumpProgress } from './dump/script.ts';
 import type { Manifest } from './format/manifest.ts';

@@ -1,10 +1,10 @@
 import { env } from 'cloudflare:workers';
-import type { D1Database } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { large, small } from '../../../../tests/sample-databases.ts';
 import { reset } from '../../../../tests/reset.ts';
 import { clock, createBackup, emptyBucket, engine, keys, run } from '../../../../tests/backups.ts';
 import { failingDatabase, failingBucket, type Failures } from '../../../../tests/failing.ts';
+import type { D1Database } from '../platform.ts';
 import { listBackups, startBackup } from './index.ts';
 import { type Engine } from './engine.ts';
 import { manifestKey } from './format/names.ts';

@@ -1,5 +1,4 @@
 import { env } from 'cloudflare:workers';
-import type { R2Bucket } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { reset } from '../../../../tests/reset.ts';
 import {
@@ -12,6 +11,7 @@ import {
 	keys,
 } from '../../../../tests/backups.ts';
 import { key, otherKey } from '../../../../tests/encodings.ts';
+import type { R2Bucket } from '../platform.ts';
 import type { Engine } from './engine.ts';
 import { listBackups } from './index.ts';
 import type { LastProof } from './format/manifest.ts';

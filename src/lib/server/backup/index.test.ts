@@ -1,10 +1,10 @@
 import { env } from 'cloudflare:workers';
-import type { R2Bucket } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { large, small } from '../../../../tests/sample-databases.ts';
 import { reset } from '../../../../tests/reset.ts';
 import { clock, createBackup, engine, keys, run } from '../../../../tests/backups.ts';
 import { restoreIntoCopy } from '../../../../tests/restore.ts';
+import type { R2Bucket } from '../platform.ts';
 import { listBackups } from './index.ts';
 import { type Engine } from './engine.ts';
 import { parseManifest } from './format/manifest.ts';

@@ -1,5 +1,5 @@
-import type { R2Bucket, R2Object, R2ObjectBody } from '@cloudflare/workers-types';
 import { LifeboatError } from '../errors.ts';
+import type { R2Bucket, R2Object, R2ObjectBody } from '../platform.ts';
 import type { BackupStep, Engine, ReportProgress } from './engine.ts';
 import type { ListedBackup } from './format/manifest.ts';
 import { backupName } from './format/names.ts';

@@ -1,4 +1,3 @@
-import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
 import {
 	bucket,
 	choice,
@@ -16,6 +15,7 @@ import {
 } from '../environment.ts';
 import { TOTP, TotpError } from '../../totp.js';
 import { LifeboatError } from '../errors.ts';
+import type { D1Database, R2Bucket } from '../platform.ts';
 import { sleep } from '../retry.ts';
 import type { Budget, Engine } from './engine.ts';
 import { COMPRESSIONS } from './format/names.ts';

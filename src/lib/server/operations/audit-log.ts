@@ -1,8 +1,8 @@
-import type { R2Bucket } from '@cloudflare/workers-types';
 import * as v from 'valibot';
 import { MAX_KEYS_PER_DELETE } from '../backup/limits.ts';
 import { storageCall } from '../backup/storage/failure.ts';
 import type { Environment } from '../environment.ts';
+import type { R2Bucket } from '../platform.ts';
 
 const PREFIX = 'journal/';
 /** R2 lists keys in ascending order: counted down from here, in 2286, the newest entries come first. */

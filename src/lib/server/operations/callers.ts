@@ -1,6 +1,6 @@
-import type { R2Bucket } from '@cloudflare/workers-types';
 import * as v from 'valibot';
 import { changeState, type StateKind } from '../backup/storage/state.ts';
+import type { R2Bucket } from '../platform.ts';
 
 // What is remembered of callers, so that an unusual one raises an alert, once.
 

@@ -1,7 +1,7 @@
-import type { R2Bucket } from '@cloudflare/workers-types';
 import type { LastProof, ListedBackup } from '../backup/format/manifest.ts';
 import { listBackups } from '../backup/index.ts';
 import { newestSigned } from '../backup/storage/list.ts';
+import type { R2Bucket } from '../platform.ts';
 import { isOverdue } from './due.ts';
 import { listContext, type Operations, removeOldData } from './index.ts';
 import { watchStage } from './stage.ts';

@@ -1,9 +1,9 @@
-import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
 import type { BackupKey } from '../backup/format/signature.ts';
 import { backupKeys, backupSettings } from '../backup/settings.ts';
 import type { ListContext } from '../backup/storage/list.ts';
 import { dropAbandonedState } from '../backup/storage/lock.ts';
 import { bucket as appBucketOf, type Environment, placeOf } from '../environment.ts';
+import type { D1Database, R2Bucket } from '../platform.ts';
 import { type Sleep, sleep } from '../retry.ts';
 import { auditLogBucket, pruneAuditLog } from './audit-log.ts';
 import { operationsSettings, type OperationsSettings } from './settings.ts';

@@ -1,6 +1,6 @@
-import type { R2Bucket } from '@cloudflare/workers-types';
 import * as v from 'valibot';
 import { changeState, type StateKind } from '../backup/storage/state.ts';
+import type { R2Bucket } from '../platform.ts';
 import type { AlertKind } from './alerts.ts';
 
 // Which alerts were sent, so that each is sent once. Of several calls at once, exactly one sends it.

@@ -1,5 +1,4 @@
 import { env } from 'cloudflare:workers';
-import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { reset } from '../../../../../tests/reset.ts';
 import {
@@ -15,6 +14,7 @@ import {
 } from '../../../../../tests/backups.ts';
 import { failingDatabase } from '../../../../../tests/failing.ts';
 import { ageMarker } from '../../../../../tests/killed.ts';
+import type { D1Database, R2Bucket } from '../../platform.ts';
 import { d1 } from '../database.ts';
 import { RESTORE_MARKER } from '../sql.ts';
 import { listBackups } from '../index.ts';

@@ -1,5 +1,5 @@
-import type { D1Database } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
+import type { D1Database } from '../../platform.ts';
 import { d1, type SqlDatabase } from '../database.ts';
 import type { Engine } from '../engine.ts';
 import { summarize } from '../format/manifest.ts';

@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers';
-import type { R2ListOptions } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { reset } from '../../../../../tests/reset.ts';
 import { backUp, createBackup, engine } from '../../../../../tests/backups.ts';
+import type { R2ListOptions } from '../../platform.ts';
 import { type Manifest, parseSummary } from '../format/manifest.ts';
 import { type EncodingName, backupName, volumeKey, manifestKey } from '../format/names.ts';
 import {

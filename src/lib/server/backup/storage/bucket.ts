@@ -1,5 +1,5 @@
-import type { R2Bucket, R2Object, R2ObjectBody } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
+import type { R2Bucket, R2Object, R2ObjectBody } from '../../platform.ts';
 import { type Manifest, printManifest, printSummary } from '../format/manifest.ts';
 import { backupOfFile, manifestKey } from '../format/names.ts';
 import { printProof, type Proof, proofKey, summarizeProof } from '../format/proof.ts';

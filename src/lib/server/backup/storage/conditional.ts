@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { R2Bucket, R2PutOptions } from '@cloudflare/workers-types';
+import type { R2Bucket, R2PutOptions } from '../../platform.ts';
 import { type PauseAfter, retry, type Sleep } from '../../retry.ts';
 import { isLocked, pauseAfterFailure, storageError } from './failure.ts';
 

@@ -1,4 +1,4 @@
-import type { R2Bucket, R2Object } from '@cloudflare/workers-types';
+import type { R2Bucket, R2Object } from '../../platform.ts';
 import { type BackupSummary, type Manifest, parseSummary } from '../format/manifest.ts';
 import { backupOfFile, isVolume, manifestKey, NAME_PREFIX } from '../format/names.ts';
 import type { BackupKey } from '../format/signature.ts';

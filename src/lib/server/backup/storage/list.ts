@@ -1,5 +1,5 @@
-import type { R2Bucket, R2Object } from '@cloudflare/workers-types';
 import { toLifeboatError } from '../../errors.ts';
+import type { R2Bucket, R2Object } from '../../platform.ts';
 import {
 	type BackupSummary,
 	type ListedBackup,

@@ -1,6 +1,6 @@
-import type { R2Bucket } from '@cloudflare/workers-types';
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
+import type { R2Bucket } from '../../platform.ts';
 import { KEY_WRITE_INTERVAL_MS } from '../limits.ts';
 import { type BucketContext, type Condition, IF_ABSENT, putIf } from './conditional.ts';
 import { storageCall, tryRepeatedly } from './failure.ts';

@@ -1,4 +1,4 @@
-import type { R2Bucket, R2ListOptions, R2Object } from '@cloudflare/workers-types';
+import type { R2Bucket, R2GetOptions, R2Object } from '../../platform.ts';
 
 const views = new WeakMap<R2Bucket, Map<string, R2Bucket>>();
 
@@ -20,21 +20,20 @@ function viewOf(bucket: R2Bucket, prefix: string): R2Bucket {
 	const without = <T extends R2Object>(object: T): T =>
 		renamed(object, object.key.slice(prefix.length));
 	const maybe = <T extends R2Object>(object: T | null): T | null => object && without(object);
-	const view = {
-		head: async (key: string) => maybe(await bucket.head(within(key))),
-		get: async (key: string, options?: object) =>
-			maybe(await bucket.get(within(key), options as never)),
-		put: async (key: string, body: never, options?: object) =>
-			maybe(await bucket.put(within(key), body, options as never)),
-		delete: (keys: string | string[]) =>
-			bucket.delete(typeof keys === 'string' ? within(keys) : keys.map(within)),
-		async list({ prefix: start = '', startAfter, ...options }: R2ListOptions = {}) {
+	const get = async (key: string, options?: R2GetOptions) =>
+		maybe(await (options ? bucket.get(within(key), options) : bucket.get(within(key))));
+	return {
+		head: async (key) => maybe(await bucket.head(within(key))),
+		get: get as R2Bucket['get'],
+		put: async (key, body, options) => maybe(await bucket.put(within(key), body, options)),
+		delete: (keys) => bucket.delete(typeof keys === 'string' ? within(keys) : keys.map(within)),
+		async list({ prefix: start = '', startAfter, ...options }) {
 			const after = startAfter !== undefined && { startAfter: within(startAfter) };
 			const page = await bucket.list({ ...options, ...after, prefix: within(start) });
 			return { ...page, objects: page.objects.map(without) };
 		},
+		createMultipartUpload: (key) => bucket.createMultipartUpload(within(key)),
 	};
-	return view as unknown as R2Bucket;
 }
 
 /** The object under another key. Its methods only work on the object itself. */

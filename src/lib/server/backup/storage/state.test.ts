@@ -1,10 +1,10 @@
 import { env } from 'cloudflare:workers';
-import type { R2Bucket } from '@cloudflare/workers-types';
 import * as v from 'valibot';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { reset } from '../../../../../tests/reset.ts';
 import { shortenWaits } from '../../../../../tests/fast-waits.ts';
 import { failingBucket } from '../../../../../tests/failing.ts';
+import type { R2Bucket } from '../../platform.ts';
 import { changeState, readState, type StateKind } from './state.ts';
 
 beforeEach(reset);

@@ -1,6 +1,6 @@
-import type { R2Bucket } from '@cloudflare/workers-types';
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
+import type { R2Bucket } from '../../platform.ts';
 import { retry, sleep } from '../../retry.ts';
 import { type Condition, IF_ABSENT } from './conditional.ts';
 import { storageCall } from './failure.ts';

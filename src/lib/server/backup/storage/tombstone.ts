@@ -1,5 +1,5 @@
-import type { R2Object } from '@cloudflare/workers-types';
 import * as v from 'valibot';
+import type { R2Object } from '../../platform.ts';
 import { manifestKey } from '../format/names.ts';
 import { type BucketContext, IF_ABSENT, putIf } from './conditional.ts';
 import { storageCall } from './failure.ts';

@@ -1,12 +1,12 @@
 import { env } from 'cloudflare:workers';
 import { createHash } from 'node:crypto';
-import type { R2Bucket } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ENCODINGS, type EncodingTitle, identity } from '../../../../../tests/encodings.ts';
 import { failingBucket } from '../../../../../tests/failing.ts';
 import { lockedBucket } from '../../../../../tests/locked-bucket.ts';
 import { bytesOf } from '../../../../../tests/memory.ts';
 import { reset } from '../../../../../tests/reset.ts';
+import type { R2Bucket } from '../../platform.ts';
 import { decoded, type Encoding, namesOf } from './codec.ts';
 import { PART_BYTES, VolumeWriter } from './volume.ts';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { R2MultipartUpload, R2UploadedPart } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
+import type { R2MultipartUpload, R2UploadedPart } from '../../platform.ts';
 import type { Manifest } from '../format/manifest.ts';
 import { volumeKey } from '../format/names.ts';
 import { MIN_PART_BYTES } from '../limits.ts';
