@@ -12,7 +12,6 @@ const SERVER = [
 	['backup/dump/', 'backup/restore/', 'backup/storage/'],
 	['backup/format/'],
 	['backup/(database|limits|sql|stage-tables|tokenizer|virtual-table)\\.ts'],
-	['mount\\.ts'],
 	['(environment|errors|platform|retry)\\.ts'],
 ];
 const COMMANDS = [

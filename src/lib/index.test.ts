@@ -37,8 +37,9 @@ async function ask(address: string, call: Call = {}): Promise<Response> {
 	const headers: Record<string, string> = body ? { 'Content-Type': 'application/json' } : {};
 	const code = await new TOTP(SECRET).generateLongCode(Date.now() / 1000);
 	if (authorized) headers['Authorization'] = `Bearer ${code}`;
-	const { objects } = await env.MY_BUCKET.list({ prefix: 'access/' });
-	await env.MY_BUCKET.delete(objects.map(({ key }) => key));
+	const { objects } = await env.MY_BUCKET.list();
+	const spent = objects.filter(({ key }) => key.includes('access/'));
+	await env.MY_BUCKET.delete(spent.map(({ key }) => key));
 	const url = new URL(address, ORIGIN);
 	const request = new Request(url, { method, headers, body: body ? JSON.stringify(body) : null });
 	const bindings = { TOTP_SECRET: SECRET, APP_DB: env.DB, STATS: env.COPY, BACKUPS: env.MY_BUCKET };
@@ -114,10 +115,27 @@ describe('the hook', () => {
 	});
 });
 
+test('with a prefix, the backups lie under it, and everything works', async () => {
+	const options = { ...OPTIONS, prefix: 'backups/main/' };
+	const made = await ask('/api/backup?database=stats', { method: 'POST', options });
+	const { backup } = (await made.json()) as { backup: { name: string; files: string[] } };
+	const { objects } = await env.MY_BUCKET.list();
+	for (const { key } of objects) expect(key).toMatch(/^backups\/main\//);
+	const file = `/api/backup/${backup.files[0]}?database=stats`;
+	const body = { action: 'verify' };
+	expect((await ask(file, { method: 'POST', body, options })).status).toBe(200);
+	const { status, headers } = await ask(file, { options });
+	expect([status, headers.get('Content-Disposition')]).toEqual([
+		200,
+		expect.stringContaining(`"${backup.name.replaceAll(':', '-')}`),
+	]);
+});
+
 describe('the options', () => {
 	test.for<[string, LifeboatOptions]>([
 		['a path without a slash', { path: 'backup' }],
 		['a path with a slash at the end', { path: '/backup/' }],
+		['a prefix without a slash at its end', { prefix: 'backups' }],
 		['no database', { databases: {} }],
 		['a name with a slash', { databases: { 'a/b': 'DB' } }],
 		['a name of 33 characters', { databases: { main: 'DB', ['x'.repeat(33)]: 'X' } }],

@@ -1,10 +1,10 @@
 import type { LockoutState } from './server/http/administration.ts';
-import { mount, type Options } from './server/mount.ts';
+import { mount, type Options } from './mount.ts';
 
 export { LifeboatError } from './server/errors.ts';
 export { harden } from './server/http/headers.ts';
 export { errorResponse, presentable } from './server/http/respond.ts';
-export type { Binding, Options } from './server/mount.ts';
+export type { Binding, Options } from './mount.ts';
 export type { LockoutState } from './server/http/administration.ts';
 
 /** The parts of SvelteKit's `RequestEvent` that Lifeboat uses. */

@@ -1,4 +1,4 @@
-import type { R2Bucket, R2GetOptions, R2Object } from '../../platform.ts';
+import type { R2Bucket, R2GetOptions, R2Object, R2ObjectBody } from '../../platform.ts';
 
 const views = new WeakMap<R2Bucket, Map<string, R2Bucket>>();
 
@@ -19,13 +19,18 @@ function viewOf(bucket: R2Bucket, prefix: string): R2Bucket {
 	const within = (key: string) => prefix + key;
 	const without = <T extends R2Object>(object: T): T =>
 		renamed(object, object.key.slice(prefix.length));
-	const maybe = <T extends R2Object>(object: T | null): T | null => object && without(object);
-	const get = async (key: string, options?: R2GetOptions) =>
-		maybe(await (options ? bucket.get(within(key), options) : bucket.get(within(key))));
+	const found = <T extends R2Object>(object: T | null): T | null => object && without(object);
+	// One function cannot have both types of `get` without an overload.
+	function get(key: string): Promise<R2ObjectBody | null>;
+	function get(key: string, options: R2GetOptions): Promise<R2ObjectBody | R2Object | null>;
+	async function get(key: string, options?: R2GetOptions) {
+		const whole = options === undefined;
+		return found(whole ? await bucket.get(within(key)) : await bucket.get(within(key), options));
+	}
 	return {
-		head: async (key) => maybe(await bucket.head(within(key))),
-		get: get as R2Bucket['get'],
-		put: async (key, body, options) => maybe(await bucket.put(within(key), body, options)),
+		get,
+		head: async (key) => found(await bucket.head(within(key))),
+		put: async (key, body, options) => found(await bucket.put(within(key), body, options)),
 		delete: (keys) => bucket.delete(typeof keys === 'string' ? within(keys) : keys.map(within)),
 		async list({ prefix: start = '', startAfter, ...options }) {
 			const after = startAfter !== undefined && { startAfter: within(startAfter) };

@@ -1,5 +1,5 @@
-import type { R2Bucket } from '@cloudflare/workers-types';
 import { LifeboatError } from '../../errors.ts';
+import type { R2Bucket } from '../../platform.ts';
 import { type BucketContext, putIf } from './conditional.ts';
 import { storageCall } from './failure.ts';
 

@@ -1,6 +1,7 @@
-import type { D1Database, R2Bucket } from './platform.ts';
-import { type Environment, type Place, SETTINGS } from './environment.ts';
-import { LifeboatError } from './errors.ts';
+import { prefixed } from './server/backup/storage/prefixed.ts';
+import { type Environment, type Place, SETTINGS } from './server/environment.ts';
+import { LifeboatError } from './server/errors.ts';
+import type { D1Database, R2Bucket } from './server/platform.ts';
 
 /** Where a binding comes from: its name, or a function of the app's environment that gives it. */
 export type Binding<T> = string | ((env: never) => T | undefined);
@@ -17,6 +18,11 @@ export interface Options {
 	databases?: Readonly<Record<string, Binding<D1Database>>>;
 	/** The bucket of the backups: `MY_BUCKET`. */
 	bucket?: Binding<R2Bucket>;
+	/**
+	 * What all keys in that bucket begin with, such as `backups/`, if it holds more than backups. A bucket
+	 * of its own is better: a lock rule then protects backups and nothing else.
+	 */
+	prefix?: string;
 	/** The bucket of the audit log, if it has one of its own: `MY_LOGS_BUCKET`. */
 	logs?: Binding<R2Bucket>;
 	/** An empty database for drills: `DRILL_DB`. */
@@ -43,8 +49,9 @@ const RESERVED = ['access', 'journal', 'operations'];
 
 /** Checks and completes options. Throws `options_invalid` (500). */
 export function mount(options: Options = {}): Mount {
-	const { path = '/api/backup', hosts = [] } = options;
+	const { path = '/api/backup', hosts = [], prefix = '' } = options;
 	if (!/^(\/[\w.~-]+)+$/.test(path)) throw invalid('path', 'a path such as /api/backup');
+	if (!/^([\w.-]+\/)*$/.test(prefix)) throw invalid('prefix', 'one such as backups/');
 	const databases: Options['databases'] = options.databases ?? { main: 'DB' };
 	const [first, ...others] = Object.keys(databases);
 	if (first === undefined) throw invalid('databases', 'at least one database');
@@ -64,7 +71,10 @@ export function mount(options: Options = {}): Mount {
 			const name = isUnknown ? first : (database ?? first);
 			const DB = databases[name] ?? 'DB';
 			const place = placeOf(name, [first, ...others], { ...bindings, DB });
-			return { ...environment(env, { ...bindings, DB }, hosts), place, isUnknown };
+			const given = environment(env, { ...bindings, DB }, hosts);
+			const { MY_BUCKET } = given;
+			const part = MY_BUCKET && { MY_BUCKET: prefixed(MY_BUCKET, prefix) };
+			return { ...given, ...part, place, isUnknown };
 		},
 	};
 }
