@@ -16,6 +16,12 @@ import { retryRefused } from './retry.ts';
 /** Only the owner reads and writes. */
 const MODE = 0o600;
 
+/** Backups in one call: the most that the app lists. */
+const MAX_PAGE = 100;
+
+/** Calls at most: an app whose list never comes to an end is not read forever. */
+const MAX_PAGES = 1_000;
+
 /** How help explains `--from`. */
 export const FROM_HELP = `  --from URL         the app to call; otherwise BACKUP_URL from the environment or .env. The code is made
                      from TOTP_SECRET, and BACKUP_API_KEY is sent if it is set; both come from the
@@ -52,15 +58,28 @@ export class BackupApi {
 
 	/** The newest backups. */
 	async list(): Promise<ListedBackup[]> {
-		const response = await this.#call({ method: 'GET' });
-		const { backups } = JSON.parse(await textOf(response)) as { backups: ListedBackup[] };
-		return backups;
+		return (await this.#page('')).backups;
+	}
+
+	/** All backups, newest first, in as many calls as that takes. */
+	async *all(): AsyncGenerator<ListedBackup> {
+		let query = new URLSearchParams({ limit: String(MAX_PAGE) });
+		for (let pages = 0; pages < MAX_PAGES; pages++) {
+			const { backups, cursor } = await this.#page(`?${query}`);
+			yield* backups;
+			if (!cursor) return;
+			query = new URLSearchParams({ limit: String(MAX_PAGE), cursor });
+		}
 	}
 
 	/** The manifest of a backup as it is stored: its signature is not checked yet. */
 	async manifest(name: string): Promise<string> {
-		const response = await this.#call({ method: 'GET', path: `/${manifestKey(name)}` });
-		return textOf(response);
+		return this.text(manifestKey(name));
+	}
+
+	/** A small file of a backup, such as a proof: its signature is not checked yet. */
+	async text(file: string): Promise<string> {
+		return textOf(await this.#call({ method: 'GET', path: `/${file}` }));
 	}
 
 	/**
@@ -104,11 +123,28 @@ export class BackupApi {
 		return answer.proof;
 	}
 
+	/** Lifts the lockout of six-digit codes; returns what it was. */
+	async unlock(): Promise<{ wrong: number; lockedUntil: string | null }> {
+		const call: Call = { method: 'POST', path: '/lockout', body: { action: 'unlock' } };
+		const answer = JSON.parse(await textOf(await this.#call(call))) as {
+			lifted: { wrong: number; lockedUntil: string | null };
+		};
+		return answer.lifted;
+	}
+
 	/** A page of the audit log, newest first: the first one, or the one that ends at `before`. */
 	async journal(limit: number, before: string | null): Promise<AuditLogPage> {
 		const query = new URLSearchParams({ limit: String(limit), ...(before !== null && { before }) });
 		const response = await this.#call({ method: 'GET', path: `/journal?${query}` });
 		return JSON.parse(await textOf(response)) as AuditLogPage;
+	}
+
+	async #page(query: string): Promise<{ backups: ListedBackup[]; cursor: string | null }> {
+		const response = await this.#call({ method: 'GET', path: query });
+		return JSON.parse(await textOf(response)) as {
+			backups: ListedBackup[];
+			cursor: string | null;
+		};
 	}
 
 	async #call(call: Call): Promise<Response> {

@@ -1,5 +1,9 @@
 import type { EncodingName } from '../../lib/server/backup/format/names.ts';
-import { openManifest, type OpenedManifest } from '../../lib/server/backup/format/signature.ts';
+import {
+	type BackupKey,
+	openManifest,
+	type OpenedManifest,
+} from '../../lib/server/backup/format/signature.ts';
 import { BACKUP_SECRETS, backupKeys } from '../../lib/server/backup/settings.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
@@ -37,13 +41,19 @@ export function checkManifest(
 	{ unsigned }: KeyOptions,
 	{ progress }: Context,
 ): OpenedManifest {
-	const keys = backupKeys(
-		Object.fromEntries(BACKUP_SECRETS.map((name) => [name, readSetting(name)])),
-	);
+	const keys = verificationKeys();
 	if (keys.length === 0 && !unsigned) throw macKeyMissing();
 	const opened = openManifest(text, keys, { unsigned });
 	if (opened.key === null) progress.note(UNSIGNED);
 	return opened;
+}
+
+/**
+ * The keys of the app's secrets that are set here, by which manifests and proofs are verified; none
+ * without a secret. Throws the error of an invalid secret.
+ */
+export function verificationKeys(): BackupKey[] {
+	return backupKeys(Object.fromEntries(BACKUP_SECRETS.map((name) => [name, readSetting(name)])));
 }
 
 /**
