@@ -1,16 +1,13 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { promisify } from 'node:util';
 import { unstable_splitSqlQuery as splitSqlQuery } from 'wrangler';
 import { Response, type Request } from 'miniflare';
 import { answers, questions } from './databases/shell.ts';
+import { runProgram } from './programs.ts';
 import { FILE, query, restore } from './restored.ts';
-
-const run = promisify(execFile);
 
 const folder = mkdtempSync(join(tmpdir(), 'lifeboat-witness-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -50,9 +47,9 @@ export async function witness(request: Request): Promise<Response> {
 	try {
 		const database = await loaded(script);
 		const { stdout } = await sqlite3(['-json', '-readonly', database], questions(queries));
-		return Response.json(answers(stdout));
+		return Response.json(answers(stdout.toString()));
 	} catch (error) {
-		return new Response(String((error as { stderr?: string }).stderr || error), { status: 422 });
+		return refused(error);
 	}
 }
 
@@ -100,31 +97,29 @@ async function execute(sql: string): Promise<Response> {
 		const file = join(folder, 'backup.sql');
 		await writeFile(file, sql);
 		const target = ['--local', '--persist-to', folder, '--yes', '--file', file];
-		await run('wrangler', ['d1', 'execute', 'DB', ...target], { maxBuffer: 512 * 1024 * 1024 });
+		await runProgram('wrangler', ['d1', 'execute', 'DB', ...target]);
 		return new Response(null, { status: 204 });
 	} catch (error) {
-		return new Response(String((error as { stderr?: string }).stderr || error), { status: 422 });
+		return refused(error);
 	} finally {
 		await rm(folder, { recursive: true, force: true });
 	}
 }
 
 async function zstd(options: string[], input: ArrayBuffer): Promise<Response> {
-	const running = run('zstd', ['--stdout', ...options], { encoding: 'buffer', maxBuffer: 2 ** 29 });
-	running.child.stdin?.on('error', () => undefined).end(Buffer.from(input));
 	try {
-		return new Response((await running).stdout);
+		const args = ['--stdout', ...options];
+		const { stdout } = await runProgram('zstd', args, new Uint8Array(input));
+		return new Response(stdout);
 	} catch (error) {
-		return new Response(String((error as { stderr?: Buffer }).stderr ?? error), { status: 422 });
+		return refused(error);
 	}
 }
 
-function sqlite3(
-	words: string[],
-	input: string | Buffer,
-): Promise<{ stdout: string; stderr: string }> {
-	const running = run('sqlite3', ['-bail', ...words], { maxBuffer: 512 * 1024 * 1024 });
-	// It stops reading at the first error and reports that error itself.
-	running.child.stdin?.on('error', () => undefined).end(input);
-	return running;
+function sqlite3(words: string[], input: string | Buffer): ReturnType<typeof runProgram> {
+	return runProgram('sqlite3', ['-bail', ...words], input);
+}
+
+function refused(error: unknown): Response {
+	return new Response(error instanceof Error ? error.message : String(error), { status: 422 });
 }
