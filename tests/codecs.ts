@@ -40,5 +40,5 @@ export function decode(
 /** Incompressible bytes; the same every time. */
 export function noise(length: number): Uint8Array {
 	let state = 1;
-	return Uint8Array.from({ length }, () => (state = (state * 48271) % 2147483647) & 255);
+	return new Uint8Array(length).map(() => (state = (state * 48271) % 2147483647) & 255);
 }

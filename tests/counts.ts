@@ -3,6 +3,9 @@
 
 const { LIFEBOAT_RUNS, LIFEBOAT_LONG, LIFEBOAT_SEED } = process.env;
 
+/** Whether this run tries everything at full length. */
+export const LONG = LIFEBOAT_LONG === '1';
+
 /** The seed of this run: LIFEBOAT_SEED, or a new one. Every failing random test prints it. */
 export const SEED = Number(LIFEBOAT_SEED || Date.now() % 2 ** 31);
 
@@ -12,5 +15,13 @@ export const SEED = Number(LIFEBOAT_SEED || Date.now() % 2 ** 31);
  */
 export function counted(full: number): number {
 	if (LIFEBOAT_RUNS) return Number(LIFEBOAT_RUNS);
-	return LIFEBOAT_LONG === '1' ? full : Math.ceil(full / 8);
+	return LONG ? full : Math.ceil(full / 8);
+}
+
+/**
+ * Whether to try the case with this number: all are tried with LIFEBOAT_LONG=1, otherwise every second one,
+ * and the seed decides which.
+ */
+export function isTurn(number: number): boolean {
+	return LONG || (number + SEED) % 2 === 0;
 }

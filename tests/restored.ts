@@ -21,8 +21,15 @@ const STATE = join(folder, 'state');
 let local: Target | undefined;
 let embedded: EmbeddedDatabase | undefined;
 
-/** Restores a file, read in chunks of the given sizes, into each kind of local target. */
-export async function restore(script: Uint8Array, sizes: number[]): Promise<void> {
+/** The kinds of local target. */
+export type LocalTarget = 'local' | 'file';
+
+/** Restores a file, read in chunks of the given sizes, into a local target. */
+export async function restore(
+	script: Uint8Array,
+	sizes: number[],
+	target: LocalTarget,
+): Promise<void> {
 	const sql: SqlSource = {
 		async *open() {
 			for (let at = 0, turn = 0; at < script.length; turn++) {
@@ -34,12 +41,14 @@ export async function restore(script: Uint8Array, sizes: number[]): Promise<void
 	};
 	const found = await survey(sql);
 	const plan = { sql, survey: found, tables: null, header: null, onProgress: () => {} };
+	if (target === 'file') {
+		rmSync(FILE, { force: true });
+		return new SqliteFile(FILE).restore({ ...plan, kept: null });
+	}
 	const context = { signal: new AbortController().signal, progress: new Progress() };
 	local ??= openLocal(STATE, context);
 	// Replaces the result of the last restore.
 	await local.restore({ ...plan, kept: { file: '', undo: '' } });
-	rmSync(FILE, { force: true });
-	await new SqliteFile(FILE).restore({ ...plan, kept: null });
 }
 
 /** The rows of each query in the embedded database, as D1 in workerd returns them. */

@@ -1,16 +1,13 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { promisify } from 'node:util';
 import { unstable_splitSqlQuery as splitSqlQuery } from 'wrangler';
 import { Response, type Request } from 'miniflare';
 import { answers, questions } from './databases/shell.ts';
-import { FILE, query, restore } from './restored.ts';
-
-const run = promisify(execFile);
+import { runProgram } from './programs.ts';
+import { FILE, type LocalTarget, query, restore } from './restored.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lifeboat-witness-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -27,9 +24,9 @@ let loads = 0;
  *   into a new database file. Status 422 with sqlite3's message when the script fails.
  * - `POST /execute`: an SQL file, run with `wrangler d1 execute --local --file` in a new database.
  *   Status 422 with wrangler's message when it fails.
- * - `POST /restore`: `{script: base64, sizes: number[]}`, restored as `npm run restore` does, the file
- *   read in chunks of those sizes, into the embedded database and into an SQLite file.
- * - `POST /restored`: `{target: 'local' | 'file', queries}` -> the rows of each in what was restored last,
+ * - `POST /restore`: `{script: base64, sizes: number[], target: 'local' | 'file'}`, restored as `npm run
+ *   restore` does, the file read in chunks of those sizes, into the embedded database or an SQLite file.
+ * - `POST /restored`: `{target, queries}` -> the rows of each in what was restored last into that target,
  *   asked of D1, or of Node's own SQLite.
  * - `POST /zstd?-d`: bytes -> what the program `zstd` makes of them with these options. Status 422 with its
  *   message when it fails.
@@ -40,7 +37,7 @@ export async function witness(request: Request): Promise<Response> {
 	const { pathname, searchParams } = new URL(request.url);
 	if (pathname === '/split') return Response.json(splitSqlQuery(await request.text()));
 	if (pathname === '/execute') return execute(await request.text());
-	if (pathname === '/restore') return restoreEverywhere(await request.json());
+	if (pathname === '/restore') return restoreLocally(await request.json());
 	if (pathname === '/restored') return queryRestored(await request.json());
 	if (pathname === '/zstd') return zstd([...searchParams.keys()], await request.arrayBuffer());
 	if (pathname === '/pause') return new Response('', { status: 204 });
@@ -50,9 +47,9 @@ export async function witness(request: Request): Promise<Response> {
 	try {
 		const database = await loaded(script);
 		const { stdout } = await sqlite3(['-json', '-readonly', database], questions(queries));
-		return Response.json(answers(stdout));
+		return Response.json(answers(stdout.toString()));
 	} catch (error) {
-		return new Response(String((error as { stderr?: string }).stderr || error), { status: 422 });
+		return refused(error);
 	}
 }
 
@@ -77,10 +74,14 @@ async function load(script: string, database: string): Promise<string> {
 	return database;
 }
 
-async function restoreEverywhere(body: unknown): Promise<Response> {
-	const { script, sizes } = body as { script: string; sizes: number[] };
+async function restoreLocally(body: unknown): Promise<Response> {
+	const { script, sizes, target } = body as {
+		script: string;
+		sizes: number[];
+		target: LocalTarget;
+	};
 	try {
-		await restore(Buffer.from(script, 'base64'), sizes);
+		await restore(Buffer.from(script, 'base64'), sizes, target);
 		return new Response(null, { status: 204 });
 	} catch (error) {
 		return new Response(String(error), { status: 422 });
@@ -88,7 +89,7 @@ async function restoreEverywhere(body: unknown): Promise<Response> {
 }
 
 async function queryRestored(body: unknown): Promise<Response> {
-	const { target, queries } = body as { target: 'local' | 'file'; queries: string[] };
+	const { target, queries } = body as { target: LocalTarget; queries: string[] };
 	if (target === 'local') return Response.json(await query(queries));
 	using database = new DatabaseSync(FILE, { readOnly: true });
 	return Response.json(queries.map((sql) => database.prepare(sql).all()));
@@ -100,31 +101,29 @@ async function execute(sql: string): Promise<Response> {
 		const file = join(folder, 'backup.sql');
 		await writeFile(file, sql);
 		const target = ['--local', '--persist-to', folder, '--yes', '--file', file];
-		await run('wrangler', ['d1', 'execute', 'DB', ...target], { maxBuffer: 512 * 1024 * 1024 });
+		await runProgram('wrangler', ['d1', 'execute', 'DB', ...target]);
 		return new Response(null, { status: 204 });
 	} catch (error) {
-		return new Response(String((error as { stderr?: string }).stderr || error), { status: 422 });
+		return refused(error);
 	} finally {
 		await rm(folder, { recursive: true, force: true });
 	}
 }
 
 async function zstd(options: string[], input: ArrayBuffer): Promise<Response> {
-	const running = run('zstd', ['--stdout', ...options], { encoding: 'buffer', maxBuffer: 2 ** 29 });
-	running.child.stdin?.on('error', () => undefined).end(Buffer.from(input));
 	try {
-		return new Response((await running).stdout);
+		const args = ['--stdout', ...options];
+		const { stdout } = await runProgram('zstd', args, new Uint8Array(input));
+		return new Response(stdout);
 	} catch (error) {
-		return new Response(String((error as { stderr?: Buffer }).stderr ?? error), { status: 422 });
+		return refused(error);
 	}
 }
 
-function sqlite3(
-	words: string[],
-	input: string | Buffer,
-): Promise<{ stdout: string; stderr: string }> {
-	const running = run('sqlite3', ['-bail', ...words], { maxBuffer: 512 * 1024 * 1024 });
-	// It stops reading at the first error and reports that error itself.
-	running.child.stdin?.on('error', () => undefined).end(input);
-	return running;
+function sqlite3(words: string[], input: string | Buffer): ReturnType<typeof runProgram> {
+	return runProgram('sqlite3', ['-bail', ...words], input);
+}
+
+function refused(error: unknown): Response {
+	return new Response(error instanceof Error ? error.message : String(error), { status: 422 });
 }

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { begin, contentsOf, fill, finish, inSteps } from '../stepped-backups.ts';
 import { reset } from '../reset.ts';
 import { clock, createBackup, emptyBucket, engine, keys } from '../backups.ts';
-import { counted, SEED } from '../counts.ts';
+import { counted, isTurn, SEED } from '../counts.ts';
 import { dyingEngine, failingBucket, failingDatabase } from '../failing.ts';
 import { listBackups, resumeBackup } from '../../src/lib/server/backup/index.ts';
 import { TICKET_MS } from '../../src/lib/server/backup/make/job.ts';
@@ -43,12 +43,13 @@ describe('a step that fails', () => {
 		const whole = await contentsOf(await createBackup(engine()));
 		for (const afterwards of [false, true]) {
 			for (let n = 1; n <= 12; n++) {
+				if (!isTurn(n + Number(afterwards))) continue; // dies before one call, and after the next
 				const ticket = await begin(n % 7);
 				const dying = dyingEngine(inSteps(), n, { afterwards });
 				await Promise.race([dying.died, resumeBackup(dying.engine, ticket)]);
 				clock.now += LEASE_MS;
 				const manifest = await finish(ticket);
-				expect(await contentsOf(manifest)).toEqual(whole);
+				expect(await contentsOf(manifest), `call ${n}, LIFEBOAT_SEED=${SEED}`).toEqual(whole);
 				const files = (await keys()).filter((key) => key.startsWith(manifest.name));
 				expect(files.toSorted()).toEqual(
 					[...manifest.volumes.map(({ key }) => key), manifestKey(manifest.name)].toSorted(),

@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { contentsOf, inSteps } from '../stepped-backups.ts';
 import { reset } from '../reset.ts';
 import { createBackup, engine, run } from '../backups.ts';
-import { counted } from '../counts.ts';
+import { counted, LONG } from '../counts.ts';
 import { key } from '../encodings.ts';
 import { listBackups, resumeBackup, startBackup } from '../../src/lib/server/backup/index.ts';
 import type { Manifest } from '../../src/lib/server/backup/format/manifest.ts';
@@ -16,7 +16,7 @@ beforeEach(reset);
 /** Bytes by which the lock may grow with each step, with its table and its volume. */
 const MAX_LOCK_BYTES = 500;
 /** Each step reads one table. An eighth of 2,000 would take too long for every run. */
-const STEPS = process.env['LIFEBOAT_LONG'] === '1' ? 2_000 : counted(1_000);
+const STEPS = LONG ? 2_000 : counted(500);
 /** Milliseconds: a step of 2,000 tables takes half a second. */
 const TIME_LIMIT = 30 * 60_000;
 /** Tables that one batch makes. */

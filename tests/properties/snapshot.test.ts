@@ -9,7 +9,7 @@ import { restoreIntoCopy } from '../restore.ts';
 
 beforeEach(reset);
 
-const ROWS = 30_000;
+const ROWS = 3_000;
 
 /** Lets other work run, as a network call to a database does. */
 const pause = () => env.WITNESS.fetch('http://witness/pause');
@@ -47,8 +47,8 @@ async function prepare(): Promise<void> {
 		[
 			`CREATE TABLE first (id INTEGER PRIMARY KEY, version INTEGER, x TEXT)`,
 			`CREATE TABLE last (id INTEGER PRIMARY KEY, version INTEGER, x TEXT)`,
-			`${rows} INSERT INTO first SELECT i, 0, hex(randomblob(40)) FROM n`,
-			`${rows} INSERT INTO last SELECT i, 0, hex(randomblob(40)) FROM n`,
+			`${rows} INSERT INTO first SELECT i, 0, hex(randomblob(400)) FROM n`,
+			`${rows} INSERT INTO last SELECT i, 0, hex(randomblob(400)) FROM n`,
 		].map((sql) => env.DB.prepare(sql)),
 	);
 }

@@ -17,7 +17,9 @@ export class SimulatedDatabase {
 	#read = new Map<string, Record<string, unknown>[]>();
 	#changes = 0;
 	#version = 0;
-	/** All states that it ever had, in the form of {@link contentsOf}. */
+	/** What it holds now, in the form of {@link contentsOf}. */
+	state = '';
+	/** All states that it ever had. */
 	readonly states = new Set<string>();
 
 	constructor() {
@@ -28,17 +30,12 @@ export class SimulatedDatabase {
 		}
 		// More rows than the first page holds, so that steps end within a table.
 		for (let id = 4; id <= 270; id++) this.#insert('b');
-		this.states.add(this.state);
+		this.#remember();
 	}
 
 	/** A text that changes with each write and each restart. */
 	get version(): string {
 		return `${this.#version} ${this.#changes}`;
-	}
-
-	/** What it holds now. */
-	get state(): string {
-		return contentsOf(this.#sqlite);
 	}
 
 	/** Another client writes to some of the tables, in one transaction. */
@@ -50,7 +47,7 @@ export class SimulatedDatabase {
 		}
 		this.#version++;
 		this.#read.clear();
-		this.states.add(this.state);
+		this.#remember();
 	}
 
 	/** Restarts the database's object: its change counter restarts at 0. */
@@ -128,7 +125,12 @@ export class SimulatedDatabase {
 	#query(sql: string): Record<string, unknown>[] {
 		const read = this.#read.get(sql) ?? this.#sqlite.prepare(sql).all();
 		this.#read.set(sql, read);
-		return structuredClone(read);
+		return read.map((row) => ({ ...row }));
+	}
+
+	#remember(): void {
+		this.state = contentsOf(this.#sqlite);
+		this.states.add(this.state);
 	}
 
 	#insert(table: string): void {

@@ -1,15 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { counted, SEED } from '../counts.ts';
+import { counted, LONG, SEED } from '../counts.ts';
 import { loadCode } from './engine.ts';
 import { FAULTS, plant } from './faults.ts';
 import { histories, live } from './history.ts';
 
 const ENGINE = fileURLToPath(new URL('../../src/lib/server/backup', import.meta.url));
-const LONG = process.env['LIFEBOAT_LONG'] === '1';
-/** A history takes a tenth of a second, so a short run tries fewer than an eighth of them. */
-const RUNS = counted(LONG ? 5_000 : 1_200);
+/** A history takes a fifth of a second, so a short run tries fewer than an eighth of them. */
+const RUNS = counted(LONG ? 5_000 : 800);
 /** About ten times the number of histories that it took to find the rarest fault. */
 const RUNS_WITH_FAULT = 2_000;
 

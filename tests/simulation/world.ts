@@ -3,6 +3,7 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { UNLIMITED } from '../../src/lib/server/backup/make/budget.ts';
 import type { BackupStep, Budget } from '../../src/lib/server/backup/engine.ts';
 import type { Manifest } from '../../src/lib/server/backup/format/manifest.ts';
+import type { BackupKey } from '../../src/lib/server/backup/format/signature.ts';
 import type { Encoding } from '../../src/lib/server/backup/storage/codec.ts';
 import { type Gate, SimulatedBucket } from './bucket.ts';
 import { contentsOf, MARK, SimulatedDatabase, TABLES } from './database.ts';
@@ -37,7 +38,7 @@ export class Violation extends Error {}
 /** An app that backs up its database. */
 export interface App {
 	database: SimulatedDatabase;
-	secret: Uint8Array;
+	key: BackupKey;
 	/** Every ticket that it ever issued. */
 	tickets: string[];
 	/** The ticket of the unfinished backup; null if the caller would start over. */
@@ -79,7 +80,7 @@ export class World {
 		this.bucket = new SimulatedBucket({ locked });
 		this.apps = Array.from({ length: apps }, (_, index) => ({
 			database: new SimulatedDatabase(),
-			secret: new TextEncoder().encode(`the secret of app ${index}`),
+			key: code.signature.deriveKey(new TextEncoder().encode(`the secret of app ${index}`)),
 			tickets: [],
 			next: null,
 		}));
@@ -172,9 +173,9 @@ export class World {
 		const { name } = await this.#undisturbed(app, place).catch((error: unknown) => {
 			throw new Violation(`A later backup fails: ${String(error)}`, { cause: error });
 		});
-		const [sql] = await this.#requireSound(place.bucket, name);
+		const saved = await this.#requireSound(place.bucket, name);
 		const { state, objects } = app.database;
-		if (contentsOf(restored(sql ?? '')) !== state) {
+		if (saved !== state) {
 			throw new Violation(`The later backup ${name} is of an older state.`);
 		}
 		if (String(objects) === String(TABLES)) return;
@@ -190,7 +191,7 @@ export class World {
 
 	#engine(app: App, { bucket, clock, gate, budget }: Place): Engine {
 		const now = () => clock.now++;
-		const key = this.#code.signature.deriveKey(app.secret);
+		const { key } = app;
 		return {
 			database: app.database.binding(gate),
 			name: 'main',
@@ -210,9 +211,9 @@ export class World {
 		return bucket.binding(passing, () => this.now);
 	}
 
-	/** Checks that a listed backup verifies and holds a state that a database had. Returns its SQL. */
-	async #requireSound(bucket: SimulatedBucket, name: string): Promise<[string]> {
-		const keys = this.apps.map(({ secret }) => this.#code.signature.deriveKey(secret));
+	/** Checks that a listed backup verifies and holds a state that a database had. Returns that state. */
+	async #requireSound(bucket: SimulatedBucket, name: string): Promise<string> {
+		const keys = this.apps.map(({ key }) => key);
 		const reader = this.#open(bucket);
 		const { readManifest, readVolume } = this.#code.manifests;
 		try {
@@ -227,7 +228,7 @@ export class World {
 			const chunks = await Array.fromAsync(this.#code.files.sqlOf(files).open());
 			const sql = Buffer.concat(chunks).toString();
 			const state = contentsOf(restored(sql));
-			if (this.apps.some(({ database }) => database.states.has(state))) return [sql];
+			if (this.apps.some(({ database }) => database.states.has(state))) return state;
 		} catch (error) {
 			throw new Violation(`${name} does not verify: ${String(error)}`, { cause: error });
 		}

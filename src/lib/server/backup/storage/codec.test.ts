@@ -37,11 +37,11 @@ describe.for(Object.entries<Encoding>(ENCODINGS))('%s', ([, encoding]) => {
 	);
 
 	test('buffers no more than a few chunks in either direction', async () => {
-		const bytes = noise(100 * AGE_CHUNK);
+		const bytes = noise(40 * AGE_CHUNK);
 		const encoder = encoderOf(encoding);
 		const stored: Uint8Array[] = [];
 		let [pushed, encodedBytes] = [0, 0];
-		for (let n = 0; n < 100; n++) {
+		for (let n = 0; n < 40; n++) {
 			const ready = await encoder.push(bytes.subarray(pushed, pushed + AGE_CHUNK));
 			pushed += AGE_CHUNK;
 			for (const { length } of ready) encodedBytes += length;
