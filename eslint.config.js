@@ -6,7 +6,7 @@ import ts from 'typescript-eslint';
 import svelteConfig from './svelte.config.js';
 
 export default ts.config(
-	{ ignores: ['.svelte-kit/', '.wrangler/', 'node_modules/', 'test-results/'] },
+	{ ignores: ['dist/', '.svelte-kit/', '.wrangler/', 'node_modules/', 'test-results/'] },
 	js.configs.recommended,
 	...ts.configs.strict,
 	...svelte.configs.recommended,
@@ -21,11 +21,12 @@ export default ts.config(
 	},
 	{
 		// Commands print through terminal/print.ts, which no name or text from elsewhere can misuse. What
-		// setup prints is its own, with colours; backup.js runs in a Node that cannot read TypeScript.
+		// setup prints is its own, with colours; bin/ and backup.js also run in a Node that cannot run print.ts.
 		files: ['src/cli/**/*.{js,ts}'],
 		ignores: [
 			'src/cli/terminal/**',
 			'src/cli/backup.js/**',
+			'src/cli/bin/**',
 			// These print secrets and QR codes, as they are.
 			'src/cli/commands/{secrets,setup}.ts',
 			'**/*.test.ts',

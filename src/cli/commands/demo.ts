@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { BackupApi } from '../client/api.ts';
 import { keepRunning, start } from '../demo/app.ts';
@@ -13,9 +12,10 @@ import { readEnvFile } from '../secrets/dotenv.ts';
 import { keepPrivate, temporaryFolder } from '../terminal/command.ts';
 import { describe, EXIT } from '../terminal/errors.ts';
 import { print, printAside } from '../terminal/print.ts';
+import { programBeside } from '../terminal/run.ts';
 import { warningLines } from '../terminal/warnings.ts';
 
-const SETUP = fileURLToPath(new URL('setup.ts', import.meta.url));
+const SETUP = programBeside(import.meta.url, 'setup');
 
 const HELP = `Usage: npm run demo [-- --exit]
 

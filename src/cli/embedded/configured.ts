@@ -1,4 +1,5 @@
 import { LifeboatError } from '../../lib/server/errors.ts';
+import { loadWrangler } from './wrangler.ts';
 
 /** An entry of wrangler.toml, for which wrangler's own type is `any`. */
 interface ConfiguredDatabase {
@@ -12,7 +13,7 @@ interface ConfiguredDatabase {
  * `db_binding_missing` (500).
  */
 export async function configuredId(): Promise<string> {
-	const { unstable_readConfig } = await import('wrangler');
+	const { unstable_readConfig } = loadWrangler();
 	const { d1_databases } = unstable_readConfig({}) as { d1_databases: ConfiguredDatabase[] };
 	const entry = d1_databases.find(({ binding }) => binding === 'DB');
 	if (!entry) throw noDatabase();

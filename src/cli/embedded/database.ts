@@ -3,14 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import type { BatchResult, SqlDatabase } from '../../lib/server/backup/database.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { accountEnvironment, childEnvironment } from '../terminal/environment.ts';
+import { programBeside } from '../terminal/run.ts';
 import { killGroup } from './server.ts';
 import { printStatements } from './body.ts';
 
-const HOST = fileURLToPath(new URL('host.ts', import.meta.url));
+const HOST = programBeside(import.meta.url, 'host');
 
 /** Makes wrangler quiet and fast. */
 const SETTINGS = {

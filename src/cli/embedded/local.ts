@@ -1,9 +1,9 @@
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
-import { Miniflare } from 'miniflare';
+import { readFile } from 'node:fs/promises';
+import { programBeside } from '../terminal/run.ts';
 import { folderOf } from './file.ts';
+import { loadMiniflare } from './wrangler.ts';
 
-const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
+const WORKER = programBeside(import.meta.url, 'worker');
 const MODULE = 'worker.js';
 
 /** The newest date that the installed workerd knows. */
@@ -14,15 +14,8 @@ export const COMPATIBILITY_DATE = '2026-11-01';
  * Returns the Worker's address. By Miniflare itself, which starts in half the time of wrangler.
  */
 export async function startLocal(persistTo: string, id: string, token: string): Promise<URL> {
-	const { outputFiles } = await build({
-		entryPoints: [WORKER],
-		bundle: true,
-		format: 'esm',
-		write: false,
-		tsconfigRaw: {},
-	});
-	const [bundle] = outputFiles;
-	const modules = { [MODULE]: { type: 'esm' as const, contents: bundle?.text ?? '' } };
+	const { Miniflare } = loadMiniflare();
+	const modules = { [MODULE]: { type: 'esm' as const, contents: await workerCode() } };
 	const miniflare = new Miniflare({
 		host: '127.0.0.1',
 		port: 0,
@@ -40,4 +33,18 @@ export async function startLocal(persistTo: string, id: string, token: string): 
 		],
 	});
 	return miniflare.ready;
+}
+
+/** ./worker.ts and its imports as one module. The package holds that, so that it needs no bundler. */
+async function workerCode(): Promise<string> {
+	if (WORKER.endsWith('.js')) return readFile(WORKER, 'utf8');
+	const { build } = await import('esbuild');
+	const { outputFiles } = await build({
+		entryPoints: [WORKER],
+		bundle: true,
+		format: 'esm',
+		write: false,
+		tsconfigRaw: {},
+	});
+	return outputFiles[0]?.text ?? '';
 }

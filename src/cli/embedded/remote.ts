@@ -1,15 +1,16 @@
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-import { unstable_startWorker } from 'wrangler';
+import { programBeside } from '../terminal/run.ts';
 import { COMPATIBILITY_DATE } from './local.ts';
+import { loadWrangler } from './wrangler.ts';
 
-const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url));
+const WORKER = programBeside(import.meta.url, 'worker');
 
 /**
  * Starts ./worker.ts in workerd on this machine with a database on Cloudflare, by its id. Returns the
  * Worker's address. Throws wrangler's errors, such as that nobody is signed in.
  */
 export async function startRemote(id: string, token: string): Promise<URL> {
+	const { unstable_startWorker } = loadWrangler();
 	const worker = await unstable_startWorker({
 		name: 'lifeboat-restore',
 		entrypoint: WORKER,

@@ -1,8 +1,18 @@
 import { execFile, type ExecFileException } from 'node:child_process';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { accountEnvironment, childEnvironment } from './environment.ts';
 
 const execute = promisify(execFile);
+
+/**
+ * The path of a module next to the one with this URL, without its ending: it is TypeScript in the
+ * repository, and JavaScript in the package.
+ */
+export function programBeside(url: string, name: string): string {
+	return fileURLToPath(new URL(`${name}${extname(url)}`, url));
+}
 
 /**
  * Runs a program and returns its standard output. Of our environment it gets what
@@ -22,7 +32,9 @@ export async function run(
 		options.signal.throwIfAborted();
 		const { code, stdout = '', stderr = '', message } = error as ExecFileException;
 		if (code === 'ENOENT') {
-			throw new Error(`${command} was not found: start this with \`npm run\`.`, { cause: error });
+			throw new Error(`${command} was not found: start this with \`npm run\` or \`npx\`.`, {
+				cause: error,
+			});
 		}
 		throw new Error(`${stdout}\n${stderr}`.trim() || message, { cause: error });
 	}
