@@ -28,7 +28,7 @@ interface Answer {
 
 /** The current code, accepted by the app even if it was used before. */
 async function freshCode(): Promise<string> {
-	await forgetCodes(app.folder);
+	forgetCodes(app.folder);
 	return currentCode();
 }
 

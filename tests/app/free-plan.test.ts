@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { BackupApi } from '../../src/cli/client/api.ts';
-import { openDatabase } from '../../src/cli/demo/database.ts';
 import { clock, runBackup, SECRET } from '../workflows/backup-run.ts';
 import { cells } from '../workflows/runner.ts';
+import { runLocally } from '../operator.ts';
 import { type Answer, listen } from '../stand-in.ts';
 import { BUDGETS } from '../../src/lib/server/backup/make/budget.ts';
 import { App } from './app.ts';
@@ -22,13 +22,13 @@ let before: string[];
 
 beforeAll(async () => {
 	app = new App();
-	await fill();
+	fill();
 	await app.start({ TOTP_SECRET: SECRET, BACKUP_PLAN: 'free' });
 	api = new BackupApi(app.url, { TOTP_SECRET: SECRET }, new AbortController().signal);
 });
 afterAll(() => app?.stop());
 beforeEach(async () => {
-	await forgetCodes(app.folder);
+	forgetCodes(app.folder);
 	before = await names();
 });
 
@@ -48,7 +48,7 @@ test('the workflow makes one backup in several steps, each with a volume', async
 
 test('no step is repeated after a lost answer, and no second backup is left', async () => {
 	const whole = await api.create({ sleep: async () => {} });
-	await forgetCodes(app.folder);
+	forgetCodes(app.folder);
 	before = await names();
 	let steps = 0;
 	await using proxy = await listen(async (request, response, body) => {
@@ -96,14 +96,13 @@ test('a used ticket is refused, and the backup continues', async () => {
 	await newBackup();
 });
 
-async function fill(): Promise<void> {
-	await using opened = await openDatabase(app.folder);
+function fill(): void {
 	const statements: string[] = [];
 	for (let table = 1; table <= TABLES; table++) {
 		statements.push(`CREATE TABLE t${table} (id INTEGER PRIMARY KEY, value TEXT)`);
 		statements.push(`INSERT INTO t${table} (value) VALUES ('row of ${table}')`);
 	}
-	await opened.database.batch(statements.map((sql) => opened.database.prepare(sql)));
+	runLocally(app.folder, ...statements);
 }
 
 /** Passes a call on to the app. */

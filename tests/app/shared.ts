@@ -1,23 +1,34 @@
 import '../memory-disk.ts';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { migrate } from '../../src/cli/embedded/server.ts';
+import { openLocalFile } from '../local-database.ts';
 
-// Shared by all tests: a migrated database, because migrating takes seconds, and a cache of compiled
-// code, which halves the start-up time of every Node program. This is a global setup of vitest and
+// Shared by all tests: a migrated database, and a cache of compiled code, which halves the start-up time of every Node program. This is a global setup of vitest and
 // Playwright; workers and the programs they run inherit its environment.
 
 const VARIABLE = 'LIFEBOAT_MIGRATED';
 
 /** Creates both. Returns a function that removes them after the last test. */
-export default async function setup(): Promise<() => void> {
+export default function setup(): () => void {
 	const shared = mkdtempSync(join(tmpdir(), 'lifeboat-tests-'));
 	const database = join(shared, 'database');
 	process.env['NODE_COMPILE_CACHE'] = join(shared, 'code'); // https://nodejs.org/api/cli.html
 	process.env[VARIABLE] = database;
-	await migrate(database);
+	migrate(database);
 	return () => rmSync(shared, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** What `wrangler d1 migrations apply` does, which takes seconds: the test of the demo runs that. */
+function migrate(persistTo: string): void {
+	using database = openLocalFile(persistTo);
+	database.exec(`CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE,
+		applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)`);
+	const applied = database.prepare('INSERT INTO d1_migrations (name) VALUES (?)');
+	for (const name of readdirSync('migrations').sort()) {
+		database.exec(readFileSync(join('migrations', name), 'utf8'));
+		applied.run(name);
+	}
 }
 
 /** A new state folder with a migrated database, for `startServer` and the like. */

@@ -45,6 +45,7 @@ let turn = 0;
 async function run(program: string, args: string[], url = '', input = ''): Promise<string> {
 	const GITHUB_STEP_SUMMARY = join(folder, 'summary');
 	writeFileSync(GITHUB_STEP_SUMMARY, '');
+	const { PATH, NODE_COMPILE_CACHE } = process.env;
 	const modes = turn++ % 2 === 0 ? MODES : MODES.toReversed();
 	for (const GITHUB_ACTIONS of modes.slice(0, counted(MODES.length))) {
 		const files = { GITHUB_STEP_SUMMARY, GITHUB_OUTPUT: join(folder, 'output') };
@@ -57,7 +58,7 @@ async function run(program: string, args: string[], url = '', input = ''): Promi
 		};
 		const words = args.map((word) => (word === NEW ? join(folder, `${Math.random()}.db`) : word));
 		const child = spawn(process.execPath, [`src/cli/${program}.ts`, ...words], {
-			env: { PATH: process.env['PATH'], ...settings },
+			env: { PATH, NODE_COMPILE_CACHE, ...settings },
 		});
 		child.stdin.end(input);
 		const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);

@@ -60,7 +60,8 @@ function journalOf(entries: Entry[]): Answer {
 }
 
 async function run(args: string[]) {
-	const env = { PATH: process.env['PATH'], TOTP_SECRET: SECRET };
+	const { PATH, NODE_COMPILE_CACHE } = process.env;
+	const env = { PATH, NODE_COMPILE_CACHE, TOTP_SECRET: SECRET };
 	const child = spawn(process.execPath, [SCRIPT, ...args], { cwd: tmpdir(), env });
 	const [stdout, stderr, [code]] = await Promise.all([
 		text(child.stdout),

@@ -27,8 +27,8 @@ beforeEach(() => {
 });
 afterEach(() => removeFolder(target));
 
-const refusal = (args: string[], env: NodeJS.ProcessEnv) => backup.refusal(target, args, env);
-const success = (args: string[], env: NodeJS.ProcessEnv) => backup.success(target, args, env);
+const refusal = (args: string[], env: Record<string, string>) => backup.refusal(args, env);
+const success = (args: string[], env: Record<string, string>) => backup.success(target, args, env);
 
 describe('a backup that the app has not signed', () => {
 	const env = { TOTP_SECRET: SECRET };
@@ -49,6 +49,14 @@ describe('a backup that the app has not signed', () => {
 		const args = [path, '--identity', backup.identity];
 		expect(await refusal(args, env)).toBe(code);
 		expect(await success([...args, '--unsigned'], env)).toContain('Warning: nothing proves');
+	});
+
+	test('is refused by the commands too, and accepted with --unsigned', async () => {
+		plant(bare());
+		const args = [path, '--identity', backup.identity];
+		expect(await backup.refusalByCommands(target, args, env)).toBe('manifest_unsigned');
+		const told = await backup.successByCommands(target, [...args, '--unsigned'], env);
+		expect(told).toContain('Warning: nothing proves');
 	});
 
 	test('is refused as the latest in the bucket', async () => {

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { delimiter } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { forgetCodes } from '../../../tests/app/bucket.ts';
+import { asD1, openLocalFile } from '../../../tests/local-database.ts';
 import {
 	dumpLocally,
 	type Ended,
@@ -23,7 +24,6 @@ import {
 } from '../../../tests/operator.ts';
 import { survey } from '../../lib/server/backup/restore/survey.ts';
 import { openBackup } from '../sources/files.ts';
-import { openDatabase } from '../demo/database.ts';
 import { loadSample } from '../demo/sample.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
 import { Progress } from '../terminal/progress.ts';
@@ -43,8 +43,8 @@ beforeAll(async () => {
 	project = projectFolder();
 	original = join(project, 'original');
 	file = join(project, 'backup.sql');
-	await using opened = await openDatabase(original);
-	await loadSample(opened.database);
+	using database = openLocalFile(original);
+	await loadSample(asD1(database));
 	await dumpLocally(original, file);
 });
 afterAll(() => removeFolder(project));
@@ -98,11 +98,14 @@ describe('a file restores', () => {
 			const { backup } = (await made.json()) as { backup: { name: string } };
 			const path = join(target, 'latest.db');
 			expect(await restore(['latest', '--to', path], { env })).toMatchObject({ code: 0 });
-			const named = await restore([backup.name, '--to', `local:${target}`, '--json'], { env });
+			const again = join(target, 'named.db');
+			const named = await restore([backup.name, '--to', again, '--json'], { env });
 			expect(JSON.parse(named.stdout)).toMatchObject({ restored: true, backup: backup.name });
-			expect(await localDifferences(original, target)).toEqual([]);
+			const theirs = join(target, 'theirs.db');
+			sqlite3(theirs, readFileSync(file, 'utf8'));
+			expect([sum(path), sum(again)]).toEqual([sum(theirs), sum(theirs)]);
 
-			await forgetCodes(original);
+			forgetCodes(original);
 			const drilled = await operate(project, 'drill', ['latest', '--record'], { env });
 			expect(drilled).toMatchObject({ code: 0 });
 			expect(drilled.stdout).toContain(`${backup.name} restores.`);
@@ -120,13 +123,12 @@ describe('a file restores', () => {
 });
 
 describe('a target that is not empty', () => {
-	let mineAlone: string;
-	beforeAll(async () => {
-		mineAlone = join(project, 'mine');
-		runLocally(mineAlone, 'CREATE TABLE mine (a)', 'INSERT INTO mine VALUES (7)');
+	const MINE = ['CREATE TABLE mine (a)', 'INSERT INTO mine VALUES (7)'];
+	let path: string;
+	beforeEach(() => {
+		path = join(target, 'file.db');
+		sqlite3(path, `${MINE.join(';')};`);
 	});
-	beforeEach(() => cpSync(mineAlone, target, { recursive: true }));
-	const mine = () => runLocally(target, 'SELECT a FROM mine');
 
 	test.for([
 		['is refused', [], 'target_not_empty'],
@@ -138,25 +140,23 @@ describe('a target that is not empty', () => {
 			'table_unknown',
 		],
 	] as const)('%s', async ([, more, code]) => {
-		const ended = await restore(into(...more, '--json'));
+		const ended = await restore([file, '--unsigned', '--to', path, ...more, '--json']);
 		expect([ended.code, JSON.parse(ended.stdout).code]).toEqual([2, code]);
-		expect(await mine()).toEqual([[{ a: 7 }]]);
+		expect(sqlite3(path, 'SELECT a FROM mine')).toBe('7');
 	});
 
 	test('is replaced when its name is given, and its contents are saved first', async () => {
+		runLocally(target, ...MINE);
 		const ended = await restore(into('--replace', '--yes', 'local', '--json'));
 		expect(ended.code).toBe(0);
 		expect(await localDifferences(original, target)).toEqual([]);
 		const { kept } = JSON.parse(ended.stdout) as { kept: { file: string } };
-		const path = join(target, 'kept.db');
-		expect(await restore([kept.file, '--to', path])).toMatchObject({ code: 0 });
-		expect(sqlite3(path, 'SELECT a FROM mine')).toBe('7');
+		const taken = join(target, 'kept.db');
+		expect(await restore([kept.file, '--to', taken])).toMatchObject({ code: 0 });
+		expect(sqlite3(taken, 'SELECT a FROM mine')).toBe('7');
 	});
 
 	test('is saved next to the new one if it is an SQLite file', async () => {
-		const path = join(target, 'file.db');
-		sqlite3(path, 'CREATE TABLE mine (a); INSERT INTO mine VALUES (7);');
-		expect(await restore([file, '--unsigned', '--to', path])).toMatchObject({ code: 2 });
 		expect(
 			await restore([file, '--unsigned', '--to', path, '--replace', '--yes', 'file.db']),
 		).toMatchObject({
@@ -169,7 +169,7 @@ describe('a target that is not empty', () => {
 });
 
 test('the rows of some tables are restored, and newer rows of others stay', async () => {
-	await restore(into());
+	cpSync(original, target, { recursive: true });
 	runLocally(
 		target,
 		'DELETE FROM demo_order_lines',
@@ -244,7 +244,7 @@ describe('a database on Cloudflare', () => {
 	};
 
 	test('receives a small file through its binding', async () => {
-		await using database = new EmbeddedDatabase({ kind: 'configured', persistTo: target });
+		await using database = new EmbeddedDatabase({ kind: 'new', persistTo: target });
 		const remote = remoteTarget('production', database, context);
 		const [, none] = await withWrangler('{}', async () => remote.restore(await plan(file)));
 		expect(none).toEqual([]);

@@ -11,7 +11,8 @@ const SECRETS = join(import.meta.dirname, 'secrets.ts');
 const EXAMPLE = readFileSync(join(import.meta.dirname, '../../../.env.example'), 'utf8');
 
 let folder: string;
-const env = { PATH: process.env['PATH'] };
+const { PATH, NODE_COMPILE_CACHE } = process.env;
+const env = { PATH, NODE_COMPILE_CACHE };
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'lifeboat-secrets-'))));
 afterEach(() => rmSync(folder, { recursive: true }));
 

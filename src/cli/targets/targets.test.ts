@@ -2,11 +2,13 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { openLocalFile } from '../../../tests/local-database.ts';
 import { dumpOf, operate, projectFolder, removeFolder, sqlite3 } from '../../../tests/operator.ts';
 import { d1, type SqlDatabase } from '../../lib/server/backup/database.ts';
 import { fileIn, large, planFor, standInForWrangler } from '../../../tests/plans.ts';
 import { MARKER_DEFINITION } from '../../lib/server/backup/restore/contents.ts';
 import { openDatabase } from '../demo/database.ts';
+import { SqliteDatabase } from '../embedded/sqlite-database.ts';
 import { Progress } from '../terminal/progress.ts';
 import { openLocal } from './local.ts';
 import { remoteTarget } from './remote.ts';
@@ -33,37 +35,59 @@ interface Change {
 
 let project: string;
 let text: string;
+/** A folder for each test. */
 let folder: string;
+/** The folder of the embedded database, its file, which each test finds with one table, and the target. */
 let state: string;
-/** The embedded database in it, and its file. */
-let embedded: SqlDatabase;
 let path: string;
+let connection: DatabaseSync;
+let embedded: SqlDatabase;
+let local: Target;
+/** The same database in workerd's D1, as one on Cloudflare. */
+let remote: Target;
 let close: () => PromiseLike<void>;
 
 beforeAll(async () => {
 	project = projectFolder();
 	text = String(await dumpOf(join(project, 'backup'), ...STATEMENTS)); // backup.sql is restored too
+	state = join(project, 'state');
+	connection = openLocalFile(state);
+	path = fileIn(state);
+	embedded = new SqliteDatabase(connection);
+	const opened = await openDatabase(state);
+	remote = remoteTarget('production', d1(opened.database), context);
+	close = () => opened[Symbol.asyncDispose]();
+	process.chdir(project);
+	local = openLocal(state, context);
 });
-afterAll(() => removeFolder(project));
+afterAll(async () => {
+	connection.close();
+	await close();
+	removeFolder(project);
+});
 beforeEach(async () => {
 	folder = join(project, `target-${Math.random()}`);
-	state = join(folder, 'state');
 	mkdirSync(folder);
-	const opened = await openDatabase(state);
-	embedded = d1(opened.database);
-	close = () => opened[Symbol.asyncDispose]();
+	empty();
 	await embedded.batch(['CREATE TABLE mine (a)', 'INSERT INTO mine VALUES (7)']);
-	path = fileIn(state);
-	process.chdir(project);
 });
 afterEach(async () => {
 	vi.unstubAllEnvs();
 	for (const name of readdirSync(project)) {
 		if (name.startsWith('before-restore-')) rmSync(join(project, name));
 	}
-	await close();
 	removeFolder(folder);
 });
+
+/** Drops every object that is not D1's. */
+function empty(): void {
+	connection.exec('PRAGMA foreign_keys=OFF');
+	const objects = `SELECT type, name FROM sqlite_schema WHERE type IN ('trigger', 'table')
+		AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_cf%' ESCAPE '\\' ORDER BY sql NOT LIKE '%VIRTUAL%'`;
+	for (const { type, name } of connection.prepare(objects).all()) {
+		connection.exec(`DROP ${type} IF EXISTS "${name}"`);
+	}
+}
 
 const damage = (sql: string) => sql.replace('to be kept', 'to be lost');
 /** A plan for the backup or another text; `change` tampers with the SQL on its way into the target. */
@@ -73,7 +97,6 @@ const plan = (changes: Partial<Plan>, { sql = text, change }: Change = {}) =>
 const KEPT = { file: 'kept.sql', undo: 'npm run undo' };
 const mine = () =>
 	embedded.batch(['SELECT a FROM mine']).then(({ results }) => results[0]?.results);
-const remote = () => remoteTarget('production', embedded, context);
 /** An SQLite file that already has a table. */
 function openFile(): { target: Target; file: string } {
 	const file = join(folder, 'file.db');
@@ -88,7 +111,6 @@ describe('a restore that differs from its backup', () => {
 	};
 
 	test('is rolled back in the embedded database', async () => {
-		const local = openLocal(state, context);
 		const damaged = await plan({ kept: KEPT }, { change: damage });
 		await expect(local.restore(damaged)).rejects.toMatchObject(differs);
 		expect(await mine()).toEqual([{ a: 7 }]);
@@ -124,11 +146,9 @@ describe('a restore that differs from its backup', () => {
 
 	test('is reported on Cloudflare, with the command that undoes it', async () => {
 		const damaged = await plan({ kept: KEPT }, { change: damage });
-		const error: unknown = await remote()
-			.restore(damaged)
-			.catch((reason: unknown) => reason);
+		const error: unknown = await remote.restore(damaged).catch((reason: unknown) => reason);
 		expect(error).toMatchObject(differs);
-		expect(await remote().recover(damaged, error)).toBe(
+		expect(await remote.recover(damaged, error)).toBe(
 			'It holds what was restored, including the differences. To get back what was there: npm run undo',
 		);
 	});
@@ -137,10 +157,10 @@ describe('a restore that differs from its backup', () => {
 		const log = standInForWrangler(folder, project, path);
 		const sql = large(text);
 		const damaged = await plan({ kept: KEPT }, { sql, change: damage });
-		await expect(remote().restore(damaged)).rejects.toMatchObject(differs);
-		await remote().restore(await plan({ kept: KEPT }, { sql }));
-		expect(await remote().count(['notes', 'users'])).toEqual([3, 25]);
-		expect(await remote().contents()).not.toContain('lifeboat_restore');
+		await expect(remote.restore(damaged)).rejects.toMatchObject(differs);
+		await remote.restore(await plan({ kept: KEPT }, { sql }));
+		expect(await remote.count(['notes', 'users'])).toEqual([3, 25]);
+		expect(await remote.contents()).not.toContain('lifeboat_restore');
 		const call = expect.stringMatching(
 			/^0 d1 execute production --remote --yes --file \S+backup\.sql$/,
 		);
@@ -148,26 +168,25 @@ describe('a restore that differs from its backup', () => {
 	});
 
 	test('changes no row of a table on Cloudflare', async () => {
-		await remote().restore(await plan({ kept: KEPT }));
+		await remote.restore(await plan({ kept: KEPT }));
 		await embedded.batch(['DELETE FROM notes WHERE user IS NULL']);
 		const tables = ['notes', 'users', 'search'];
 		const damaged = await plan({ kept: KEPT, tables }, { change: damage });
-		await expect(remote().restore(damaged)).rejects.toMatchObject(differs);
-		expect(await remote().count(['notes'])).toEqual([2]);
-		await remote().restore(await plan({ kept: KEPT, tables }));
-		expect(await remote().count(tables)).toEqual([3, 25, 1]);
+		await expect(remote.restore(damaged)).rejects.toMatchObject(differs);
+		expect(await remote.count(['notes'])).toEqual([2]);
+		await remote.restore(await plan({ kept: KEPT, tables }));
+		expect(await remote.count(tables)).toEqual([3, 25, 1]);
 	});
 });
 
 test('rows are restored into tables that have gained a column, which stays', async () => {
-	const local = openLocal(state, context);
 	await local.restore(await plan({ kept: KEPT }));
 	await embedded.batch([
 		'DELETE FROM notes',
 		`ALTER TABLE notes ADD COLUMN colour TEXT DEFAULT 'red'`,
 		'ALTER TABLE users ADD COLUMN age',
 	]);
-	for (const target of [local, remote()]) {
+	for (const target of [local, remote]) {
 		await target.restore(await plan({ kept: KEPT, tables: ['notes', 'users', 'search'] }));
 		const { results } = await embedded.batch([
 			`SELECT count(*) AS n FROM notes WHERE colour = 'red'`,
@@ -178,7 +197,6 @@ test('rows are restored into tables that have gained a column, which stays', asy
 
 describe('writes while a target is backed up and replaced', () => {
 	test('wait in the embedded database', async () => {
-		const local = openLocal(state, context);
 		const kept = await local.keep();
 		using app = new DatabaseSync(path);
 		expect(() => app.exec('INSERT INTO mine VALUES (8)')).toThrow('database is locked');
@@ -188,7 +206,7 @@ describe('writes while a target is backed up and replaced', () => {
 
 	test('are covered by the bookmark of a database on Cloudflare, taken after the copy', async () => {
 		const log = standInForWrangler(folder, project, path);
-		const kept = await remote().keep();
+		const kept = await remote.keep();
 		expect(readFileSync(log, 'utf8')).toBe('1 d1 time-travel info production --json\n');
 		expect(kept.undo).toBe('npx wrangler d1 time-travel restore production --bookmark=0000-1');
 		expect(readFileSync(kept.file, 'utf8')).toContain('CREATE TABLE mine (a)');
@@ -213,24 +231,32 @@ describe('a target that already uses the marker’s name', () => {
 			.batch([`SELECT type, name FROM sqlite_schema WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'`])
 			.then(({ results }) => results[0]?.results);
 
+	/** Restores into the database, which is refused. Returns the error code. */
+	async function refused(backup: string): Promise<string> {
+		const words = [join(project, backup), '--unsigned', '--to', `local:${state}`, '--json'];
+		const ended = await operate(project, 'restore', words);
+		expect(ended.code).toBe(2);
+		return JSON.parse(ended.stdout).code as string;
+	}
+
 	test.for([
 		['a trigger', 'CREATE TRIGGER lifeboat_restore AFTER INSERT ON mine BEGIN SELECT 1; END'],
 		['a table', 'CREATE TABLE lifeboat_restore (step INTEGER PRIMARY KEY)'],
 		['an empty marker', MARKER_DEFINITION],
-	] as const)('for %s stays as it is, whatever the backup', async ([, sql]) => {
+	] as const)('for %s stays as it is', async ([, sql]) => {
 		await embedded.batch([sql]);
 		const before = await objects();
-		for (const [backup, code] of [
-			['nothing.sql', 'file_not_found'],
-			['backup.sql', 'target_not_empty'],
-		] as const) {
-			const words = [join(project, backup), '--unsigned', '--to', `local:${state}`, '--json'];
-			const ended = await operate(project, 'restore', words);
-			expect(ended.code).toBe(2);
-			expect(['target_not_empty', code]).toContain(JSON.parse(ended.stdout).code);
-			expect(await objects()).toEqual(before);
-		}
+		expect(await refused('backup.sql')).toBe('target_not_empty');
+		expect(await objects()).toEqual(before);
 		expect(await mine()).toEqual([{ a: 7 }]);
+	});
+
+	test('stays as it is without a backup', async () => {
+		await embedded.batch([MARKER_DEFINITION]);
+		const before = await objects();
+		// They are looked for at the same time.
+		expect(await refused('nothing.sql')).toMatch(/^(target_not_empty|file_not_found)$/);
+		expect(await objects()).toEqual(before);
 	});
 
 	test('a file that would create it is refused before anything is asked', async () => {
@@ -250,7 +276,6 @@ test('the copy of a half-restored database has everything except the marker', as
 		MARKER_DEFINITION,
 		`INSERT INTO lifeboat_restore VALUES ('${id}', 3, unixepoch() - 61, 'table mine')`,
 	]);
-	const local = openLocal(state, context);
 	expect(await local.contents()).toEqual(['mine']);
 	const kept = await local.keep();
 	await local.restore(await plan({ kept }));
