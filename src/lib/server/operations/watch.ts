@@ -14,13 +14,14 @@ const NO_FAILURE = /^(backup_running|lock_lost|ticket_\w+)$/;
 
 /**
  * Makes one step of a backup, and sends notifications when it starts and when it ends, which takes
- * `SEND_MS` at most and never makes the backup fail. Throws what the step throws.
+ * `SEND_MS` at most and never makes the backup fail. The step may find that there is nothing to do, and
+ * return something else. Throws what the step throws.
  */
-export async function watchBackup(
+export async function watchBackup<Nothing extends object = never>(
 	operations: Operations,
 	report: ReportProgress,
-	step: (report: ReportProgress) => Promise<BackupStep>,
-): Promise<BackupStep> {
+	step: (report: ReportProgress) => Promise<BackupStep | Nothing>,
+): Promise<BackupStep | Nothing> {
 	const notifications = new Notifications(operations);
 	let name = '';
 	const watch = (progress: BackupProgress) => {

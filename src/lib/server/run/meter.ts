@@ -12,11 +12,10 @@ export interface Used {
 }
 
 /** Another database starts in the same call if no more than this share of the budget is used. */
-const USED_SHARE = 0.5;
+export const USED_SHARE = 0.5;
 
-/** Whether a call that began at `startedAt` may begin another database. */
-export function hasRoom(budget: Budget, used: Used, milliseconds: number): boolean {
-	const share = USED_SHARE;
+/** Whether no more than a share of a budget is used. */
+export function hasRoom(budget: Budget, used: Used, milliseconds: number, share: number): boolean {
 	return (
 		used.calls <= budget.calls * share &&
 		used.queries <= budget.queries * share &&

@@ -96,9 +96,9 @@ export function failedAt(state: RunState, place: number): RunState {
 	return { ...passed(state), failed: [...state.failed, place] };
 }
 
-/** The run that tries a database once more at its end; null if it may not. */
-export function postponed(state: RunState, place: number, total: number): RunState | null {
-	if (isSecondTry(state, total) || state.again.length >= MAX_AGAIN) return null;
+/** The run that tries the database at its position once more at its end; null for one more than it does. */
+export function postponed(state: RunState, place: number): RunState | null {
+	if (state.again.length >= MAX_AGAIN) return null;
 	return { ...passed(state), again: [...state.again, place] };
 }
 
