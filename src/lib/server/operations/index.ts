@@ -89,7 +89,8 @@ export async function tidyAuditLog(env: Environment | undefined, now = Date.now)
 	}
 }
 
-async function removeOldEntries(
+/** Removes old entries of the audit log. Never throws: failures are logged. */
+export async function removeOldEntries(
 	operations: Pick<Operations, 'auditLog' | 'settings' | 'now'>,
 ): Promise<void> {
 	const { auditLog, now } = operations;

@@ -1,4 +1,4 @@
-import type { D1Database, R2Bucket, R2MultipartUpload } from '@cloudflare/workers-types';
+import type { D1Database, R2Bucket, R2MultipartUpload } from '../platform.ts';
 import type { Budget } from '../backup/engine.ts';
 
 /** What a call has used of its budget. */

@@ -1,3 +1,4 @@
+import { rememberBackups } from '../operations/looks.ts';
 import { Notifications } from '../operations/notifications.ts';
 import { type Ended, type RunCall, type RunContext, runName, type Taken } from './call.ts';
 import { takeDatabase } from './database.ts';
@@ -46,8 +47,13 @@ export async function takeRunStep(
 	}
 	const begun = taken.state.begun || call.hasWorked;
 	const step = stepOf(call, { ...taken, state: { ...taken.state, begun } }, place === undefined);
+	if (databases.length > 1) await rememberBackups(operations, call.done.filter(hasBackup));
 	await notify(call, before.startedAt, { begun, step });
 	return step;
+}
+
+function hasBackup(ended: Ended): ended is Extract<Ended, { backup: object }> {
+	return 'backup' in ended;
 }
 
 function stepOf(call: RunCall, { state, retryAfter }: Taken, isDone: boolean): RunStep {

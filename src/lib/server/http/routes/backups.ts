@@ -12,6 +12,7 @@ import { apiRoute } from '../route.ts';
 import { factsOf } from '../../operations/audit-log.ts';
 import { undueBackup } from '../../operations/due.ts';
 import { listContext, type Operations, removeOldData } from '../../operations/index.ts';
+import { rememberBackups } from '../../operations/looks.ts';
 import { watchBackup } from '../../operations/watch.ts';
 import { runContext } from '../../run/context.ts';
 import { DatabasesFailed } from '../../run/failed.ts';
@@ -66,6 +67,10 @@ export const POST = apiRoute('backup', async (call) => {
 				? startBackup(engine, report)
 				: resumeBackup(engine, body.ticket, report);
 		});
+		if ('manifest' in step && operations.isOneOfSeveral) {
+			const { name: database } = operations;
+			await rememberBackups(operations, [{ database, backup: summarize(step.manifest) }]);
+		}
 		return answer(call, step);
 	};
 });
