@@ -22,11 +22,15 @@ export const FROM_HELP = `  --from URL         the app to call; otherwise BACKUP
                      environment or .env too.`;
 
 /**
- * The API of the app at this address, or at BACKUP_URL, called with the settings of this machine.
- * Throws what {@link BackupApi} throws.
+ * The API of the app at this address, or at BACKUP_URL, called with the settings of this machine and
+ * about one of its databases. Throws what {@link BackupApi} throws.
  */
-export function apiOf(url: string | undefined, signal: AbortSignal): BackupApi {
-	return new BackupApi(url ?? readSetting('BACKUP_URL'), callerSettings(), signal);
+export function apiOf(
+	url: string | undefined,
+	signal: AbortSignal,
+	database?: string | undefined,
+): BackupApi {
+	return new BackupApi(url ?? readSetting('BACKUP_URL'), callerSettings(), signal, database);
 }
 
 /**
@@ -39,22 +43,26 @@ export class BackupApi {
 	readonly #signal: AbortSignal;
 
 	/** Throws what {@link connect} throws. */
-	constructor(url: string, settings: Settings, signal: AbortSignal) {
-		this.#connection = connect(url, settings, signal);
+	constructor(url: string, settings: Settings, signal: AbortSignal, database?: string) {
+		this.#connection = { ...connect(url, settings, signal), database };
 		this.#signal = signal;
 	}
 
 	/** Makes a backup, in as many steps as it takes, with the pauses that the app asks for. */
 	async create(options: MakeOptions = {}): Promise<BackupSummary> {
-		const { backup } = await makeBackup(backupCall(this.#connection), this.#signal, options);
-		return backup;
+		const made = await makeBackup(backupCall(this.#connection), this.#signal, options);
+		if ('backup' in made) return made.backup;
+		throw new Error('The app has made other backups than one.');
 	}
 
 	/** The newest backups. */
 	async list(): Promise<ListedBackup[]> {
-		const response = await this.#call({ method: 'GET' });
-		const { backups } = JSON.parse(await textOf(response)) as { backups: ListedBackup[] };
-		return backups;
+		return (await this.#list()).backups;
+	}
+
+	/** The names of the app's databases, first the one that calls are about if they name none. */
+	async databases(): Promise<string[]> {
+		return (await this.#list()).databases ?? []; // an older app names none
 	}
 
 	/** The manifest of a backup as it is stored: its signature is not checked yet. */
@@ -109,6 +117,11 @@ export class BackupApi {
 		const query = new URLSearchParams({ limit: String(limit), ...(before !== null && { before }) });
 		const response = await this.#call({ method: 'GET', path: `/journal?${query}` });
 		return JSON.parse(await textOf(response)) as AuditLogPage;
+	}
+
+	async #list(): Promise<{ backups: ListedBackup[]; databases?: string[] }> {
+		const response = await this.#call({ method: 'GET' });
+		return JSON.parse(await textOf(response)) as { backups: ListedBackup[] };
 	}
 
 	async #call(call: Call): Promise<Response> {
