@@ -130,10 +130,10 @@ describe('a run over all databases', () => {
 		});
 	});
 
-	test('of a single database works as well', async () => {
+	test('of a single database is its backup', async () => {
 		const options = { ...OPTIONS, databases: { main: 'APP_DB' } };
 		const response = await ask('?database=*', { method: 'POST', options });
-		expect([response.status, await response.json()]).toMatchObject([201, { done: { length: 1 } }]);
+		expect([response.status, await response.json()]).toMatchObject([201, { backup: { tables: 1 } }]);
 	});
 
 	test('goes on in the next call once the share of one is used', async () => {

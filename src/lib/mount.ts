@@ -37,8 +37,8 @@ export interface Mount {
 	/** The names of the databases; the first one is used where none is named. */
 	databases: readonly [string, ...string[]];
 	/**
-	 * What a call about a database works with: by default the first one, also for `*`, which sets `isAll`,
-	 * and for a name that the app does not have, which sets `isUnknown`.
+	 * What a call about a database works with: by default the first one. Also for a name that the app
+	 * does not have, which sets `isUnknown`, and for `*`, which sets `isAll` if there are several.
 	 */
 	environment(env: object | undefined, database?: string | null): Environment;
 }
@@ -66,9 +66,9 @@ export function mount(options: Options = {}): Mount {
 		DRILL_DB: options.drill ?? 'DRILL_DB',
 	};
 	const environmentOf = (env: object | undefined, database?: string | null): Environment => {
-		const isAll = database === ALL;
+		const isAll = database === ALL && others.length > 0;
 		const isKnown = typeof database === 'string' && Object.hasOwn(databases, database);
-		const isUnknown = typeof database === 'string' && !isKnown && !isAll;
+		const isUnknown = typeof database === 'string' && !isKnown && database !== ALL;
 		const name = isKnown ? database : first;
 		const DB = databases[name] ?? 'DB';
 		const place = placeOf(name, [first, ...others], { ...bindings, DB });

@@ -80,20 +80,14 @@ async function main(): Promise<void> {
 	try {
 		reportMade(await makeBackup(call, signal, options));
 	} catch (error) {
-		if (ended.size < 2) throw errorOfOnly() ?? error;
-		reportAll();
+		if (ended.size > 0) reportAll();
 		throw error;
 	}
 }
 
 function reportMade(made: Made): void {
-	if ('backup' in made) return reportOne(made, made.steps);
-	const [only] = ended.values();
-	if (made.databases.total > 1 || !only || !('backup' in only)) return reportAll();
-	reportOne({ backup: only.backup, due: !('due' in only) }, made.steps);
-}
-
-function reportOne({ backup, due }: { backup: BackupSummary; due: boolean }, steps: number): void {
+	if (!('backup' in made)) return reportAll();
+	const { backup, due, steps } = made;
 	if (!due) {
 		annotate('notice', 'No backup is due', `the newest is from ${backup.startedAt}`);
 		return summarize('Backup', undueSummary(backup));
@@ -124,14 +118,6 @@ function cells(one: Ended): (string | number)[] {
 	if ('due' in one) return [one.database, 'none is due', '', '', ''];
 	const time = ((Date.parse(finishedAt) - Date.parse(startedAt)) / 1000).toFixed(1);
 	return [one.database, name, rows, sqlBytes, time];
-}
-
-/** Why the only database of a run has failed; null if there are others, or it has not. */
-function errorOfOnly(): LifeboatError | null {
-	const [only] = ended.values();
-	if (!only || !('code' in only)) return null;
-	const { error, code, hint } = only;
-	return new LifeboatError(error, { code, hint, status: 500 });
 }
 
 /** Throws `backup_when_invalid` (400). */

@@ -54,7 +54,7 @@ export interface Environment extends Partial<Record<(typeof SETTINGS)[number], s
 	place?: Place;
 	/** Whether the call named a database that the app does not have. `DB` is the first one then. */
 	isUnknown?: boolean;
-	/** Whether the call named all of them, with `*`. `DB` is the first one then. */
+	/** Whether the call named all of several databases, with `*`. `DB` is the first one then. */
 	isAll?: boolean;
 	/** The same for another of the app's databases, by its name. */
 	of?(database: string): Environment;

@@ -52,27 +52,32 @@ export function countedBucket(bucket: R2Bucket, used: Used): R2Bucket {
 
 /** The database, whose calls and statements count. */
 export function countedDatabase(database: D1Database, used: Used): D1Database {
-	const session = <T extends object>(of: T): T =>
-		counted(of, ({ name, args, result }) => {
-			if (name !== 'batch') return result;
-			used.calls++;
-			used.queries += (args[0] as unknown[]).length;
-			return result;
-		});
-	return counted(database, ({ result }) => session(result as object));
+	return {
+		withSession(constraint) {
+			const session = database.withSession(constraint);
+			return {
+				prepare: (query) => session.prepare(query),
+				getBookmark: () => session.getBookmark(),
+				batch(statements) {
+					used.calls++;
+					used.queries += statements.length;
+					return session.batch(statements);
+				},
+			};
+		},
+	};
 }
 
 /** An object of the platform, of whose calls `see` learns; it may replace their results. */
 function counted<T extends object>(
 	object: T,
-	see: (call: { name: string | symbol; args: unknown[]; result: unknown }) => unknown,
+	see: (call: { name: string | symbol; result: unknown }) => unknown,
 ): T {
 	return new Proxy(object, {
 		get(target, name) {
 			const value: unknown = Reflect.get(target, name, target);
 			if (typeof value !== 'function') return value;
-			return (...args: unknown[]) =>
-				see({ name, args, result: Reflect.apply(value, target, args) });
+			return (...args: unknown[]) => see({ name, result: Reflect.apply(value, target, args) });
 		},
 	});
 }
