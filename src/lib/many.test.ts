@@ -100,7 +100,7 @@ const counts = async () =>
 
 /** A database that answers nothing. */
 const broken = { withSession: () => ({ prepare: () => ({}), batch: () => refuse() }) };
-const refuse = () => Promise.reject(new Error('no such table: SQLITE_ERROR'));
+const refuse = () => Promise.reject(new Error('D1_ERROR: not authorized: SQLITE_AUTH'));
 
 /** Rows for three steps on the free plan. */
 async function fillStats(): Promise<void> {
@@ -133,7 +133,10 @@ describe('a run over all databases', () => {
 	test('of a single database is its backup', async () => {
 		const options = { ...OPTIONS, databases: { main: 'APP_DB' } };
 		const response = await ask('?database=*', { method: 'POST', options });
-		expect([response.status, await response.json()]).toMatchObject([201, { backup: { tables: 1 } }]);
+		expect([response.status, await response.json()]).toMatchObject([
+			201,
+			{ backup: { tables: 1 } },
+		]);
 	});
 
 	test('goes on in the next call once the share of one is used', async () => {
@@ -318,6 +321,7 @@ describe('what operators learn of a run', () => {
 				database: 'stats',
 				text: expect.stringMatching(/^https:\/\/other\.example, database stats: The backup failed/),
 			},
+			{ kind: 'backup_overdue', database: 'stats' },
 		]);
 		bindings['STATS'] = env.COPY;
 		await run();
@@ -343,7 +347,7 @@ describe('what operators learn of a run', () => {
 		]);
 		expect(end?.body).toContain('stats');
 		await run(begin('due'));
-		expect(await paths()).toEqual(['/check/start', '/check/fail']);
+		expect(await paths()).toEqual([]);
 		vi.restoreAllMocks();
 	});
 

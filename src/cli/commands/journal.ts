@@ -79,6 +79,12 @@ async function read({ api, limit, refused, database }: Request): Promise<Entry[]
 	return found.slice(0, limit);
 }
 
+function noneOf({ refused, database }: Request): string {
+	const about = database === undefined ? '' : ` about ${database}`;
+	if (refused) return `No call${about} was refused or failed.`;
+	return about === '' ? 'The audit log is empty.' : `The audit log has no entry${about}.`;
+}
+
 /** The entries as a table, with their databases where the app has several. */
 function table(entries: Entry[]): string[] {
 	if (entries.every(({ database }) => database === undefined)) {
@@ -115,10 +121,10 @@ await runCommand(async (context) => {
 		print(HELP.split('\n'));
 		return EXIT.good;
 	}
-	const { json, refused } = request;
+	const { json } = request;
 	const entries = await read(request);
 	if (json) printJsonLines(entries);
 	else if (entries.length > 0) print(table(entries));
-	else print([refused ? 'No call was refused or failed.' : 'The audit log has no such entry.']);
+	else print([noneOf(request)]);
 	return EXIT.good;
 });

@@ -37,8 +37,9 @@ const MODE = 0o600;
  * and leaves nothing behind when it fails or is killed. The rows are then counted by workerd's D1.
  */
 export function openLocal(
-	{ folder, binding }: { folder?: string | undefined; binding?: string | undefined },
+	folder: string | undefined,
 	context: Context,
+	binding?: string | undefined,
 ): Target {
 	const persistTo = folder ?? STATE;
 	const word = folder === undefined ? 'local' : `local:${folder}`;

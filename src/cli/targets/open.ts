@@ -15,7 +15,7 @@ export async function openTarget(
 	binding?: string | undefined,
 ): Promise<Target> {
 	const [, kind, rest] = /^(local|remote)(?::(.+))?$/s.exec(word) ?? [];
-	if (kind === 'local') return openLocal({ folder: rest, binding }, context);
+	if (kind === 'local') return openLocal(rest, context, binding);
 	if (binding !== undefined) throw usageError('restore', '--binding is for --to local.');
 	if (kind === 'remote' && rest) return openRemote(rest, context);
 	if (/\.(?:db|sqlite|sqlite3)$/i.test(word)) return new SqliteFile(word);

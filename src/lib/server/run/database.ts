@@ -18,6 +18,12 @@ const PAUSES = [15, 60, 300];
 /** The same where calls must be few. */
 const FAR_APART = [300, 300];
 
+/**
+ * Calls of D1 and R2 after which no other database is looked at: the paid plan allowed 1,000 in one
+ * invocation before it allowed 10,000, and an account may still set that (Workers > Limits).
+ */
+const MAX_CALLS = 900;
+
 /** A look at one database. */
 interface Look {
 	state: RunState;
@@ -114,6 +120,7 @@ async function knownBackup({ state }: Look, operations: Operations): Promise<Not
 
 /** Whether this call may look at one more database. */
 function mayLook({ context, used, startedAt }: RunCall): boolean {
+	if (used.calls > MAX_CALLS) return false;
 	return hasRoom(context.budget, used, context.operations.now() - startedAt, 1);
 }
 
@@ -160,6 +167,7 @@ function again({ context }: RunCall, { state, place }: Look, error: LifeboatErro
 		const later = postponed(state, place);
 		return later && { state: later };
 	}
+	if (ticket === null && code !== 'backup_running') return null;
 	const pauses = context.budget.pause > 0 ? FAR_APART : PAUSES;
 	const retryAfter = pauses[state.tries];
 	if (retryAfter === undefined) return null;
