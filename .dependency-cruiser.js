@@ -5,6 +5,7 @@ const SERVER = [
 	['http/(api|administration)\\.ts'],
 	['http/routes/'],
 	['http/(call|download|headers|input|progress|respond|route)\\.ts'],
+	['run/'],
 	['access/', 'operations/'],
 	['backup/(index|settings)\\.ts'],
 	['backup/make/', 'backup/prove/', 'backup/keep/'],

@@ -129,7 +129,9 @@ async function backUp(project: string, { vars, staged }: Mode): Promise<Made> {
 		return answer;
 	};
 	const sleep = async (milliseconds: number) => void (pausedMs += milliseconds);
-	const { backup } = await makeBackup(profiled, signal, { sleep });
+	const made = await makeBackup(profiled, signal, { sleep });
+	if (!('backup' in made)) throw new Error('The app has several databases.');
+	const { backup } = made;
 	if (staged && backup.consistency !== 'staged') throw new Error('The backup is not staged.');
 	return { calls, pausedMs, backup };
 }

@@ -13,6 +13,7 @@ export function operationsOn(
 		settings: { ...usual, ...settings },
 		database: env.DB,
 		name: 'main',
+		isOneOfSeveral: false,
 		bucket: env.MY_BUCKET,
 		appBucket: env.MY_BUCKET,
 		keys: () => [],

@@ -22,23 +22,33 @@ export function titled(sql: Buffer): Buffer {
  * Writes a backup of one volume of this SQL, compressed with gzip, and its signed manifest into a folder.
  * Returns the path of the volume.
  */
-export async function writeSigned(folder: string, sql: Buffer, macKey: string): Promise<string> {
+export async function writeSigned(
+	folder: string,
+	sql: Buffer,
+	macKey: string,
+	database = 'DB',
+): Promise<string> {
 	const stored = gzipSync(sql);
 	const key = volumeKey(NAME, 1, ['gzip']);
 	writeFileSync(
 		join(folder, manifestKey(NAME)),
-		printManifest(await manifestOf(sql, stored, macKey)),
+		printManifest(await manifestOf(sql, stored, macKey, database)),
 	);
 	writeFileSync(join(folder, key), stored);
 	return join(folder, key);
 }
 
 /** The signed manifest of a backup with one volume, which is stored so. */
-export async function manifestOf(sql: Buffer, stored: Buffer, macKey: string): Promise<Manifest> {
+export async function manifestOf(
+	sql: Buffer,
+	stored: Buffer,
+	macKey: string,
+	database = 'DB',
+): Promise<Manifest> {
 	const { core } = await survey({ open: () => once(sql) });
 	const key = volumeKey(NAME, 1, ['gzip']);
 	const manifest: Manifest = {
-		...{ format: 1, name: NAME, kind: 'full', parent: null, database: 'DB' },
+		...{ format: 1, name: NAME, kind: 'full', parent: null, database },
 		...{ startedAt: STARTED_AT, finishedAt: '2026-11-22T21:52:01.000Z' },
 		snapshot: { consistency: 'atomic', attempts: 1, bookmark: null },
 		schema: core?.schema ?? { objects: 0, sha256: '' },

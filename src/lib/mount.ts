@@ -37,12 +37,14 @@ export interface Mount {
 	/** The names of the databases; the first one is used where none is named. */
 	databases: readonly [string, ...string[]];
 	/**
-	 * What a call about a database works with: by default the first one, also for a name that the app does
-	 * not have, and `isUnknown` is set then.
+	 * What a call about a database works with: by default the first one. Also for a name that the app
+	 * does not have, which sets `isUnknown`, and for `*`, which sets `isAll` if there are several.
 	 */
 	environment(env: object | undefined, database?: string | null): Environment;
 }
 
+/** How a call names all databases. */
+const ALL = '*';
 const DATABASE_NAME = /^[\w-]{1,32}$/;
 /** What lies at the root of the bucket, beside the backups of the first database. */
 const RESERVED = ['access', 'journal', 'operations'];
@@ -63,20 +65,20 @@ export function mount(options: Options = {}): Mount {
 		MY_LOGS_BUCKET: options.logs ?? 'MY_LOGS_BUCKET',
 		DRILL_DB: options.drill ?? 'DRILL_DB',
 	};
-	return {
-		path,
-		databases: [first, ...others],
-		environment(env, database) {
-			const isUnknown = typeof database === 'string' && !Object.hasOwn(databases, database);
-			const name = isUnknown ? first : (database ?? first);
-			const DB = databases[name] ?? 'DB';
-			const place = placeOf(name, [first, ...others], { ...bindings, DB });
-			const given = environment(env, { ...bindings, DB }, hosts);
-			const { MY_BUCKET } = given;
-			const part = MY_BUCKET && { MY_BUCKET: prefixed(MY_BUCKET, prefix) };
-			return { ...given, ...part, place, isUnknown };
-		},
+	const environmentOf = (env: object | undefined, database?: string | null): Environment => {
+		const isAll = database === ALL && others.length > 0;
+		const isKnown = typeof database === 'string' && Object.hasOwn(databases, database);
+		const isUnknown = typeof database === 'string' && !isKnown && database !== ALL;
+		const name = isKnown ? database : first;
+		const DB = databases[name] ?? 'DB';
+		const place = placeOf(name, [first, ...others], { ...bindings, DB });
+		const of = (other: string) => environmentOf(env, other);
+		const given = environment(env, { ...bindings, DB }, hosts);
+		const { MY_BUCKET } = given;
+		const part = MY_BUCKET && { MY_BUCKET: prefixed(MY_BUCKET, prefix) };
+		return { ...given, ...part, place, isUnknown, isAll, of };
 	};
+	return { path, databases: [first, ...others], environment: environmentOf };
 }
 
 /** The settings by their own names, and the bindings by those that the library uses. */

@@ -63,7 +63,7 @@ test('the call sends the current code in a header, out of sight of process lists
 	expect(others).toEqual([]);
 	expect(request).toMatchObject({
 		method: 'POST',
-		url: '/api/backup',
+		url: '/api/backup?database=*',
 		body: '{"action":"backup"}',
 		headers: { 'content-type': 'application/json', accept: 'application/x-ndjson' },
 	});
@@ -71,7 +71,7 @@ test('the call sends the current code in a header, out of sight of process lists
 	expect(await new TOTP(SECRET).verify(code, Date.now())).toBe(true);
 	expect(run.commands).toContain(`::add-mask::${code}`);
 	const scriptsOfJob = job(backup, 'backup').steps.flatMap((step) => step.run ?? []);
-	expect(scriptsOfJob.at(-1)).toBe('node src/cli/commands/backup.ts'); // the whole command line
+	expect(scriptsOfJob.at(-1)).toBe('node src/cli/commands/backup.ts --all'); // the whole command line
 });
 
 describe('settings', () => {

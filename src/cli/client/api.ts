@@ -22,17 +22,28 @@ const MAX_PAGE = 100;
 /** Calls at most: an app whose list never comes to an end is not read forever. */
 const MAX_PAGES = 1_000;
 
+/** A page of the app's list. */
+interface Page {
+	backups: ListedBackup[];
+	cursor: string | null;
+	databases?: string[];
+}
+
 /** How help explains `--from`. */
 export const FROM_HELP = `  --from URL         the app to call; otherwise BACKUP_URL from the environment or .env. The code is made
                      from TOTP_SECRET, and BACKUP_API_KEY is sent if it is set; both come from the
                      environment or .env too.`;
 
 /**
- * The API of the app at this address, or at BACKUP_URL, called with the settings of this machine.
- * Throws what {@link BackupApi} throws.
+ * The API of the app at this address, or at BACKUP_URL, called with the settings of this machine and
+ * about one of its databases. Throws what {@link BackupApi} throws.
  */
-export function apiOf(url: string | undefined, signal: AbortSignal): BackupApi {
-	return new BackupApi(url ?? readSetting('BACKUP_URL'), callerSettings(), signal);
+export function apiOf(
+	url: string | undefined,
+	signal: AbortSignal,
+	database?: string | undefined,
+): BackupApi {
+	return new BackupApi(url ?? readSetting('BACKUP_URL'), callerSettings(), signal, database);
 }
 
 /**
@@ -45,20 +56,26 @@ export class BackupApi {
 	readonly #signal: AbortSignal;
 
 	/** Throws what {@link connect} throws. */
-	constructor(url: string, settings: Settings, signal: AbortSignal) {
-		this.#connection = connect(url, settings, signal);
+	constructor(url: string, settings: Settings, signal: AbortSignal, database?: string) {
+		this.#connection = { ...connect(url, settings, signal), database };
 		this.#signal = signal;
 	}
 
 	/** Makes a backup, in as many steps as it takes, with the pauses that the app asks for. */
 	async create(options: MakeOptions = {}): Promise<BackupSummary> {
-		const { backup } = await makeBackup(backupCall(this.#connection), this.#signal, options);
-		return backup;
+		const made = await makeBackup(backupCall(this.#connection), this.#signal, options);
+		if ('backup' in made) return made.backup;
+		throw new Error('The app has made other backups than one.');
 	}
 
 	/** The newest backups. */
 	async list(): Promise<ListedBackup[]> {
-		return (await this.#page('')).backups;
+		return (await this.#page()).backups;
+	}
+
+	/** The names of the app's databases, first the one that calls are about if they name none. */
+	async databases(): Promise<string[]> {
+		return (await this.#page()).databases ?? []; // an older app names none
 	}
 
 	/** All backups, newest first, in as many calls as that takes. */
@@ -139,12 +156,8 @@ export class BackupApi {
 		return JSON.parse(await textOf(response)) as AuditLogPage;
 	}
 
-	async #page(query: string): Promise<{ backups: ListedBackup[]; cursor: string | null }> {
-		const response = await this.#call({ method: 'GET', path: query });
-		return JSON.parse(await textOf(response)) as {
-			backups: ListedBackup[];
-			cursor: string | null;
-		};
+	async #page(query = ''): Promise<Page> {
+		return JSON.parse(await textOf(await this.#call({ method: 'GET', path: query }))) as Page;
 	}
 
 	async #call(call: Call): Promise<Response> {

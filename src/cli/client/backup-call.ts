@@ -1,9 +1,11 @@
 import type { StepProgress } from '../../lib/server/backup/engine.ts';
 import type { BackupSummary } from '../../lib/server/backup/format/manifest.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
+import type { Ended } from '../../lib/server/run/call.ts';
+import type { RunCounts } from '../../lib/server/run/state.ts';
 import { type Connection, errorIn, reasonOf, send } from './call.ts';
 import { parseObject } from './json.ts';
-import type { Answer, Body } from './make-backup.ts';
+import type { Answer, Body, RunProgress } from './make-backup.ts';
 
 /** The time without a line, while connecting or later. The app sends one for every page. */
 const SILENCE_MS = 2 * 60_000;
@@ -20,6 +22,8 @@ export interface Listener {
 	onLine?(line: Record<string, unknown>): void;
 	/** Gets each ticket: it must not appear in a log. */
 	onTicket?(ticket: string): void;
+	/** Gets each database that a backup of all is done with, unchecked; after a lost answer twice. */
+	onEnded?(ended: Ended): void;
 }
 
 /**
@@ -41,6 +45,7 @@ export function backupCall(connection: Connection, listener: Listener = {}) {
 				lines.push(line);
 				listener.onLine?.(parseObject(line));
 			});
+			endedIn(lines.at(-1) ?? '').forEach((ended) => listener.onEnded?.(ended));
 			const answer = answerOf(response, lines);
 			if ('resume' in answer) listener.onTicket?.(answer.resume);
 			return answer;
@@ -78,12 +83,21 @@ function answerOf(response: Response, lines: string[]): Answer {
 }
 
 function answerIn(line: Record<string, unknown>): Answer | null {
-	const { success, backup, due, resume, retryAfter, progress } = line;
+	const { success, backup, due, resume, retryAfter, step, databases } = line;
 	if (!success) return null;
 	if (backup) return { backup: backup as BackupSummary, due: due !== false };
+	const counts = databases as RunCounts | undefined;
+	if (resume === undefined && counts) return { databases: counts };
+	const progress = counts ? { step: Number(step), databases: counts } : line['progress'];
 	if (typeof resume !== 'string' || !TICKET.test(resume) || !progress) return null;
 	const pause = typeof retryAfter === 'number' && { retryAfter };
-	return { resume, ...pause, progress: progress as StepProgress };
+	return { resume, ...pause, progress: progress as StepProgress | RunProgress };
+}
+
+/** The databases that a call for all of them is done with, also one that ends with an error. */
+function endedIn(line: string): Ended[] {
+	const { done } = parseObject(line);
+	return Array.isArray(done) ? done : [];
 }
 
 function brokenOff(reason: string): LifeboatError {

@@ -30,6 +30,8 @@ export interface Connection {
 	credentials: Credentials;
 	/** Ends every call. */
 	signal: AbortSignal;
+	/** The database that every call is about: `*` for all, undefined for the app's first one. */
+	database?: string | undefined;
 }
 
 /** One request to the backup API. */
@@ -64,13 +66,15 @@ export function connect(
  * `app_unreachable` (503), also when the signal ended the call, and what the credentials throw.
  */
 export async function send(
-	{ origin, credentials, signal }: Connection,
+	{ origin, credentials, signal, database }: Connection,
 	{ method, path = '', body, accept = '*/*' }: Call,
 ): Promise<Response> {
 	const headers = await credentials();
+	const url = new URL(`${origin}/api/backup${path}`);
+	if (database !== undefined) url.searchParams.set('database', database);
 	let response: Response;
 	try {
-		response = await fetch(`${origin}/api/backup${path}`, {
+		response = await fetch(url, {
 			method,
 			headers: { ...headers, 'Content-Type': 'application/json', Accept: accept },
 			body: body && JSON.stringify(body),

@@ -1,5 +1,6 @@
 import type { StepProgress } from '../../lib/server/backup/engine.ts';
 import type { BackupSummary } from '../../lib/server/backup/format/manifest.ts';
+import type { RunCounts } from '../../lib/server/run/state.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { retry, type Sleep } from '../../lib/server/retry.ts';
 import { retryRefused, abortableSleep } from './retry.ts';
@@ -7,18 +8,28 @@ import { retryRefused, abortableSleep } from './retry.ts';
 /** What one call of `POST /api/backup` asks for: docs/api.md, "In steps". */
 export type Body = { action: 'backup'; when?: 'due' } | { action: 'resume'; ticket: string };
 
+/** What it answers: that all is done, or a ticket for the next step. */
+export type Answer = Finished | Continued;
+
 /**
- * What it answers: the backup, or a ticket for the next step. `due` is false when no backup was due:
- * `backup` is then the newest one.
+ * The backup, and of all databases how many are done. `due` is false when no backup was due: `backup`
+ * is then the newest one.
  */
-export type Answer = { backup: BackupSummary; due: boolean } | Continued;
+type Finished = { backup: BackupSummary; due: boolean } | { databases: RunCounts };
 
 /** The answer to a step after which more are needed. */
 interface Continued {
 	resume: string;
 	/** Seconds to wait before the next step, if the app asks for any. */
 	retryAfter?: number;
-	progress: StepProgress;
+	progress: StepProgress | RunProgress;
+}
+
+/** How far a backup of all databases is. */
+export interface RunProgress {
+	/** Calls that were made. */
+	step: number;
+	databases: RunCounts;
 }
 
 /**
@@ -26,17 +37,12 @@ interface Continued {
  * pause.
  */
 export type StepEvent =
-	| ({ event: 'step' } & StepProgress)
+	| ({ event: 'step' } & (StepProgress | RunProgress))
 	| { event: 'pause'; seconds: number }
 	| { event: 'retry' | 'wait'; code: string; seconds: number };
 
-/** A finished backup, or the newest one when none was due. */
-export interface Made {
-	backup: BackupSummary;
-	due: boolean;
-	/** Calls that it took. */
-	steps: number;
-}
+/** What was made, and in how many calls. */
+export type Made = Finished & { steps: number };
 
 type Report = (event: StepEvent) => void;
 
@@ -84,9 +90,9 @@ export async function makeBackup(
 	const onWait = (code: string, seconds: number) => report({ event: 'wait', code, seconds });
 	const admitted = (body: Body) => retryRefused(() => call(body), signal, onWait);
 	let answer = await admitted(ifDue ? { action: 'backup', when: 'due' } : { action: 'backup' });
-	let before: StepProgress | null = null;
+	let before: Continued['progress'] | null = null;
 	for (let steps = 1; steps <= MAX_STEPS; steps++) {
-		if ('backup' in answer) return { ...answer, steps };
+		if (!('resume' in answer)) return { ...answer, steps };
 		const { resume: ticket, retryAfter = 0, progress }: Continued = answer;
 		if (before && !isFurther(progress, before)) throw withoutProgress();
 		before = progress;
@@ -120,8 +126,9 @@ function retryFailed<T>(
 }
 
 /** A dump that starts over has fewer bytes, but a higher step. */
-function isFurther(now: StepProgress, before: StepProgress): boolean {
-	return now.step > before.step || now.sqlBytes > before.sqlBytes;
+function isFurther(now: Continued['progress'], before: Continued['progress']): boolean {
+	if (now.step > before.step) return true;
+	return 'sqlBytes' in now && 'sqlBytes' in before && now.sqlBytes > before.sqlBytes;
 }
 
 function withoutProgress(): LifeboatError {

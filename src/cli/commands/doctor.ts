@@ -23,6 +23,7 @@ is changed. Run it while nothing else writes to the database.
   remote:NAME        the D1 database NAME on Cloudflare; needs \`npx wrangler login\`
 
 Options
+  --binding NAME     with local: which D1 binding of wrangler's configuration, if it has several
   --write            write too, to a table named lifeboat_doctor_…, which is dropped again
   --wait SECONDS     how long to wait before the last read; 15 by default
   --json             print one JSON object on standard output, and nothing else there
@@ -36,6 +37,7 @@ Exit codes: 0 backups can rely on it; 1 backups cannot rely on it; 2 it could no
 `;
 
 const OPTIONS = {
+	binding: { type: 'string' },
 	write: { type: 'boolean', default: false },
 	wait: { type: 'string', default: '15' },
 	json: { type: 'boolean', default: false },
@@ -44,6 +46,7 @@ const OPTIONS = {
 
 interface Request {
 	database: string;
+	binding: string | undefined;
 	write: boolean;
 	waitMs: number;
 	json: boolean;
@@ -57,13 +60,16 @@ function readRequest(): Request | null {
 	if (database === undefined || positionals.length > 1) {
 		throw usageError('doctor', 'Give one database: local, local:FOLDER or remote:NAME.');
 	}
-	const { write, wait, json } = values;
+	const { binding, write, wait, json } = values;
 	if (!/^\d{1,3}$/.test(wait)) throw usageError('doctor', '--wait takes seconds, from 0 to 999.');
-	return { database, write, waitMs: Number(wait) * 1000, json };
+	return { database, binding, write, waitMs: Number(wait) * 1000, json };
 }
 
 /** Connects to a database by its word. Throws `usage` (400), `database_not_found` (404). */
-async function connect(word: string, context: Context): Promise<EmbeddedDatabase> {
+async function connect(
+	{ database: word, binding }: Request,
+	context: Context,
+): Promise<EmbeddedDatabase> {
 	const [, kind, rest] = /^(local|remote)(?::(.+))?$/s.exec(word) ?? [];
 	if (kind === 'remote' && rest) return connectRemote(rest, context);
 	if (kind !== 'local') {
@@ -74,7 +80,7 @@ async function connect(word: string, context: Context): Promise<EmbeddedDatabase
 		);
 	}
 	const persistTo = rest ?? STATE;
-	const database = new EmbeddedDatabase({ kind: 'configured', persistTo });
+	const database = new EmbeddedDatabase({ kind: 'configured', persistTo, binding });
 	if (existsSync(await database.file)) return database;
 	throw new LifeboatError(`There is no local database in ${persistTo}.`, {
 		code: 'database_not_found',
@@ -86,7 +92,7 @@ async function connect(word: string, context: Context): Promise<EmbeddedDatabase
 async function measure(request: Request, context: Context): Promise<Finding[]> {
 	const { waitMs, write } = request;
 	const { signal, progress } = context;
-	await using database = await connect(request.database, context);
+	await using database = await connect(request, context);
 	try {
 		progress.step(`doctor: read, and wait for ${waitMs / 1000} s`);
 		const wait = async (ms: number) => void (await sleep(ms, null, { signal }));

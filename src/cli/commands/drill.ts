@@ -10,8 +10,8 @@ import { fetchBackup } from '../sources/app.ts';
 import { openBackup } from '../sources/files.ts';
 import { requireFitForD1 } from '../sources/fit.ts';
 import { orphansIn } from '../sources/rehearse.ts';
-import { type Context, runCommand, temporaryFolder } from '../terminal/command.ts';
-import { DetailedError, EXIT, asLifeboatError } from '../terminal/errors.ts';
+import { type Context, printError, runCommand, temporaryFolder } from '../terminal/command.ts';
+import { DetailedError, EXIT, asLifeboatError, exitCode } from '../terminal/errors.ts';
 import { parseArguments, usageError } from '../terminal/arguments.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
 import { KEY_HELP, KEY_OPTIONS, type KeyOptions } from '../secrets/keys.ts';
@@ -38,6 +38,7 @@ ${FROM_HELP}
                      volumes. A file of Lifeboat needs the manifest beside it or at the app, or
                      --unsigned
 ${KEY_HELP}
+  --all              with latest: drill the newest backup of each database of the app, one after the other
   --record           store the result with the backup, so that the list shows it
   --unless-drilled   with latest: do nothing if the list shows that a drill has proven it already
   --json             print one JSON object on standard output, and nothing else there
@@ -46,6 +47,7 @@ ${KEY_HELP}
 Examples
   npm run drill -- latest
   npm run drill -- latest --from https://app.example.com --record
+  npm run drill -- latest --all --record --unless-drilled
   npm run drill -- --file backup.sql
   npm run drill -- latest --identity ~/.config/lifeboat/app.agekey
 
@@ -56,6 +58,7 @@ const OPTIONS = {
 	from: { type: 'string' },
 	file: { type: 'string' },
 	...KEY_OPTIONS,
+	all: { type: 'boolean', default: false },
 	record: { type: 'boolean', default: false },
 	'unless-drilled': { type: 'boolean', default: false },
 	json: { type: 'boolean', default: false },
@@ -88,6 +91,8 @@ interface Request {
 	/** The backup's name, or the path of its file if `api` is null. */
 	word: string;
 	api: BackupApi | null;
+	/** Whether to drill the newest backup of each database. */
+	all: boolean;
 	/** The app that has the manifest of the file, if it is not BACKUP_URL. */
 	from: string | undefined;
 	keys: KeyOptions;
@@ -100,8 +105,9 @@ interface Request {
 function readRequest({ signal }: Context): Request | null {
 	const { values, positionals } = parseArguments('drill', OPTIONS);
 	if (values.help) return null;
-	const { file, from, identity, unsigned, record, 'unless-drilled': unlessDrilled, json } = values;
-	const keys = { identity, unsigned };
+	const { file, from, identity, unsigned, database, record, json } = values;
+	const { 'unless-drilled': unlessDrilled, all } = values;
+	const keys = { identity, unsigned, database };
 	const [word, ...more] = positionals;
 	if (more.length > 0) {
 		throw usageError('drill', `One backup at a time, not also ${more.join(' ')}.`);
@@ -110,14 +116,19 @@ function readRequest({ signal }: Context): Request | null {
 		if (word !== undefined) throw usageError('drill', `Either --file or ${word}.`);
 		if (record) throw usageError('drill', '--record is for backups of the app, not for files.');
 		if (unlessDrilled) throw usageError('drill', '--unless-drilled is for latest, not for files.');
-		return { word: file, api: null, from, keys, record, unlessDrilled, json };
+		if (all) throw usageError('drill', '--all is for latest, not for files.');
+		return { word: file, api: null, all, from, keys, record, unlessDrilled, json };
 	}
 	if (word === undefined) throw usageError('drill', 'Say which backup: latest or a name.');
 	if (!isBackupName(word)) throw usageError('drill', `${word} is not the name of a backup.`);
 	if (unlessDrilled && word !== 'latest') {
 		throw usageError('drill', '--unless-drilled is for latest only.');
 	}
-	return { word, api: apiOf(from, signal), from, keys, record, unlessDrilled, json };
+	if (all && (word !== 'latest' || database !== undefined || json)) {
+		throw usageError('drill', '--all is for latest, without --database and --json.');
+	}
+	const api = apiOf(from, signal, database);
+	return { word, api, all, from, keys, record, unlessDrilled, json };
 }
 
 async function drill(backup: Backup, watch: Stopwatch<Step>, context: Context): Promise<Result> {
@@ -178,12 +189,8 @@ function report(result: Result, { times }: Stopwatch<Step>, warnings: string[] =
 	return ['', ...table, '', ...verdict, ...warningLines(warnings)];
 }
 
-await runCommand(async (context) => {
-	const request = readRequest(context);
-	if (request === null) {
-		print(HELP.split('\n'));
-		return EXIT.good;
-	}
+/** Drills one backup, and prints and records the result. Returns the exit code. */
+async function drillOne(request: Request, context: Context): Promise<number> {
 	const { word, api, from, keys, record, unlessDrilled, json } = request;
 	const done = api && unlessDrilled ? await newestIfProven(api) : null;
 	if (done) {
@@ -204,4 +211,37 @@ await runCommand(async (context) => {
 	if (json) printJson({ ...result, warnings });
 	else print(report(result, watch, warnings));
 	return result.proven ? EXIT.good : EXIT.differs;
+}
+
+/**
+ * Drills the newest backup of each database. One that fails does not stop the others. Returns the exit
+ * code of the worst.
+ */
+async function drillAll(request: Request, context: Context): Promise<number> {
+	const { api, from, keys } = request;
+	const names = (await api?.databases()) ?? [];
+	if (names.length < 2) return drillOne(request, context);
+	const codes: number[] = [];
+	for (const database of names) {
+		print(['', `Database ${database}`]);
+		const one = { ...keys, database };
+		try {
+			const of = apiOf(from, context.signal, database);
+			codes.push(await drillOne({ ...request, api: of, keys: one }, context));
+		} catch (error) {
+			context.signal.throwIfAborted();
+			context.progress.clear();
+			codes.push(exitCode(printError(error)));
+		}
+	}
+	return Math.max(...codes, EXIT.good);
+}
+
+await runCommand(async (context) => {
+	const request = readRequest(context);
+	if (request === null) {
+		print(HELP.split('\n'));
+		return EXIT.good;
+	}
+	return request.all ? drillAll(request, context) : drillOne(request, context);
 });

@@ -19,6 +19,7 @@ Shows the app's audit log: every call of the backup API and its outcome, newest 
 Options
 ${FROM_HELP}
   --limit N          show N entries; otherwise 50
+  --database NAME    show only what concerns this database of the app
   --refused          show only calls that were refused or failed
   --json             print one JSON object a line for each entry, and nothing else on standard output
   --help             show this
@@ -34,6 +35,7 @@ Exit codes: 0 shown; 2 the audit log could not be read.
 const OPTIONS = {
 	from: { type: 'string' },
 	limit: { type: 'string', default: '50' },
+	database: { type: 'string' },
 	refused: { type: 'boolean', default: false },
 	json: { type: 'boolean', default: false },
 	help: { type: 'boolean', short: 'h' },
@@ -45,6 +47,7 @@ interface Request {
 	api: BackupApi;
 	limit: number;
 	refused: boolean;
+	database: string | undefined;
 	json: boolean;
 }
 
@@ -52,24 +55,43 @@ interface Request {
 function readRequest({ signal }: Context): Request | null {
 	const { values, positionals } = parseArguments('journal', OPTIONS);
 	if (values.help) return null;
-	const { from, limit, refused, json } = values;
+	const { from, limit, refused, database, json } = values;
 	if (positionals.length > 0) throw usageError('journal', 'This command takes only options.');
 	if (!/^[1-9]\d{0,5}$/.test(limit))
 		throw usageError('journal', '--limit takes a number from 1 to 999999.');
-	return { api: apiOf(from, signal), limit: Number(limit), refused, json };
+	return { api: apiOf(from, signal), limit: Number(limit), refused, database, json };
 }
 
 /** The newest entries, up to the limit, from as many pages as that takes. */
-async function read({ api, limit, refused }: Request): Promise<Entry[]> {
+async function read({ api, limit, refused, database }: Request): Promise<Entry[]> {
+	const isAll = !refused && database === undefined;
+	const isWanted = (entry: Entry) =>
+		(!refused || entry.outcome !== 'done') &&
+		(database === undefined || entry.database === database);
 	const found: Entry[] = [];
 	let before: string | null = null;
 	for (let pages = 0; pages < MAX_PAGES && found.length < limit; pages++) {
-		const page = await api.journal(refused ? PAGE : Math.min(PAGE, limit - found.length), before);
-		found.push(...page.entries.filter(({ outcome }) => !refused || outcome !== 'done'));
+		const page = await api.journal(isAll ? Math.min(PAGE, limit - found.length) : PAGE, before);
+		found.push(...page.entries.filter(isWanted));
 		before = page.before;
 		if (before === null) break;
 	}
 	return found.slice(0, limit);
+}
+
+function noneOf({ refused, database }: Request): string {
+	const about = database === undefined ? '' : ` about ${database}`;
+	if (refused) return `No call${about} was refused or failed.`;
+	return about === '' ? 'The audit log is empty.' : `The audit log has no entry${about}.`;
+}
+
+/** The entries as a table, with their databases where the app has several. */
+function table(entries: Entry[]): string[] {
+	if (entries.every(({ database }) => database === undefined)) {
+		return formatTable(HEADS, entries.map(cells));
+	}
+	const rows = entries.map((entry) => [entry.database ?? '', ...cells(entry)]);
+	return formatTable(['database', ...HEADS], rows);
 }
 
 function cells(entry: Entry): (string | number)[] {
@@ -99,10 +121,10 @@ await runCommand(async (context) => {
 		print(HELP.split('\n'));
 		return EXIT.good;
 	}
-	const { json, refused } = request;
+	const { json } = request;
 	const entries = await read(request);
 	if (json) printJsonLines(entries);
-	else if (entries.length > 0) print(formatTable(HEADS, entries.map(cells)));
-	else print([refused ? 'No call was refused or failed.' : 'The audit log is empty.']);
+	else if (entries.length > 0) print(table(entries));
+	else print([noneOf(request)]);
 	return EXIT.good;
 });

@@ -41,6 +41,7 @@ been saved. The result is compared with what the backup says.
 Options
 ${FROM_HELP}
 ${KEY_HELP}
+  --binding NAME     with --to local: which D1 binding of wrangler's configuration, if it has several
   --tables A,B       restore only the rows of these tables; everything else in the target stays
   --replace          replace everything in the target
   --dry-run          read and check the backup and the target, and say what would be replaced, table by
@@ -53,6 +54,7 @@ ${KEY_HELP}
 Examples
   npm run restore -- latest --to local --replace
   npm run restore -- latest --to local --tables users,sessions
+  npm run restore -- latest --database analytics --to local --binding STATS_DB
   npm run restore -- backup.sql --to restored.db
   npm run restore -- app.sqlite --to remote:NAME --dry-run
 
@@ -62,6 +64,7 @@ or the database refused it; 2 the restore did not run, with --dry-run: it would 
 
 const OPTIONS = {
 	to: { type: 'string' },
+	binding: { type: 'string' },
 	from: { type: 'string' },
 	...KEY_OPTIONS,
 	tables: { type: 'string' },
@@ -75,6 +78,8 @@ const OPTIONS = {
 interface Request {
 	backup: string;
 	to: string;
+	/** The binding of the embedded database, where wrangler's configuration has several. */
+	binding: string | undefined;
 	from: string | undefined;
 	keys: KeyOptions;
 	tables: string[] | null;
@@ -111,10 +116,12 @@ function readRequest(): Request | null {
 		throw usageError('restore', `One backup at a time, not also ${more.join(' ')}.`);
 	}
 	if (values.to === undefined) throw usageError('restore', 'Say where to restore it, with --to.');
-	const { to, from, identity, unsigned, replace, 'dry-run': dryRun, yes, json } = values;
+	const { to, from, binding, replace, 'dry-run': dryRun, yes, json } = values;
+	const { identity, unsigned, database } = values;
 	const tables = values.tables?.split(',').filter((name) => name !== '') ?? null;
 	if (tables?.length === 0) throw usageError('restore', '--tables needs names of tables.');
-	return { backup, to, from, keys: { identity, unsigned }, tables, replace, dryRun, yes, json };
+	const keys = { identity, unsigned, database };
+	return { backup, to, binding, from, keys, tables, replace, dryRun, yes, json };
 }
 
 async function restore(request: Request, context: Context): Promise<Result> {
@@ -158,7 +165,7 @@ interface Preview {
 async function dryRun(request: Request, context: Context): Promise<Preview> {
 	const { tables: wanted, replace } = request;
 	const [target, { backup, survey }] = await Promise.all([
-		openTarget(request.to, context),
+		openTarget(request.to, context, request.binding),
 		findBackup(request, context),
 	]);
 	const tables = wanted && knownTables(wanted, survey);
@@ -181,17 +188,17 @@ async function findBackup(
 	context: Context,
 ): Promise<{ backup: Backup; survey: Survey }> {
 	const backup = isBackupName(word)
-		? await fetchBackup(apiOf(from, context.signal), word, keys, context)
+		? await fetchBackup(apiOf(from, context.signal, keys.database), word, keys, context)
 		: await openBackup(word, keys, context, from);
 	return { backup, survey: await verifyBackup(backup, context) };
 }
 
 /** The target and what is in it. Throws `target_not_empty` (409) if that may not be replaced. */
 async function findTarget(
-	{ to, replace, tables }: Request,
+	{ to, binding, replace, tables }: Request,
 	context: Context,
 ): Promise<{ target: Target; contents: string[] }> {
-	const target = await openTarget(to, context);
+	const target = await openTarget(to, context, binding);
 	const contents = await target.contents();
 	if (!replace && tables === null) requireEmpty(target, contents);
 	return { target, contents };

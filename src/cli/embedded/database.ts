@@ -21,8 +21,8 @@ const SETTINGS = {
 
 /** Which database to open. `persistTo` is a folder as `wrangler --persist-to` takes it. */
 export type DatabaseChoice =
-	/** The database `DB` of wrangler.toml. */
-	| { kind: 'configured'; persistTo: string }
+	/** The database of wrangler's configuration, or the one with this binding. */
+	| { kind: 'configured'; persistTo: string; binding?: string | undefined }
 	/** One that is not the app's. */
 	| { kind: 'new'; persistTo: string }
 	/** One on Cloudflare, by its id. Needs wrangler to be signed in. */

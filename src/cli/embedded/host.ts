@@ -24,7 +24,7 @@ async function start(database: DatabaseChoice): Promise<URL> {
 		const { startRemote } = await import('./remote.ts');
 		return startRemote(database.id, token);
 	}
-	const id = database.kind === 'new' ? 'new' : await configuredId();
+	const id = database.kind === 'new' ? 'new' : await configuredId(database.binding);
 	tell({ file: fileOf(database.persistTo, id) });
 	return startLocal(database.persistTo, id, token);
 }

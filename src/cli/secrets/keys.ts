@@ -14,6 +14,7 @@ import { readIdentities } from './identity.ts';
 export const KEY_OPTIONS = {
 	identity: { type: 'string' },
 	unsigned: { type: 'boolean', default: false },
+	database: { type: 'string' },
 } as const;
 
 /** How help explains {@link KEY_OPTIONS}. */
@@ -21,12 +22,16 @@ export const KEY_HELP = `  --identity FILE    the age identity that opens an enc
                      the environment or .env
   --unsigned         accept a backup even if its manifest has no valid signature of the app, which is
                      checked with BACKUP_MAC_KEY and BACKUP_MAC_KEY_PREVIOUS, or if there is none with
-                     TOTP_SECRET and TOTP_SECRET_PREVIOUS, from the environment or .env`;
+                     TOTP_SECRET and TOTP_SECRET_PREVIOUS, from the environment or .env
+  --database NAME    a backup of this database of the app; otherwise of its first one. One of another
+                     database is refused`;
 
 /** The values of {@link KEY_OPTIONS}. */
 export interface KeyOptions {
 	identity?: string | undefined;
 	unsigned: boolean;
+	/** The database that the backup has to be of; undefined for any. */
+	database?: string | undefined;
 }
 
 /**
@@ -34,18 +39,36 @@ export interface KeyOptions {
  * valid MAC passes too, with a warning.
  *
  * Throws `mac_key_missing` (400) if there is no secret to verify it with, the error of an invalid
- * secret, `manifest_unsigned` and `manifest_forged` (422), `manifest_unreadable` (500).
+ * secret, `manifest_unsigned` and `manifest_forged` (422), `manifest_unreadable` (500), and
+ * `backup_of_other_database` (409).
  */
 export function checkManifest(
 	text: string,
-	{ unsigned }: KeyOptions,
+	{ unsigned, database }: KeyOptions,
 	{ progress }: Context,
 ): OpenedManifest {
 	const keys = verificationKeys();
 	if (keys.length === 0 && !unsigned) throw macKeyMissing();
 	const opened = openManifest(text, keys, { unsigned });
 	if (opened.key === null) progress.note(UNSIGNED);
+	if (database !== undefined) requireDatabase(opened.manifest.database, database);
 	return opened;
+}
+
+/** How manifests from before databases had names know the app's only one. */
+const UNNAMED = 'DB';
+
+/** Throws `backup_of_other_database` (409) unless a backup is of this database. */
+function requireDatabase(found: string, wanted: string): void {
+	if (found === wanted || found === UNNAMED) return;
+	throw new LifeboatError(
+		`This is a backup of the database ${JSON.stringify(found)}, not of ${JSON.stringify(wanted)}.`,
+		{
+			code: 'backup_of_other_database',
+			status: 409,
+			hint: 'Nothing was changed. Name another backup, or the database that this one is of with --database.',
+		},
+	);
 }
 
 /**

@@ -46,10 +46,10 @@ export async function fetchBackup(
  */
 export async function fetchManifest(
 	name: string,
-	from: string | undefined,
+	{ from, database }: { from: string | undefined; database: string | undefined },
 	{ signal, progress }: Context,
 ): Promise<string | null> {
 	if ((from ?? readSetting('BACKUP_URL')) === '') return null;
 	progress.step(`fetch: the manifest of ${name}`);
-	return apiOf(from, signal).manifest(name);
+	return apiOf(from, signal, database).manifest(name);
 }

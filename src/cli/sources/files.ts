@@ -54,7 +54,7 @@ export async function openBackup(
 	}
 	const text =
 		manifestPath === null
-			? await manifestOf(path, name, from, context)
+			? await manifestOf(path, name, { from, database: keys.database }, context)
 			: await readWhole(manifestPath, 'utf8');
 	const opened = readManifest(text, name, keys, context);
 	const found = await findVolumes(opened.manifest, manifestPath ?? path, path);
@@ -90,7 +90,7 @@ async function openRenamed(
 	const sibling = name && (await findSibling(path, manifestKey(name)));
 	const text = sibling
 		? await readWhole(sibling, 'utf8')
-		: await manifestOf(path, name, from, context);
+		: await manifestOf(path, name, { from, database: keys.database }, context);
 	const opened = readManifest(text, name, keys, context);
 	return fromVolumes(path, opened, await asOneVolume(opened.manifest, path, encodings), context);
 }
@@ -99,11 +99,11 @@ async function openRenamed(
 async function manifestOf(
 	path: string,
 	name: string | null,
-	from: string | undefined,
+	app: { from: string | undefined; database: string | undefined },
 	context: Context,
 ): Promise<string> {
 	const reasons: string[] = [];
-	const found = name && fetchManifest(name, from, context);
+	const found = name && fetchManifest(name, app, context);
 	const text = await Promise.resolve(found).catch((error: unknown) => {
 		context.signal.throwIfAborted();
 		reasons.push(messageOf(error));

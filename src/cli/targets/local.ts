@@ -32,17 +32,23 @@ const FOLDER_MODE = 0o700;
 const MODE = 0o600;
 
 /**
- * The embedded database `DB` of wrangler.toml, in the default folder or another one. It is an SQLite
+ * An embedded database of wrangler's configuration, in the default folder or another one. It is an SQLite
  * file: its contents are saved and replaced in one transaction, which is faster than through workerd
  * and leaves nothing behind when it fails or is killed. The rows are then counted by workerd's D1.
  */
-export function openLocal(folder: string | undefined, context: Context): Target {
+export function openLocal(
+	folder: string | undefined,
+	context: Context,
+	binding?: string | undefined,
+): Target {
 	const persistTo = folder ?? STATE;
 	const word = folder === undefined ? 'local' : `local:${folder}`;
+	const options = binding === undefined ? '' : ` --binding ${shellWord(binding)}`;
 	const title = `the local database in ${persistTo}`;
 	let started: EmbeddedDatabase | null = null;
 	/** Starts workerd, which a look at the tables must not do: it writes into the folder. */
-	const embedded = () => (started ??= new EmbeddedDatabase({ kind: 'configured', persistTo }));
+	const embedded = () =>
+		(started ??= new EmbeddedDatabase({ kind: 'configured', persistTo, binding }));
 	/** The transaction in which the contents were saved. */
 	let held: DatabaseSync | null = null;
 	const begin = async () => (held ??= beginTransaction(await embedded().file, title));
@@ -57,14 +63,14 @@ export function openLocal(folder: string | undefined, context: Context): Target 
 			return await namesIn(new SqliteDatabase(connection));
 		},
 		async look() {
-			const path = fileOf(persistTo, await configuredId());
+			const path = fileOf(persistTo, await configuredId(binding));
 			if (!existsSync(path)) return { names: [], tables: [] };
 			using connection = openToRead(path);
 			return await lookInto(new SqliteDatabase(connection));
 		},
 		async keep() {
 			const file = await keepInFile(new SqliteDatabase(await begin()), context);
-			const undo = `npm run restore -- ${file} --to ${shellWord(word)} --replace`;
+			const undo = `npm run restore -- ${file} --to ${shellWord(word)}${options} --replace`;
 			return { file, undo: undo + identityOption(file) };
 		},
 		async restore(plan) {

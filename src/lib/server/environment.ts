@@ -54,6 +54,10 @@ export interface Environment extends Partial<Record<(typeof SETTINGS)[number], s
 	place?: Place;
 	/** Whether the call named a database that the app does not have. `DB` is the first one then. */
 	isUnknown?: boolean;
+	/** Whether the call named all of several databases, with `*`. `DB` is the first one then. */
+	isAll?: boolean;
+	/** The same for another of the app's databases, by its name. */
+	of?(database: string): Environment;
 	/** Whether the app runs as Cloudflare Pages, else as a Worker. */
 	isPages?: boolean;
 }
@@ -71,6 +75,11 @@ export function placeOf(env: Environment | undefined): Place {
 	return env?.place ?? ONLY;
 }
 
+/** The environment of another database of the app. */
+export function environmentOf(env: Environment | undefined, database: string): Environment {
+	return env?.of?.(database) ?? env ?? {};
+}
+
 /** An environment as the readers see it: one that may have the setting `Name`. */
 type Settings<Name extends string> =
 	({ [name in Name]?: string } & { isPages?: boolean }) | undefined;
@@ -78,9 +87,12 @@ type Settings<Name extends string> =
 /** Characters: 128 bits if each of them is hexadecimal. */
 const MIN_SECRET_LENGTH = 32;
 
-/** Throws `database_unknown` (404) if the call named a database that the app does not have. */
-export function requireKnown(env: Environment | undefined): void {
-	if (!env?.isUnknown) return;
+/**
+ * Throws `database_unknown` (404) if the call named a database that the app does not have, or all of
+ * them, unless `mayBeAll` is set.
+ */
+export function requireKnown(env: Environment | undefined, { mayBeAll = false } = {}): void {
+	if (!env?.isUnknown && (mayBeAll || !env?.isAll)) return;
 	throw new LifeboatError('The app has no database of this name.', {
 		code: 'database_unknown',
 		status: 404,

@@ -3,7 +3,7 @@ import { admit, type Caller } from '../access/index.ts';
 import { JustLocked } from '../access/lockout.ts';
 import { originWarning, requireOrigin } from '../access/origin.ts';
 import { accessSettings } from '../access/settings.ts';
-import { type Environment, requireKnown } from '../environment.ts';
+import { type Environment, placeOf, requireKnown } from '../environment.ts';
 import { LifeboatError } from '../errors.ts';
 import { auditLogBucket, type Entry, record } from '../operations/audit-log.ts';
 import { type Operations, operationsOf, tidyAuditLog } from '../operations/index.ts';
@@ -33,6 +33,8 @@ type Facts = Pick<Entry, 'backup' | 'rows' | 'bytes' | 'waitedMs' | 'warnings'>;
 export class Call {
 	/** The operation, as the audit log names it. */
 	operation: string;
+	/** Whether it concerns the whole app, and not one of its databases. */
+	isAppWide = false;
 	/** Who calls, once that is known. */
 	caller: Caller | undefined;
 	readonly request: Request;
@@ -57,10 +59,10 @@ export class Call {
 	}
 
 	/**
-	 * Authenticates the caller. Throws what {@link requireOrigin}, {@link admit} and {@link requireKnown}
-	 * throw.
+	 * Authenticates the caller, who names one database, or may name all of them. Throws what
+	 * {@link requireOrigin}, {@link admit} and {@link requireKnown} throw.
 	 */
-	async admit(): Promise<Caller> {
+	async admit(databases?: { mayBeAll: boolean }): Promise<Caller> {
 		requireOrigin(this.url, this.env);
 		this.#isAtOwnOrigin = true;
 		const settings = accessSettings(this.env);
@@ -70,7 +72,7 @@ export class Call {
 			await this.#watchRefusal(error);
 			throw error;
 		}
-		requireKnown(this.env);
+		requireKnown(this.env, databases);
 		const unsure = originWarning(this.url, this.env);
 		if (unsure !== null) this.warnings.push(unsure);
 		if (this.caller.previous) this.warnings.push(PREVIOUS_SECRET);
@@ -122,10 +124,18 @@ export class Call {
 			...(code !== undefined && { code }),
 			status,
 			durationMs: now - this.#startedAt,
+			...this.#databaseOfEntry(),
 			...this.#facts,
 			...(this.caller?.previous && { previousSecret: true }),
 			caller: { kind: this.caller?.kind ?? 'stranger', address: this.address() },
 		});
+	}
+
+	/** The database, where the app has several; a stranger has not shown that the call is about one. */
+	#databaseOfEntry(): Pick<Entry, 'database'> {
+		const { database, databases } = placeOf(this.env);
+		const isNamed = this.caller !== undefined && !this.isAppWide && !this.env?.isUnknown;
+		return isNamed && databases.length > 1 ? { database } : {};
 	}
 
 	async #watchRefusal(error: unknown): Promise<void> {

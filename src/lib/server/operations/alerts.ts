@@ -22,6 +22,8 @@ export interface Alert {
 	kind: AlertKind;
 	/** For people; never contains a secret or a row. */
 	text: string;
+	/** The database concerned, where the app has several. */
+	database?: string;
 	/** Name of the backup concerned, or of its file. */
 	backup?: string;
 	/** Code of the error. */

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { BackupSummary } from '../backup/format/manifest.ts';
 import { MAX_KEYS_PER_DELETE } from '../backup/limits.ts';
 import { storageCall } from '../backup/storage/failure.ts';
 import type { Environment } from '../environment.ts';
@@ -24,6 +25,8 @@ const EntrySchema = v.object({
 	/** HTTP status of the answer; for a stream, the status that its error would have. */
 	status: v.optional(Count),
 	durationMs: v.optional(Count),
+	/** The database, where the app has several. */
+	database: v.optional(v.string()),
 	/** Name of the backup, or of its file. */
 	backup: v.optional(v.string()),
 	rows: v.optional(Count),
@@ -46,6 +49,18 @@ const EntrySchema = v.object({
 
 /** An entry of the audit log. It never contains a secret, a code, a row, or input of a stranger. */
 export type Entry = v.InferOutput<typeof EntrySchema>;
+
+/** What an entry says about a backup that was made. */
+export function factsOf(backup: BackupSummary): Partial<Entry> {
+	const { name, rows, sqlBytes: bytes, waitedMs, warnings } = backup;
+	return {
+		backup: name,
+		rows,
+		bytes,
+		...(waitedMs !== undefined && { waitedMs }),
+		...(warnings > 0 && { warnings }),
+	};
+}
 
 /** Entries, newest first; `before` is the cursor of the next page, null on the last one. */
 export interface AuditLogPage {

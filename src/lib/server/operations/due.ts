@@ -31,9 +31,14 @@ export async function undueBackup(operations: Operations): Promise<ListedBackup 
 	const { settings, now } = operations;
 	if (!hasValidKeys(operations)) return null;
 	const newest = await newestBackup(operations);
-	if (!newest || now() - Date.parse(newest.startedAt) >= settings.maxAgeMs / 2) return null;
-	const { verified, drilled } = newest;
-	return verified?.proven === false || drilled?.proven === false ? null : newest;
+	return newest && isUndue(newest, settings.maxAgeMs, now()) ? newest : null;
+}
+
+/** Whether no other backup than this newest one is due yet. */
+export function isUndue(newest: ListedBackup, maxAgeMs: number, now: number): boolean {
+	const { startedAt, verified, drilled } = newest;
+	if (now - Date.parse(startedAt) >= maxAgeMs / 2) return false;
+	return verified?.proven !== false && drilled?.proven !== false;
 }
 
 function hasValidKeys(operations: Operations): boolean {

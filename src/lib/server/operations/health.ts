@@ -1,15 +1,16 @@
 import type { LastProof, ListedBackup } from '../backup/format/manifest.ts';
 import { listBackups } from '../backup/index.ts';
 import { newestSigned } from '../backup/storage/list.ts';
+import { dropAbandonedState } from '../backup/storage/lock.ts';
 import type { R2Bucket } from '../platform.ts';
-import { isOverdue } from './due.ts';
-import { listContext, type Operations, removeOldData } from './index.ts';
+import { listContext, type Operations, removeOldEntries } from './index.ts';
+import type { Look } from './looks.ts';
 import { watchStage } from './stage.ts';
 import { watchAge } from './watch.ts';
 
 const HOUR_MS = 3_600_000;
 /** How long an answer is reused, so that no number of callers can load the bucket. */
-const CACHE_MS = 60_000;
+export const CACHE_MS = 60_000;
 
 /** The state of the backups. It contains nothing that strangers may not know. */
 export interface Health {
@@ -32,15 +33,15 @@ export interface Health {
 	warnings: string[];
 }
 
-const NO_WEBHOOK = 'Alerts are sent nowhere: ALERT_WEBHOOK_URL is not set.';
+export const NO_WEBHOOK = 'Alerts are sent nowhere: ALERT_WEBHOOK_URL is not set.';
 const FORGED =
 	'What looks like the newest backup does not count: its manifest was not signed with a secret of this app.';
 
 const answers = new WeakMap<R2Bucket, { until: number; health: Promise<Health> }>();
 
 /**
- * The state of the backups, at most a minute old. Sends an alert, once, if they are overdue, and drops
- * what a killed backup has left in the database. Throws `storage_error` (500).
+ * The state of a database's backups, at most a minute old. Sends an alert, once, if they are overdue,
+ * and drops what a killed backup has left in the database. Throws `storage_error` (500).
  */
 export function readHealth(operations: Operations): Promise<Health> {
 	const { bucket, now } = operations;
@@ -53,40 +54,68 @@ export function readHealth(operations: Operations): Promise<Health> {
 
 async function checkHealth(operations: Operations): Promise<Health> {
 	const { settings, now } = operations;
+	const { warnings, ...health } = healthOf(await lookAt(operations), settings.maxAgeMs, now());
+	await removeOldEntries(operations);
+	return { ...health, warnings: settings.webhook === null ? [NO_WEBHOOK, ...warnings] : warnings };
+}
+
+/**
+ * Looks at the backups of a database. Sends an alert, once, if they are overdue, and removes what a
+ * killed backup has left in the database and in its lock. Throws `storage_error` (500).
+ */
+export async function lookAt(operations: Operations): Promise<Look> {
+	const { newest, look } = await readLook(operations);
+	await watchAge(operations, newest);
+	await dropAbandonedState(operations);
+	return { ...look, warnings: [...look.warnings, ...(await watchStage(operations))] };
+}
+
+/** Reads how old the backups of a database are, and nothing else. Throws `storage_error` (500). */
+export async function readLook(
+	operations: Operations,
+): Promise<{ newest: ListedBackup | undefined; look: Look }> {
 	const context = listContext(operations);
 	const { backups } = await listBackups(context, { limit: Number.MAX_SAFE_INTEGER });
 	const newest = await newestSigned(context, backups);
-	await watchAge(operations, newest);
-	await removeOldData(operations);
-	const warnings = settings.webhook === null ? [NO_WEBHOOK] : [];
-	if (newest?.name !== backups[0]?.name) warnings.push(FORGED);
-	warnings.push(...(await watchStage(operations)));
-	return { ...healthOf(newest, backups, settings.maxAgeMs, now()), warnings };
+	const warnings = newest?.name === backups[0]?.name ? [] : [FORGED];
+	return { newest, look: { at: operations.now(), ...agesOf(newest, backups), warnings } };
 }
 
-function healthOf(
+function agesOf(
 	newest: ListedBackup | undefined,
 	backups: ListedBackup[],
-	maxAgeMs: number,
-	now: number,
-): Omit<Health, 'warnings'> {
-	const proven = backups.find(isProven);
-	const age = (time: string | undefined) =>
-		time === undefined ? null : Math.round(((now - Date.parse(time)) / HOUR_MS) * 10) / 10;
-	const ageOfLast = (proofs: (LastProof | null)[]) => {
+): Omit<Look, 'at' | 'warnings'> {
+	const time = (text: string | undefined) => (text === undefined ? null : Date.parse(text));
+	const lastOf = (proofs: (LastProof | null)[]) => {
 		const times = proofs.flatMap((proof) => (proof?.proven ? [proof.at] : []));
-		return age(times.sort().at(-1));
+		return time(times.sort().at(-1));
 	};
 	return {
-		healthy: !isOverdue(newest, maxAgeMs, now) && !isOverdue(proven, maxAgeMs, now),
+		backup: time(newest?.startedAt),
+		verification: lastOf(backups.map(({ verified }) => verified)),
+		drill: lastOf(backups.map(({ drilled }) => drilled)),
+		provenBackup: time(backups.find(isProven)?.startedAt),
+		waitedMs: newest?.waitedMs ?? null,
+	};
+}
+
+/** What a look means now. */
+export function healthOf(look: Look, maxAgeMs: number, now: number): Health {
+	const { backup, verification, drill, provenBackup, waitedMs, warnings } = look;
+	const isLate = (time: number | null) => time === null || now - time > maxAgeMs;
+	const age = (time: number | null) =>
+		time === null ? null : Math.round(((now - time) / HOUR_MS) * 10) / 10;
+	return {
+		healthy: !isLate(backup) && !isLate(provenBackup),
 		maxAgeHours: maxAgeMs / HOUR_MS,
 		ages: {
-			backup: age(newest?.startedAt),
-			verification: ageOfLast(backups.map(({ verified }) => verified)),
-			drill: ageOfLast(backups.map(({ drilled }) => drilled)),
-			provenBackup: age(proven?.startedAt),
+			backup: age(backup),
+			verification: age(verification),
+			drill: age(drill),
+			provenBackup: age(provenBackup),
 		},
-		waitedMs: newest?.waitedMs ?? null,
+		waitedMs,
+		warnings,
 	};
 }
 

@@ -15,6 +15,8 @@ export interface Operations {
 	database: D1Database;
 	/** What the app calls it. */
 	name: string;
+	/** Whether the app has other databases too, so that notifications and the audit log name this one. */
+	isOneOfSeveral: boolean;
 	/** Holds its backups, and which alerts about it were sent. */
 	bucket: R2Bucket;
 	/** Holds what is known about the callers of the whole app. */
@@ -43,6 +45,7 @@ export function operationsOf(env: Environment | undefined, { origin }: URL): Ope
 		settings: operationsSettings(env),
 		database,
 		name: placeOf(env).database,
+		isOneOfSeveral: placeOf(env).databases.length > 1,
 		bucket,
 		appBucket: appBucketOf(env),
 		keys: () => backupKeys(env), // read late, because an invalid one has to be reported in an alert
@@ -86,7 +89,8 @@ export async function tidyAuditLog(env: Environment | undefined, now = Date.now)
 	}
 }
 
-async function removeOldEntries(
+/** Removes old entries of the audit log. Never throws: failures are logged. */
+export async function removeOldEntries(
 	operations: Pick<Operations, 'auditLog' | 'settings' | 'now'>,
 ): Promise<void> {
 	const { auditLog, now } = operations;

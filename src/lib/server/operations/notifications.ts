@@ -21,18 +21,27 @@ export class Notifications {
 		this.#operations = operations;
 	}
 
-	/** Pings that the backup of this name starts, without waiting for the answer. */
+	/**
+	 * Pings that the backup of this name starts, without waiting for the answer. Not that of one database
+	 * of several: a monitor would take it for the backup of all.
+	 */
 	start(name: string): void {
-		const { ping } = this.#operations.settings;
-		if (!ping) return;
+		const { isOneOfSeveral, settings } = this.#operations;
+		const { ping } = settings;
+		if (!ping || isOneOfSeveral) return;
 		const signal = AbortSignal.any([this.#startTimeout.signal, AbortSignal.timeout(SEND_MS)]);
 		this.#started = send(pingMessage(ping, 'start', name), signal);
 	}
 
-	/** How the backup has ended, to be sent by {@link sendAll}. */
+	/**
+	 * How the backup has ended, to be sent by {@link sendAll}; of one database of several, only that it
+	 * has failed.
+	 */
 	end(event: 'success' | 'fail', name: string, reason = ''): void {
-		const { ping } = this.#operations.settings;
-		if (ping) this.#end = pingMessage(ping, event, name, reason);
+		const { isOneOfSeveral, name: database, settings } = this.#operations;
+		if (!settings.ping || (isOneOfSeveral && event === 'success')) return;
+		const text = isOneOfSeveral ? `${database}: ${reason}` : reason;
+		this.#end = pingMessage(settings.ping, event, name, text);
 	}
 
 	/** Alerts to be sent by {@link sendAll}. */
@@ -63,24 +72,27 @@ export class Notifications {
 
 	/** Returns the kind of the alert if it was not accepted. */
 	async #sendAlert(alert: Alert, signal: AbortSignal): Promise<AlertKind[]> {
-		const { settings, app, now } = this.#operations;
+		const { settings, app, now, isOneOfSeveral, name: database } = this.#operations;
 		const operation = `alert ${alert.kind}`;
 		if (!settings.webhook) {
 			await this.#record(operation, 'alert_nowhere');
 			return [];
 		}
 		const time = new Date(now()).toISOString();
-		const isSent = await send(alertMessage(settings.webhook, app, time, alert), signal);
+		const named = isOneOfSeveral ? { ...alert, database } : alert;
+		const message = alertMessage(settings.webhook, app, time, named);
+		const isSent = await send(message, signal);
 		await this.#record(operation, isSent ? undefined : 'alert_failed');
 		return isSent ? [] : [alert.kind];
 	}
 
 	/** Records an operation of the app: failed with a code, or done without one. */
 	#record(operation: string, code?: string): Promise<void> {
-		const { auditLog, now } = this.#operations;
+		const { auditLog, now, isOneOfSeveral, name: database } = this.#operations;
 		return record(auditLog, {
 			time: new Date(now()).toISOString(),
 			operation,
+			...(isOneOfSeveral && { database }),
 			...(code === undefined ? { outcome: 'done' } : { outcome: 'failed', code }),
 			caller: { kind: 'app', address: '' },
 		});

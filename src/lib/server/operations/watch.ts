@@ -14,13 +14,14 @@ const NO_FAILURE = /^(backup_running|lock_lost|ticket_\w+)$/;
 
 /**
  * Makes one step of a backup, and sends notifications when it starts and when it ends, which takes
- * `SEND_MS` at most and never makes the backup fail. Throws what the step throws.
+ * `SEND_MS` at most and never makes the backup fail. The step may find that there is nothing to do, and
+ * return something else. Throws what the step throws.
  */
-export async function watchBackup(
+export async function watchBackup<Nothing extends object = never>(
 	operations: Operations,
 	report: ReportProgress,
-	step: (report: ReportProgress) => Promise<BackupStep>,
-): Promise<BackupStep> {
+	step: (report: ReportProgress) => Promise<BackupStep | Nothing>,
+): Promise<BackupStep | Nothing> {
 	const notifications = new Notifications(operations);
 	let name = '';
 	const watch = (progress: BackupProgress) => {
@@ -74,14 +75,14 @@ export async function watchProof(
 
 /** Sends an alert that too many wrong codes have triggered the lockout. Never throws. */
 export function watchLockout(operations: Operations): Promise<void> {
-	return sendAlert(operations, alerts.locked());
+	return sendAlert(aboutApp(operations), alerts.locked());
 }
 
 /** Sends an alert, at most one a day, if many calls have a wrong API key. Never throws. */
 export async function watchWrongKey(operations: Operations): Promise<void> {
 	try {
 		const isDue = await isOneTooMany(operations.appBucket, operations.now());
-		if (isDue) await sendAlert(operations, alerts.keyGuessed(MAX_WRONG_KEYS));
+		if (isDue) await sendAlert(aboutApp(operations), alerts.keyGuessed(MAX_WRONG_KEYS));
 	} catch (error) {
 		console.error('A wrong API key could not be counted:', error);
 	}
@@ -152,6 +153,11 @@ async function afterFailure(
 		console.error('The alerts that were sent before could not be read:', error);
 		return [alerts.failed(failure, undefined, now())]; // better twice than never
 	}
+}
+
+/** For alerts that concern all databases. */
+function aboutApp(operations: Operations): Operations {
+	return { ...operations, isOneOfSeveral: false };
 }
 
 function sendAlert(operations: Operations, alert: alerts.Alert): Promise<void> {

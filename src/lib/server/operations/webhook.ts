@@ -11,7 +11,9 @@ const DISCORD_PATH = /^\/api\/(v\d+\/)?webhooks\/[^/]+\/[^/]+\/?$/;
  * for any other receiver JSON with all details.
  */
 export function alertMessage(webhook: URL, app: string, time: string, alert: Alert): Message {
-	const text = `${app}: ${alert.text}`;
+	const { database } = alert;
+	const where = database === undefined ? app : `${app}, database ${database}`;
+	const text = `${where}: ${alert.text}`;
 	let body: object = { ...alert, text, app, time };
 	if (webhook.hostname === 'hooks.slack.com') body = { text: escaped(text) };
 	if (isDiscord(webhook)) body = { content: cut(text), allowed_mentions: { parse: [] } };

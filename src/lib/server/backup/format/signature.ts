@@ -15,6 +15,8 @@ export interface BackupKey {
 	proof: Uint8Array;
 	/** Hides the digests in manifests of encrypted backups, from which contents could be guessed. */
 	digest: Uint8Array;
+	/** Signs what the app remembers of its databases for the health. */
+	health: Uint8Array;
 	/** Signs the tickets of a backup in steps. */
 	ticket: Uint8Array;
 	/** Encrypts the state that the next step of a backup needs. */
@@ -45,6 +47,7 @@ export function deriveKey(secret: Uint8Array): BackupKey {
 		mac: derive('lifeboat manifest mac 1'),
 		proof: derive('lifeboat proof mac 1'),
 		digest: derive('lifeboat digest 1'),
+		health: derive('lifeboat health mac 1'),
 		ticket: derive('lifeboat resume ticket 1'),
 		state: derive('lifeboat backup state 1'),
 	};
@@ -112,6 +115,17 @@ export function openProofSummary(
 	if (summary === null || text === undefined) return null;
 	const signed = { ...(JSON.parse(text) as Signable), backup };
 	return isSigned(signed, keys, summary.at) ? summary : null;
+}
+
+/** The MAC of what the app remembers of its databases. */
+export function healthMac(remembered: object, { health }: BackupKey): string {
+	return macOf(remembered, health);
+}
+
+/** Whether a key that was not replaced has signed it; without keys, anything counts. */
+export function isHealthMac(mac: string, remembered: object, keys: readonly BackupKey[]): boolean {
+	const current = keys.filter(({ until }) => until === undefined);
+	return keys.length === 0 || current.some((key) => isMac(mac, healthMac(remembered, key)));
 }
 
 /**

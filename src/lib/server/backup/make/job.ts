@@ -107,11 +107,23 @@ export async function ticketFor(
 	};
 }
 
-/** A ticket as a signed JSON Web Token (RFC 7519). */
 function printTicket(key: BackupKey, ticket: Ticket, until: number): Promise<string> {
+	return signTicket(key, TICKET, ticket, until);
+}
+
+/**
+ * A ticket as a signed JSON Web Token (RFC 7519); `what` says what it is for, `until` when it expires,
+ * in milliseconds since 1970.
+ */
+export function signTicket(
+	key: BackupKey,
+	what: string,
+	ticket: Record<string, unknown>,
+	until: number,
+): Promise<string> {
 	return new SignJWT(ticket)
 		.setProtectedHeader({ alg: ALGORITHM })
-		.setAudience(about(TICKET, key))
+		.setAudience(about(what, key))
 		.setExpirationTime(new Date(until))
 		.sign(key.ticket);
 }
@@ -135,16 +147,31 @@ export async function readTicket(
 	text: string,
 	now: number,
 ): Promise<Ticket> {
+	return openTicket(keys, { what: TICKET, schema: TicketSchema }, text, now);
+}
+
+/**
+ * Reads a ticket of a kind. Throws `ticket_invalid`, also for one that another version has written, or
+ * `ticket_expired` (403).
+ */
+export async function openTicket<T>(
+	keys: readonly BackupKey[],
+	{ what, schema }: { what: string; schema: v.GenericSchema<unknown, T> },
+	text: string,
+	now: number,
+): Promise<T> {
 	const options = {
 		algorithms: [ALGORITHM],
 		requiredClaims: ['exp'],
 		currentDate: new Date(now),
 	};
 	const payload = await openWithAny(current(keys), async (key) => {
-		const opened = await jwtVerify(text, key.ticket, { ...options, audience: about(TICKET, key) });
+		const opened = await jwtVerify(text, key.ticket, { ...options, audience: about(what, key) });
 		return opened.payload;
 	});
-	return v.parse(TicketSchema, payload);
+	const { success, output } = v.safeParse(schema, payload);
+	if (!success) throw invalid();
+	return output;
 }
 
 /**

@@ -14,6 +14,7 @@ const Page = v.object({
 
 /** The audit log, newest entries first. */
 export const GET = apiRoute('journal', async (call) => {
+	call.isAppWide = true;
 	await call.admit();
 	const page = readQuery(call.url, Page);
 	const operations = call.operations();

@@ -1,15 +1,24 @@
 import * as v from 'valibot';
+import type { Caller } from '../../access/index.ts';
 import { listBackups, resumeBackup, startBackup } from '../../backup/index.ts';
 import type { BackupStep } from '../../backup/engine.ts';
 import { summarize } from '../../backup/format/manifest.ts';
+import { placeOf } from '../../environment.ts';
 import type { Call } from '../call.ts';
 import { engineOf, storageWarnings } from '../../backup/settings.ts';
 import { readJson, readQuery } from '../input.ts';
-import type { Done } from '../progress.ts';
+import type { Done, Work } from '../progress.ts';
 import { apiRoute } from '../route.ts';
+import { factsOf } from '../../operations/audit-log.ts';
 import { undueBackup } from '../../operations/due.ts';
-import { listContext, removeOldData } from '../../operations/index.ts';
+import { listContext, type Operations, removeOldData } from '../../operations/index.ts';
+import { rememberBackups } from '../../operations/looks.ts';
 import { watchBackup } from '../../operations/watch.ts';
+import { runContext } from '../../run/context.ts';
+import { DatabasesFailed } from '../../run/failed.ts';
+import { newRun, requireSame } from '../../run/state.ts';
+import { type RunStep, takeRunStep } from '../../run/step.ts';
+import { printRun, readRun } from '../../run/ticket.ts';
 
 const Action = v.variant('action', [
 	v.strictObject({
@@ -19,6 +28,8 @@ const Action = v.variant('action', [
 	v.strictObject({ action: v.literal('resume'), ticket: v.string() }),
 ]);
 
+type Action = v.InferOutput<typeof Action>;
+
 const Page = v.object({
 	cursor: v.optional(v.string()),
 	limit: v.optional(
@@ -26,11 +37,19 @@ const Page = v.object({
 	),
 });
 
-/** Makes a backup, or one step of it: 201 when it is done, 202 if steps are left, 200 if none is due. */
+/**
+ * Makes a backup, or one step of it: 201 when it is done, 202 if steps are left, 200 if none is due. For
+ * all databases, if the call names them so, one after the other.
+ */
 export const POST = apiRoute('backup', async (call) => {
-	const caller = await call.admit();
+	const caller = await call.admit({ mayBeAll: true });
 	const body = await readJson(call.request, Action, { action: 'backup' });
 	call.operation = body.action;
+	if (call.env?.isAll) {
+		call.operation = `${body.action}_all`;
+		call.isAppWide = true;
+		return runWork(call, caller, body);
+	}
 	const operations = call.operations();
 	if (body.action === 'backup') {
 		const backup = body.when === 'due' ? await undueBackup(operations) : null;
@@ -48,16 +67,55 @@ export const POST = apiRoute('backup', async (call) => {
 				? startBackup(engine, report)
 				: resumeBackup(engine, body.ticket, report);
 		});
+		if ('manifest' in step && operations.isOneOfSeveral) {
+			const { name: database } = operations;
+			await rememberBackups(operations, [{ database, backup: summarize(step.manifest) }]);
+		}
 		return answer(call, step);
 	};
 });
 
-/** Lists the complete backups, newest first. */
+/** Lists the complete backups of a database, newest first, and the names of all databases. */
 export const GET = apiRoute('list', async (call) => {
 	await call.admit();
 	const context = listContext(call.operations());
-	return Response.json(await listBackups(context, readQuery(call.url, Page)));
+	const page = await listBackups(context, readQuery(call.url, Page));
+	const { database, databases } = placeOf(call.env);
+	return Response.json({ ...page, database, databases });
 });
+
+/** Backs up all databases, or takes a step of that, which only a code that is not spent begins. */
+async function runWork(call: Call, caller: Caller, body: Action): Promise<Work> {
+	const { kind } = caller;
+	const context = runContext(call.env, call.url, { kind, address: call.address() });
+	const { databases, operations } = context;
+	const { now } = operations;
+	const state =
+		body.action === 'resume'
+			? await readRun(operations.keys(), body.ticket, now())
+			: newRun(databases, { when: body.when, now: now() });
+	requireSame(state, databases);
+	if (body.action === 'backup') await caller.spend();
+	call.warnings.push(...storageWarnings(call.env));
+	return async (report) => runAnswer(operations, await takeRunStep(context, state, report));
+}
+
+/** Throws `databases_failed` (500) at the end of a run in which some did. */
+async function runAnswer({ keys, now }: Operations, step: RunStep): Promise<Done> {
+	const { state, done, databases, failed, retryAfter } = step;
+	const [key] = keys();
+	if (state && key) {
+		const resume = await printRun(key, state, { now: now(), retryAfter });
+		const pause = retryAfter !== undefined && { retryAfter };
+		return {
+			status: 202,
+			result: { resume, ...pause, step: state.step, databases, done },
+			...pause,
+		};
+	}
+	if (failed.length > 0) throw new DatabasesFailed(step);
+	return { status: 201, result: { databases, done } };
+}
 
 function answer(call: Call, step: BackupStep): Done {
 	if (!('manifest' in step)) {
@@ -65,8 +123,6 @@ function answer(call: Call, step: BackupStep): Done {
 		return { status: 202, result: step, ...(retryAfter && { retryAfter }) };
 	}
 	const backup = summarize(step.manifest);
-	call.note({ backup: backup.name, rows: backup.rows, bytes: backup.sqlBytes });
-	if (backup.waitedMs !== undefined) call.note({ waitedMs: backup.waitedMs });
-	if (backup.warnings > 0) call.note({ warnings: backup.warnings });
+	call.note(factsOf(backup));
 	return { status: 201, result: { backup } };
 }

@@ -10,6 +10,8 @@ import { drillDatabase } from '../../environment.ts';
 import { fileAnswer } from '../download.ts';
 import { backupSettings, engineOf } from '../../backup/settings.ts';
 import { readJson } from '../input.ts';
+import { readLook } from '../../operations/health.ts';
+import { rememberLook } from '../../operations/looks.ts';
 import { watchFetch, watchProof } from '../../operations/watch.ts';
 
 const Action = v.variant('action', [
@@ -43,11 +45,15 @@ export const POST = apiRoute('prove', async (call) => {
 	const scratch = body.action === 'drill' ? drillDatabase(call.env) : null;
 	await caller.spend();
 	return async (report) => {
-		const proof = await watchProof(call.operations(), () => {
+		const operations = call.operations();
+		const proof = await watchProof(operations, () => {
 			if (body.action === 'proof') return recordProof(engine, filename, body.proof);
 			if (scratch) return drillBackup(engine, scratch, filename, report);
 			return verifyBackup(engine, filename, report);
 		});
+		if (operations.isOneOfSeveral) {
+			await rememberLook(operations, readLook(operations));
+		}
 		call.note({ backup: proof.backup, rows: proof.rows, bytes: proof.bytes });
 		if (!proof.proven && body.action !== 'proof') throw new BackupDiffers(proof);
 		return { status: 200, result: { proof } };
