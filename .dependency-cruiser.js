@@ -14,7 +14,7 @@ const SERVER = [
 ];
 const COMMANDS = [
 	['commands/'],
-	['demo/', 'doctor/', 'workflow/'],
+	['demo/', 'deploy/', 'doctor/', 'workflow/'],
 	['sources/', 'targets/'],
 	['client/', 'embedded/'],
 	['secrets/'],

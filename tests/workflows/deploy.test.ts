@@ -8,7 +8,7 @@ import { App } from '../app/app.ts';
 import { forgetCodes } from '../app/bucket.ts';
 import { projectFolder, removeFolder } from '../operator.ts';
 import { atTerminal } from '../terminal.ts';
-import { type Accounts, NOTHING } from './accounts.ts';
+import { type Accounts, NOTHING } from './account-state.ts';
 import { runDrill } from './drill-run.ts';
 import { type Context, job, readWorkflow, runJob, runnerPath } from './runner.ts';
 
