@@ -41,7 +41,7 @@ export interface Given {
 }
 
 /** Does what a command does, and returns what it prints. Throws what it prints when it fails. */
-export type Command = (accounts: Accounts, given: Given) => string | void;
+export type Command = (accounts: Accounts, given: Given) => string | undefined;
 
 /** Throws unless there is such a thing. */
 export function expect<T>(found: T | null | undefined | false | '', what: string): T {

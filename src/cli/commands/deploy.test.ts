@@ -8,9 +8,11 @@ import { type Answer, listen, page } from '../../../tests/stand-in.ts';
 import { type Accounts, NOTHING } from '../../../tests/workflows/account-state.ts';
 import { newTotpSecret } from '../secrets/dotenv.ts';
 import { makeIdentity } from '../secrets/identity.ts';
+import { run } from '../terminal/run.ts';
 
 // The command as a person runs it, with the built app in place of the deployed one.
 
+const SETUP = join(import.meta.dirname, 'setup.ts');
 const ORIGIN = 'https://lifeboat.pages.dev';
 const TOTP_SECRET = newTotpSecret();
 const BACKUP_MAC_KEY = 'k'.repeat(44);
@@ -94,8 +96,6 @@ test.for([
 	['TOTP_SECRET=short\n', ['--yes'], 'TOTP_SECRET'],
 	[`TOTP_SECRET=${TOTP_SECRET}\n`, ['--yes', '--no-github'], 'Backups are not encrypted yet'],
 	[`TOTP_SECRET=${TOTP_SECRET}\n`, [], 'There is no terminal to ask on'],
-	[`TOTP_SECRET=${TOTP_SECRET}\n`, ['--bucket', 'NONE'], 'no R2 bucket bound to NONE'],
-	[`TOTP_SECRET=${TOTP_SECRET}\n`, ['--database', 'main=NONE'], 'no D1 database bound to NONE'],
 ] as const)('does not begin with %j and %j', async ([text, args, told]) => {
 	writeFileSync(join(folder, '.env'), text);
 	const before = accounts();
@@ -103,4 +103,14 @@ test.for([
 	expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(told) });
 	expect(accounts()).toEqual(before);
 	expect(readFileSync(join(folder, '.env'), 'utf8')).toBe(text);
+});
+
+test('npm run setup goes on with it, with --deploy', async () => {
+	writeFileSync(join(folder, 'accounts.json'), JSON.stringify(NOTHING));
+	const setup = run(process.execPath, [SETUP, '--no-encrypt', '--deploy', '--yes'], {
+		...{ cwd: folder, env, signal: new AbortController().signal },
+	});
+	await expect(setup).rejects.toThrow(
+		/^Wrote \.env\.[^]*^database DB +failed [^]*^database DB failed: Expected to be signed in to wrangler\.$/m,
+	);
 });

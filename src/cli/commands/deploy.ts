@@ -67,6 +67,7 @@ async function prepare(request: Request, { signal, progress }: Context): Promise
 		run: ([program = '', ...args], input) =>
 			run(program, args, { signal, ...(input !== undefined && { input }) }),
 		...{ signal, progress, drill: DRILL },
+		isPages: configuration.isPages,
 		...{ branch: request.branch, github: !request['no-github'] },
 		databases: databasesFrom(request.database, configuration),
 		bucket: bucketFrom(request.bucket, configuration),
@@ -82,14 +83,14 @@ await runCommand(async (context) => {
 		return EXIT.good;
 	}
 	requireSecret();
-	const steps = await planSteps(await prepare(request, context));
-	if (request['dry-run']) return preview(steps, context.signal);
+	const plan = async () => planSteps(await prepare(request, context));
+	if (request['dry-run']) return preview(await plan(), context.signal);
 	return withTerminal(async (terminal) => {
 		const ask = request.yes ? null : terminal;
 		if (!ask && !request.yes) {
 			throw usageError('deploy', 'There is no terminal to ask on: give --yes, or --dry-run.');
 		}
 		await requireEncryption(!request['no-encrypt'], ask);
-		return walk(steps, ask, context.signal);
+		return walk(await plan(), ask, context.signal);
 	});
 });

@@ -5,7 +5,6 @@ import { apiOf } from '../client/api.ts';
 import { readSetting } from '../secrets/dotenv.ts';
 import { count, megabytes } from '../terminal/text.ts';
 import { plain } from './answers.ts';
-import { readConfiguration } from './configuration.ts';
 import { isDeployed, rememberDeployed } from './sent.ts';
 import { ownAddress } from './settings.ts';
 import { type Deployment, shown, type Step } from './step.ts';
@@ -54,18 +53,17 @@ export function buildStep(deployment: Deployment): Step {
 
 /** Deploys the app for production, unless it answers at its address already. */
 export function deployStep(deployment: Deployment): Step {
-	const command = async () => {
-		const { isPages } = await readConfiguration();
-		const pages = ['wrangler', 'pages', 'deploy', '--branch', deployment.branch];
-		return isPages ? pages : ['wrangler', 'deploy'];
-	};
+	const { run, isPages, branch } = deployment;
+	const command = isPages
+		? ['wrangler', 'pages', 'deploy', '--branch', branch]
+		: ['wrangler', 'deploy'];
 	return {
 		name: 'deploy',
 		hint: 'wrangler says above what is wrong.',
 		isDone: () => whyDeployed(deployment),
-		commands: async () => [shown(await command())],
+		commands: () => [shown(command)],
 		async run() {
-			const output = plain(await deployment.run(await command()));
+			const output = plain(await run(command));
 			deployment.deployedAt = /https:\/\/[\w.-]+\.workers\.dev/.exec(output)?.[0] ?? null;
 			rememberDeployed();
 			return ownAddress() || deployment.deployedAt || 'deployed';
@@ -75,10 +73,11 @@ export function deployStep(deployment: Deployment): Step {
 
 /** Makes the first backup by the deployed app. */
 export function backupStep(deployment: Deployment): Step {
-	const { signal, progress } = deployment;
+	const { signal, progress, isPages, branch } = deployment;
+	const onPages = `${branch} has to be the project's production branch: --branch names another.`;
 	return {
 		name: 'backup',
-		hint: `The app has to answer at its address, ${ownAddress() || 'BACKUP_ORIGIN'}, with the secrets in .env. If it does not know the code, .env is not the one that it was deployed with. On Pages, ${deployment.branch} has to be the project's production branch: --branch names another.`,
+		hint: `The app has to answer at its address with the secrets in .env. If it refuses the code, .env is not the one that it was deployed with. ${isPages ? onPages : ''}`,
 		async isDone() {
 			const [newest] = await listPatiently(deployment);
 			return newest ? `${newest.name} is there` : null;
@@ -113,8 +112,7 @@ export function drillStep({ run, signal, drill }: Deployment): Step {
 }
 
 /** Whether Lifeboat answers at the app's address, with the secrets that were sent last. */
-async function whyDeployed({ signal }: Deployment): Promise<string | null> {
-	const { isPages } = await readConfiguration();
+async function whyDeployed({ signal, isPages }: Deployment): Promise<string | null> {
 	if (ownAddress() === '' || (isPages && !isDeployed())) return null;
 	try {
 		await apiOf(undefined, signal).list();

@@ -9,7 +9,9 @@ import { DeployedApp } from '../../../tests/workflows/deployed.ts';
 import { helpOf } from '../../../tests/workflows/help.ts';
 import { newTotpSecret, readEnvFile } from '../secrets/dotenv.ts';
 import { Progress } from '../terminal/progress.ts';
+import { readConfiguration } from './configuration.ts';
 import { planSteps } from './plan.ts';
+import { bucketFrom, databasesFrom } from './ready.ts';
 import type { Deployment } from './step.ts';
 import { preview, walk } from './walk.ts';
 
@@ -100,7 +102,7 @@ function deployment(kind: Kind, broken: (line: string) => boolean = () => false)
 	return {
 		...KINDS[kind].given,
 		...{ signal, progress: new Progress(), drill: 'drill.ts', branch: 'main', github: true },
-		...{ patience: 0, deployedAt: null },
+		...{ isPages: kind === 'Pages', patience: 0, deployedAt: null },
 		async run([program = '', ...args], input = '') {
 			const line = [program === process.execPath ? 'node' : program, ...args].join(' ');
 			const answer = (() => {
@@ -266,14 +268,18 @@ test('never replaces a secret that somebody else has set, and says why the app r
 test('sends what has changed in .env since, and deploys again', async () => {
 	project('Pages');
 	await deploy(deployment('Pages'));
-	const changed = readFileSync('.env', 'utf8').replace('RECIPIENTS=', 'RECIPIENTS=age1');
-	writeFileSync('.env', changed);
+	const key = 'j'.repeat(44);
+	writeFileSync('.env', readFileSync('.env', 'utf8').replace('k'.repeat(44), key));
 	changes = [];
 	const { code } = await deploy(deployment('Pages'));
 	expect(code).toBe(0);
-	expect(accounts.deployed).toMatchObject({ BACKUP_AGE_RECIPIENTS: 'age1' });
+	expect(accounts.deployed).toMatchObject({ BACKUP_MAC_KEY: key });
+	expect(accounts.environments['lifeboat']?.secrets).toMatchObject({ BACKUP_MAC_KEY: key });
 	expect(changes).toEqual([
-		...['wrangler pages secret bulk', 'npm run build', 'wrangler pages deploy --branch main'],
+		'wrangler pages secret bulk',
+		'npm run build',
+		'wrangler pages deploy --branch main',
+		'gh secret set --env lifeboat -f -',
 	]);
 });
 
@@ -288,6 +294,21 @@ test('refuses a database of another account', async () => {
 	expect(code).toBe(1);
 	expect(output).toContain(`This account has no D1 database with the id of lifeboat, ${id}.`);
 	expect(changes).toEqual([]);
+});
+
+test('finds the database and the bucket, or says what is missing', async () => {
+	project('Workers');
+	const configuration = await readConfiguration();
+	expect(databasesFrom([], configuration)).toEqual({ main: 'APP_DB' });
+	expect(output).toContain('Only APP_DB is backed up, not STATS_DB');
+	expect(databasesFrom(['a=STATS_DB', 'b=APP_DB'], configuration)).toEqual({
+		a: 'STATS_DB',
+		b: 'APP_DB',
+	});
+	expect(bucketFrom(undefined, configuration)).toBe('BACKUPS');
+	expect(() => bucketFrom('NONE', configuration)).toThrow('no R2 bucket bound to NONE');
+	const given = { ...deployment('Workers'), databases: { main: 'NONE' } };
+	await expect(planSteps(given)).rejects.toThrow('no D1 database bound to NONE');
 });
 
 test('the recorded help is that of the wrangler that is installed', () => {

@@ -12,7 +12,7 @@ import type { Deployment, Step } from './step.ts';
  */
 export async function planSteps(deployment: Deployment): Promise<Step[]> {
 	const configuration = await readConfiguration();
-	const { databases, buckets, isPages } = configuration;
+	const { databases, buckets } = configuration;
 	const named = Object.values(deployment.databases);
 	const migrated = named.filter((binding, at) => {
 		const { migrations } = databaseOf(configuration, binding);
@@ -28,7 +28,7 @@ export async function planSteps(deployment: Deployment): Promise<Step[]> {
 		...databases.map(({ binding }) => databaseStep(deployment, binding)),
 		...buckets.map(({ binding }) => bucketStep(deployment, binding)),
 		...Object.keys(deployment.databases).map((name) => lockStep(deployment, name)),
-		...(isPages
+		...(deployment.isPages
 			? [projectStep(deployment), address, secrets, ...release]
 			: [secrets, ...release, address, secretsStep(deployment, 'secrets: address')]),
 		...(await gitHubSteps(deployment)),

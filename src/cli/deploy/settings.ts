@@ -39,8 +39,8 @@ export function addressStep(deployment: Deployment): Step {
 }
 
 /** Pages: every domain of the project. Workers: the custom domains, and what wrangler has printed. */
-async function productionOrigins({ run, deployedAt }: Deployment): Promise<string[]> {
-	const { name, isPages, domains } = await readConfiguration();
+async function productionOrigins({ run, isPages, deployedAt }: Deployment): Promise<string[]> {
+	const { name, domains } = await readConfiguration();
 	const own = isPages ? ((await domainsOf(run, name)) ?? []) : domains;
 	const origins = own.map((domain) => `https://${domain}`);
 	if (deployedAt !== null) origins.push(deployedAt);
@@ -49,26 +49,21 @@ async function productionOrigins({ run, deployedAt }: Deployment): Promise<strin
 }
 
 /** Sends the settings in `.env` to Cloudflare, by standard input. */
-export function secretsStep({ run }: Deployment, name = 'secrets'): Step {
+export function secretsStep({ run, isPages }: Deployment, name = 'secrets'): Step {
+	const wrangler = ['wrangler', ...(isPages ? ['pages'] : []), 'secret'];
+	const bulk = [...wrangler, 'bulk'];
 	const missing = async () => {
-		const { isPages } = await readConfiguration();
 		const there = await (isPages ? pagesSecrets(run) : workerSecrets(run));
 		return unsent('cloudflare', valuesForCloudflare(), there);
 	};
-	const bulk = async () => {
-		const { isPages } = await readConfiguration();
-		return ['wrangler', ...(isPages ? ['pages'] : []), 'secret', 'bulk'];
-	};
 	return {
 		name,
-		hint: 'Look at what is there: npx wrangler pages secret list, or npx wrangler secret list for a Worker.',
+		hint: `Look at what is there: ${shown([...wrangler, 'list'])}.`,
 		isDone: async () => (isEmpty(await missing()) ? 'all are there' : null),
-		commands: async () => [
-			...[shown(await bulk()), `# ${namesOf(await missing())} from ${FILE}, by standard input`],
-		],
+		commands: async () => [shown(bulk), byInput(await missing())],
 		async run() {
 			const values = await missing();
-			await run(await bulk(), JSON.stringify(values));
+			await run(bulk, JSON.stringify(values));
 			rememberSent('cloudflare', values);
 			return namesOf(values);
 		},
@@ -88,10 +83,7 @@ export function gitHubSecretsStep({ run }: Deployment, environment: string): Ste
 		hint: 'docs/deploy.md, step 8, sets them by hand.',
 		optional: true,
 		isDone: async () => (isEmpty(await missing()) ? 'all are there' : null),
-		commands: async () => [
-			shown(set),
-			`# ${namesOf(await missing())} from ${FILE}, by standard input`,
-		],
+		commands: async () => [shown(set), byInput(await missing())],
 		async run() {
 			const values = await missing();
 			await run(set, asEnvText(values));
@@ -119,6 +111,10 @@ async function workerSecrets(run: Run): Promise<string[]> {
 
 function isEmpty(values: Values): boolean {
 	return Object.keys(values).length === 0;
+}
+
+function byInput(values: Values): string {
+	return `# ${namesOf(values)} from ${FILE}, by standard input`;
 }
 
 function namesOf(values: Values): string {

@@ -28,6 +28,8 @@ export interface Deployment {
 	progress: Progress;
 	/** The path of the command that drills a backup. */
 	drill: string;
+	/** Whether the app is on Pages; otherwise it is a Worker. */
+	isPages: boolean;
 	/** Pages: the branch whose deployments are production. */
 	branch: string;
 	/** The databases to back up, by name: their bindings, the first one's first. */

@@ -1,8 +1,9 @@
-import { messageOf } from '../../lib/server/errors.ts';
+import { LifeboatError, messageOf } from '../../lib/server/errors.ts';
 import type { Ask } from '../terminal/ask.ts';
 import { describe, EXIT } from '../terminal/errors.ts';
 import { print, printAside } from '../terminal/print.ts';
 import { formatTable, seconds } from '../terminal/text.ts';
+import { plain } from './answers.ts';
 import type { Step } from './step.ts';
 
 /** A row of the table: step, result, time. */
@@ -33,8 +34,9 @@ export async function walk(steps: Step[], ask: Ask | null, signal: AbortSignal):
 			if (result === null && !optional) return stop(rows, [`Stopped before ${name}.`, AGAIN]);
 		} catch (error) {
 			add('failed');
+			const code = stop(rows, [`${name} failed: ${told(error)}`, `${hint} ${AGAIN}`.trim()]);
 			signal.throwIfAborted();
-			return stop(rows, [`${name} failed: ${describe(error)}`, `${hint} ${AGAIN}`.trim()]);
+			return code;
 		}
 	}
 	print(['', ...table(rows)]);
@@ -42,6 +44,11 @@ export async function walk(steps: Step[], ask: Ask | null, signal: AbortSignal):
 }
 
 const AGAIN = 'Run this again to go on from here: what is done is skipped.';
+
+/** The sentences of an error; of a program, all that it printed. */
+function told(error: unknown): string {
+	return error instanceof LifeboatError ? describe(error) : plain(messageOf(error)).trim();
+}
 
 /** What came of a step; null if the person refused it. */
 async function take(
