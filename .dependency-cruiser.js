@@ -17,7 +17,7 @@ const SERVER = [
 ];
 const COMMANDS = [
 	['commands/'],
-	['copy/', 'demo/', 'doctor/', 'workflow/'],
+	['copy/', 'demo/', 'deploy/', 'doctor/', 'workflow/'],
 	['sources/', 'targets/'],
 	['client/', 'embedded/'],
 	['secrets/'],

@@ -10,7 +10,7 @@ import { forgetCodes } from '../app/bucket.ts';
 import { counted } from '../counts.ts';
 import { projectFolder, removeFolder } from '../operator.ts';
 import { atTerminal } from '../terminal.ts';
-import { type Accounts, NOTHING } from './accounts.ts';
+import { type Accounts, NOTHING } from './account-state.ts';
 import { runDrill } from './drill-run.ts';
 import { type Context, job, readWorkflow, runJob, runnerPath } from './runner.ts';
 

@@ -1,10 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { parseEnv, readEnvFile } from '../secrets/dotenv.ts';
+import { asEnvText, valuesForCloudflare, valuesForGitHub } from '../secrets/places.ts';
 import { usageError } from '../terminal/arguments.ts';
 import { describe } from '../terminal/errors.ts';
-
-const EXAMPLE = new URL('../../../.env.example', import.meta.url);
 
 const HELP = `Usage: npm run --silent secrets -- cloudflare | npx wrangler pages secret bulk
        npm run --silent secrets -- github | gh secret set --env lifeboat -f -
@@ -15,22 +13,6 @@ no secret has to be copied by hand or stands on a command line.
   cloudflare  every setting of the app that has a value, as JSON
   github      what the workflows need to call the app and to verify its backups, in the form of .env
 `;
-
-/** Of the settings in .env.example, those of this machine alone. */
-const NOT_FOR_CLOUDFLARE = [
-	...['AGE_IDENTITY_FILE', 'BACKUP_URL'],
-	...['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_REGION'],
-];
-
-/** What the workflows use, without the identity, which is a file. */
-const FOR_GITHUB = [
-	'TOTP_SECRET',
-	'TOTP_SECRET_PREVIOUS',
-	'BACKUP_MAC_KEY',
-	'BACKUP_MAC_KEY_PREVIOUS',
-	'BACKUP_MAC_KEY_PREVIOUS_UNTIL',
-	'BACKUP_API_KEY',
-];
 
 try {
 	main();
@@ -49,29 +31,7 @@ function main(): void {
 	}
 	if (!existsSync('.env')) throw usageError('secrets', 'There is no .env here: npm run setup.');
 	if (process.stdout.isTTY) throw usageError('secrets', 'It prints secrets: pipe it.');
-	console.log(place === 'cloudflare' ? forCloudflare() : forGitHub());
-}
-
-function forCloudflare(): string {
-	const names = Object.keys(parseEnv(readFileSync(EXAMPLE, 'utf8')));
-	return JSON.stringify(given(names.filter((name) => !NOT_FOR_CLOUDFLARE.includes(name))));
-}
-
-function forGitHub(): string {
-	const lines = Object.entries(given(FOR_GITHUB)).map(([name, value]) => {
-		if (!value.includes("'")) return `${name}='${value}'`; // taken as it stands
-		throw usageError(
-			'secrets',
-			`${name} has a quote: give it to gh secret set ${name} --env lifeboat.`,
-		);
-	});
-	return lines.join('\n');
-}
-
-/** Those of these settings that have a value in .env. */
-function given(names: string[]): Record<string, string> {
-	const values = Object.entries(readEnvFile()).map(
-		([name, value]) => [name, value.trim()] as const,
+	console.log(
+		place === 'cloudflare' ? JSON.stringify(valuesForCloudflare()) : asEnvText(valuesForGitHub()),
 	);
-	return Object.fromEntries(values.filter(([name, value]) => names.includes(name) && value));
 }

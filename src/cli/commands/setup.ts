@@ -1,4 +1,6 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseArgs, styleText } from 'node:util';
 import { renderUnicodeCompact } from 'uqr';
 import { TOTP } from '../../lib/totp.js';
@@ -16,17 +18,18 @@ import {
 import { completeEnv, completeWith, parseEnv, type CompletedEnv } from '../secrets/dotenv.ts';
 import { explainMacRotation, rotateMacKey } from '../secrets/mac-rotation.ts';
 import { explainRotation, rotateSecret } from '../secrets/rotation.ts';
+import { writeSecretFile } from '../secrets/secret-file.ts';
 
 const FILE = '.env';
+const EXTENSION = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
+const DEPLOY = fileURLToPath(new URL(`deploy.${EXTENSION}`, import.meta.url));
 const EXAMPLE = new URL('../../../.env.example', import.meta.url);
-
-/** Only the owner reads and writes. */
-const SECRET_FILE_MODE = 0o600;
 
 /** Light modules around the QR code: ISO/IEC 18004. */
 const QUIET_ZONE = 4;
 
 const HELP = `Usage: npm run setup [-- options]
+       npm run setup -- --deploy [--yes]
        npm run setup -- --rotate [--leaked]
        npm run setup -- --rotate-mac-key [--leaked]
 
@@ -44,6 +47,8 @@ On a terminal it asks for what is missing; Enter skips a question. The answers a
 
   --no-encrypt       leave encryption as it is
   --post-quantum     make an identity that withstands quantum computers too; it needs age 1.3 or newer
+  --deploy           then take the app to a proven backup on Cloudflare, step by step, as
+                     \`npm run deploy\` does; with --yes it does not ask before each step
   --rotate           replace TOTP_SECRET with a new one, and say what to do next. The old one moves to
                      TOTP_SECRET_PREVIOUS: its codes stay valid until that is removed
   --rotate-mac-key   replace BACKUP_MAC_KEY, or let one take over from TOTP_SECRET, and say what to do next.
@@ -57,7 +62,7 @@ Exit codes: 0; 1 if something is not valid, or if encryption waits for a copy of
 /** What to do next, with the values in .env. */
 function explainNext(identity: string): string {
 	const forDrills = `\n  gh secret set AGE_IDENTITY --env lifeboat < ${shellWord(identity)}`;
-	return `Next; docs/deploy.md explains each step:
+	return `Next: npm run deploy. Or step by step, as docs/deploy.md explains:
   npm run --silent secrets -- cloudflare | npx wrangler pages secret bulk
   npm run build && npx wrangler pages deploy --branch main
   npx wrangler r2 bucket lock add lifeboat-backups keep-backups full_backup_ --retention-days 90
@@ -76,6 +81,8 @@ const OPTIONS = {
 	admins: { type: 'string' },
 	webhook: { type: 'string' },
 	monitor: { type: 'string' },
+	deploy: { type: 'boolean', default: false },
+	yes: { type: 'boolean', default: false },
 	rotate: { type: 'boolean', default: false },
 	'rotate-mac-key': { type: 'boolean', default: false },
 	leaked: { type: 'boolean', default: false },
@@ -91,6 +98,8 @@ interface Request {
 	encrypt: boolean | undefined;
 	postQuantum: boolean;
 	identityCopied: boolean;
+	/** Whether a deployment follows. */
+	deploy: boolean;
 	answers: Answers;
 }
 
@@ -119,10 +128,23 @@ async function main(): Promise<void> {
 		encrypt,
 		'post-quantum': postQuantum,
 		'identity-copied': identityCopied,
+		deploy,
+		yes,
 		...answers
 	} = more;
 	if (postQuantum && encrypt === false) throw new Error('Either --post-quantum or --no-encrypt.');
-	await withTerminal((ask) => setUp({ encrypt, postQuantum, identityCopied, answers }, ask));
+	if (yes && !deploy) throw new Error('--yes needs --deploy.');
+	await withTerminal((ask) => {
+		return setUp({ encrypt, postQuantum, identityCopied, deploy, answers }, ask);
+	});
+	if (deploy && !process.exitCode) startDeployment({ yes, encrypt });
+}
+
+/** Goes on as `npm run deploy`, on the same terminal. */
+function startDeployment({ yes, encrypt }: { yes: boolean; encrypt: boolean | undefined }): void {
+	const options = [...(yes ? ['--yes'] : []), ...(encrypt === false ? ['--no-encrypt'] : [])];
+	const { status } = spawnSync(process.execPath, [DEPLOY, ...options], { stdio: 'inherit' });
+	process.exitCode = status ?? 1;
 }
 
 function rotateIn(file: string, leaked: boolean): void {
@@ -169,7 +191,8 @@ async function setUp(request: Request, ask: Ask | null): Promise<void> {
 		return;
 	}
 	if (encryption) console.log(explainEncryption(encryption));
-	console.log(explainNext(parseEnv(env.text)['AGE_IDENTITY_FILE']?.trim() ?? ''));
+	if (!request.deploy)
+		console.log(explainNext(parseEnv(env.text)['AGE_IDENTITY_FILE']?.trim() ?? ''));
 }
 
 /** The commands call the app at the first of its addresses. */
@@ -214,15 +237,4 @@ function keyUri(secret: string): string {
 function qrCode(text: string): string {
 	const lines = renderUnicodeCompact(text, { border: QUIET_ZONE }).split('\n');
 	return lines.map((line) => styleText(['whiteBright', 'bgBlack'], line)).join('\n');
-}
-
-/** Replaces the file at once: a reader sees the old text or the new one, never a part. */
-function writeSecretFile(path: string, text: string): void {
-	const temporary = `${path}.${process.pid}.tmp`;
-	try {
-		writeFileSync(temporary, text, { mode: SECRET_FILE_MODE, flag: 'wx' });
-		renameSync(temporary, path);
-	} finally {
-		rmSync(temporary, { force: true });
-	}
 }

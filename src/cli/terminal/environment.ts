@@ -29,6 +29,12 @@ const ACCOUNT = [
 	...['CLOUDFLARE_ACCOUNT_ID', 'CLOUDFLARE_API_BASE_URL'],
 ];
 
+/** What gh needs on top to act on GitHub in the operator's name. */
+const GITHUB = [
+	...['GH_TOKEN', 'GITHUB_TOKEN', 'GH_ENTERPRISE_TOKEN', 'GITHUB_ENTERPRISE_TOKEN'],
+	...['GH_HOST', 'GH_REPO', 'GH_CONFIG_DIR'],
+];
+
 /** The environment of a program that we start, and which has no business on Cloudflare. */
 export function childEnvironment(): NodeJS.ProcessEnv {
 	return passed(PASSED);
@@ -37,6 +43,11 @@ export function childEnvironment(): NodeJS.ProcessEnv {
 /** The environment of a program that acts on Cloudflare. */
 export function accountEnvironment(): NodeJS.ProcessEnv {
 	return passed([...PASSED, ...ACCOUNT]);
+}
+
+/** The environment of a program that acts on GitHub. */
+export function githubEnvironment(): NodeJS.ProcessEnv {
+	return passed([...PASSED, ...GITHUB]);
 }
 
 function passed(names: (string | RegExp)[]): NodeJS.ProcessEnv {
