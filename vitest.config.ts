@@ -9,6 +9,9 @@ import { witness } from './tests/witness.ts';
 // restored into, the one for drills.
 const databases = ['DB', 'COPY', 'DRILL_DB'];
 
+/** Milliseconds by which a test must end, or a hook: long tests take long. */
+const patience = (usual: number) => (process.env['LIFEBOAT_LONG'] === '1' ? 4 * usual : usual);
+
 const reporters = ['default', './tests/slowest.ts'];
 if (process.env['GITHUB_ACTIONS']) reporters.push('github-actions');
 
@@ -54,8 +57,8 @@ export default defineConfig({
 						$lib: new URL('src/lib', import.meta.url).pathname,
 						$accounts: new URL('src/accounts', import.meta.url).pathname,
 					},
-					testTimeout: 60_000,
-					hookTimeout: 60_000,
+					testTimeout: patience(60_000),
+					hookTimeout: patience(60_000),
 				},
 			},
 			{
@@ -65,8 +68,8 @@ export default defineConfig({
 					globalSetup: 'tests/app/shared.ts',
 					include: ['src/cli/**/*.test.ts', 'tests/**/*.test.ts'],
 					exclude: ['tests/properties/**'],
-					testTimeout: 120_000,
-					hookTimeout: 120_000,
+					testTimeout: patience(120_000),
+					hookTimeout: patience(120_000),
 				},
 			},
 		],
