@@ -81,11 +81,14 @@ export interface R2ListOptions {
 	startAfter?: string;
 	limit?: number;
 	include?: 'customMetadata'[];
+	/** Keys with this after the prefix are one entry of `delimitedPrefixes`. */
+	delimiter?: string;
 }
 
 /** One page of a list, in the order of keys. */
 export interface R2Objects {
 	objects: R2Object[];
+	delimitedPrefixes: string[];
 	truncated: boolean;
 	/** Of the next page, if this one is truncated. */
 	cursor?: string;

@@ -35,7 +35,8 @@ function viewOf(bucket: R2Bucket, prefix: string): R2Bucket {
 		async list({ prefix: start = '', startAfter, ...options }) {
 			const after = startAfter !== undefined && { startAfter: within(startAfter) };
 			const page = await bucket.list({ ...options, ...after, prefix: within(start) });
-			return { ...page, objects: page.objects.map(without) };
+			const delimitedPrefixes = page.delimitedPrefixes.map((key) => key.slice(prefix.length));
+			return { ...page, objects: page.objects.map(without), delimitedPrefixes };
 		},
 		createMultipartUpload: (key) => bucket.createMultipartUpload(within(key)),
 	};

@@ -13,6 +13,7 @@ import { factsOf } from '../../operations/audit-log.ts';
 import { undueBackup } from '../../operations/due.ts';
 import { listContext, type Operations, removeOldData } from '../../operations/index.ts';
 import { rememberBackups } from '../../operations/looks.ts';
+import { sharedBucketWarnings } from '../../operations/shared-bucket.ts';
 import { watchBackup } from '../../operations/watch.ts';
 import { runContext } from '../../run/context.ts';
 import { DatabasesFailed } from '../../run/failed.ts';
@@ -59,7 +60,7 @@ export const POST = apiRoute('backup', async (call) => {
 		}
 		await caller.spend();
 	}
-	call.warnings.push(...storageWarnings(call.env));
+	call.warnings.push(...storageWarnings(call.env), ...(await sharedBucketWarnings(call.env)));
 	return async (report) => {
 		const step = await watchBackup(operations, report, (report) => {
 			const engine = engineOf(call.env);
@@ -96,7 +97,7 @@ async function runWork(call: Call, caller: Caller, body: Action): Promise<Work> 
 			: newRun(databases, { when: body.when, now: now() });
 	requireSame(state, databases);
 	if (body.action === 'backup') await caller.spend();
-	call.warnings.push(...storageWarnings(call.env));
+	call.warnings.push(...storageWarnings(call.env), ...(await sharedBucketWarnings(call.env)));
 	return async (report) => runAnswer(operations, await takeRunStep(context, state, report));
 }
 
