@@ -17,7 +17,7 @@ const SERVER = [
 ];
 const COMMANDS = [
 	['commands/'],
-	['demo/', 'doctor/', 'workflow/'],
+	['copy/', 'demo/', 'doctor/', 'workflow/'],
 	['sources/', 'targets/'],
 	['client/', 'embedded/'],
 	['secrets/'],

@@ -44,7 +44,7 @@ export function removeFolder(folder: string): void {
  */
 export async function operate(
 	cwd: string,
-	command: 'backup' | 'restore' | 'drill' | 'journal' | 'doctor',
+	command: 'backup' | 'copy' | 'restore' | 'drill' | 'journal' | 'doctor' | 'unlock',
 	args: string[],
 	{ env = {}, killAt }: { env?: NodeJS.ProcessEnv; killAt?: number } = {},
 ): Promise<Ended> {

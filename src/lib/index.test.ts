@@ -86,6 +86,15 @@ describe('the hook', () => {
 		expect((await ask('/api/backup', { options, env: {} })).status).toBe(200);
 	});
 
+	test('takes it from the runtime where neither gives one', async () => {
+		const url = new URL('/api/backup', 'http://localhost');
+		const event = { request: new Request(url), url, getClientAddress: () => '192.0.2.1' };
+		const resolve = () => new Response();
+		const response = await lifeboat().handle({ event, resolve });
+		// Of the test's own bindings, which have no secret.
+		await expectError(response, 500, 'totp_secret_missing');
+	});
+
 	test('refuses other methods and names those that it takes', async () => {
 		const response = await ask('/api/backup/health', { method: 'DELETE' });
 		expect(response.headers.get('Allow')).toBe('GET, HEAD');

@@ -26,8 +26,8 @@ export interface Platform {
 /** How an app mounts Lifeboat. Everything is optional. */
 export interface LifeboatOptions extends Options {
 	/**
-	 * The bindings and settings, where `event.platform` has none: in SvelteKit 3, `env` of
-	 * `cloudflare:workers`.
+	 * The bindings and settings. By default those of `event.platform` or, where SvelteKit 3 gives none,
+	 * those of `cloudflare:workers`.
 	 */
 	environment?(event: Event): object | Promise<object>;
 }
@@ -67,19 +67,21 @@ export interface Lifeboat {
 export function lifeboat({ environment, ...options }: LifeboatOptions = {}): Lifeboat {
 	const mounted = mount(options);
 	const within = `${mounted.path}/`;
-	const envOf = async (event: Event) => (await environment?.(event)) ?? event.platform?.env;
+	const envOf = async (event: Event) =>
+		(await environment?.(event)) ?? (await platformOf(event)).env;
 	return {
 		async handle({ event, resolve }) {
 			const { pathname, searchParams } = event.url;
 			if (pathname !== mounted.path && !pathname.startsWith(within)) return resolve(event);
 			const { answer } = await import('./server/http/api.ts');
-			const { request, url, platform } = event;
+			const { request, url } = event;
+			const { ctx, context } = await platformOf(event);
 			const call = {
 				request,
 				url,
 				platform: {
 					env: mounted.environment(await envOf(event), searchParams.get('database')),
-					ctx: platform?.ctx ?? platform?.context,
+					ctx: ctx ?? context,
 				},
 				getClientAddress: () => event.getClientAddress(),
 			};
@@ -101,4 +103,24 @@ export function lifeboat({ environment, ...options }: LifeboatOptions = {}): Lif
 			},
 		},
 	};
+}
+
+/**
+ * The adapter for SvelteKit 3 gives no `event.platform`: what it had is in a module of the runtime
+ * (Workers > Runtime APIs > Bindings; Context), whose name a bundler must not follow.
+ */
+async function platformOf({ platform }: Event): Promise<Platform> {
+	if (platform?.env) return platform;
+	const name = 'cloudflare:workers';
+	try {
+		const { env, waitUntil } = (await import(/* @vite-ignore */ name)) as Runtime;
+		return { env, ctx: { waitUntil } };
+	} catch {
+		return {}; // outside workerd: the settings are reported as missing
+	}
+}
+
+interface Runtime {
+	env: object;
+	waitUntil(promise: Promise<unknown>): void;
 }

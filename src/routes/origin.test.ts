@@ -28,6 +28,8 @@ const API = [
 	['POST', '/x'],
 	['GET', '/health'],
 	['GET', '/journal'],
+	['GET', '/lockout'],
+	['POST', '/lockout'],
 ].map(([name = '', rest]) => ({
 	path: `/api/backup${rest}`,
 	name,
@@ -82,6 +84,8 @@ test('all routes are walked', () => {
 		'/api/backup POST',
 		'/api/backup/health GET',
 		'/api/backup/journal GET',
+		'/api/backup/lockout GET',
+		'/api/backup/lockout POST',
 		'/api/backup/x GET',
 		'/api/backup/x HEAD',
 		'/api/backup/x POST',

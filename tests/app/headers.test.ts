@@ -35,7 +35,13 @@ afterAll(() => app?.stop());
 
 const { manifest } = (await import(MANIFEST)) as { manifest: Manifest };
 /** What the hook answers: it is in no manifest. */
-const API = ['/api/backup', '/api/backup/[filename]', '/api/backup/health', '/api/backup/journal'];
+const API = [
+	'/api/backup',
+	'/api/backup/[filename]',
+	'/api/backup/health',
+	'/api/backup/journal',
+	'/api/backup/lockout',
+];
 const ofManifest = manifest._.routes.map(({ id }) => id);
 const routes = [...ofManifest, ...API];
 

@@ -35,7 +35,10 @@ async function listWith(code: string, address: string): Promise<unknown[]> {
 }
 
 /** Runs a command of `npm run` for this app. */
-function command(name: 'backup' | 'restore' | 'drill' | 'journal', ...args: string[]) {
+function command(
+	name: 'backup' | 'copy' | 'restore' | 'drill' | 'journal' | 'unlock',
+	...args: string[]
+) {
 	return operate(project, name, args, { env: { TOTP_SECRET: SECRET, BACKUP_URL: app.url } });
 }
 
@@ -49,6 +52,7 @@ test.for([
 	['restore', 'latest', '--to', 'restored.db'],
 	['drill', 'latest', '--record'],
 	['journal'],
+	['copy', '--to', 'copies'],
 ] as const)('npm run %s gets through', async ([name, ...args]) => {
 	expect(await command(name, ...args)).toMatchObject({ code: 0 });
 });
@@ -64,4 +68,22 @@ test('curl gets through with the headers of genTotp.js', async () => {
 	const env = { ...process.env, TOTP_SECRET: SECRET, APP: app.url };
 	const { stdout } = await promisify(execFile)('sh', ['-c', call], { cwd: project, env });
 	expect(JSON.parse(stdout)).toMatchObject({ success: true });
+});
+
+test('npm run unlock lifts the lockout, and six digits pass again', async () => {
+	const { code, stdout } = await command('unlock');
+	expect([code, stdout]).toEqual([
+		0,
+		expect.stringMatching(
+			/^Lifted: six digits were locked out until 20.*Z\. 15 wrong codes forgotten\.\n$/,
+		),
+	]);
+	const digits = await new TOTP(SECRET).generateTOTP(Date.now() / 1000);
+	expect(await listWith(digits, '192.0.2.1')).toEqual([200, undefined]);
+	const log = await command('journal', '--limit', '5');
+	expect(log.stdout).toMatch(/ {2}lift_lock +done .* code 127\.0\.0\.1/);
+
+	await forgetCodes(app.folder);
+	const again = await command('unlock', '--json');
+	expect(JSON.parse(again.stdout)).toEqual({ lifted: { wrong: 0, lockedUntil: null } });
 });

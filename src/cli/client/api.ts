@@ -16,10 +16,23 @@ import { retryRefused } from './retry.ts';
 /** Only the owner reads and writes. */
 const MODE = 0o600;
 
+/** Backups in one call: the most that the app lists. */
+const MAX_PAGE = 100;
+
+/** Calls at most: an app whose list never comes to an end is not read forever. */
+const MAX_PAGES = 1_000;
+
 /** How help explains `--from`. */
 export const FROM_HELP = `  --from URL         the app to call; otherwise BACKUP_URL from the environment or .env. The code is made
                      from TOTP_SECRET, and BACKUP_API_KEY is sent if it is set; both come from the
                      environment or .env too.`;
+
+/** A page of the list; an older app does not name its databases. */
+interface Page {
+	backups: ListedBackup[];
+	cursor: string | null;
+	databases?: string[];
+}
 
 /**
  * The API of the app at this address, or at BACKUP_URL, called with the settings of this machine and
@@ -57,18 +70,33 @@ export class BackupApi {
 
 	/** The newest backups. */
 	async list(): Promise<ListedBackup[]> {
-		return (await this.#list()).backups;
+		return (await this.#page('')).backups;
 	}
 
 	/** The names of the app's databases, first the one that calls are about if they name none. */
 	async databases(): Promise<string[]> {
-		return (await this.#list()).databases ?? []; // an older app names none
+		return (await this.#page('')).databases ?? [];
+	}
+
+	/** All backups, newest first, in as many calls as that takes. */
+	async *all(): AsyncGenerator<ListedBackup> {
+		let query = new URLSearchParams({ limit: String(MAX_PAGE) });
+		for (let pages = 0; pages < MAX_PAGES; pages++) {
+			const { backups, cursor } = await this.#page(`?${query}`);
+			yield* backups;
+			if (!cursor) return;
+			query = new URLSearchParams({ limit: String(MAX_PAGE), cursor });
+		}
 	}
 
 	/** The manifest of a backup as it is stored: its signature is not checked yet. */
 	async manifest(name: string): Promise<string> {
-		const response = await this.#call({ method: 'GET', path: `/${manifestKey(name)}` });
-		return textOf(response);
+		return this.text(manifestKey(name));
+	}
+
+	/** A small file of a backup, such as a proof: its signature is not checked yet. */
+	async text(file: string): Promise<string> {
+		return textOf(await this.#call({ method: 'GET', path: `/${file}` }));
 	}
 
 	/**
@@ -112,6 +140,15 @@ export class BackupApi {
 		return answer.proof;
 	}
 
+	/** Lifts the lockout of six-digit codes; returns what it was. */
+	async unlock(): Promise<{ wrong: number; lockedUntil: string | null }> {
+		const call: Call = { method: 'POST', path: '/lockout', body: { action: 'unlock' } };
+		const answer = JSON.parse(await textOf(await this.#call(call))) as {
+			lifted: { wrong: number; lockedUntil: string | null };
+		};
+		return answer.lifted;
+	}
+
 	/** A page of the audit log, newest first: the first one, or the one that ends at `before`. */
 	async journal(limit: number, before: string | null): Promise<AuditLogPage> {
 		const query = new URLSearchParams({ limit: String(limit), ...(before !== null && { before }) });
@@ -119,9 +156,9 @@ export class BackupApi {
 		return JSON.parse(await textOf(response)) as AuditLogPage;
 	}
 
-	async #list(): Promise<{ backups: ListedBackup[]; databases?: string[] }> {
-		const response = await this.#call({ method: 'GET' });
-		return JSON.parse(await textOf(response)) as { backups: ListedBackup[] };
+	async #page(query: string): Promise<Page> {
+		const response = await this.#call({ method: 'GET', path: query });
+		return JSON.parse(await textOf(response)) as Page;
 	}
 
 	async #call(call: Call): Promise<Response> {

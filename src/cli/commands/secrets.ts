@@ -17,7 +17,10 @@ no secret has to be copied by hand or stands on a command line.
 `;
 
 /** Of the settings in .env.example, those of this machine alone. */
-const NOT_FOR_CLOUDFLARE = ['AGE_IDENTITY_FILE', 'BACKUP_URL'];
+const NOT_FOR_CLOUDFLARE = [
+	...['AGE_IDENTITY_FILE', 'BACKUP_URL'],
+	...['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_REGION'],
+];
 
 /** What the workflows use, without the identity, which is a file. */
 const FOR_GITHUB = [

@@ -1,5 +1,9 @@
 import type { EncodingName } from '../../lib/server/backup/format/names.ts';
-import { openManifest, type OpenedManifest } from '../../lib/server/backup/format/signature.ts';
+import {
+	type BackupKey,
+	openManifest,
+	type OpenedManifest,
+} from '../../lib/server/backup/format/signature.ts';
 import { BACKUP_SECRETS, backupKeys } from '../../lib/server/backup/settings.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import type { Context } from '../terminal/command.ts';
@@ -36,16 +40,14 @@ export interface KeyOptions {
  *
  * Throws `mac_key_missing` (400) if there is no secret to verify it with, the error of an invalid
  * secret, `manifest_unsigned` and `manifest_forged` (422), `manifest_unreadable` (500), and
- * `backup_of_other_database` (409).
+ * `other_database` (409).
  */
 export function checkManifest(
 	text: string,
 	{ unsigned, database }: KeyOptions,
 	{ progress }: Context,
 ): OpenedManifest {
-	const keys = backupKeys(
-		Object.fromEntries(BACKUP_SECRETS.map((name) => [name, readSetting(name)])),
-	);
+	const keys = verificationKeys();
 	if (keys.length === 0 && !unsigned) throw macKeyMissing();
 	const opened = openManifest(text, keys, { unsigned });
 	if (opened.key === null) progress.note(UNSIGNED);
@@ -56,17 +58,25 @@ export function checkManifest(
 /** How manifests from before databases had names know the app's only one. */
 const UNNAMED = 'DB';
 
-/** Throws `backup_of_other_database` (409) unless a backup is of this database. */
+/** Throws `other_database` (409) unless a backup is of this database. */
 function requireDatabase(found: string, wanted: string): void {
 	if (found === wanted || found === UNNAMED) return;
 	throw new LifeboatError(
 		`This is a backup of the database ${JSON.stringify(found)}, not of ${JSON.stringify(wanted)}.`,
 		{
-			code: 'backup_of_other_database',
+			code: 'other_database',
 			status: 409,
 			hint: 'Nothing was changed. Name another backup, or the database that this one is of with --database.',
 		},
 	);
+}
+
+/**
+ * The keys of the app's secrets that are set here, by which manifests and proofs are verified; none
+ * without a secret. Throws the error of an invalid secret.
+ */
+export function verificationKeys(): BackupKey[] {
+	return backupKeys(Object.fromEntries(BACKUP_SECRETS.map((name) => [name, readSetting(name)])));
 }
 
 /**

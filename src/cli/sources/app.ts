@@ -4,7 +4,7 @@ import { apiOf, type BackupApi } from '../client/api.ts';
 import { readSetting } from '../secrets/dotenv.ts';
 import type { KeyOptions } from '../secrets/keys.ts';
 import { type Context, temporaryFolder } from '../terminal/command.ts';
-import { type Backup, fromFiles, readManifest, requireOwn } from './backup.ts';
+import { type Backup, fromFiles, noBackup, readManifest, requireOwn } from './backup.ts';
 import { readFile } from './disk.ts';
 
 /**
@@ -52,12 +52,4 @@ export async function fetchManifest(
 	if ((from ?? readSetting('BACKUP_URL')) === '') return null;
 	progress.step(`fetch: the manifest of ${name}`);
 	return apiOf(from, signal, database).manifest(name);
-}
-
-function noBackup(): LifeboatError {
-	return new LifeboatError('The app has no backup yet.', {
-		code: 'backup_not_found',
-		status: 404,
-		hint: 'Make one: npm run backup.',
-	});
 }

@@ -1,5 +1,6 @@
 import type { Manifest } from '../../lib/server/backup/format/manifest.ts';
-import { backupOfFile, manifestKey } from '../../lib/server/backup/format/names.ts';
+import { backupOfFile, isVolume, manifestKey } from '../../lib/server/backup/format/names.ts';
+import type { OpenedManifest } from '../../lib/server/backup/format/signature.ts';
 import { type BackupFiles, sqlOf } from '../../lib/server/backup/prove/files.ts';
 import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
@@ -27,9 +28,8 @@ export function isBackupName(word: string): boolean {
 
 /**
  * Checks the text of a manifest, and finds the identities that open its volumes. `name` is the backup
- * that was asked for, null if any will do: an older backup's manifest has a valid signature too.
- * Throws `manifest_unreadable` (500) for another backup's manifest, and what {@link checkManifest}
- * and {@link identitiesFor} throw.
+ * that was asked for, null if any will do. Throws what {@link readManifestOf} and {@link identitiesFor}
+ * throw.
  */
 export function readManifest(
 	text: string,
@@ -37,11 +37,26 @@ export function readManifest(
 	keys: KeyOptions,
 	context: Context,
 ): Omit<BackupFiles, 'open'> {
-	const opened = checkManifest(text, keys, context);
+	const opened = readManifestOf(text, name, keys, context);
 	const { manifest } = opened;
-	if (name !== null && manifest.name !== name) throw foreign(manifest.name);
 	const encodings = manifest.volumes.flatMap((volume) => volume.encodings);
 	return { ...opened, identities: identitiesFor(encodings, keys) };
+}
+
+/**
+ * Checks the text of a manifest. `name` is the backup that was asked for, null if any will do: an older
+ * backup's manifest has a valid signature too. Throws `manifest_unreadable` (500) for another backup's
+ * manifest, and what {@link checkManifest} throws.
+ */
+export function readManifestOf(
+	text: string,
+	name: string | null,
+	keys: KeyOptions,
+	context: Context,
+): OpenedManifest {
+	const opened = checkManifest(text, keys, context);
+	if (name !== null && opened.manifest.name !== name) throw foreign(opened.manifest.name);
+	return opened;
 }
 
 /** The backup in these files. */
@@ -55,7 +70,7 @@ export function fromFiles(name: string, files: BackupFiles): Backup {
  * path: a manifest may come from anywhere.
  */
 export function requireOwn({ name }: Manifest, key: string): void {
-	if (backupOfFile(key) !== name) throw foreign(key);
+	if (backupOfFile(key) !== name || !isVolume(key)) throw foreign(key);
 }
 
 function foreign(name: string): LifeboatError {
@@ -67,4 +82,13 @@ function foreign(name: string): LifeboatError {
 			hint: 'It was changed: use another backup.',
 		},
 	);
+}
+
+/** `backup_not_found` (404). */
+export function noBackup(): LifeboatError {
+	return new LifeboatError('The app has no backup yet.', {
+		code: 'backup_not_found',
+		status: 404,
+		hint: 'Make one: npm run backup.',
+	});
 }

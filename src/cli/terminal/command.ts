@@ -51,9 +51,9 @@ export function printError(thrown: unknown): LifeboatError {
  * A new folder that only this user can open, and that is removed when the process ends. Removes those of
  * processes that were killed.
  */
-export function temporaryFolder(): string {
-	removeAbandoned();
-	const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
+export function temporaryFolder(parent = tmpdir()): string {
+	removeAbandoned(parent);
+	const folder = mkdtempSync(join(parent, `${PREFIX}${process.pid}-`));
 	process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
 	return folder;
 }
@@ -62,12 +62,12 @@ const PREFIX = 'lifeboat-';
 /** With the number of the process that made it. */
 const ABANDONED = new RegExp(`^${PREFIX}(\\d+)-\\w{6}$`);
 
-function removeAbandoned(): void {
-	for (const name of readdirSync(tmpdir())) {
+function removeAbandoned(parent: string): void {
+	for (const name of readdirSync(parent)) {
 		const [, pid] = ABANDONED.exec(name) ?? [];
 		if (pid === undefined || isRunning(Number(pid))) continue;
 		try {
-			rmSync(join(tmpdir(), name), { recursive: true, force: true });
+			rmSync(join(parent, name), { recursive: true, force: true });
 		} catch {
 			// It belongs to another user.
 		}

@@ -19,6 +19,8 @@ export interface Caller {
 	kind: 'code' | 'token';
 	/** Whether the code is one of TOTP_SECRET_PREVIOUS. */
 	previous: boolean;
+	/** Whether the code came in its long form, which nobody can guess. */
+	long: boolean;
 	/**
 	 * Uses up the code, so that it cannot start anything else. Throws `code_spent` (401) if it was
 	 * used before.
@@ -57,7 +59,7 @@ async function admitToken(
 	now: number,
 ): Promise<Caller> {
 	if (!(await useUp(bucket, { id: `token-${id}`, until }, now))) throw tokenSpent();
-	return { kind: 'token', previous: false, async spend() {} };
+	return { kind: 'token', previous: false, long: false, async spend() {} };
 }
 
 async function admitCode(
@@ -66,11 +68,12 @@ async function admitCode(
 	network: string,
 	now: number,
 ): Promise<Caller> {
-	const { bucket } = settings;
+	const { bucket, totp } = settings;
 	const code = await checkCode(settings, text, network, now);
 	return {
 		kind: 'code',
 		previous: code.previous,
+		long: totp.isLongCode(text),
 		async spend() {
 			if (!(await useUp(bucket, code, now))) throw codeSpent(now);
 		},

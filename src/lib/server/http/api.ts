@@ -6,6 +6,7 @@ import { GET as readLog } from './routes/audit-log.ts';
 import { GET as list, POST as backup } from './routes/backups.ts';
 import { GET as fetchFile, POST as prove } from './routes/file.ts';
 import { GET as health } from './routes/health.ts';
+import { GET as lockout, POST as unlock } from './routes/lockout.ts';
 
 type Handler = (event: ApiEvent) => Promise<Response>;
 type Methods = Partial<Record<string, Handler>>;
@@ -15,6 +16,7 @@ const RESOURCES: Record<string, Methods> = {
 	'': { GET: list, POST: backup },
 	health: { GET: health },
 	journal: { GET: readLog },
+	lockout: { GET: lockout, POST: unlock },
 };
 const FILE: Methods = { GET: fetchFile, POST: prove };
 
