@@ -70,7 +70,7 @@ interface Request {
 function readRequest({ signal }: Context): Request | null {
 	const { values, positionals } = parseArguments('copy', OPTIONS);
 	if (values.help) return null;
-	const { to, endpoint, from, identity, unsigned, newest, check, json } = values;
+	const { to, endpoint, from, identity, unsigned, database, newest, check, json } = values;
 	if (positionals.length > 0) throw usageError('copy', 'This command takes only options.');
 	if (to === undefined || to === '') throw usageError('copy', 'Say where to copy, with --to.');
 	if (newest !== undefined && !/^[1-9]\d{0,5}$/.test(newest)) {
@@ -78,8 +78,8 @@ function readRequest({ signal }: Context): Request | null {
 	}
 	return {
 		destination: openDestination(to, endpoint, signal),
-		api: apiOf(from, signal),
-		keys: { identity, unsigned },
+		api: apiOf(from, signal, database),
+		keys: { identity, unsigned, database },
 		newest: newest === undefined ? Infinity : Number(newest),
 		check,
 		json,

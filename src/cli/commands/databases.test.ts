@@ -252,7 +252,7 @@ describe('a restore', () => {
 		const refused = await operate(own, 'restore', args('stats'), { env });
 		expect([refused.code, JSON.parse(refused.stdout)]).toMatchObject([
 			2,
-			{ code: 'backup_of_other_database' },
+			{ code: 'other_database' },
 		]);
 		expect((await operate(own, 'restore', args('shop'), { env })).code).toBe(0);
 	});

@@ -40,7 +40,7 @@ export interface KeyOptions {
  *
  * Throws `mac_key_missing` (400) if there is no secret to verify it with, the error of an invalid
  * secret, `manifest_unsigned` and `manifest_forged` (422), `manifest_unreadable` (500), and
- * `backup_of_other_database` (409).
+ * `other_database` (409).
  */
 export function checkManifest(
 	text: string,
@@ -58,13 +58,13 @@ export function checkManifest(
 /** How manifests from before databases had names know the app's only one. */
 const UNNAMED = 'DB';
 
-/** Throws `backup_of_other_database` (409) unless a backup is of this database. */
+/** Throws `other_database` (409) unless a backup is of this database. */
 function requireDatabase(found: string, wanted: string): void {
 	if (found === wanted || found === UNNAMED) return;
 	throw new LifeboatError(
 		`This is a backup of the database ${JSON.stringify(found)}, not of ${JSON.stringify(wanted)}.`,
 		{
-			code: 'backup_of_other_database',
+			code: 'other_database',
 			status: 409,
 			hint: 'Nothing was changed. Name another backup, or the database that this one is of with --database.',
 		},

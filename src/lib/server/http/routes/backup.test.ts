@@ -226,10 +226,15 @@ describe('GET', () => {
 		const first = await call(GET, await authorized({}, `${API}?limit=1`));
 		const page = (await first.json()) as { backups: unknown[]; cursor: string };
 		const unproven = { verified: null, drilled: null };
-		expect(page).toEqual({ backups: [{ ...newer, ...unproven }], cursor: newer.name });
+		const only = { database: 'main', databases: ['main'] };
+		expect(page).toEqual({ backups: [{ ...newer, ...unproven }], cursor: newer.name, ...only });
 		const cursor = encodeURIComponent(page.cursor);
 		const second = await call(GET, await authorized({}, `${API}?limit=1&cursor=${cursor}`));
-		expect(await second.json()).toEqual({ backups: [{ ...older, ...unproven }], cursor: null });
+		expect(await second.json()).toEqual({
+			backups: [{ ...older, ...unproven }],
+			cursor: null,
+			...only,
+		});
 	});
 
 	test.for(['limit=0', 'limit=101', 'limit=x', 'limit=-1', 'limit=1.5'])(
