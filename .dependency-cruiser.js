@@ -17,7 +17,7 @@ const SERVER = [
 ];
 const COMMANDS = [
 	['commands/'],
-	['copy/', 'demo/', 'deploy/', 'doctor/', 'workflow/'],
+	['copy/', 'demo/', 'deploy/', 'doctor/', 'init/', 'workflow/'],
 	['sources/', 'targets/'],
 	['client/', 'embedded/'],
 	['secrets/'],

@@ -29,6 +29,7 @@ export default ts.config(
 			'src/cli/bin/**',
 			// These print secrets and QR codes, as they are.
 			'src/cli/commands/{secrets,setup}.ts',
+			'src/cli/secrets/{set-up,show}.ts',
 			'**/*.test.ts',
 		],
 		rules: {

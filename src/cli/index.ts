@@ -8,11 +8,15 @@ import { programBeside } from './terminal/run.ts';
 const HELP = `Usage: lifeboat <command> [options]
 
 Commands
+  init     add backups to the app in this folder
+  deploy   take the app to a proven backup on Cloudflare
   setup    make the secrets that the app needs, or replace them
   secrets  print the secrets for Cloudflare or GitHub
   backup   make a backup of the app at BACKUP_URL
   restore  restore a backup into a database or a file
   drill    prove that a backup can be restored
+  copy     copy backups to a folder or to S3
+  unlock   lift the lockout of six-digit codes
   journal  show the app's audit log
   doctor   check whether backups can rely on a database
   totp     print the current code

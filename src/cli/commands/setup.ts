@@ -1,32 +1,19 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { parseArgs, styleText } from 'node:util';
-import { renderUnicodeCompact } from 'uqr';
-import { TOTP } from '../../lib/totp.js';
+import { parseArgs } from 'node:util';
+import { programBeside } from '../terminal/run.ts';
 import { describe } from '../terminal/errors.ts';
-import { type Ask, withTerminal } from '../terminal/ask.ts';
+import { withTerminal } from '../terminal/ask.ts';
 import { shellWord } from '../terminal/text.ts';
-import { type Answers, withAnswers, withAsked } from '../secrets/answers.ts';
-import {
-	confirmCopy,
-	type Encryption,
-	explainEncryption,
-	explainMissingCopy,
-	setUpEncryption,
-} from '../secrets/encryption.ts';
-import { completeEnv, completeWith, parseEnv, type CompletedEnv } from '../secrets/dotenv.ts';
+import { parseEnv, readEnvFile, secretsFile } from '../secrets/dotenv.ts';
 import { explainMacRotation, rotateMacKey } from '../secrets/mac-rotation.ts';
 import { explainRotation, rotateSecret } from '../secrets/rotation.ts';
 import { writeSecretFile } from '../secrets/secret-file.ts';
+import { exampleSettings, setUp } from '../secrets/set-up.ts';
+import { showSecret } from '../secrets/show.ts';
 
-const FILE = '.env';
-const EXTENSION = import.meta.filename.endsWith('.ts') ? 'ts' : 'js';
-const DEPLOY = fileURLToPath(new URL(`deploy.${EXTENSION}`, import.meta.url));
-const EXAMPLE = new URL('../../../.env.example', import.meta.url);
-
-/** Light modules around the QR code: ISO/IEC 18004. */
-const QUIET_ZONE = 4;
+const FILE = secretsFile();
+const DEPLOY = programBeside(import.meta.url, 'deploy');
 
 const HELP = `Usage: npm run setup [-- options]
        npm run setup -- --deploy [--yes]
@@ -92,17 +79,6 @@ const OPTIONS = {
 /** What may stand on the command line of a rotation. */
 const ROTATION = ['--rotate', '--rotate-mac-key', '--leaked'];
 
-/** What `npm run setup` is to do, without a rotation. */
-interface Request {
-	/** By default only if there are no recipients yet. */
-	encrypt: boolean | undefined;
-	postQuantum: boolean;
-	identityCopied: boolean;
-	/** Whether a deployment follows. */
-	deploy: boolean;
-	answers: Answers;
-}
-
 try {
 	await main();
 } catch (error) {
@@ -134,10 +110,11 @@ async function main(): Promise<void> {
 	} = more;
 	if (postQuantum && encrypt === false) throw new Error('Either --post-quantum or --no-encrypt.');
 	if (yes && !deploy) throw new Error('--yes needs --deploy.');
-	await withTerminal((ask) => {
-		return setUp({ encrypt, postQuantum, identityCopied, deploy, answers }, ask);
-	});
-	if (deploy && !process.exitCode) startDeployment({ yes, encrypt });
+	const request = { encrypt, postQuantum, identityCopied, answers };
+	const isComplete = await withTerminal((ask) => setUp(FILE, exampleSettings(), request, ask));
+	if (!isComplete) process.exitCode = 1;
+	else if (deploy) startDeployment({ yes, encrypt });
+	else console.log(explainNext(readEnvFile()['AGE_IDENTITY_FILE']?.trim() ?? ''));
 }
 
 /** Goes on as `npm run deploy`, on the same terminal. */
@@ -162,79 +139,4 @@ function rotateMacIn(file: string, leaked: boolean): void {
 	const old = leaked ? 'The old one was removed' : 'What signed before is BACKUP_MAC_KEY_PREVIOUS';
 	console.log(`Wrote ${file}, with a new BACKUP_MAC_KEY. ${old}.\n`);
 	console.log(explainMacRotation(leaked));
-}
-
-async function setUp(request: Request, ask: Ask | null): Promise<void> {
-	const before = existsSync(FILE) ? readFileSync(FILE, 'utf8') : null;
-	let env = completeEnv(before, readFileSync(EXAMPLE, 'utf8'));
-	const { TOTP_SECRET: secret = '', BACKUP_AGE_RECIPIENTS: recipients = '' } = parseEnv(env.text);
-	new TOTP(secret); // throws for an invalid one before anything is written
-	env = withAnswers(env, request.answers);
-	let isEncrypted = recipients.trim() !== '';
-	const encryption =
-		(request.encrypt ?? (request.postQuantum || !isEncrypted))
-			? await setUpEncryption(recipients, request.postQuantum)
-			: null;
-	if (ask) env = await withAsked(env, ask);
-	env = withAddress(env);
-	if (encryption) {
-		isEncrypted ||= await confirmCopy(encryption, request.identityCopied, ask);
-		env = withEncryption(env, encryption, isEncrypted);
-	}
-	if (env.text !== before) writeSecretFile(FILE, env.text);
-
-	console.log(summary(env));
-	showSecret(secret);
-	if (encryption && !isEncrypted) {
-		console.error(explainMissingCopy(encryption.file));
-		process.exitCode = 1;
-		return;
-	}
-	if (encryption) console.log(explainEncryption(encryption));
-	if (!request.deploy)
-		console.log(explainNext(parseEnv(env.text)['AGE_IDENTITY_FILE']?.trim() ?? ''));
-}
-
-/** The commands call the app at the first of its addresses. */
-function withAddress(env: CompletedEnv): CompletedEnv {
-	const [origin] = parseEnv(env.text)['BACKUP_ORIGIN']?.split(' ') ?? [];
-	return origin ? completeWith(env, 'BACKUP_URL', origin) : env;
-}
-
-function showSecret(secret: string): void {
-	const uri = keyUri(secret);
-	console.log('Scan this with an authenticator app, or enter the address below:\n');
-	console.log(`${qrCode(uri)}\n\n${uri}\n`);
-}
-
-function withEncryption(
-	env: CompletedEnv,
-	{ recipient, file }: Encryption,
-	isEncrypted: boolean,
-): CompletedEnv {
-	const found = completeWith(env, 'AGE_IDENTITY_FILE', file);
-	return isEncrypted ? completeWith(found, 'BACKUP_AGE_RECIPIENTS', recipient) : found;
-}
-
-function summary({ made, kept }: CompletedEnv): string {
-	const lines = [made.length > 0 ? `Wrote ${FILE}.` : `${FILE} is complete; nothing was changed.`];
-	for (const name of made) lines.push(`  ${name}  made`);
-	for (const name of kept) lines.push(`  ${name}  kept`);
-	return lines.join('\n') + '\n';
-}
-
-/**
- * The address that authenticator apps read: Google Authenticator's "Key Uri Format". Several apps
- * ignore algorithm, digits and period, so these are the values that those apps assume.
- */
-function keyUri(secret: string): string {
-	const symbols = secret.replace(/[\s=-]/g, '').toUpperCase();
-	const parameters = `secret=${symbols}&issuer=Lifeboat&algorithm=SHA1&digits=6&period=30`;
-	return `otpauth://totp/Lifeboat:backup?${parameters}`;
-}
-
-/** Light on dark in every terminal: on a light background the code would be inverted. */
-function qrCode(text: string): string {
-	const lines = renderUnicodeCompact(text, { border: QUIET_ZONE }).split('\n');
-	return lines.map((line) => styleText(['whiteBright', 'bgBlack'], line)).join('\n');
 }

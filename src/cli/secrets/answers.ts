@@ -63,11 +63,16 @@ export function withAnswers(env: CompletedEnv, answers: Answers): CompletedEnv {
 	}, env);
 }
 
-/** Asks for each setting that has no value yet. Enter skips one. */
-export async function withAsked(env: CompletedEnv, ask: Ask): Promise<CompletedEnv> {
+/** Asks for each of these settings that has no value yet. Enter skips one. */
+export async function withAsked(
+	env: CompletedEnv,
+	names: readonly string[],
+	ask: Ask,
+): Promise<CompletedEnv> {
 	let completed = env;
 	for (const question of QUESTIONS) {
-		if (parseEnv(completed.text)[question.name]?.trim()) continue;
+		const isAnswered = parseEnv(completed.text)[question.name]?.trim();
+		if (isAnswered || !names.includes(question.name)) continue;
 		const value = await answerTo(question, ask);
 		if (value !== '') completed = completeWith(completed, question.name, value);
 	}

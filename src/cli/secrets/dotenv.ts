@@ -41,23 +41,30 @@ export function readSetting(name: string): string {
 	return process.env[name] || readEnvFile()[name] || '';
 }
 
-/** The values in `.env` of the current folder; none without such a file. */
+/** The values in `.env` of the current folder, below those in `.dev.vars`; none without such files. */
 export function readEnvFile(): Record<string, string> {
-	return existsSync('.env') ? parseEnv(readFileSync('.env', 'utf8')) : {};
+	const texts = ['.env', '.dev.vars'].filter(existsSync).map((file) => readFileSync(file, 'utf8'));
+	return Object.assign({}, ...texts.map(parseEnv)) as Record<string, string>;
+}
+
+/** The file of the current folder that wrangler reads secrets from: without `.dev.vars` it is `.env`. */
+export function secretsFile(): string {
+	return existsSync('.dev.vars') ? '.dev.vars' : '.env';
 }
 
 /**
  * A `.env` text in which TOTP_SECRET and AUTH_SECRET have values: new random ones if they are missing
  * or empty. With a new TOTP_SECRET comes a BACKUP_MAC_KEY. An app that has only the former keeps it: it
- * has signed the backups so far. The rest of `text` is unchanged; if `text` is null, `example` is
- * completed.
+ * has signed the backups so far. Only secrets that `example` names are made. The rest of `text` is
+ * unchanged; if `text` is null, `example` is completed.
  */
 export function completeEnv(text: string | null, example: string): CompletedEnv {
 	const start: CompletedEnv = { text: text ?? example, made: [], kept: [] };
 	const values = parseEnv(start.text);
+	const wanted = parseEnv(example);
 	const isOlder = Boolean(values['TOTP_SECRET']?.trim()) && !values['BACKUP_MAC_KEY']?.trim();
 	return Object.entries(GENERATORS).reduce((completed, [name, generate]) => {
-		if (name === 'BACKUP_MAC_KEY' && isOlder) return completed;
+		if (!(name in wanted) || (name === 'BACKUP_MAC_KEY' && isOlder)) return completed;
 		return completeWith(completed, name, generate());
 	}, start);
 }
