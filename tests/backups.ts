@@ -12,6 +12,9 @@ import { ENCODINGS } from './encodings.ts';
 /** The engine's clock: each reading is a millisecond later than the last. */
 export const clock = { now: Date.UTC(2026, 10, 22) };
 
+/** One call, but a database need not be large for pages and fences. */
+export const PAGED = { ...UNLIMITED, atomicBytes: 1_000_000 };
+
 /**
  * The engine on the test bindings: one call makes a plain backup, signed with the first key if there is
  * one.
@@ -24,7 +27,7 @@ export function engine(changes: Partial<Engine> = {}): Engine {
 		encoding: ENCODINGS.plain,
 		signer: changes.keys?.[0] ?? null,
 		keys: [],
-		budget: { ...UNLIMITED, atomicBytes: 1_000_000 }, // so that pages and fences are tested too
+		budget: PAGED,
 		stageMaxBytes: 100_000_000,
 		warnings: [],
 		now: () => clock.now++,

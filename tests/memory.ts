@@ -2,10 +2,9 @@ import { env } from 'cloudflare:workers';
 import { createHash } from 'node:crypto';
 import { reset } from './reset.ts';
 import type { Budget } from '../src/lib/server/backup/engine.ts';
-import { UNLIMITED } from '../src/lib/server/backup/make/budget.ts';
 import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';
 import type { BackupFiles } from '../src/lib/server/backup/prove/files.ts';
-import { createBackup, engine } from './backups.ts';
+import { createBackup, engine, PAGED } from './backups.ts';
 import { apply, type Sql } from './databases/sql.ts';
 import { ENCODINGS, type EncodingTitle, identity, key } from './encodings.ts';
 
@@ -19,7 +18,7 @@ export const sleep = async (): Promise<void> => {};
 export async function backupOf(
 	statements: readonly Sql[],
 	encoding: EncodingTitle = 'plain',
-	budget: Budget = UNLIMITED,
+	budget: Budget = PAGED,
 ): Promise<BackupFiles> {
 	await reset();
 	await apply(env.DB, statements);

@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { PAGED } from '../backups.ts';
 import { LONG } from '../counts.ts';
 import { cases } from '../databases/cases.ts';
 import { differences, unexpected, withUnixLineEnds } from '../databases/compare.ts';
@@ -13,7 +14,6 @@ import { splitLikeWrangler } from '../restore.ts';
 import { ENCODINGS, type EncodingTitle } from '../encodings.ts';
 import { backupOf, bytesOf, sleep, sourceOf } from '../memory.ts';
 import type { Budget } from '../../src/lib/server/backup/engine.ts';
-import { UNLIMITED } from '../../src/lib/server/backup/make/budget.ts';
 import { d1 as d1Database, type SqlDatabase } from '../../src/lib/server/backup/database.ts';
 import { restoreInto } from '../../src/lib/server/backup/restore/apply.ts';
 import { clearDatabase } from '../../src/lib/server/backup/restore/contents.ts';
@@ -179,7 +179,7 @@ describe('generated databases', () => {
 			bytes: fc.integer({ min: 1, max: 4_000_000 }),
 			milliseconds: fc.integer({ min: 1, max: 200 }),
 		}),
-		{ freq: 1, nil: UNLIMITED },
+		{ freq: 1, nil: PAGED },
 	);
 	const chunkSizes = fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 3, maxLength: 8 });
 	// The named cases are restored in all ways at any length.
@@ -197,7 +197,7 @@ describe('generated databases', () => {
 				budgets,
 				waysToTry,
 				async ({ statements }, dice, sizes, encoding, limits, ways) => {
-					const budget = { ...UNLIMITED, ...limits };
+					const budget = { ...PAGED, ...limits };
 					const more = LARGE[dice] ?? [];
 					const backup = await backUp([...statements, ...more], encoding, budget);
 					expect(await lossesOf(backup, ways, sizes)).toEqual([]);
