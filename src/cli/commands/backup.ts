@@ -116,7 +116,7 @@ function cells(one: Ended): (string | number)[] {
 	if ('code' in one) return [one.database, `failed (${one.code})`, '', '', ''];
 	const { name, rows, sqlBytes, startedAt, finishedAt } = one.backup;
 	if ('due' in one) return [one.database, 'none is due', '', '', ''];
-	const time = ((Date.parse(finishedAt) - Date.parse(startedAt)) / 1000).toFixed(1);
+	const time = Math.round((Date.parse(finishedAt) - Date.parse(startedAt)) / 100) / 10;
 	return [one.database, name, rows, sqlBytes, time];
 }
 

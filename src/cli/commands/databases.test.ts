@@ -5,10 +5,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { dumpOf, type Ended, operate, sqlite3 } from '../../../tests/operator.ts';
 import { titled, writeSigned } from '../../../tests/signed-backup.ts';
 import { type Answer, json, lines, listen, type Request } from '../../../tests/stand-in.ts';
-import { SUMMARY } from '../../../tests/workflows/stepped-app.ts';
+import { SUMMARY as WITHOUT_SQL } from '../../../tests/workflows/stepped-app.ts';
 
 // The commands and an app with several databases.
 
+const SUMMARY = { ...WITHOUT_SQL, sqlBytes: 987_654 };
 const TOTP_SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
 const FAILED = {
 	database: 'stats',
@@ -78,7 +79,9 @@ describe('backup --all', () => {
 		expect(table.find((line) => line.startsWith('database'))).toMatch(
 			/^database +result +rows +bytes of SQL +seconds$/,
 		);
-		expect(table.find((line) => line.startsWith('stats'))).toMatch(/full_backup_.* 77,777 /);
+		expect(table.find((line) => line.startsWith('stats'))).toMatch(
+			/full_backup_.* 77,777 +987,654 +62\.3$/,
+		);
 		expect(table.find((line) => line.startsWith('logs'))).toMatch(/none is due$/);
 	});
 
