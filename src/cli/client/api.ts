@@ -22,8 +22,8 @@ const MAX_PAGE = 100;
 /** Calls at most: an app whose list never comes to an end is not read forever. */
 const MAX_PAGES = 1_000;
 
-/** A page of the app's list. */
-interface Page {
+/** A page of the list; an older app does not name its databases. */
+export interface Page {
 	backups: ListedBackup[];
 	cursor: string | null;
 	databases?: string[];
@@ -70,12 +70,12 @@ export class BackupApi {
 
 	/** The newest backups. */
 	async list(): Promise<ListedBackup[]> {
-		return (await this.#page()).backups;
+		return (await this.page()).backups;
 	}
 
-	/** The names of the app's databases, first the one that calls are about if they name none. */
-	async databases(): Promise<string[]> {
-		return (await this.#page()).databases ?? []; // an older app names none
+	/** The newest backups, and the names of the app's databases, first the one that is used by default. */
+	page(): Promise<Page> {
+		return this.#page();
 	}
 
 	/** All backups, newest first, in as many calls as that takes. */

@@ -219,7 +219,7 @@ async function drillOne(request: Request, context: Context): Promise<number> {
  */
 async function drillAll(request: Request, context: Context): Promise<number> {
 	const { api, from, keys } = request;
-	const names = (await api?.databases()) ?? [];
+	const names = (await api?.page())?.databases ?? [];
 	if (names.length < 2) return drillOne(request, context);
 	const codes: number[] = [];
 	for (const database of names) {

@@ -1,7 +1,8 @@
 // Fetches a backup into the folder that it is given, for .github/workflows/restore-drill.yml: its manifest
 // and its volumes as they are stored. BACKUP is a name or `latest`; with UNLESS_DRILLED=yes a backup that
-// a drill has proven is left alone. The name becomes the output `backup` of the step. Nothing is verified
-// here: the next job does that. This one installs nothing: nothing here may import a package.
+// a drill has proven is left alone. DATABASE is the database; without it, UNLESS_DRILLED takes one of the
+// app's whose newest backup was not drilled yet, so that each has its turn. Name and database become the
+// outputs `backup` and `database` of the step. Nothing is verified here: the next job does that. This one installs nothing: nothing here may import a package.
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ListedBackup } from '../../lib/server/backup/format/manifest.ts';
@@ -19,7 +20,7 @@ const TIME_LIMIT_MS = 58 * 60_000;
 /** The codes of a volume that is missing, or has another size: the drill reports it. */
 const DAMAGE = ['backup_not_found', 'backup_damaged'];
 
-const { BACKUP: word = 'latest', UNLESS_DRILLED } = process.env;
+const { BACKUP: word = 'latest', DATABASE, UNLESS_DRILLED } = process.env;
 const [, , folder = ''] = process.argv;
 
 try {
@@ -30,21 +31,51 @@ try {
 
 async function main(): Promise<void> {
 	const signal = AbortSignal.timeout(TIME_LIMIT_MS);
-	const api = new BackupApi(readSetting('BACKUP_URL'), callerSettings(), signal);
-	const newest = word === 'latest' ? await newestOf(api) : null;
+	const { api, database, newest } = await choose(signal);
 	if (newest?.drilled?.proven && UNLESS_DRILLED === 'yes') {
 		return reportEarlier(newest.name, newest.drilled.at, listedWarnings(newest));
 	}
 	const name = newest?.name ?? requireName(word);
 	await fetchFiles(api, name);
-	appendFileSync(process.env['GITHUB_OUTPUT'] ?? '/dev/stdout', `backup=${name}\n`);
+	const outputs = `backup=${name}\ndatabase=${database ?? ''}\n`;
+	appendFileSync(process.env['GITHUB_OUTPUT'] ?? '/dev/stdout', outputs);
 }
 
-async function newestOf(api: BackupApi): Promise<ListedBackup> {
-	const [newest] = await api.list();
-	if (!newest) throw notFound('The app has no backup yet.');
-	requireName(newest.name);
-	return newest;
+/** A database of the app, and its newest backup; null if it is not the newest that was asked for. */
+interface Choice {
+	api: BackupApi;
+	/** Undefined for the app's first one. */
+	database: string | undefined;
+	newest: ListedBackup | null;
+}
+
+/** Throws `backup_not_found` (404) if there is no newest backup. */
+async function choose(signal: AbortSignal): Promise<Choice> {
+	const of = (database?: string) =>
+		new BackupApi(readSetting('BACKUP_URL'), callerSettings(), signal, database);
+	const database = DATABASE || undefined;
+	const api = of(database);
+	if (word !== 'latest') return { api, database, newest: null };
+	const { backups, databases = [] } = await api.page();
+	const first = { api, database, newest: backups[0] ?? null };
+	if (UNLESS_DRILLED !== 'yes' || database !== undefined || databases.length < 2) {
+		return withNewest(first);
+	}
+	const others: Choice[] = [];
+	for (const other of databases.slice(1)) {
+		const [newest = null] = await of(other).list();
+		others.push({ api: of(other), database: other, newest });
+	}
+	const choices = [first, ...others].filter(({ newest }) => newest !== null);
+	// One that differed is drilled again only when all others were drilled.
+	const undrilled = choices.find(({ newest }) => !newest?.drilled);
+	return withNewest(undrilled ?? choices.find(({ newest }) => !newest?.drilled?.proven) ?? first);
+}
+
+function withNewest(choice: Choice): Choice {
+	if (!choice.newest) throw notFound('The app has no backup yet.');
+	requireName(choice.newest.name);
+	return choice;
 }
 
 async function fetchFiles(api: BackupApi, name: string): Promise<void> {

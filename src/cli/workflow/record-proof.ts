@@ -1,5 +1,5 @@
 // Records what a drill found with the app, for .github/workflows/restore-drill.yml. PROOF is what
-// ./drill-report.ts left, in a job that cannot call the app; BACKUP is the name of the backup. This job
+// ./drill-report.ts left, in a job that cannot call the app; BACKUP is the name of the backup, DATABASE that of its database. This job
 // installs nothing: nothing here may import a package.
 import type { OutsideProof } from '../../lib/server/backup/format/proof.ts';
 import { BackupApi } from '../client/api.ts';
@@ -14,9 +14,14 @@ import { sentencesOf } from './drill-summary.ts';
 const TIME_LIMIT_MS = 8 * 60_000;
 
 try {
-	const { BACKUP: backup = '', PROOF: proof = '' } = process.env;
+	const { BACKUP: backup = '', DATABASE, PROOF: proof = '' } = process.env;
 	const signal = AbortSignal.timeout(TIME_LIMIT_MS);
-	const api = new BackupApi(readSetting('BACKUP_URL'), callerSettings(), signal);
+	const api = new BackupApi(
+		readSetting('BACKUP_URL'),
+		callerSettings(),
+		signal,
+		DATABASE || undefined,
+	);
 	await api.record(backup, parseObject(proof) as unknown as OutsideProof); // the app checks it
 	print([`Recorded with ${backup}.`]);
 } catch (error) {
