@@ -36,6 +36,8 @@ export type RunProgress = ({ event: 'database' } & Ended) | (BackupProgress & { 
 export interface RunCall {
 	context: RunContext;
 	report(progress: RunProgress): void;
+	/** Whether a report has thrown, because nobody listens any more. */
+	isGone: boolean;
 	used: Used;
 	/** Milliseconds since 1970. */
 	startedAt: number;

@@ -38,7 +38,7 @@ type Nothing = { known: BackupSummary; isUndue: boolean } | { full: true };
 
 /**
  * Backs up the database of a place, or takes one step of that, unless it has a backup since the run
- * began, or none is due. Never throws: a failure is a result.
+ * began, or none is due. A failure is a result; it throws only what a report throws.
  */
 export async function takeDatabase(call: RunCall, state: RunState, place: number): Promise<Taken> {
 	const { context, report } = call;
@@ -58,6 +58,7 @@ export async function takeDatabase(call: RunCall, state: RunState, place: number
 		}
 		return await after(call, look, result);
 	} catch (error) {
+		if (call.isGone) throw error;
 		return fail(call, look, toLifeboatError(error));
 	}
 }

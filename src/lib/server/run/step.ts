@@ -24,7 +24,8 @@ export interface RunStep {
  * backed up since the run began is not backed up again. A state is plain JSON, which whoever carries it
  * must keep from being changed by others.
  *
- * Throws `run_changed` (409) if the app's databases are no longer those of the state.
+ * Throws `run_changed` (409) if the app's databases are no longer those of the state, and what `report`
+ * throws, which ends the call.
  */
 export async function takeRunStep(
 	context: RunContext,
@@ -34,7 +35,15 @@ export async function takeRunStep(
 	const { databases, operations } = context;
 	requireSame(before, databases);
 	const call: RunCall = {
-		...{ context, report, done: [], hasWorked: false },
+		...{ context, done: [], hasWorked: false, isGone: false },
+		report(progress) {
+			try {
+				report(progress);
+			} catch (error) {
+				call.isGone = true;
+				throw error;
+			}
+		},
 		used: { calls: 0, queries: 0, bytes: 0 },
 		startedAt: operations.now(),
 		notifications: new Notifications(operations),
