@@ -63,6 +63,15 @@ export default {
 			to: { path: '@sveltejs/' },
 		},
 		{
+			name: 'the app imports of the library what the package exports',
+			severity: 'error',
+			from: { path: '^src/', pathNot: '^src/(lib|cli)/' },
+			to: {
+				path: '^(src/lib|\\$lib)/',
+				pathNot: '^(src/lib|\\$lib)/(index|auth|totp|components/index)(\\.[jt]s)?$',
+			},
+		},
+		{
 			name: 'the commands know the library only',
 			severity: 'error',
 			from: { path: '^src/cli/' },
