@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openBucket } from '../../../tests/app/bucket.ts';
 import { CopiedApp, flipped, linesIn, resultsIn, volumeOf } from '../../../tests/copies.ts';
 import { parseManifest, printManifest } from '../../lib/server/backup/format/manifest.ts';
@@ -62,9 +62,10 @@ describe('a file that differs is named, and left as it is', () => {
 
 // These change what the app has, so they come last.
 describe('what is not right in the bucket of the app is not copied, and the rest is', () => {
+	let opened: Awaited<ReturnType<typeof openBucket>>;
 	let original: Map<string, Buffer>;
 	beforeAll(async () => {
-		await using opened = await openBucket(copies.app.folder);
+		opened = await openBucket(copies.app.folder);
 		original = new Map();
 		for (const key of [volumeOf(copies.names[0]), manifestKey(copies.names[1])]) {
 			const object = await opened.bucket.get(key);
@@ -72,9 +73,9 @@ describe('what is not right in the bucket of the app is not copied, and the rest
 		}
 	});
 	afterEach(async () => {
-		await using opened = await openBucket(copies.app.folder);
 		for (const [key, bytes] of original) await opened.bucket.put(key, bytes);
 	});
+	afterAll(() => opened?.[Symbol.asyncDispose]());
 
 	test.for<[string, () => string, (bytes: Buffer) => Buffer | null, string]>([
 		['a damaged volume', () => volumeOf(copies.names[0]), flipped, 'damaged'],
@@ -89,12 +90,9 @@ describe('what is not right in the bucket of the app is not copied, and the rest
 		['an unsigned manifest', () => manifestKey(copies.names[1]), unsigned, 'refused'],
 	])('%s', async ([, keyOf, change, result]) => {
 		const key = keyOf();
-		{
-			await using opened = await openBucket(copies.app.folder);
-			const bytes = change(original.get(key) ?? Buffer.alloc(0));
-			if (bytes) await opened.bucket.put(key, bytes);
-			else await opened.bucket.delete(key);
-		}
+		const bytes = change(original.get(key) ?? Buffer.alloc(0));
+		if (bytes) await opened.bucket.put(key, bytes);
+		else await opened.bucket.delete(key);
 		const bad = copies.names.find((name) => key.startsWith(name)) ?? '';
 		const { code, results } = await copies.copy();
 		expect(results).toEqual(copies.names.map((name) => [name, name === bad ? result : 'copied']));
