@@ -290,6 +290,7 @@ test('refuses without a yes, with a wrong answer, and where git has the secrets'
 });
 
 test('writes all files or none', () => {
+	rmSync(join(folder, 'src/hooks.server.ts')); // a new file has to go again
 	write('.github/workflows', 'a file where a folder has to be'); // the write of the third file fails
 	const before = files();
 	const { status } = init('--yes', '--no-encrypt');

@@ -147,15 +147,15 @@ const each = (forms: Record<string, string | null>) =>
 each({ ...FORMS, ...NONE })('%s with %s stays in the form of Prettier', async ([, style, form]) => {
 	const before = form && (await styled(form, style));
 	const after = wired(before);
-	// A new file has no style of its own yet: the app's Prettier gives it one.
-	if (before) expect(await check(after, { parser: 'typescript', ...STYLES[style] })).toBe(true);
+	// The style is that of the imports. Without any, only the app's Prettier knows it: format.ts asks that.
+	if (before?.includes(' from '))
+		expect(await check(after, { parser: 'typescript', ...STYLES[style] })).toBe(true);
 	expect(wired(after)).toBe(after);
 	const added = after.split('\n').length - (before ?? '').split('\n').length;
 	expect(added).toBeLessThanOrEqual(7);
 });
 
 test.for(Object.entries({ ...FORMS, ...NONE }))('%s: every line of it stays', ([, form]) => {
-	const { length } = 'handleRequest';
 	const after = wired(form).replaceAll('handleRequest', 'handle').split('\n');
 	for (const line of (form ?? '').split('\n')) {
 		const kept = after.some((one) =>
@@ -166,7 +166,6 @@ test.for(Object.entries({ ...FORMS, ...NONE }))('%s: every line of it stays', ([
 			true,
 		]);
 	}
-	expect(length).toBe('export handle'.length);
 });
 
 test.for(Object.entries({ ...FORMS, ...NONE }))(
@@ -186,8 +185,7 @@ test.for(Object.entries({ ...FORMS, ...NONE }))(
 );
 
 test.for(Object.entries({ ...FORMS, ...NONE }))('%s: Lifeboat comes first', async ([, form]) => {
-	const own =
-		form !== null && form in Object.fromEntries(Object.values(FORMS).map((text) => [text, 1]));
+	const own = Object.values(FORMS).includes(form ?? '');
 	const order = await run(wired(form));
 	expect(order[0]).toBe('lifeboat');
 	expect(order.includes('own')).toBe(own);

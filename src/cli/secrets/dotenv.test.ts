@@ -1,9 +1,10 @@
 import fc from 'fast-check';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { counted } from '../../../tests/counts.ts';
-import { completeEnv, parseEnv } from './dotenv.ts';
+import { completeEnv, parseEnv, readEnvFile, secretsFile } from './dotenv.ts';
 
 const EXAMPLE = readFileSync(join(import.meta.dirname, '../../../.env.example'), 'utf8');
 
@@ -91,4 +92,26 @@ describe('completeEnv', () => {
 			}),
 		);
 	});
+});
+
+test('only secrets that the example names are made', () => {
+	const { text, made } = completeEnv(null, 'TOTP_SECRET=\nBACKUP_MAC_KEY=\n');
+	expect(made).toEqual(['TOTP_SECRET', 'BACKUP_MAC_KEY']);
+	expect(parseEnv(text)).not.toHaveProperty('AUTH_SECRET');
+});
+
+test('.dev.vars comes before .env, as for wrangler', () => {
+	const folder = mkdtempSync(join(tmpdir(), 'lifeboat-dotenv-'));
+	const before = process.cwd();
+	try {
+		process.chdir(folder);
+		expect([secretsFile(), readEnvFile()]).toEqual(['.env', {}]);
+		writeFileSync('.env', 'A=1\nB=1\n');
+		expect([secretsFile(), readEnvFile()]).toEqual(['.env', { A: '1', B: '1' }]);
+		writeFileSync('.dev.vars', 'B=2\n');
+		expect([secretsFile(), readEnvFile()]).toEqual(['.dev.vars', { A: '1', B: '2' }]);
+	} finally {
+		process.chdir(before);
+		rmSync(folder, { recursive: true });
+	}
 });
