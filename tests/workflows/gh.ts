@@ -59,7 +59,11 @@ export const GH: Record<string, Command> = {
 function placeOf({ repository, environments }: Accounts, options: Record<string, unknown>) {
 	const name = options['env'] as string | undefined;
 	if (name === undefined) return expect(repository, 'a repository');
-	return expect(environments[name], `the environment ${name}`);
+	const environment = environments[name];
+	if (environment) return environment;
+	throw new Error(
+		'failed to get secrets: HTTP 404: Not Found (https://api.github.com/repositories)',
+	);
 }
 
 function readEnvironment({ environments }: Accounts, name: string, isForBranches: boolean): string {

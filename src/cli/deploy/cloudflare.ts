@@ -33,18 +33,18 @@ export function databaseStep({ run }: Deployment, binding: string): Step {
 			throw otherAccount(name, id);
 		},
 		async commands() {
-			const { file, ...configuration } = await readConfiguration();
-			const { name } = databaseOf({ file, ...configuration }, binding);
+			const configuration = await readConfiguration();
+			const { name } = databaseOf(configuration, binding);
 			const found = await findDatabase(run, name);
-			const write = `# database_id = "${found ?? '…'}" for ${binding} in ${file}`;
+			const write = `# database_id = "${found ?? '…'}" for ${binding} in ${configuration.file}`;
 			return found === null ? [shown(create(name)), write] : [write];
 		},
 		async run() {
-			const { path, ...configuration } = await readConfiguration();
-			const { name } = databaseOf({ path, ...configuration }, binding);
+			const configuration = await readConfiguration();
+			const { name } = databaseOf(configuration, binding);
 			if ((await findDatabase(run, name)) === null) await run(create(name));
 			const id = (await findDatabase(run, name)) ?? '';
-			await writeId(path, binding, id);
+			await writeId(configuration.path, binding, id);
 			return `${name}, ${id}`;
 		},
 	};

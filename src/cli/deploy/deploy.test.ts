@@ -237,18 +237,20 @@ test('asks before each step; a no stops it, but not where the rest makes sense w
 	project('Pages');
 	const given = deployment('Pages');
 	const asked: string[] = [];
-	const ask = (no: string) => async (question: string) => {
+	const ask = (no: RegExp) => async (question: string) => {
 		const [step = ''] = output.match(/^\S.*(?=:\n {2}[$#] [^]*$)/gm)?.slice(-1) ?? [];
 		asked.push(`${step} ${question}`);
-		return step.startsWith(no) ? '' : 'y';
+		return no.test(step) ? '' : 'y';
 	};
-	expect(await walk(await planSteps(given), ask('bucket'), given.signal)).toBe(1);
+	expect(await walk(await planSteps(given), ask(/^bucket/), given.signal)).toBe(1);
 	expect(asked).toHaveLength(2);
 	expect(output).toContain('Stopped before bucket MY_BUCKET.');
 	expect(accounts.buckets).toEqual({});
-	expect(await walk(await planSteps(given), ask('lock'), given.signal)).toBe(0);
+	expect(await walk(await planSteps(given), ask(/^lock|^GitHub/), given.signal)).toBe(0);
 	expect(accounts.buckets).toEqual({ 'lifeboat-backups': { locks: [] } });
 	expect(output).toMatch(/^lock full_backup_ +left out: you said no/m);
+	expect(output).toMatch(/^GitHub: secrets +left out: you said no/m);
+	expect(accounts.environments).toEqual({});
 });
 
 test('never replaces a secret that somebody else has set, and says why the app refuses', async () => {

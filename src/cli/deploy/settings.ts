@@ -74,9 +74,7 @@ export function secretsStep({ run, isPages }: Deployment, name = 'secrets'): Ste
 export function gitHubSecretsStep({ run }: Deployment, environment: string): Step {
 	const set = ['gh', 'secret', 'set', '--env', environment, '-f', '-'];
 	const missing = async () => {
-		const list = ['gh', 'secret', 'list', '--env', environment, '--json', 'name'];
-		const there = parseArray(await run(list)).map(({ name }) => String(name));
-		return unsent('github', valuesForGitHub(), there);
+		return unsent('github', valuesForGitHub(), await gitHubSecrets(run, environment));
 	};
 	return {
 		name: 'GitHub: secrets',
@@ -105,6 +103,17 @@ async function workerSecrets(run: Run): Promise<string[]> {
 		return parseArray(await run(['wrangler', 'secret', 'list'])).map(({ name }) => String(name));
 	} catch (error) {
 		if (error instanceof Error && /Worker ".*" not found/.test(error.message)) return [];
+		throw error;
+	}
+}
+
+/** None if there is no such environment yet. */
+async function gitHubSecrets(run: Run, environment: string): Promise<string[]> {
+	const list = ['gh', 'secret', 'list', '--env', environment, '--json', 'name'];
+	try {
+		return parseArray(await run(list)).map(({ name }) => String(name));
+	} catch (error) {
+		if (error instanceof Error && /HTTP 404/.test(error.message)) return [];
 		throw error;
 	}
 }
