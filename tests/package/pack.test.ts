@@ -35,6 +35,18 @@ describe('the packed files', () => {
 		expect(installed.size).toBeLessThan(500_000);
 	});
 
+	test('name the commands as an app has them that installed the package', () => {
+		const modules = installed.files.filter((path) => /^dist\/.+\.(js|d\.ts)$/.test(path));
+		const texts = modules.map((path) =>
+			readFileSync(join(app, 'node_modules/lifeboat', path), 'utf8'),
+		);
+		const calls = texts.join('\n').match(/npm run [\w-]+ ?[\w-]*/g) ?? [];
+		expect(
+			new Set(calls.filter((call) => !/^npm run (build|preview|migrate)\b/.test(call))),
+		).toEqual(new Set());
+		expect(texts.join('\n')).toContain('npx lifeboat drill');
+	});
+
 	test('import only files that are packed too', () => {
 		const missing = installed.files
 			.filter((path) => path.startsWith('dist/') && path.endsWith('.js'))

@@ -27,7 +27,6 @@ interface Packed {
  */
 export function installPackage(others: readonly string[]): Installed {
 	const app = mkdtempSync(join(tmpdir(), 'lifeboat-package-'));
-	execFileSync('npm', ['run', '--silent', 'package'], { cwd: ROOT, stdio: 'pipe' });
 	const { filename, size, files } = pack(app);
 	const installed = join(app, 'node_modules/lifeboat');
 	mkdirSync(installed, { recursive: true });
@@ -40,7 +39,13 @@ export function installPackage(others: readonly string[]): Installed {
 	return { app, size, files: files.map(({ path }) => path) };
 }
 
+/** Builds and packs the package into a folder; returns the path of the tarball. */
+export function packTarball(folder: string): string {
+	return join(folder, pack(folder).filename);
+}
+
 function pack(folder: string): Packed {
+	execFileSync('npm', ['run', '--silent', 'package'], { cwd: ROOT, stdio: 'pipe' });
 	const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
 	const printed: unknown = JSON.parse(execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8' }));
 	const [packed] = Object.values(printed as Record<string, Packed>);
