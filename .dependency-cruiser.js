@@ -5,6 +5,7 @@ const SERVER = [
 	['http/(api|administration)\\.ts'],
 	['http/routes/'],
 	['http/(call|download|headers|input|progress|respond|route)\\.ts'],
+	['unattended/'],
 	['run/'],
 	['access/', 'operations/'],
 	['backup/(index|settings)\\.ts'],

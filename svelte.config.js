@@ -16,6 +16,9 @@ export default {
 };
 `;
 
+/** What a Worker must not serve from the folder of the build (Workers > Static assets > Ignoring assets). */
+const NOT_ASSETS = ['_worker.js', '_routes.json', '_headers', '_redirects', ''].join('\n');
+
 /**
  * Adds security headers to answers that SvelteKit makes before it calls a hook: to forms of other
  * origins, addresses with a trailing slash, missing files, redirects of data requests.
@@ -32,6 +35,8 @@ function hardened(adapter) {
 			// To a folder of the same depth, so that its relative imports still work.
 			renameSync(worker, `${builder.getBuildDirectory('cloudflare-tmp')}/worker.js`);
 			writeFileSync(worker, WORKER);
+			// For wrangler.worker.toml; Pages itself leaves them out.
+			writeFileSync(`${builder.getBuildDirectory('cloudflare')}/.assetsignore`, NOT_ASSETS);
 		},
 	};
 }

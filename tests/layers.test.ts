@@ -11,7 +11,11 @@ const PLANTED = [
 	['lib/server/backup/dump/rows.ts', '../storage/lock.ts', 'backup/dump/ imports from floors'],
 	['lib/server/backup/storage/lock.ts', '../make/step.ts', 'backup/storage/ imports from floors'],
 	['lib/server/access/code.ts', '../operations/health.ts', 'access/ imports from floors'],
-	['lib/server/errors.ts', './http/input.ts', '(environment|errors|platform|retry).ts imports from floors'],
+	[
+		'lib/server/errors.ts',
+		'./http/input.ts',
+		'(environment|errors|platform|retry).ts imports from floors',
+	],
 	['lib/server/backup/make/job.ts', '@sveltejs/kit', 'the library does not know SvelteKit'],
 	['lib/totp.js', '$app/environment', 'the library knows neither the app nor the commands'],
 	['lib/server/http/route.ts', '../../../accounts/session.ts', 'the library knows neither'],

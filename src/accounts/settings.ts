@@ -9,6 +9,8 @@ export interface AppEnvironment {
 	GITHUB_SECRET?: string;
 	GITHUB_ENTERPRISE_URL?: string;
 	BACKUP_ADMINS?: string;
+	/** Set where the app runs as Cloudflare Pages. */
+	CF_PAGES?: string;
 }
 
 /** What sign-in needs. */
@@ -51,9 +53,11 @@ function required(
 ): string {
 	const value = env?.[name]?.trim();
 	if (value) return value;
+	const isPages = env?.CF_PAGES !== undefined;
+	const command = isPages ? 'wrangler pages secret put' : 'wrangler secret put';
 	throw new LifeboatError(`The setting ${name} is missing.`, {
 		code: `${name.toLowerCase()}_missing`,
 		status: 500,
-		hint: `${how}, then set it with \`npx wrangler pages secret put ${name}\` (locally: in .env).`,
+		hint: `${how}, then set it with \`npx ${command} ${name}\` (locally: in .env).`,
 	});
 }

@@ -1,5 +1,7 @@
 import type { LockoutState } from './server/http/administration.ts';
 import { mount, type Options } from './mount.ts';
+import type { Leg, WorkflowBinding } from './server/unattended/scheduled.ts';
+import type { Turn } from './server/unattended/turn.ts';
 
 export { LifeboatError } from './server/errors.ts';
 export { harden } from './server/http/headers.ts';
@@ -30,6 +32,14 @@ export interface LifeboatOptions extends Options {
 	 * those of `cloudflare:workers`.
 	 */
 	environment?(event: Event): object | Promise<object>;
+	/** The binding of the Workflow that `lifeboat/workflow` exports: `BACKUP_WORKFLOW`. */
+	workflow?: string;
+}
+
+/** A tick of a Worker's schedule (Workers > Scheduled handler). */
+export interface Tick {
+	/** Milliseconds since 1970. */
+	readonly scheduledTime: number;
 }
 
 /** Lifeboat as an app mounts it. */
@@ -42,6 +52,21 @@ export interface Lifeboat {
 		event: E;
 		resolve(event: E): Response | Promise<Response>;
 	}): Promise<Response>;
+	/**
+	 * The handler of a Worker's schedule: makes the backups that are due, and drills the newest ones, as much
+	 * as fits one call, and goes on in the next tick. Export it beside `fetch` (docs/workers.md). Throws a
+	 * {@link LifeboatError} if something failed.
+	 */
+	scheduled(tick: Tick, env: object): Promise<void>;
+	/** What `backupWorkflow` of `lifeboat/workflow` is made of. */
+	unattended: {
+		/** Takes the next turn of the app's own work. Throws {@link LifeboatError}. */
+		turn(env: object): Promise<Turn>;
+		/** Starts an instance of the Workflow, unless it was started before. */
+		start(env: object, leg: Leg): Promise<void>;
+		/** Sends an alert that a turn failed for good. */
+		alert(env: object, reason: string): Promise<void>;
+	};
 	/**
 	 * Requires that a request came to an address of production, and not to that of a preview. Throws
 	 * `preview_refused` (403).
@@ -64,12 +89,38 @@ export interface Lifeboat {
  * export const handle = sequence(lifeboat().handle, auth);
  * ```
  */
-export function lifeboat({ environment, ...options }: LifeboatOptions = {}): Lifeboat {
+export function lifeboat({
+	environment,
+	workflow = 'BACKUP_WORKFLOW',
+	...options
+}: LifeboatOptions = {}): Lifeboat {
 	const mounted = mount(options);
 	const within = `${mounted.path}/`;
 	const envOf = async (event: Event) =>
 		(await environment?.(event)) ?? (await platformOf(event)).env;
+	const self = (env: object) => ({ env: mounted.environment(env), now: Date.now });
+	const workflowOf = (env: object) =>
+		(env as Record<string, WorkflowBinding | undefined>)[workflow];
 	return {
+		async scheduled({ scheduledTime }, env) {
+			const { runScheduled } = await import('./server/unattended/scheduled.ts');
+			await runScheduled(self(env), workflowOf(env), scheduledTime);
+		},
+		unattended: {
+			async turn(env) {
+				const { takeTurn } = await import('./server/unattended/turn.ts');
+				return takeTurn(self(env), 'workflow');
+			},
+			async start(env, leg) {
+				const { startLeg } = await import('./server/unattended/scheduled.ts');
+				const binding = workflowOf(env);
+				if (binding) await startLeg(binding, leg);
+			},
+			async alert(env, reason) {
+				const { alertOwn } = await import('./server/unattended/self.ts');
+				await alertOwn(self(env), reason);
+			},
+		},
 		async handle({ event, resolve }) {
 			const { pathname, searchParams } = event.url;
 			if (pathname !== mounted.path && !pathname.startsWith(within)) return resolve(event);

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Server, startServer } from '../../src/cli/embedded/server.ts';
 import { TOTP } from '../../src/lib/totp.js';
-import { migratedFolder } from './shared.ts';
+import { migratedFolder, product } from './shared.ts';
 
 // Two processes of the built app share one bucket, as many do on Cloudflare.
 
@@ -13,7 +13,7 @@ let servers: Server[];
 
 beforeAll(async () => {
 	folder = migratedFolder();
-	const options = { persistTo: folder, vars: { TOTP_SECRET: SECRET } };
+	const options = { as: product(), persistTo: folder, vars: { TOTP_SECRET: SECRET } };
 	// One after the other: while it starts, a server locks the files of the state.
 	servers = [await startServer(options), await startServer(options)];
 });

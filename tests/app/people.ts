@@ -2,7 +2,7 @@ import { expect, test as base, type Page } from '@playwright/test';
 import { rm } from 'node:fs/promises';
 import { freePort, startServer } from '../../src/cli/embedded/server.ts';
 import { type Account, GitHub } from './github.ts';
-import { migratedFolder } from './shared.ts';
+import { migratedFolder, product } from './shared.ts';
 
 // The built app, and a stand-in for github.com with accounts that sign in to it in a browser.
 
@@ -55,6 +55,7 @@ export async function startPeople(vars: Record<string, string> = {}): Promise<Pe
 	const client = { clientId: 'Iv1.lifeboat', clientSecret: '0123456789abcdef' };
 	const github = await GitHub.start({ ...client, callback: `${app}/auth/callback/github` }, GRACE);
 	const server = await startServer({
+		as: product(),
 		port,
 		persistTo: folder,
 		vars: {

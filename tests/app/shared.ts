@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openLocalFile } from '../local-database.ts';
+import type { Product } from '../../src/cli/embedded/server.ts';
 
 // Shared by all tests: a migrated database, and a cache of compiled code, which halves the start-up time of every Node program. This is a global setup of vitest and
 // Playwright; workers and the programs they run inherit its environment.
@@ -38,4 +39,9 @@ export function migratedFolder(): string {
 	const folder = mkdtempSync(join(tmpdir(), 'lifeboat-app-'));
 	cpSync(origin, folder, { recursive: true });
 	return folder;
+}
+
+/** What the tests run the app as: Pages, or a Worker with LIFEBOAT_APP=worker. */
+export function product(): Product {
+	return process.env['LIFEBOAT_APP'] === 'worker' ? 'worker' : 'pages';
 }

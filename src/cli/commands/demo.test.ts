@@ -231,6 +231,13 @@ describe('npm run demo', () => {
 		expect(readFileSync(join(folder, '.env'), 'utf8')).toBe(settings);
 	}
 
+	test.runIf(process.env['LIFEBOAT_LONG'] === '1')('runs as a Worker', async () => {
+		const args = [DEMO, '--exit', '--worker'];
+		const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: folder });
+		expect(stdout).toMatch(/^start +wrangler dev /m);
+		expect(stdout).toMatch(/^compare .*: same /m);
+	});
+
 	test.for([
 		['--help', 0, 'Usage: npm run demo'],
 		['--force', 1, "Unknown option '--force'"],

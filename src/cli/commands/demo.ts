@@ -7,7 +7,7 @@ import { nextCommands } from '../demo/next.ts';
 import { prepare } from '../demo/prepare.ts';
 import { restore } from '../demo/restore.ts';
 import { Steps } from '../demo/steps.ts';
-import type { Server } from '../embedded/server.ts';
+import type { Product, Server } from '../embedded/server.ts';
 import { readEnvFile } from '../secrets/dotenv.ts';
 import { keepPrivate, temporaryFolder } from '../terminal/command.ts';
 import { describe, EXIT } from '../terminal/errors.ts';
@@ -17,7 +17,7 @@ import { warningLines } from '../terminal/warnings.ts';
 
 const SETUP = programBeside(import.meta.url, 'setup');
 
-const HELP = `Usage: npm run demo [-- --exit]
+const HELP = `Usage: npm run demo [-- --exit] [--worker]
 
 Runs the app on this machine, on the D1 and R2 that wrangler embeds, and proves one backup: fills
 tables whose names begin with demo_, makes a backup over HTTP, restores it into another database,
@@ -25,12 +25,17 @@ and compares the two. The app then keeps running until Ctrl-C.
 
 Works in the current folder: .env gets the secrets that it lacks, .wrangler/state holds the data.
 
-  --exit  stop after the comparison: status 0, or 1 when something differs
-  --help  show this
+  --exit    stop after the comparison: status 0, or 1 when something differs
+  --worker  run the app as a Worker, in place of Pages
+  --help    show this
 `;
 
 async function main(): Promise<void> {
-	const options = { exit: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
+	const options = {
+		exit: { type: 'boolean' },
+		worker: { type: 'boolean' },
+		help: { type: 'boolean', short: 'h' },
+	} as const;
 	const { values } = parseArgs({ options });
 	if (values.help) return print(HELP.split('\n'));
 	keepPrivate();
@@ -39,7 +44,8 @@ async function main(): Promise<void> {
 		process.on(name, () => interruption.abort());
 	}
 	try {
-		await demonstrate(Boolean(values.exit), interruption.signal);
+		const as = values.worker ? 'worker' : 'pages';
+		await demonstrate({ as, exit: Boolean(values.exit) }, interruption.signal);
 	} catch (error) {
 		if (!interruption.signal.aborted) throw error;
 		printAside(['Stopped.']);
@@ -47,13 +53,16 @@ async function main(): Promise<void> {
 	}
 }
 
-async function demonstrate(exit: boolean, signal: AbortSignal): Promise<void> {
+async function demonstrate(
+	{ as, exit }: { as: Product; exit: boolean },
+	signal: AbortSignal,
+): Promise<void> {
 	const folder = temporaryFolder();
 	const steps = new Steps(signal);
 	let server: Server | undefined;
 	try {
 		await prepare(steps, SETUP, signal);
-		server = await start(steps);
+		server = await start(steps, as);
 		const api = new BackupApi(server.url, readEnvFile(), signal); // the app reads the same file
 		const { volumes, warnings } = await backUp(steps, api, folder);
 		const file = await decode(steps, volumes, folder);

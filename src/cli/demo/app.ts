@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Server, startServer } from '../embedded/server.ts';
+import { type Product, type Server, startServer } from '../embedded/server.ts';
 import { STATE } from '../embedded/state.ts';
 import { readEnvFile } from '../secrets/dotenv.ts';
 import type { Steps } from './steps.ts';
@@ -12,14 +12,14 @@ const USUAL_PORT = 5173;
 const SIGN_IN_SETTINGS = ['GITHUB_ID', 'GITHUB_SECRET'];
 
 /** Starts the built app, at its usual port if that is free. */
-export async function start(steps: Steps): Promise<Server> {
+export async function start(steps: Steps, as: Product): Promise<Server> {
 	// The free plan's pauses are for Cloudflare's limits, which this machine does not have.
 	const overrides = { ...signInStandIns(), BACKUP_PLAN: 'paid' };
 	const port = (await isFree(USUAL_PORT)) ? { port: USUAL_PORT } : {};
 	return steps.take(
 		'start',
-		'wrangler pages dev',
-		() => startServer({ persistTo: STATE, overrides, ...port }),
+		as === 'worker' ? 'wrangler dev' : 'wrangler pages dev',
+		() => startServer({ as, persistTo: STATE, overrides, ...port }),
 		({ url }) => url,
 	);
 }

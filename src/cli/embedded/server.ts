@@ -7,8 +7,13 @@ import { childEnvironment } from '../terminal/environment.ts';
 /** How long the built app may take to answer its first request. */
 const START_TIMEOUT_MS = 60_000;
 
+/** What the app runs as: the configuration is `wrangler.toml` or `wrangler.worker.toml`. */
+export type Product = 'pages' | 'worker';
+
 /** How the app is started. */
 export interface ServerOptions {
+	/** Pages if left out. */
+	as?: Product | undefined;
 	/** Folder of the embedded D1 and R2; wrangler's default if left out. */
 	persistTo?: string;
 	/** A free port if left out. */
@@ -31,17 +36,30 @@ export interface Server {
 	stop(): Promise<void>;
 }
 
+/** How wrangler runs each, and passes a variable to it. */
+const COMMANDS = {
+	pages: {
+		args: ['pages', 'dev', '.svelte-kit/cloudflare'],
+		variable: (name: string, value: string) => ['--binding', `${name}=${value}`],
+	},
+	worker: {
+		args: ['dev', '--config', 'wrangler.worker.toml'],
+		variable: (name: string, value: string) => ['--var', `${name}:${value}`],
+	},
+};
+
 /**
- * Starts the built app (`npm run build` first) under `wrangler pages dev` and waits until it
- * answers. Throws an Error with the server's output if it does not.
+ * Starts the built app (`npm run build` first) under `wrangler pages dev` or `wrangler dev`, and waits
+ * until it answers. Throws an Error with the server's output if it does not.
  */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
 	const port = options.port ?? (await freePort());
-	const args = ['pages', 'dev', '.svelte-kit/cloudflare', '--ip', '127.0.0.1'];
+	const command = COMMANDS[options.as ?? 'pages'];
+	const args = [...command.args, '--ip', '127.0.0.1'];
 	args.push('--port', String(port), '--inspector-port', String(await freePort()));
 	if (options.persistTo) args.push('--persist-to', options.persistTo);
 	for (const [name, value] of Object.entries({ ...options.vars, ...options.overrides })) {
-		args.push('--binding', `${name}=${value}`);
+		args.push(...command.variable(name, value));
 	}
 	// Without a request to Cloudflare, nor a warning when offline.
 	const env: NodeJS.ProcessEnv = { ...childEnvironment(), CLOUDFLARE_CF_FETCH_ENABLED: 'false' };

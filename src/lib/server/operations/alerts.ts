@@ -45,7 +45,7 @@ export function failed(
 export function overdue(newest: BackupSummary | undefined, now: number): Alert {
 	return {
 		kind: 'backup_overdue',
-		text: `A backup is overdue. ${ageOf(newest, now)} Check the runs of the Backup workflow on GitHub, and make a backup now: npm run backup.`,
+		text: `A backup is overdue. ${ageOf(newest, now)} Check the runs of the Backup workflow on GitHub, or of the Worker's schedule, and make a backup now: npm run backup.`,
 		...(newest && { backup: newest.name }),
 	};
 }

@@ -39,7 +39,10 @@ const DAY_MS = 24 * HOUR_MS;
 const tidied = new WeakMap<R2Bucket, number>();
 
 /** The operations of the app at an address. Throws LifeboatError (500) if a setting is missing or not valid. */
-export function operationsOf(env: Environment | undefined, { origin }: URL): Operations {
+export function operationsOf(
+	env: Environment | undefined,
+	{ origin }: Pick<URL, 'origin'>,
+): Operations {
 	const { database, bucket } = backupSettings(env);
 	return {
 		settings: operationsSettings(env),

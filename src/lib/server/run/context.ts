@@ -10,7 +10,7 @@ import type { RunContext } from './call.ts';
  */
 export function runContext(
 	env: Environment | undefined,
-	url: URL,
+	url: Pick<URL, 'origin'>,
 	caller: Entry['caller'],
 ): RunContext {
 	return {

@@ -67,13 +67,18 @@ export function newRun(
  * Throws `run_changed` (409) if a run began with other databases than these: its state names them by
  * their places.
  */
-export function requireSame({ databases }: RunState, names: readonly string[]): void {
-	if (databases === fingerprint(names)) return;
+export function requireSame(run: RunState, names: readonly string[]): void {
+	if (isOf(run, names)) return;
 	throw new LifeboatError('The databases of the app have changed since this run began.', {
 		code: 'run_changed',
 		status: 409,
 		hint: 'Start a new one. The backups that were made stay.',
 	});
+}
+
+/** Whether a run began with these databases. */
+export function isOf({ databases }: RunState, names: readonly string[]): boolean {
+	return databases === fingerprint(names);
 }
 
 /** The place in the list of the database that is next; undefined at the end of the run. */
