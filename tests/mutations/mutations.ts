@@ -77,9 +77,9 @@ const make: Mutation[] = [
 	{
 		title: 'the job lies in the lock in the clear',
 		file: `${BACKUP}/make/job.ts`,
-		right: '.setAudience(JOB).encrypt(state);',
+		right: '.setAudience(about(JOB, key)).encrypt(key.state);',
 		wrong:
-			'.setAudience(JOB).encrypt(state).then((text) => `${text}.${btoa(JSON.stringify(job))}`);',
+			'.setAudience(about(JOB, key)).encrypt(key.state).then((text) => `${text}.${btoa(JSON.stringify(job))}`);',
 		tests: [`${BACKUP}/make/`],
 	},
 	{

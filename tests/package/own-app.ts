@@ -94,6 +94,12 @@ export class OwnApp {
 		return this.#run('npx', ['lifeboat', ...args]);
 	}
 
+	/** Says that the app is on the paid plan, where a run over several databases has no pauses. */
+	usePaidPlan(): void {
+		const path = join(this.folder, '.env');
+		writeFileSync(path, readFileSync(path, 'utf8').replace(/^BACKUP_PLAN=$/m, 'BACKUP_PLAN=paid'));
+	}
+
 	/** Runs a program of npm. */
 	npm(...args: string[]): void {
 		this.#run('npm', args);

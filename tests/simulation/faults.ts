@@ -100,16 +100,16 @@ import { removeStrays } from '../storage/leftovers.ts';`,
 		edits: [
 			{
 				file: 'make/job.ts',
-				right: '.setAudience(JOB).encrypt(state);',
-				wrong: `.setAudience(JOB).encrypt(state).then((text) => {
+				right: '.setAudience(about(JOB, key)).encrypt(key.state);',
+				wrong: `.setAudience(about(JOB, key)).encrypt(key.state).then((text) => {
 		const plain = Buffer.from(JSON.stringify(job)).toString('base64url');
 		return \`\${text}.\${plain}\`;
 	});`,
 			},
 			{
 				file: 'make/job.ts',
-				right: 'jwtDecrypt(text, key, options)',
-				wrong: "jwtDecrypt(text.split('.').slice(0, 5).join('.'), key, options)",
+				right: 'jwtDecrypt(text, key.state,',
+				wrong: "jwtDecrypt(text.split('.').slice(0, 5).join('.'), key.state,",
 			},
 		],
 	},

@@ -21,7 +21,10 @@ import { printProofSummary, signProof } from './format/signature.ts';
 import { drillBackup, recordProof, verifyBackup } from './prove/prove.ts';
 import { LOCK_KEYS } from './storage/lock.ts';
 
-beforeEach(reset);
+beforeEach(async () => {
+	await reset();
+	clock.now = Date.UTC(2026, 10, 22); // below are times after that, and other tests move it
+});
 
 describe('the proofs in the list', () => {
 	/** The bucket, with a count of the calls of each method. */

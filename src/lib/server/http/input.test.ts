@@ -27,6 +27,18 @@ async function refusal(request: Request): Promise<LifeboatError> {
 }
 
 describe('a body', () => {
+	test.for(['', '{"action":"li'])(
+		'%j that was cut off is refused, though its rest may mean something',
+		async (rest) => {
+			const headers = { ...JSON_TYPE, 'Content-Length': '17' };
+			const error = await readJson(posting(rest, headers), Schema, { action: 'list' }).then(
+				() => null,
+				(error: unknown) => error,
+			);
+			expect(error).toMatchObject({ code: 'body_invalid', hint: 'It was cut off.' });
+		},
+	);
+
 	test.for([
 		['{"action":"delete"}', 'action: expected ("list" | "count")'],
 		['{}', 'action: expected ("list" | "count")'],

@@ -47,8 +47,11 @@ function requireJson({ headers }: Request): void {
 }
 
 async function readText(request: Request): Promise<string> {
-	if (Number(request.headers.get('Content-Length')) > MAX_BODY_BYTES) throw tooLarge();
+	const declared = request.headers.get('Content-Length');
+	if (Number(declared) > MAX_BODY_BYTES) throw tooLarge();
 	const bytes = await readBytes(request);
+	// A proxy may pass on what it has got of a body that broke off: as nothing, it would mean a backup.
+	if (declared !== null && Number(declared) !== bytes.length) throw cutOff();
 	try {
 		return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
 	} catch {
@@ -66,10 +69,14 @@ async function readBytes({ body }: Request): Promise<Uint8Array> {
 			chunks.push(chunk);
 		}
 	} catch {
-		throw notUnderstood('body_invalid', BODY, 'It was cut off.');
+		throw cutOff();
 	}
 	if (bytes > MAX_BODY_BYTES) throw tooLarge();
 	return Buffer.concat(chunks);
+}
+
+function cutOff(): LifeboatError {
+	return notUnderstood('body_invalid', BODY, 'It was cut off.');
 }
 
 function tooLarge(): LifeboatError {
