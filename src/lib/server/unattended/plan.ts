@@ -1,6 +1,5 @@
 import * as v from 'valibot';
 import type { StateKind } from '../backup/storage/state.ts';
-import { RunStateSchema } from '../run/state.ts';
 
 // What the app does by itself, as one turn leaves it to the next: an object in its bucket, so that a tick
 // that has nothing to do costs one read. All times are in milliseconds since 1970.
@@ -18,8 +17,8 @@ const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const PlanSchema = v.object({
 	/** When to look again. */
 	next: Count,
-	/** The run over all databases that is under way. */
-	run: v.nullable(RunStateSchema),
+	/** The run over all databases that is under way, signed: others may write to the bucket too. */
+	run: v.nullable(v.string()),
 	/** Whether that has made a backup. */
 	hasMade: v.boolean(),
 	/** Runs in a row in which a backup failed. */

@@ -125,6 +125,14 @@ describe('a backup that takes many calls', () => {
 		expect(proof).toMatchObject({ proven: true, differences: [] });
 	});
 
+	test('takes no step of a run that somebody else has written', async () => {
+		await turn(0, app);
+		const forged = 'eyJhbGciOiJIUzI1NiJ9.e30.x';
+		await changeState(env.MY_BUCKET, PLAN, (plan) => ({ ...plan, run: forged }));
+		expect((await turn(pause, app)).failure).toBeNull();
+		expect(await backups(app)).toHaveLength(0);
+	});
+
 	test('goes on where a turn was killed', async () => {
 		await turn(0, app);
 		await changeState(env.MY_BUCKET, PLAN, (plan) => begun(plan, 'tick', clock.now));

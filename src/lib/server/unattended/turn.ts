@@ -1,3 +1,4 @@
+import type { BackupKey } from '../backup/format/signature.ts';
 import { changeState, readState } from '../backup/storage/state.ts';
 import { bucket as bucketOf, environmentOf } from '../environment.ts';
 import { toLifeboatError } from '../errors.ts';
@@ -9,6 +10,7 @@ import { runContext } from '../run/context.ts';
 import { DatabasesFailed } from '../run/failed.ts';
 import { isOf, newRun, type RunState } from '../run/state.ts';
 import { takeRunStep } from '../run/step.ts';
+import { printRun, readRun } from '../run/ticket.ts';
 import { drillNext } from './drill.ts';
 import {
 	begun,
@@ -70,12 +72,13 @@ export async function handOver({ env, now }: Self, wait: number): Promise<void> 
 async function backUp(self: Self, plan: Plan): Promise<Work> {
 	const { env, now } = self;
 	const context = contextOf(self);
-	const step = await takeRunStep(context, runOf(plan, context));
+	const step = await takeRunStep(context, await runOf(plan, context));
 	const { state, failed, retryAfter = 0, done } = step;
 	const hasMade = plan.hasMade || done.some((one) => 'backup' in one && !('due' in one));
 	if (state !== null) {
+		const run = await printRun(keyOf(context), state, { now: now(), retryAfter });
 		const next = now() + retryAfter * 1000;
-		return { next: { ...settled(plan), run: state, hasMade, next }, failure: null };
+		return { next: { ...settled(plan), run, hasMade, next }, failure: null };
 	}
 	await watchAges(self, failed);
 	const next = ended(
@@ -103,10 +106,23 @@ function contextOf({ env, now }: Self): RunContext {
 	};
 }
 
-/** The run that is under way, or a new one; the app's databases may have changed since. */
-function runOf({ run }: Plan, { databases, operations }: RunContext): RunState {
-	const isSame = run !== null && isOf(run, databases);
-	return isSame ? run : newRun(databases, { when: 'due', now: operations.now() });
+/**
+ * The run that is under way; a new one if there is none, if too long has passed since its last step, or
+ * if the app's databases have changed.
+ */
+async function runOf({ run }: Plan, { databases, operations }: RunContext): Promise<RunState> {
+	const { keys, now } = operations;
+	if (run !== null) {
+		const state = await readRun(keys(), run, now()).catch(() => null);
+		if (state !== null && isOf(state, databases)) return state;
+	}
+	return newRun(databases, { when: 'due', now: now() });
+}
+
+function keyOf({ operations }: RunContext): BackupKey {
+	const [key] = operations.keys();
+	if (key === undefined) throw new Error('Runs need a key.'); // there always is TOTP_SECRET
+	return key;
 }
 
 /**
