@@ -69,7 +69,7 @@ export class TOTP {
 		}
 		if (!secret) throw new TotpError('totp_secret_missing', 'TOTP_SECRET is not set.');
 
-		const key = this.base32ToUint8Array(secret);
+		const key = new Uint8Array(this.base32ToUint8Array(secret)); // a copy that no thread shares
 		if (key.length < MIN_SECRET_BYTES) {
 			throw new TotpError(
 				'totp_secret_too_short',
@@ -172,7 +172,7 @@ export class TOTP {
 	 * A hexadecimal text without 0, 1, 8 and 9 is also valid base32, and is read as base32.
 	 *
 	 * @param {string} text
-	 * @returns {Uint8Array<ArrayBuffer>}
+	 * @returns {Uint8Array}
 	 * @throws {TotpError} for other characters, and for a length or padding that base32 cannot have
 	 */
 	base32ToUint8Array(text) {

@@ -87,6 +87,18 @@ describe('the library', () => {
 		expect(answer).toContain('\n500 totp_secret_missing\n');
 	});
 
+	test('has its routes for apps that mount them by files', () => {
+		const status = evaluate(`
+			const { GET, POST } = await import('lifeboat/routes/backups');
+			const url = new URL('https://app.example.com/api/backup');
+			const event = { request: new Request(url), url, params: {}, platform: { env: {} }, getClientAddress: () => '192.0.2.1' };
+			const names = ['file', 'health', 'audit-log', 'lockout'];
+			const routes = await Promise.all(names.map((name) => import('lifeboat/routes/' + name)));
+			console.log((await GET(event)).status, typeof POST, routes.map(({ GET }) => typeof GET).join());
+		`);
+		expect(status).toContain('500 function function,function,function,function\n');
+	});
+
 	test('does not let other modules of it be imported', () => {
 		expect(evaluate("await import('lifeboat/server/errors.js')")).toContain(
 			'ERR_PACKAGE_PATH_NOT_EXPORTED',
