@@ -153,9 +153,13 @@ export class OwnApp {
 		};
 	}
 
-	/** Lines that the app has more than when it was made, without the files that are Lifeboat's own. */
+	/**
+	 * Lines that the app has more than when it was made, without those that npm and wrangler generate, and
+	 * without the files that are Lifeboat's own.
+	 */
 	addedLines(): number {
-		const numbers = this.#run('git', ['diff', '--numstat', '--', '.', ':!package*.json']);
+		const generated = [':!package*.json', ':!worker-configuration.d.ts'];
+		const numbers = this.#run('git', ['diff', '--numstat', '--', '.', ...generated]);
 		const lines = numbers.split('\n').map((line) => line.split('\t').map(Number));
 		return lines.reduce((sum, [added = 0, removed = 0]) => sum + (added || 0) - (removed || 0), 0);
 	}
