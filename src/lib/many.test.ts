@@ -1,113 +1,25 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { expectError, SECRET } from '../../tests/calls.ts';
-import { received, receivedAlerts, receiver } from '../../tests/receivers.ts';
-import { reset } from '../../tests/reset.ts';
-import type { BackupSummary } from './server/backup/format/manifest.ts';
-import { lifeboat, type LifeboatOptions } from './index.ts';
-import { TOTP } from './totp.js';
+import { expectError } from '../../tests/calls.ts';
+import { receivedAlerts, receiver } from '../../tests/receivers.ts';
+import {
+	type Answer,
+	ask,
+	begin,
+	bindings,
+	broken,
+	counts,
+	fillStats,
+	OPTIONS,
+	post,
+	resetSeveral,
+	resume,
+	run,
+} from '../../tests/several-databases.ts';
 
 // All databases of an app in one call, and that none of them touches another.
 
-const ORIGIN = 'https://other.example';
-const OPTIONS: LifeboatOptions = {
-	databases: { shop: 'APP_DB', stats: 'STATS', logs: 'LOGS' },
-	bucket: 'BACKUPS',
-	hosts: [ORIGIN],
-};
-
-/** What the app has, for a test to change. */
-let bindings: Record<string, unknown>;
-
-beforeEach(async () => {
-	await reset();
-	bindings = {
-		...{ TOTP_SECRET: SECRET, BACKUP_PLAN: 'paid', BACKUPS: env.MY_BUCKET },
-		...{ APP_DB: env.DB, STATS: env.COPY, LOGS: env.DRILL_DB },
-	};
-	await env.DB.exec('CREATE TABLE orders (id INTEGER PRIMARY KEY, what)');
-	await env.COPY.exec('CREATE TABLE visits (id INTEGER PRIMARY KEY)');
-	await env.DRILL_DB.exec('CREATE TABLE lines (id INTEGER PRIMARY KEY)');
-});
-
-interface Call {
-	method?: string;
-	body?: object;
-	accept?: string;
-	options?: LifeboatOptions;
-}
-
-/** What the hook answers, with a fresh code. */
-async function ask(path: string, { body, accept, options = OPTIONS, ...call }: Call = {}) {
-	const headers = new Headers(body ? { 'Content-Type': 'application/json' } : {});
-	if (accept) headers.set('Accept', accept);
-	const code = await new TOTP(SECRET).generateLongCode(Date.now() / 1000);
-	headers.set('Authorization', `Bearer ${code}`);
-	const { objects } = await env.MY_BUCKET.list({ prefix: 'access/' });
-	await env.MY_BUCKET.delete(objects.map(({ key }) => key));
-	const url = new URL(`/api/backup${path}`, ORIGIN);
-	const request = new Request(url, { ...call, headers, body: body ? JSON.stringify(body) : null });
-	const event = { request, url, platform: { env: bindings }, getClientAddress: () => '192.0.2.1' };
-	return lifeboat(options).handle({ event, resolve: () => new Response("the app's own") });
-}
-
-interface Ended {
-	database: string;
-	due?: boolean;
-	backup?: BackupSummary;
-	code?: string;
-}
-
-interface Answer {
-	success?: boolean;
-	resume?: string;
-	retryAfter?: number;
-	step?: number;
-	databases: { done: number; failed: number; total: number };
-	done: Ended[];
-	code?: string;
-	error?: string;
-}
-
-async function post(query: string, body?: object): Promise<{ status: number; answer: Answer }> {
-	const response = await ask(query, { method: 'POST', ...(body && { body }) });
-	return { status: response.status, answer: await response.json() };
-}
-
-const begin = (when: 'always' | 'due' = 'always') =>
-	post('?database=*', { action: 'backup', when });
-const resume = (ticket: string | undefined) =>
-	post('?database=*', { action: 'resume', ticket: ticket ?? '' });
-
-/** Takes all steps of a run, and returns the last answer and everything that was done. */
-async function run(first = begin()): Promise<{ status: number; done: Ended[]; answer: Answer }> {
-	let { status, answer } = await first;
-	const done = [...answer.done];
-	while (answer.resume !== undefined) {
-		({ status, answer } = await resume(answer.resume));
-		done.push(...answer.done);
-	}
-	return { status, done, answer };
-}
-
-async function namesIn(database: string): Promise<string[]> {
-	const answer: { backups: { name: string }[] } = await (await ask(`?database=${database}`)).json();
-	return answer.backups.map(({ name }) => name);
-}
-
-const counts = async () =>
-	Promise.all(['shop', 'stats', 'logs'].map(async (name) => (await namesIn(name)).length));
-
-/** A database that answers nothing. */
-const broken = { withSession: () => ({ prepare: () => ({}), batch: () => refuse() }) };
-const refuse = () => Promise.reject(new Error('D1_ERROR: not authorized: SQLITE_AUTH'));
-
-/** Rows for three steps on the free plan. */
-async function fillStats(): Promise<void> {
-	const row = env.COPY.prepare('INSERT INTO visits (x) VALUES (zeroblob(1900000))');
-	await env.COPY.exec('ALTER TABLE visits ADD COLUMN x');
-	await env.COPY.batch(Array.from({ length: 10 }, () => row));
-}
+beforeEach(resetSeveral);
 
 describe('a run over all databases', () => {
 	test('backs up each of them and reports it', async () => {
@@ -283,84 +195,6 @@ describe('a run over all databases', () => {
 		expect(events.slice(0, -1).every(({ database }) => typeof database === 'string')).toBe(true);
 		const ended = events.filter(({ event }) => event === 'database');
 		expect(ended.map(({ database }) => database)).toEqual(['shop', 'stats', 'logs']);
-	});
-});
-
-describe('what operators learn of a run', () => {
-	test('is an entry of the audit log for each database, and one for each call', async () => {
-		vi.spyOn(console, 'error').mockReturnValue();
-		bindings['STATS'] = broken;
-		await run();
-		const { entries } = (await (await ask('/journal')).json()) as {
-			entries: Record<string, unknown>[];
-		};
-		const found = entries.map(({ operation, database, outcome }) => [operation, database, outcome]);
-		expect(found).toEqual(
-			expect.arrayContaining([
-				['backup', 'shop', 'done'],
-				['backup', 'stats', 'failed'],
-				['backup', 'logs', 'done'],
-				['backup_all', undefined, 'failed'],
-				['alert backup_failed', 'stats', 'failed'],
-			]),
-		);
-		expect(entries.find(({ operation }) => operation === 'backup')).toMatchObject({
-			caller: { kind: 'code', address: '192.0.2.1' },
-		});
-		vi.restoreAllMocks();
-	});
-
-	test('is an alert that names the database', async () => {
-		vi.spyOn(console, 'error').mockReturnValue();
-		const webhook = receiver();
-		Object.assign(bindings, { ALERT_WEBHOOK_URL: webhook.href, STATS: broken });
-		await run();
-		expect(await receivedAlerts(webhook)).toMatchObject([
-			{
-				kind: 'backup_failed',
-				database: 'stats',
-				text: expect.stringMatching(/^https:\/\/other\.example, database stats: The backup failed/),
-			},
-			{ kind: 'backup_overdue', database: 'stats' },
-		]);
-		bindings['STATS'] = env.COPY;
-		await run();
-		expect(await receivedAlerts(webhook)).toMatchObject([
-			{ kind: 'backup_recovered', database: 'stats' },
-		]);
-		vi.restoreAllMocks();
-	});
-
-	test('is one ping at its start and one at its end', async () => {
-		vi.spyOn(console, 'error').mockReturnValue();
-		const check = receiver('/check');
-		bindings['HEALTHCHECK_PING_URL'] = check.href;
-		await run();
-		const paths = async () => (await received(check)).map(({ url }) => new URL(url).pathname);
-		expect(await paths()).toEqual(['/check/start', '/check']);
-		bindings['STATS'] = broken;
-		await run();
-		const pings = await received(check);
-		expect(pings.map(({ url }) => new URL(url).pathname)).toEqual(['/check/start', '/check/fail']);
-		expect(pings[1]?.body).toBe('Failed databases: stats');
-		await run(begin('due'));
-		expect(await paths()).toEqual([]);
-		vi.restoreAllMocks();
-	});
-
-	test('is no success of one database alone, but its failure', async () => {
-		vi.spyOn(console, 'error').mockReturnValue();
-		const check = receiver('/check');
-		Object.assign(bindings, { HEALTHCHECK_PING_URL: check.href, STATS: broken });
-		await post('?database=logs');
-		expect(await received(check)).toEqual([]);
-		await post('?database=stats');
-		const [fail] = await received(check);
-		expect([new URL(fail?.url ?? '').pathname, fail?.body]).toEqual([
-			'/check/fail',
-			expect.stringMatching(/^stats: database_error/),
-		]);
-		vi.restoreAllMocks();
 	});
 });
 

@@ -6,7 +6,7 @@ import { listen } from '../../../tests/stand-in.ts';
 import { type Accounts, NOTHING } from '../../../tests/workflows/account-state.ts';
 import { act } from '../../../tests/workflows/accounts.ts';
 import { DeployedApp } from '../../../tests/workflows/deployed.ts';
-import { helpOf } from '../../../tests/workflows/help.ts';
+import { ENV, KINDS, type Kind } from '../../../tests/workflows/projects.ts';
 import { newTotpSecret, readEnvFile } from '../secrets/dotenv.ts';
 import { Progress } from '../terminal/progress.ts';
 import { readConfiguration } from './configuration.ts';
@@ -18,41 +18,6 @@ import { preview, walk } from './walk.ts';
 // Deployments against stand-ins of wrangler and gh, which take only what those programs' help lists.
 
 const ROOT = join(import.meta.dirname, '../../..');
-const ENV = `TOTP_SECRET=${newTotpSecret()}\nBACKUP_MAC_KEY=${'k'.repeat(44)}\nBACKUP_AGE_RECIPIENTS=\n`;
-
-const WORKER = `{
-	// A Worker with two databases, which have no ids yet.
-	"name": "lifeboat",
-	"main": ".svelte-kit/cloudflare/_worker.js",
-	"compatibility_date": "2026-11-01",
-	"d1_databases": [
-		{ "binding": "APP_DB", "database_name": "app", "migrations_dir": "migrations" },
-		{ "binding": "STATS_DB", "database_name": "stats", "database_id": "<id>" }
-	],
-	"r2_buckets": [{ "binding": "BACKUPS", "bucket_name": "app-backups" }]
-}
-`;
-
-const KINDS = {
-	Pages: {
-		file: 'wrangler.toml',
-		text: readFileSync(join(ROOT, 'wrangler.toml'), 'utf8'),
-		given: { databases: { main: 'DB' }, bucket: 'MY_BUCKET' },
-		origin: 'https://lifeboat.pages.dev',
-		databases: ['lifeboat'],
-		buckets: { 'lifeboat-backups': { locks: ['full_backup_'] } },
-	},
-	Workers: {
-		file: 'wrangler.jsonc',
-		text: WORKER,
-		given: { databases: { main: 'APP_DB', stats: 'STATS_DB' }, bucket: 'BACKUPS' },
-		origin: 'https://lifeboat.somebody.workers.dev',
-		databases: ['app', 'stats'],
-		buckets: { 'app-backups': { locks: ['full_backup_', 'stats/full_backup_'] } },
-	},
-} as const;
-type Kind = keyof typeof KINDS;
-
 let folder: string;
 let accounts: Accounts;
 let app: DeployedApp;
@@ -311,10 +276,4 @@ test('finds the database and the bucket, or says what is missing', async () => {
 	expect(() => bucketFrom('NONE', configuration)).toThrow('no R2 bucket bound to NONE');
 	const given = { ...deployment('Workers'), databases: { main: 'NONE' } };
 	await expect(planSteps(given)).rejects.toThrow('no D1 database bound to NONE');
-});
-
-test('the recorded help is that of the wrangler that is installed', () => {
-	const path = join(ROOT, 'node_modules/wrangler/package.json');
-	const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
-	expect(helpOf('wrangler').split('\n')[0]).toBe(`wrangler ${version}`);
 });
