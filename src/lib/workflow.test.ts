@@ -66,7 +66,7 @@ test('a tick starts an instance for what it leaves, and each instance the next',
 	expect(created).toHaveLength(1);
 });
 
-test('a tick leaves the turns to the Workflow while that runs, and takes over when it is silent', async () => {
+test('a tick leaves the turns to the Workflow while that runs', async () => {
 	await lifeboat().scheduled(TICK, bindings());
 	await lifeboat().scheduled({ scheduledTime: TICK.scheduledTime + 600_000 }, bindings());
 	expect(created).toHaveLength(1);

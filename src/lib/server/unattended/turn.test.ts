@@ -14,7 +14,7 @@ import { environmentOf } from '../environment.ts';
 import { mount, type Options } from '../../mount.ts';
 import { type Entry, readAuditLog } from '../operations/audit-log.ts';
 import { begun, MAX_TRIES, PLAN } from './plan.ts';
-import { takeTurn } from './turn.ts';
+import { handOver, takeTurn } from './turn.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -131,6 +131,16 @@ describe('a backup that takes many calls', () => {
 		await changeState(env.MY_BUCKET, PLAN, (plan) => ({ ...plan, run: forged }));
 		expect((await turn(pause, app)).failure).toBeNull();
 		expect(await backups(app)).toHaveLength(0);
+	});
+
+	test('is left to a Workflow, until that has been silent for too long', async () => {
+		await turn(0, app);
+		const self = { env: environment(app), now: () => clock.now };
+		await handOver(self, pause);
+		await turn(pause + 10 * MINUTE, app);
+		expect((await entries()).map(({ operation }) => operation)).toEqual(['backup']);
+		await turn(11 * MINUTE, app);
+		expect((await entries()).length).toBeGreaterThan(1);
 	});
 
 	test('goes on where a turn was killed', async () => {
