@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { begin, contentsOf, fill, finish, inSteps } from '../stepped-backups.ts';
 import { reset } from '../reset.ts';
 import { clock, createBackup, emptyBucket, engine, keys } from '../backups.ts';
-import { counted, isTurn, SEED } from '../counts.ts';
+import { counted, isTurn, LONG, SEED } from '../counts.ts';
 import { dyingEngine, failingBucket, failingDatabase } from '../failing.ts';
 import { listBackups, resumeBackup } from '../../src/lib/server/backup/index.ts';
 import { TICKET_MS } from '../../src/lib/server/backup/make/job.ts';
@@ -13,7 +13,7 @@ import { LEASE_MS } from '../../src/lib/server/backup/storage/lock.ts';
 
 beforeEach(reset);
 
-describe('a step that fails', () => {
+describe('a step that fails', { timeout: LONG ? 600_000 : 120_000 }, () => {
 	test('at any call of D1 or R2 leaves the job as it was, and the same ticket resumes it', async () => {
 		await fill(100);
 		const whole = await contentsOf(await createBackup(engine()));
