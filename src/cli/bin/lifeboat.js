@@ -20,5 +20,5 @@ if (process.argv[2] === 'totp') {
 	);
 	process.exitCode = 2;
 } else {
-	import('../index.ts');
+	import('./run.ts');
 }

@@ -7,8 +7,8 @@ import { count } from '../terminal/text.ts';
 
 const HELP = `Usage: npm run unlock [-- options]
 
-Lifts the lockout of six-digit codes: the app forgets the wrong codes that it has counted. Whoever is
-guessing then has 15 more guesses, so find out who it is with \`npm run journal -- --refused\`.
+Lifts the lockout of six-digit codes: the app forgets the wrong codes that it has counted. That allows 15
+more guesses, so first look at where they come from: \`npm run journal -- --refused\`.
 
 Options
 ${FROM_HELP}

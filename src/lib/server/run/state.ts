@@ -25,7 +25,7 @@ export const RunStateSchema = v.object({
 	failed: v.array(Count),
 	/** The ticket of the backup that the database at `position` has begun. */
 	ticket: v.nullable(v.string()),
-	/** How often that database was tried in vain, here. */
+	/** Failed tries of that database since the run reached it. */
 	tries: Count,
 	/** Rows that the finished backups have read: D1 counts them by the day. */
 	rowsRead: Count,

@@ -21,8 +21,8 @@ export interface RunStep {
 /**
  * Takes one step of a backup of all databases: as many of them as one call may. A database that fails
  * does not stop the others. The same state may be used again, by several calls at once too: what was
- * backed up since the run began is not backed up again. A state is plain JSON, which whoever carries it
- * must keep from being changed by others.
+ * backed up since the run began is not backed up again. The state is plain JSON: the
+ * caller must protect it from changes by others.
  *
  * Throws `run_changed` (409) if the app's databases are no longer those of the state, and what `report`
  * throws, which ends the call.

@@ -53,8 +53,8 @@ export const PLAN: StateKind<Plan> = {
 const LONGEST_MS = DAY_MS + HOUR_MS;
 
 /**
- * The plan as it was read, without times that no turn of this app has set: whoever can write to the bucket
- * could put every backup off with them.
+ * The plan as it was read, without times that no turn of this app has set. Anyone who can write to the
+ * bucket could delay every backup with such times.
  */
 export function credible(plan: Plan, now: number): Plan {
 	const isCredible = Math.max(plan.next, plan.drivenUntil, plan.drillsAt) <= now + LONGEST_MS;

@@ -15,8 +15,8 @@ export const GET = apiRoute('lockout', async (call) => {
 });
 
 /**
- * Lifts the lockout, and answers what it was. Only the long code may: whoever guesses six digits must not
- * get more guesses, and GitHub needs none.
+ * Lifts the lockout, and answers what it was. It takes the long code: somebody who guesses six digits must
+ * not get more guesses, and GitHub needs none.
  */
 export const POST = apiRoute('lift_lock', async (call) => {
 	const caller = await call.admit();

@@ -1,9 +1,9 @@
-// Runs a command of the package by its name; ./bin/lifeboat.js starts this. Imports no package: a workflow
+// Runs a command of the package by its name; ./lifeboat.js starts this. Imports no package: a workflow
 // makes backups with nothing installed but Lifeboat's own files.
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { print, printAside } from './terminal/print.ts';
-import { programBeside } from './terminal/run.ts';
+import { print, printAside } from '../terminal/print.ts';
+import { programBeside } from '../terminal/run.ts';
 
 const HELP = `Usage: lifeboat <command> [options]
 
@@ -30,7 +30,7 @@ else await run(name);
 
 /** The command finds its own arguments where it would if it had been started by itself. */
 async function run(command: string): Promise<void> {
-	const file = programBeside(import.meta.url, `commands/${command}`);
+	const file = programBeside(import.meta.url, `../commands/${command}`);
 	if (!/^[a-z]+$/.test(command) || !existsSync(file)) {
 		printAside(
 			command === ''
