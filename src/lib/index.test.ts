@@ -149,6 +149,8 @@ describe('the options', () => {
 		['a name with a slash', { databases: { 'a/b': 'DB' } }],
 		['a name of 33 characters', { databases: { main: 'DB', ['x'.repeat(33)]: 'X' } }],
 		['a name that the bucket uses', { databases: { main: 'DB', journal: 'X' } }],
+		['a name like that of a backup', { databases: { main: 'DB', full_backup_x: 'X' } }],
+		['a number, which would come first', { databases: { main: 'DB', 2024: 'X' } }],
 	])('%s is refused', ([, options]) => {
 		expect(() => lifeboat(options)).toThrow(expect.objectContaining({ code: 'options_invalid' }));
 	});

@@ -12,8 +12,8 @@ export interface Options {
 	path?: string;
 	/**
 	 * The databases by name, each with its binding; the first one is used where none is named. By default
-	 * `{ main: 'DB' }`. A name has letters, digits, `_` and `-`, at most 32; it never changes again, because
-	 * the backups of all but the first lie under it in the bucket.
+	 * `{ main: 'DB' }`. A name has letters, digits, `_` and `-`, at most 32, and not digits alone; it never
+	 * changes again, because the backups of all but the first lie under it in the bucket.
 	 */
 	databases?: Readonly<Record<string, Binding<D1Database>>>;
 	/** The bucket of the backups: `MY_BUCKET`. */
@@ -45,7 +45,10 @@ export interface Mount {
 
 /** How a call names all databases. */
 const ALL = '*';
-const DATABASE_NAME = /^[\w-]{1,32}$/;
+/** A number would come first, wherever an object literal has it (ECMA-262, OrdinaryOwnPropertyKeys). */
+const DATABASE_NAME = /^(?!\d+$)[\w-]{1,32}$/;
+/** A lock rule for the backups of the first database would hold the locks of one with such a name. */
+const LIKE_A_BACKUP = /^(full|incremental)_backup_/;
 /** What lies at the root of the bucket, beside the backups of the first database. */
 const RESERVED = ['access', 'journal', 'operations'];
 
@@ -58,7 +61,8 @@ export function mount(options: Options = {}): Mount {
 	const [first, ...others] = Object.keys(databases);
 	if (first === undefined) throw invalid('databases', 'at least one database');
 	for (const name of [first, ...others]) {
-		if (!DATABASE_NAME.test(name) || RESERVED.includes(name.toLowerCase())) throw badName();
+		const isTaken = RESERVED.includes(name.toLowerCase()) || LIKE_A_BACKUP.test(name);
+		if (!DATABASE_NAME.test(name) || isTaken) throw badName();
 	}
 	const bindings = {
 		MY_BUCKET: options.bucket ?? 'MY_BUCKET',
@@ -121,7 +125,7 @@ function placeOf(
 function badName(): LifeboatError {
 	return invalid(
 		'databases',
-		`names of letters, digits, "_" and "-", at most 32, other than ${RESERVED.join(', ')}`,
+		`names of letters, digits, "_" and "-", at most 32, not of digits alone, not like the name of a backup, and other than ${RESERVED.join(', ')}`,
 	);
 }
 
