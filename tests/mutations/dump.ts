@@ -33,7 +33,7 @@ export const dump: Mutation[] = [
 		file: `${BACKUP}/dump/literals.ts`,
 		right: "sql.includes('\\r') || ",
 		wrong: '',
-		tests: [ROUNDTRIP],
+		tests: [PAGES],
 	},
 	{
 		title: 'a NUL in a text is not special',
