@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { temporaryFolder } from '../src/cli/terminal/command.ts';
 import { isBuilt } from '../src/cli/demo/build.ts';
 import type { Result } from './contenders.ts';
+import { benchDifferential } from './differential.ts';
 import { benchDump } from './dump.ts';
 import { benchFreePlan, prepareDemo, prepareTables } from './free-plan.ts';
 import { prepareProject } from './jobs.ts';
@@ -26,6 +27,9 @@ Compares Lifeboat with other tools on this machine. All work on the same rows an
               added to each call of D1, as production has them; 95 MB take half an hour
   free plan   only with --only free-plan: backups of the demo's database and of others within the
               limits of Cloudflare's free plan, to their end, with the CPU time of each call
+  differential
+              only with --only differential: backups after no change, and after up to 1 % of the rows
+              were added or changed, each compared with a full one
   restore     npm run restore and wrangler d1 execute --local --file, each into a new database
 
 The Workers of dump alone run once more under V8's profiler. It separates the Worker's CPU time from
@@ -37,7 +41,8 @@ as JSON and a plot to bench/results/.
 
 Options
   --mb 30,100,300    sizes in MB (millions of bytes)
-  --only dump        only dumps; --only restore, --only staging and --only free-plan likewise
+  --only dump        only dumps; --only restore, staging, free-plan and differential
+                     likewise
   --contenders gzip  only those with this text in their title, such as 'end to end: Lifeboat, gzip'
   --rounds 3         runs of each contender; use an odd number
   --dry              write no results
@@ -102,6 +107,9 @@ async function main(): Promise<void> {
 		const folder = temporaryFolder();
 		const database = await prepareProject(folder, size);
 		if (values.only === 'staging') await benchStaging(database);
+		if (values.only === 'differential') {
+			await benchDifferential(database, { ...options, dry: values.dry });
+		}
 		if (values.only === 'free-plan') await benchFreePlan(database, `${size} MB`);
 		for (const comparison of comparisons) {
 			comparison.results.push(...(await comparison.bench(database, options)));

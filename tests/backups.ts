@@ -3,6 +3,7 @@ import type { D1Database } from '@cloudflare/workers-types';
 import { resumeBackup, startBackup } from '../src/lib/server/backup/index.ts';
 import { type Engine, type BackupProgress } from '../src/lib/server/backup/engine.ts';
 import type { Manifest } from '../src/lib/server/backup/format/manifest.ts';
+import { SLICE_SIZES } from '../src/lib/server/backup/dump/bounds.ts';
 import { UNLIMITED } from '../src/lib/server/backup/make/budget.ts';
 import { isTombstone } from '../src/lib/server/backup/storage/tombstone.ts';
 import { ENCODINGS } from './encodings.ts';
@@ -28,6 +29,8 @@ export function engine(changes: Partial<Engine> = {}): Engine {
 		signer: changes.keys?.[0] ?? null,
 		keys: [],
 		budget: PAGED,
+		fullDays: 0,
+		sliceSizes: SLICE_SIZES,
 		stageMaxBytes: 100_000_000,
 		warnings: [],
 		now: () => clock.now++,
@@ -40,8 +43,9 @@ export function engine(changes: Partial<Engine> = {}): Engine {
 export async function createBackup(
 	engine: Engine,
 	onProgress?: (progress: BackupProgress) => void,
+	choice?: Parameters<typeof startBackup>[2],
 ): Promise<Manifest> {
-	let step = await startBackup(engine, onProgress);
+	let step = await startBackup(engine, onProgress, choice);
 	while ('resume' in step) step = await resumeBackup(engine, step.resume, onProgress);
 	return step.manifest;
 }

@@ -2,8 +2,8 @@ import { identity } from './encodings.ts';
 import { bytesOf, sourceOf } from './memory.ts';
 import {
 	decoded,
-	type Encoding,
 	encoderOf,
+	type Encoding,
 	namesOf,
 } from '../src/lib/server/backup/storage/codec.ts';
 
@@ -18,13 +18,9 @@ export async function* iterated(parts: Uint8Array[]): AsyncGenerator<Uint8Array,
 	yield* parts;
 }
 
-/** Encodes bytes, pushed in pieces of the given sizes in turn. */
-export async function encode(bytes: Uint8Array, encoding: Encoding, sizes?: number[]) {
-	const encoder = encoderOf(encoding);
-	const parts: Uint8Array[] = [];
-	for await (const piece of sourceOf(bytes, sizes).open())
-		parts.push(...(await encoder.push(piece)));
-	return joined([...parts, ...(await encoder.end())]);
+/** Bytes encoded as one slice. */
+export function encoded(bytes: Uint8Array, encoding: Encoding): Promise<Uint8Array> {
+	return encoderOf(encoding)(bytes);
 }
 
 /** Decodes bytes, read in pieces of the given sizes in turn. */

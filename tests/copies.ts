@@ -43,7 +43,10 @@ export function flipped(bytes: Buffer): Buffer {
 export class CopiedApp {
 	readonly app = new App();
 	readonly project = projectFolder();
-	/** The names of its backups, newest first. The newest has a proof. */
+	/**
+	 * The names of its backups in the order in which they are copied: the full one, then two differentials
+	 * that rest on it, newest first. The newest has a proof.
+	 */
 	names: [string, string, string] = ['', '', ''];
 	/** The folder of the test, which does not exist yet. */
 	folder = '';
@@ -97,6 +100,8 @@ export class CopiedApp {
 		await forgetCodes(this.app.folder);
 		expect(await this.command('drill', 'latest', '--record')).toMatchObject({ code: 0 });
 		const backups = await this.api.list();
-		this.names = backups.map(({ name }) => name) as typeof this.names;
+		const [newest = '', older = '', full = ''] = backups.map(({ name }) => name);
+		expect(backups.map(({ parent }) => parent)).toEqual([full, full, null]);
+		this.names = [full, newest, older];
 	}
 }

@@ -1,5 +1,7 @@
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
+import { parseManifest } from '../src/lib/server/backup/format/manifest.ts';
 import type { Compression } from '../src/lib/server/backup/format/names.ts';
+import { slicesOf, type StoredSlice } from '../src/lib/server/backup/format/slices.ts';
 import {
 	decoded,
 	encoderOf,
@@ -25,9 +27,17 @@ export const SHOP: Sql[] = [
 	[`CREATE TRIGGER gone AFTER DELETE ON users BEGIN DELETE FROM orders WHERE user = old.id; END`],
 ];
 
+/** Few rows that differ, so that the next backup is a differential. */
+export const SALE: Sql[] = [
+	[`UPDATE users SET score = 0.5 WHERE id = 77`],
+	[`INSERT INTO orders VALUES (1000, 5, NULL)`],
+];
+
 /** A stored backup: the text of its manifest, and its volumes by key. */
 export interface Stored {
 	manifest: string;
+	/** The text of its parent's manifest, undefined if it has none; its volumes have the parent's too. */
+	parent?: string | undefined;
 	volumes: ReadonlyMap<string, Uint8Array>;
 	encoding: Encoding;
 }
@@ -56,10 +66,23 @@ const toVolume =
 		return { ...stored, volumes: new Map(stored.volumes).set(key, changed) };
 	};
 
-/** Damages the text of the manifest. */
+/** Damages the text of the manifest, or of its parent's. */
 const toManifest =
 	(change: (text: string, dice: Dice) => string): Damage =>
-	(stored, dice) => ({ ...stored, manifest: change(stored.manifest, dice) });
+	(stored, dice) =>
+		stored.parent !== undefined && dice(2) === 1
+			? { ...stored, parent: change(stored.parent, dice) }
+			: { ...stored, manifest: change(stored.manifest, dice) };
+
+/** Damages one slice of those that the SQL consists of. */
+const toSlice =
+	(
+		change: (bytes: Uint8Array, dice: Dice, stored: Stored) => Uint8Array | Promise<Uint8Array>,
+	): Damage =>
+	async (stored, dice) => {
+		const slices = slicesIn(stored);
+		return inSlice(stored, slices[dice(slices.length)], (bytes) => change(bytes, dice, stored));
+	};
 
 /** Each kind of damage, by name. */
 export const damages: Record<string, Damage> = {
@@ -120,6 +143,39 @@ export const damages: Record<string, Damage> = {
 		const left = [...stored.volumes].filter(([key]) => key !== lost);
 		return { ...stored, volumes: new Map(left) };
 	},
+	'a flipped bit in a slice': toSlice((bytes, dice) => flipped(bytes, dice(8 * bytes.length))),
+	'zeros in place of a slice': toSlice((bytes) => zeros(bytes.length)),
+	'other SQL in a slice, as long as before': toSlice(async (bytes, _, { encoding }) =>
+		asLong(await planted(bytes, encoding), bytes),
+	),
+	'two slices in another order': async (stored, dice) => {
+		const slices = slicesIn(stored);
+		const first = slices[dice(slices.length)];
+		const second = slices[dice(slices.length)];
+		const [one, other] = [bytesIn(stored, first), bytesIn(stored, second)];
+		const moved = await inSlice(stored, first, (bytes) => asLong(other, bytes));
+		return inSlice(moved, second, (bytes) => asLong(one, bytes));
+	},
+	'a slice from another backup': (stored, dice, other) => {
+		const [slices, others] = [slicesIn(stored), slicesIn(other)];
+		const at = dice(slices.length);
+		const found = bytesIn(other, others[at % others.length]);
+		return inSlice(stored, slices[at], (bytes) => asLong(found, bytes));
+	},
+	'the parent of another backup': (stored, _, other) => {
+		const keys = volumesOf(stored.parent);
+		const others = volumesOf(other.parent);
+		const planted = keys.map((key, at) => {
+			const bytes = other.volumes.get(others[at % others.length] ?? '');
+			return [key, bytes ?? zeros(0)] as const;
+		});
+		const volumes = new Map([...stored.volumes, ...planted]);
+		return {
+			...stored,
+			parent: other.parent?.replaceAll(nameIn(other.parent), nameIn(stored.parent)),
+			volumes,
+		};
+	},
 	'a flipped bit in the manifest': toManifest((text, dice) =>
 		new TextDecoder().decode(flipped(Buffer.from(text), dice(8 * text.length))),
 	),
@@ -134,16 +190,73 @@ export const damages: Record<string, Damage> = {
 	),
 };
 
-/** Whether two stored backups are equal; white space in a manifest does not count. */
-export function isSame(a: Stored, b: Stored): boolean {
-	const volumes = [...a.volumes].every(([key, bytes]) => {
-		const others = b.volumes.get(key);
-		return others !== undefined && Buffer.compare(bytes, others) === 0;
-	});
-	return volumes && meaning(a.manifest) === meaning(b.manifest);
+/**
+ * What a damage changed: nothing that counts, as white space in a manifest; only bytes that the backup does
+ * not use, as those of slices of its parent that it has anew; or the backup.
+ */
+export function effectOf(whole: Stored, damaged: Stored): 'none' | 'unused' | 'damage' {
+	const isMeant = (['manifest', 'parent'] as const).every(
+		(text) => meaning(whole[text]) === meaning(damaged[text]),
+	);
+	const isWhole = slicesIn(whole).every((slice) =>
+		isEqual(bytesIn(whole, slice), bytesIn(damaged, slice)),
+	);
+	const changed = [...whole.volumes.keys()].filter(
+		(key) => !isEqual(whole.volumes.get(key), damaged.volumes.get(key)),
+	);
+	if (!isMeant || !isWhole) return 'damage';
+	if (changed.length === 0) return 'none';
+	const ofParent = volumesOf(whole.parent);
+	return changed.every((key) => ofParent.includes(key)) ? 'unused' : 'damage';
 }
 
-function meaning(json: string): string | null {
+/** The slices that the SQL of a whole backup consists of. */
+function slicesIn({ manifest, parent }: Stored): StoredSlice[] {
+	const found = slicesOf(
+		parseManifest(manifest),
+		parent === undefined ? null : parseManifest(parent),
+	);
+	if (found === null) throw new Error('The backup has no slices.');
+	return found;
+}
+
+function bytesIn({ volumes }: Stored, slice: StoredSlice | undefined): Uint8Array {
+	const { volume = '', offset = 0, bytes = 0 } = slice ?? {};
+	return volumes.get(volume)?.subarray(offset, offset + bytes) ?? zeros(0);
+}
+
+/** Replaces the bytes of a slice by as many others. */
+async function inSlice(
+	stored: Stored,
+	slice: StoredSlice | undefined,
+	change: (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>,
+): Promise<Stored> {
+	if (slice === undefined) throw new Error('There is no slice.');
+	const { volume, offset, bytes } = slice;
+	const all = Uint8Array.from(stored.volumes.get(volume) ?? []);
+	all.set(await change(all.slice(offset, offset + bytes)), offset);
+	return { ...stored, volumes: new Map(stored.volumes).set(volume, all) };
+}
+
+/** Other bytes in place of these: cut, or with zeros after their end. */
+function asLong(other: Uint8Array, { length }: Uint8Array): Uint8Array {
+	return joined(other, zeros(length - other.length)).subarray(0, length);
+}
+
+function volumesOf(manifest: string | undefined): string[] {
+	return manifest === undefined ? [] : parseManifest(manifest).volumes.map(({ key }) => key);
+}
+
+function nameIn(manifest: string | undefined): string {
+	return manifest === undefined ? '' : parseManifest(manifest).name;
+}
+
+function isEqual(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+	return a !== undefined && b !== undefined && Buffer.compare(a, b) === 0;
+}
+
+function meaning(json: string | undefined): string | null {
+	if (json === undefined) return null;
 	try {
 		return JSON.stringify(JSON.parse(json));
 	} catch {
@@ -180,9 +293,7 @@ async function encoded(
 	sql: Uint8Array,
 	{ compression, recipients }: Encoding,
 ): Promise<Uint8Array> {
-	const encoder = encoderOf({ compression: 'off', recipients });
-	const compressed = TIGHTER[compression](sql);
-	return joined(...(await encoder.push(compressed)), ...(await encoder.end()));
+	return encoderOf({ compression: 'off', recipients })(TIGHTER[compression](sql));
 }
 
 const { ZSTD_c_compressionLevel, ZSTD_c_checksumFlag } = constants;

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -6,7 +7,6 @@ import { parseArgs } from 'node:util';
 import { expect, vi } from 'vitest';
 import { apiOf, BackupApi } from '../src/cli/client/api.ts';
 import { loadSample } from '../src/cli/demo/sample.ts';
-import { type Server, startServer } from '../src/cli/embedded/server.ts';
 import { SqliteDatabase } from '../src/cli/embedded/sqlite-database.ts';
 import { makeIdentity } from '../src/cli/secrets/identity.ts';
 import { KEY_OPTIONS } from '../src/cli/secrets/keys.ts';
@@ -19,9 +19,9 @@ import type { Context } from '../src/cli/terminal/command.ts';
 import { asLifeboatError } from '../src/cli/terminal/errors.ts';
 import { Progress } from '../src/cli/terminal/progress.ts';
 import { type Manifest, parseManifest } from '../src/lib/server/backup/format/manifest.ts';
-import { manifestKey } from '../src/lib/server/backup/format/names.ts';
+import { manifestKey, sliceListKey } from '../src/lib/server/backup/format/names.ts';
 import { drillFile, drillFiles } from '../src/lib/server/backup/prove/drill.ts';
-import { encoderOf, type Encoding } from '../src/lib/server/backup/storage/codec.ts';
+import { startApp } from './app/app.ts';
 import { asD1, openLocalFile } from './local-database.ts';
 import { dumpLocally, operate, projectFolder, removeFolder, sqlite3 } from './operator.ts';
 
@@ -62,7 +62,7 @@ export class EncryptedBackup {
 	/** The checksum of what is restored. */
 	expected!: string;
 	recipient!: string;
-	server!: Server;
+	server!: Awaited<ReturnType<typeof startApp>>;
 	name!: string;
 	manifest!: Manifest;
 
@@ -79,7 +79,7 @@ export class EncryptedBackup {
 		sqlite3(restored, readFileSync(this.plain, 'utf8'));
 		this.expected = sum(restored);
 		const vars = { ...settings, TOTP_SECRET: SECRET, BACKUP_AGE_RECIPIENTS: this.recipient };
-		this.server = await startServer({ persistTo: this.original, vars });
+		this.server = await startApp(this.original, vars);
 		await this.#backUp();
 		process.chdir(this.project); // where no .env is
 	}
@@ -94,6 +94,22 @@ export class EncryptedBackup {
 	/** The names of the volumes. */
 	get volumes(): string[] {
 		return this.manifest.volumes.map(({ key }) => key);
+	}
+
+	/** What `age` and these programs make of its slices, as docs/restore.md says. */
+	unpacked(...decompressor: [string, ...string[]]): Buffer {
+		const [program, ...words] = decompressor;
+		const list = readFileSync(join(this.files, sliceListKey(this.name)), 'utf8');
+		const slices = list
+			.trimEnd()
+			.split('\n')
+			.map((line) => {
+				const [file = '', offset, bytes] = line.split(' ');
+				const start = Number(offset);
+				const input = readFileSync(join(this.files, file)).subarray(start, start + Number(bytes));
+				return execFileSync('age', ['-d', '-i', this.identity], { input, maxBuffer: 1e8 });
+			});
+		return execFileSync(program, words, { input: Buffer.concat(slices), maxBuffer: 1e8 });
 	}
 
 	/** The settings with which a command calls the app. */
@@ -179,16 +195,12 @@ export class EncryptedBackup {
 		const text = await api.manifest(this.name);
 		this.manifest = parseManifest(text);
 		writeFileSync(join(this.files, manifestKey(this.name)), text);
+		const list = sliceListKey(this.name);
+		writeFileSync(join(this.files, list), await api.text(list));
 		for (const { key, bytes } of this.manifest.volumes) {
 			await api.download(key, join(this.files, key), bytes);
 		}
 	}
-}
-
-/** Bytes as the app stores them. */
-export async function encoded(bytes: Buffer, encoding: Encoding): Promise<Buffer> {
-	const encoder = encoderOf(encoding);
-	return Buffer.concat([...(await encoder.push(bytes)), ...(await encoder.end())]);
 }
 
 function contextOf(): { signal: AbortSignal; progress: Told } {

@@ -7,7 +7,7 @@ import { fileOf } from '../src/cli/embedded/file.ts';
 // The embedded database in a folder, by Node's own SQLite: workerd takes more than a second to start.
 
 /** The id of the database in wrangler.toml. */
-const DATABASE_ID = '00000000-0000-0000-0000-000000000000';
+export const DATABASE_ID = '00000000-0000-0000-0000-000000000000';
 
 /** Opens the file of the database `DB` in a folder as `wrangler --persist-to` takes it. */
 export function openLocalFile(persistTo: string): DatabaseSync {

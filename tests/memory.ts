@@ -4,6 +4,7 @@ import { reset } from './reset.ts';
 import type { Budget } from '../src/lib/server/backup/engine.ts';
 import type { SqlSource } from '../src/lib/server/backup/restore/source.ts';
 import type { BackupFiles } from '../src/lib/server/backup/prove/files.ts';
+import { withVolumes } from '../src/lib/server/backup/format/slices.ts';
 import { createBackup, engine, PAGED } from './backups.ts';
 import { apply, type Sql } from './databases/sql.ts';
 import { ENCODINGS, type EncodingTitle, identity, key } from './encodings.ts';
@@ -25,12 +26,19 @@ export async function backupOf(
 	const manifest = await createBackup(
 		engine({ encoding: ENCODINGS[encoding], keys: [key], budget, now: Date.now }),
 	);
-	const volumes = new Map<string, Uint8Array>();
-	for (const volume of manifest.volumes) {
+	return { ...inMemory(manifest, await volumesOf(manifest)), key, identities: [identity] };
+}
+
+/** The bytes of a backup's own volumes in the test bucket. */
+export async function volumesOf({
+	volumes,
+}: BackupFiles['manifest']): Promise<Map<string, Uint8Array>> {
+	const stored = new Map<string, Uint8Array>();
+	for (const volume of volumes) {
 		const object = await env.MY_BUCKET.get(volume.key);
-		volumes.set(volume.key, new Uint8Array((await object?.arrayBuffer()) ?? []));
+		stored.set(volume.key, new Uint8Array((await object?.arrayBuffer()) ?? []));
 	}
-	return { ...inMemory(manifest, volumes), key, identities: [identity] };
+	return stored;
 }
 
 /** A backup whose volumes are these bytes, read in chunks of the given sizes in turn. */
@@ -41,9 +49,10 @@ export function inMemory(
 ): BackupFiles {
 	return {
 		manifest,
-		async open(key) {
+		async open(key, range) {
+			const { offset = 0, length = Infinity } = range ?? {};
 			const bytes = volumes.get(key);
-			return bytes === undefined ? null : chunksOf(bytes, sizes);
+			return bytes === undefined ? null : chunksOf(bytes.subarray(offset, offset + length), sizes);
 		},
 	};
 }
@@ -53,16 +62,14 @@ export function described(
 	manifest: BackupFiles['manifest'],
 	volumes: ReadonlyMap<string, Uint8Array>,
 ): BackupFiles['manifest'] {
-	return {
-		...manifest,
-		volumes: [...volumes].map(([key, bytes]) => ({
-			key,
-			bytes: bytes.length,
-			sha256: createHash('sha256').update(bytes).digest('hex'),
-			sqlBytes: bytes.length,
-			encodings: [],
-		})),
-	};
+	const stored = [...volumes].map(([key, bytes]) => ({
+		key,
+		bytes: bytes.length,
+		sha256: createHash('sha256').update(bytes).digest('hex'),
+		sqlBytes: bytes.length,
+		encodings: [],
+	}));
+	return withVolumes(manifest, stored);
 }
 
 /** A file with these bytes, read in chunks of the given sizes in turn. */

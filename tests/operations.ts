@@ -17,6 +17,7 @@ export function operationsOn(
 		bucket: env.MY_BUCKET,
 		appBucket: env.MY_BUCKET,
 		keys: () => [],
+		policy: () => ({ rules: null, minDays: 0, maxPercent: 25 }),
 		auditLog: env.MY_BUCKET,
 		app: 'https://app.example',
 		now,

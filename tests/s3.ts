@@ -126,15 +126,19 @@ export class S3 implements AsyncDisposable {
 		if (problem !== null) return refuse(response, 403, problem);
 		if (bucket !== BUCKET) return refuse(response, 404, 'NoSuchBucket');
 		if (method === 'GET' && key === '') return void response.end(this.#list(searchParams));
-		if (method === 'GET') return this.#get(response, key);
+		if (method === 'GET') return this.#get(request, response, key);
 		if (method === 'PUT') return this.#put(request, response, { key, body });
 		refuse(response, 405, 'MethodNotAllowed');
 	}
 
-	#get(response: ServerResponse, key: string): void {
+	#get({ headers }: IncomingMessage, response: ServerResponse, key: string): void {
 		const object = this.objects.get(key);
 		if (object === undefined) return refuse(response, 404, 'NoSuchKey');
-		response.end(object);
+		const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? '') ?? [];
+		if (first === undefined) return void response.end(object);
+		if (Number(first) >= object.length) return refuse(response, 416, 'InvalidRange');
+		response.writeHead(206);
+		response.end(object.subarray(Number(first), last === '' ? undefined : Number(last) + 1));
 	}
 
 	#put(

@@ -23,7 +23,7 @@ export const backUp = (operations: Operations, changes = {}): Promise<BackupStep
 	watchBackup(
 		operations,
 		() => {},
-		(report) => startBackup(engine(changes), report),
+		({ report }) => startBackup(engine(changes), report),
 	);
 
 export function refused(code: string, status = 500): LifeboatError {

@@ -50,7 +50,7 @@ const DATABASE_NAME = /^(?!\d+$)[\w-]{1,32}$/;
 /** A lock rule for the backups of the first database would hold the locks of one with such a name. */
 const LIKE_A_BACKUP = /^(full|incremental)_backup_/;
 /** What lies at the root of the bucket, beside the backups of the first database. */
-const RESERVED = ['access', 'journal', 'operations'];
+const RESERVED = ['access', 'journal', 'keep', 'operations'];
 
 /** Checks and completes options. Throws `options_invalid` (500). */
 export function mount(options: Options = {}): Mount {

@@ -1,22 +1,29 @@
 import { rmSync } from 'node:fs';
 import { type Product, type Server, startServer } from '../../src/cli/embedded/server.ts';
+import { LONG } from '../counts.ts';
+import { startInMiniflare } from './miniflare.ts';
 import { migratedFolder, product } from './shared.ts';
 
-/** The built app, with a database and a bucket of its own, as what LIFEBOAT_APP says if nothing else does. */
+type Running = Pick<Server, 'url' | 'output' | 'stop'>;
+
+/** The built app, with a database and a bucket of its own. */
 export class App {
 	/** Folder of its embedded D1 and R2. */
 	readonly folder = migratedFolder();
-	readonly #as: Product;
-	#server: Server | undefined;
+	readonly #as: Product | undefined;
+	#server: Running | undefined;
 
-	constructor(as = product()) {
+	/** Started by wrangler as `as`; otherwise as {@link startApp} does. */
+	constructor(as?: Product) {
 		this.#as = as;
 	}
 
 	/** Starts it with these variables; restarts it if it is running. */
 	async start(vars: Record<string, string>): Promise<void> {
 		await this.#server?.stop();
-		this.#server = await startServer({ as: this.#as, persistTo: this.folder, vars });
+		this.#server = this.#as
+			? await startServer({ as: this.#as, persistTo: this.folder, vars })
+			: await startApp(this.folder, vars);
 	}
 
 	/** Stops it and removes its folder. */
@@ -45,8 +52,18 @@ export class App {
 		return this.#running.output();
 	}
 
-	get #running(): Server {
+	get #running(): Running {
 		if (!this.#server) throw new Error('The app was not started.');
 		return this.#server;
 	}
+}
+
+/**
+ * Starts the built app with its state in a folder: as Pages by Miniflare alone. In the long tests, and as a
+ * Worker with LIFEBOAT_APP=worker, wrangler starts it.
+ */
+export function startApp(folder: string, vars: Record<string, string>): Promise<Running> {
+	const as = product();
+	if (LONG || as === 'worker') return startServer({ as, persistTo: folder, vars });
+	return startInMiniflare(folder, vars);
 }

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { R2Bucket } from '@cloudflare/workers-types';
+import { openState } from './miniflare.ts';
 
 // The embedded bucket in a state folder, even while an app uses it: as a binding, or by Node's own SQLite
 // where that is enough, because workerd takes more than a second to start. Miniflare keeps an index of the
@@ -13,13 +14,9 @@ const BLOBS = 'v3/r2/lifeboat-backups/blobs';
 
 /** Opens the bucket as a binding. */
 export async function openBucket(folder: string): Promise<{ bucket: R2Bucket } & AsyncDisposable> {
-	const { getPlatformProxy } = await import('wrangler'); // takes a second
-	const { env, dispose } = await getPlatformProxy<{ MY_BUCKET: R2Bucket }>({
-		persist: { path: join(folder, 'v3') }, // where the server keeps it
-		envFiles: [],
-		remoteBindings: false,
-	});
-	return { bucket: env.MY_BUCKET, [Symbol.asyncDispose]: dispose };
+	const miniflare = await openState(folder);
+	const { MY_BUCKET } = await miniflare.getBindings<{ MY_BUCKET: R2Bucket }>();
+	return { bucket: MY_BUCKET, [Symbol.asyncDispose]: () => miniflare.dispose() };
 }
 
 /** Makes the app forget used codes, so that no test has to wait for the next code. */

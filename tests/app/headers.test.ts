@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { App } from './app.ts';
+import { product } from './shared.ts';
 
 // Asks the built app for every route in SvelteKit's manifest.
 
@@ -22,7 +23,7 @@ interface Manifest {
 let app: App;
 
 beforeAll(async () => {
-	app = new App();
+	app = new App(product());
 	await app.start({
 		TOTP_SECRET: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ',
 		AUTH_SECRET: 'x'.repeat(32),

@@ -1,21 +1,21 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Server, startServer } from '../../src/cli/embedded/server.ts';
 import { TOTP } from '../../src/lib/totp.js';
-import { migratedFolder, product } from './shared.ts';
+import { startApp } from './app.ts';
+import { migratedFolder } from './shared.ts';
 
 // Two processes of the built app share one bucket, as many do on Cloudflare.
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 
 let folder: string;
-let servers: Server[];
+let servers: Awaited<ReturnType<typeof startApp>>[];
 
 beforeAll(async () => {
 	folder = migratedFolder();
-	const options = { as: product(), persistTo: folder, vars: { TOTP_SECRET: SECRET } };
+	const vars = { TOTP_SECRET: SECRET };
 	// One after the other: while it starts, a server locks the files of the state.
-	servers = [await startServer(options), await startServer(options)];
+	servers = [await startApp(folder, vars), await startApp(folder, vars)];
 });
 
 afterAll(async () => {

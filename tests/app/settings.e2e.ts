@@ -6,7 +6,7 @@ import { product } from './shared.ts';
 test('without its settings the app says what is missing', async ({ page }) => {
 	const vars = { AUTH_SECRET: 'set', TOTP_SECRET: 'A'.repeat(32) };
 	const command = product() === 'worker' ? 'wrangler secret' : 'wrangler pages secret';
-	const bare = new App();
+	const bare = new App(product());
 	await bare.start(vars);
 	try {
 		const response = await page.goto(bare.url);

@@ -5,18 +5,19 @@ import { join } from 'node:path';
 import { openLocalFile } from '../local-database.ts';
 import type { Product } from '../../src/cli/embedded/server.ts';
 
-// Shared by all tests: a migrated database, and a cache of compiled code, which halves the start-up time of every Node program. This is a global setup of vitest and
-// Playwright; workers and the programs they run inherit its environment.
+// Shared by all tests: a migrated database, and a cache of compiled code, which halves the start-up time of
+// every Node program. This is a global setup of vitest and Playwright; workers and the programs they run
+// inherit its environment.
 
-const VARIABLE = 'LIFEBOAT_MIGRATED';
+const VARIABLE = 'LIFEBOAT_SHARED';
+const DATABASE = 'database';
 
 /** Creates both. Returns a function that removes them after the last test. */
 export default function setup(): () => void {
 	const shared = mkdtempSync(join(tmpdir(), 'lifeboat-tests-'));
-	const database = join(shared, 'database');
 	process.env['NODE_COMPILE_CACHE'] = join(shared, 'code'); // https://nodejs.org/api/cli.html
-	process.env[VARIABLE] = database;
-	migrate(database);
+	process.env[VARIABLE] = shared;
+	migrate(join(shared, DATABASE));
 	return () => rmSync(shared, { recursive: true, force: true, maxRetries: 5 });
 }
 
@@ -32,12 +33,17 @@ function migrate(persistTo: string): void {
 	}
 }
 
+/** A folder for what several tests need, which is removed after the last one. */
+export function sharedFolder(): string {
+	const shared = process.env[VARIABLE];
+	if (!shared) throw new Error(`${VARIABLE} is not set: tests/app/shared.ts is a global setup.`);
+	return shared;
+}
+
 /** A new state folder with a migrated database, for `startServer` and the like. */
 export function migratedFolder(): string {
-	const origin = process.env[VARIABLE];
-	if (!origin) throw new Error(`${VARIABLE} is not set: tests/app/shared.ts is a global setup.`);
 	const folder = mkdtempSync(join(tmpdir(), 'lifeboat-app-'));
-	cpSync(origin, folder, { recursive: true });
+	cpSync(join(sharedFolder(), DATABASE), folder, { recursive: true });
 	return folder;
 }
 

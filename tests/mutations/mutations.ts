@@ -1,6 +1,9 @@
 import { budget } from './budget.ts';
+import { differentials } from './differentials.ts';
 import { dump } from './dump.ts';
 import type { Mutation } from './mutation.ts';
+import { reading } from './reading.ts';
+import { retention } from './retention.ts';
 
 const BACKUP = 'src/lib/server/backup';
 const ACCESS = 'src/lib/server/access';
@@ -186,9 +189,12 @@ const access: Mutation[] = [
 /** Every fault, by the room in which it is planted. */
 export const MUTATIONS: Mutation[] = [
 	...budget,
+	...differentials,
 	...dump,
 	...format,
 	...make,
+	...reading,
 	...restore,
+	...retention,
 	...access,
 ];

@@ -8,7 +8,7 @@ import { counted, isTurn, LONG, SEED } from '../counts.ts';
 import { dyingEngine, failingBucket, failingDatabase } from '../failing.ts';
 import { listBackups, resumeBackup } from '../../src/lib/server/backup/index.ts';
 import { TICKET_MS } from '../../src/lib/server/backup/make/job.ts';
-import { manifestKey } from '../../src/lib/server/backup/format/names.ts';
+import { manifestKey, sliceListKey } from '../../src/lib/server/backup/format/names.ts';
 import { LEASE_MS } from '../../src/lib/server/backup/storage/lock.ts';
 
 beforeEach(reset);
@@ -52,7 +52,11 @@ describe('a step that fails', { timeout: LONG ? 600_000 : 120_000 }, () => {
 				expect(await contentsOf(manifest), `call ${n}, LIFEBOAT_SEED=${SEED}`).toEqual(whole);
 				const files = (await keys()).filter((key) => key.startsWith(manifest.name));
 				expect(files.toSorted()).toEqual(
-					[...manifest.volumes.map(({ key }) => key), manifestKey(manifest.name)].toSorted(),
+					[
+						...manifest.volumes.map(({ key }) => key),
+						manifestKey(manifest.name),
+						sliceListKey(manifest.name),
+					].toSorted(),
 				);
 				await emptyBucket();
 			}

@@ -9,7 +9,8 @@ import { SimulatedBucket } from '../simulation/bucket.ts';
 
 // Proves that the simulation's bucket behaves like R2.
 
-const KEYS = ['full_backup_1.sql', 'full_backup_1.manifest.json', 'full_backup_2.sql', 'x.lock'];
+const [ONE, TWO] = ['full_backup_2026-11-22T00:00:00.000Z', 'full_backup_2026-11-23T00:00:00.000Z'];
+const KEYS = [`${ONE}.sql`, `${ONE}.manifest.json`, `${TWO}.sql`, 'x.lock'];
 const key = fc.constantFrom(...KEYS);
 const text = fc.constantFrom('', 'a', 'b');
 
@@ -50,13 +51,33 @@ const calls: fc.Arbitrary<Call> = fc.oneof(
 			(bucket) =>
 				bucket.delete(names),
 	),
-	fc.constantFrom('full_backup_', 'full_backup_1', 'none').map((prefix): Call => {
+	fc.constantFrom('full_backup_', ONE, 'none').map((prefix): Call => {
 		return async (bucket) => {
 			const { objects, truncated } = await bucket.list({ prefix, include: ['customMetadata'] });
 			return [objects.map(shown), truncated];
 		};
 	}),
+	fc.tuple(fc.constantFrom('full_backup_', ''), fc.constantFrom(1, 2, 3)).map(
+		([prefix, limit]): Call =>
+			(bucket) =>
+				pagesOf(bucket, { prefix, limit }),
+	),
 );
+
+/** The keys on each page of a list. */
+async function pagesOf(
+	bucket: R2Bucket,
+	options: { prefix: string; limit: number },
+): Promise<string[][]> {
+	const pages: string[][] = [];
+	let cursor: string | undefined;
+	do {
+		const page = await bucket.list({ ...options, ...(cursor !== undefined && { cursor }) });
+		pages.push(page.objects.map((object) => object.key));
+		cursor = page.truncated ? page.cursor : undefined;
+	} while (cursor !== undefined);
+	return pages;
+}
 
 const outcome = (call: Call, bucket: R2Bucket) =>
 	call(bucket).then(

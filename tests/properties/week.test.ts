@@ -42,7 +42,7 @@ async function scheduled(database = env.DB): Promise<'made' | 'undue' | 'running
 		await watchBackup(
 			watched,
 			() => {},
-			(report) => startBackup(engine({ database, now: () => now++ }), alone(report)),
+			({ report }) => startBackup(engine({ database, now: () => now++ }), alone(report)),
 		);
 		return 'made';
 	} catch (error) {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { R2Bucket } from '@cloudflare/workers-types';
+import { backupOfFile } from '../../src/lib/server/backup/format/names.ts';
+import type { StoredRange } from '../../src/lib/server/backup/storage/bucket.ts';
 
 /** Makes a call once its owner allows it; `key` is that of an object to be written. */
 export type Gate = <T>(call: () => T, key?: string) => Promise<T>;
@@ -42,26 +44,31 @@ export class SimulatedBucket {
 	binding(gate: Gate, now: () => number): R2Bucket {
 		const binding = {
 			head: (key: string) => gate(() => this.#found(key)),
-			get: (key: string) => gate(() => this.#found(key)),
+			get: (key: string, { range }: { range?: StoredRange } = {}) =>
+				gate(() => this.#found(key, range)),
 			put: (key: string, value: string | Uint8Array, options: PutOptions = {}) => {
 				const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : value.slice();
 				return gate(() => this.#put(key, bytes, options, now()), key);
 			},
 			delete: (keys: string | string[]) => gate(() => this.#delete([keys].flat())),
-			list: (options: { prefix: string; limit?: number }) => gate(() => this.#list(options)),
+			list: (options: ListOptions) => gate(() => this.#list(options)),
 		};
 		return binding as unknown as R2Bucket;
 	}
 
-	#found(key: string) {
+	#found(key: string, range?: StoredRange) {
 		const object = this.objects.get(key);
 		if (!object) return null;
 		const { bytes, etag, customMetadata, uploaded, sha256 } = object;
+		const { offset = 0, length = bytes.length } = range ?? {};
+		if (offset >= bytes.length && offset > 0)
+			throw new Error('The range is not satisfiable (10039)');
+		const part = bytes.subarray(offset, offset + length);
 		return {
 			...{ key, etag, customMetadata, uploaded, size: bytes.length },
 			checksums: { toJSON: () => ({ sha256 }) },
-			body: chunksOf(bytes),
-			text: async () => new TextDecoder().decode(bytes),
+			body: chunksOf(part),
+			text: async () => new TextDecoder().decode(part),
 		};
 	}
 
@@ -88,16 +95,29 @@ export class SimulatedBucket {
 		there.forEach((key) => this.objects.delete(key));
 	}
 
-	#list({ prefix, limit = 1000 }: { prefix: string; limit?: number }) {
-		const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix)).sort();
-		const objects = keys.slice(0, limit).map((key) => this.#found(key));
-		return { objects, truncated: false };
+	#list({ prefix = '', limit = 1000, startAfter = '', cursor = startAfter }: ListOptions) {
+		const keys = [...this.objects.keys()]
+			.filter((key) => key.startsWith(prefix) && key > cursor)
+			.sort();
+		const page = keys.slice(0, limit);
+		const objects = page.map((key) => this.#found(key));
+		const isCut = page.length < keys.length;
+		return { objects, truncated: isCut, ...(isCut && { cursor: page.at(-1) }) };
 	}
 
 	#requireUnlocked(key: string): void {
-		if (!this.#locked || !key.startsWith('full_backup_')) return;
+		if (!this.#locked || backupOfFile(key) === null) return;
 		throw new Error(`The object ${key} is locked by the bucket policy (10069)`);
 	}
+}
+
+/** What R2 takes to list objects. */
+interface ListOptions {
+	prefix?: string;
+	limit?: number;
+	/** Of the page before; here the last key on it. */
+	cursor?: string;
+	startAfter?: string;
 }
 
 async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

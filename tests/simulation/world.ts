@@ -1,5 +1,7 @@
+import type { BackupFiles } from '../../src/lib/server/backup/prove/files.ts';
 import { DatabaseSync } from 'node:sqlite';
 import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { SLICE_SIZES } from '../../src/lib/server/backup/dump/bounds.ts';
 import { UNLIMITED } from '../../src/lib/server/backup/make/budget.ts';
 import type { BackupStep, Budget } from '../../src/lib/server/backup/engine.ts';
 import type { Manifest } from '../../src/lib/server/backup/format/manifest.ts';
@@ -200,6 +202,8 @@ export class World {
 			signer: key,
 			keys: [key],
 			budget,
+			fullDays: 7,
+			sliceSizes: SLICE_SIZES,
 			stageMaxBytes: this.#inUse ? 100_000_000 : 0,
 			warnings: [],
 			now,
@@ -215,13 +219,14 @@ export class World {
 	async #requireSound(bucket: SimulatedBucket, name: string): Promise<string> {
 		const keys = this.apps.map(({ key }) => key);
 		const reader = this.#open(bucket);
-		const { readManifest, readVolume } = this.#code.manifests;
+		const { readManifest, readParentOf, readVolume } = this.#code.manifests;
 		try {
 			const opened = await readManifest(reader, `${name}.manifest.json`, keys);
-			const files = {
+			const files: BackupFiles = {
 				...opened,
+				parent: await readParentOf(reader, opened.manifest, keys),
 				identities: [identity],
-				open: (key: string) => readVolume(reader, key),
+				open: (key, range) => readVolume(reader, key, range),
 			};
 			const { differences } = await this.#code.verification.verifyFiles(files);
 			if (differences.length > 0) throw new Error(differences.join(' '));

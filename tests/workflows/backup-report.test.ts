@@ -20,6 +20,7 @@ describe('the report of a call', () => {
 		expect(cells(run.summary)).toEqual({
 			Backup: '',
 			Name: 'full_backup_2026-11-22T21:52:00.000Z',
+			Kind: 'full',
 			Size: '98.8 MB (98,765,432 bytes)',
 			Rows: '1,234,567',
 			Tables: '12',

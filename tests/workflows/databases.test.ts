@@ -67,8 +67,9 @@ describe('after a backup of all databases', () => {
 		const { code, outputs, urls } = await run('fetch-backup', app(drills), turns);
 		expect(code).toBe(0);
 		expect(outputs).toBe(taken === null ? '' : `backup=${NAME}\ndatabase=${taken}\n`);
-		const query = taken ? `?database=${taken}` : '';
-		if (taken !== null) expect(urls.at(-1)).toBe(`/${NAME}.sql${query}`);
+		const query = taken ? `&database=${taken}` : '';
+		const url = taken ? `/${NAME}.sql?stored=${query}` : `/${NAME}.sql?stored`;
+		if (taken !== null) expect(urls.at(-1)).toBe(url);
 	});
 });
 
@@ -77,7 +78,7 @@ test('the drill takes the database that is named', async () => {
 		DATABASE: 'b',
 	});
 	expect(outputs).toBe(`backup=${NAME}\ndatabase=b\n`);
-	expect(urls.every((url) => url.endsWith('?database=b'))).toBe(true);
+	expect(urls.every((url) => url.endsWith('database=b'))).toBe(true);
 });
 
 test('the proof is recorded with the database', async () => {

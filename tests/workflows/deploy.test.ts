@@ -61,7 +61,9 @@ test.for([
 
 	const { deployed, environments, repository, started, migrated, buckets } = accounts();
 	expect({ migrated, started }).toEqual({ migrated: ['lifeboat'], started: ['backup.yml'] });
-	expect(buckets).toEqual({ 'lifeboat-backups': { locks: ['full_backup_'] } });
+	expect(buckets).toEqual({
+		'lifeboat-backups': { locks: ['full_backup_', 'incremental_backup_'] },
+	});
 	expect(deployed).toMatchObject({
 		BACKUP_AGE_RECIPIENTS: expect.stringMatching(/^age1\w+$/),
 		BACKUP_MAC_KEY: expect.stringMatching(/^\S{44}$/),
@@ -96,8 +98,10 @@ async function runSchedule(lifeboat: Record<string, string>): Promise<void> {
 	forgetCodes(app.folder);
 	const drill = await runDrill(app.url, { ...github, github: { event_name: 'workflow_run' } });
 	expect(drill).toMatchObject({ exitCode: 0, errors: [] });
-	expect(drill.commands).toEqual([expect.stringMatching(/^::notice title=Backup proven::full_/)]);
-	expect(drill.output).toContain('Recorded with full_backup_');
+	expect(drill.commands).toEqual([
+		expect.stringMatching(/^::notice title=Backup proven::(full|incremental)_backup_/),
+	]);
+	expect(drill.output).toMatch(/Recorded with (full|incremental)_backup_/);
 }
 
 /** The commands in the blocks of a page, with their continuations. */

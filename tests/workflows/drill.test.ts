@@ -22,6 +22,8 @@ describe('drilling the backups of a real app', () => {
 	/** The file of the identity that opens the backups, and GitHub's secrets. */
 	let identity: string;
 	let secrets: Record<string, string>;
+	/** The other two rest on it. */
+	let full: BackupSummary;
 	let damaged: BackupSummary;
 	let newest: BackupSummary;
 
@@ -35,8 +37,10 @@ describe('drilling the backups of a real app', () => {
 			runLocally(app.folder, `CREATE VIRTUAL TABLE "${table}" USING ${index}`);
 		}
 		await app.start({ TOTP_SECRET: SECRET, BACKUP_AGE_RECIPIENTS: recipient });
+		full = await makeBackup();
 		damaged = await makeBackup();
 		newest = await makeBackup();
+		expect([damaged.parent, newest.parent]).toEqual([full.name, full.name]);
 		damage(damaged);
 	});
 	beforeEach(() => forgetCodes(app.folder));
@@ -163,5 +167,14 @@ describe('drilling the backups of a real app', () => {
 			Proven: 'no: the drill did not run',
 			Problem: run.errors[0],
 		});
+	});
+
+	test('damage to the full backup on which the newest rests fails the run', async () => {
+		damage(full);
+		const run = await runDrill(app.url, { secrets });
+		expect(run.exitCode).not.toBe(0);
+		const differences = textsIn(run.summary, 'Difference');
+		expect(differences).toEqual([expect.stringContaining(full.files[0] ?? '')]);
+		expect(await listed(newest)).toMatchObject({ drilled: { proven: false } });
 	});
 });

@@ -28,7 +28,7 @@ export const KINDS = {
 		given: { databases: { main: 'DB' }, bucket: 'MY_BUCKET' },
 		origin: 'https://lifeboat.pages.dev',
 		databases: ['lifeboat'],
-		buckets: { 'lifeboat-backups': { locks: ['full_backup_'] } },
+		buckets: { 'lifeboat-backups': { locks: ['full_backup_', 'incremental_backup_'] } },
 	},
 	Workers: {
 		file: 'wrangler.jsonc',
@@ -36,7 +36,16 @@ export const KINDS = {
 		given: { databases: { main: 'APP_DB', stats: 'STATS_DB' }, bucket: 'BACKUPS' },
 		origin: 'https://lifeboat.somebody.workers.dev',
 		databases: ['app', 'stats'],
-		buckets: { 'app-backups': { locks: ['full_backup_', 'stats/full_backup_'] } },
+		buckets: {
+			'app-backups': {
+				locks: [
+					'full_backup_',
+					'incremental_backup_',
+					'stats/full_backup_',
+					'stats/incremental_backup_',
+				],
+			},
+		},
 	},
 } as const;
 

@@ -100,7 +100,7 @@ export class BackupApi {
 	}
 
 	/**
-	 * Saves a file of a backup under `path` and returns its SHA-256 in hexadecimal. `bytes` is its size in
+	 * Saves a file of a backup as it is stored under `path`, and returns its SHA-256 in hexadecimal. `bytes` is its size in
 	 * the manifest: a longer answer is cut off soon after it. `onProgress` gets the bytes so far. Throws
 	 * `download_broken_off` (503), and `backup_damaged` (422) for any other size; what has come stays then.
 	 */
@@ -110,7 +110,7 @@ export class BackupApi {
 		bytes: number,
 		onProgress: (bytes: number) => void = () => {},
 	): Promise<string> {
-		const { body } = await this.#call({ method: 'GET', path: `/${file}` });
+		const { body } = await this.#call({ method: 'GET', path: `/${file}?stored` });
 		const hash = createHash('sha256');
 		let received = 0;
 		const counted = async function* () {

@@ -6,7 +6,8 @@ import { retry, type Sleep } from '../../lib/server/retry.ts';
 import { retryRefused, abortableSleep } from './retry.ts';
 
 /** What one call of `POST /api/backup` asks for: docs/api.md, "In steps". */
-export type Body = { action: 'backup'; when?: 'due' } | { action: 'resume'; ticket: string };
+export type Body =
+	{ action: 'backup'; when?: 'due'; kind?: 'full' } | { action: 'resume'; ticket: string };
 
 /** What it answers: that all is done, or a ticket for the next step. */
 export type Answer = Finished | Continued;
@@ -50,6 +51,8 @@ type Report = (event: StepEvent) => void;
 export interface MakeOptions {
 	/** Only if the app's newest backup is old enough. */
 	ifDue?: boolean;
+	/** A full backup, where the app would make a differential. */
+	full?: boolean;
 	report?: Report;
 	/** Waits; by default in real time, until the signal ends it. */
 	sleep?: Sleep;
@@ -85,11 +88,17 @@ const LONGEST_STEP_PAUSE = 3_600;
 export async function makeBackup(
 	call: (body: Body) => Promise<Answer>,
 	signal: AbortSignal,
-	{ ifDue = false, report = () => {}, sleep = abortableSleep(signal) }: MakeOptions = {},
+	{
+		ifDue = false,
+		full = false,
+		report = () => {},
+		sleep = abortableSleep(signal),
+	}: MakeOptions = {},
 ): Promise<Made> {
 	const onWait = (code: string, seconds: number) => report({ event: 'wait', code, seconds });
 	const admitted = (body: Body) => retryRefused(() => call(body), signal, onWait);
-	let answer = await admitted(ifDue ? { action: 'backup', when: 'due' } : { action: 'backup' });
+	const which = { ...(ifDue && { when: 'due' as const }), ...(full && { kind: 'full' as const }) };
+	let answer = await admitted({ action: 'backup', ...which });
 	let before: Continued['progress'] | null = null;
 	for (let steps = 1; steps <= MAX_STEPS; steps++) {
 		if (!('resume' in answer)) return { ...answer, steps };

@@ -31,6 +31,7 @@ Makes a backup of the app at BACKUP_URL, in as many steps as it takes.
 Options
   --database NAME    of this database of the app; otherwise of its first one
   --all              of all its databases, one after the other; one that fails does not stop the others
+  --full             a full backup, where the app would store only what changed since the last one
   --due              only when the newest backup is old enough, as BACKUP_WHEN=due does
   --help             show this
 
@@ -44,6 +45,7 @@ Exit codes: 0 made, or none is due; 1 a backup failed.
 const OPTIONS = {
 	database: { type: 'string' },
 	all: { type: 'boolean', default: false },
+	full: { type: 'boolean', default: false },
 	due: { type: 'boolean', default: false },
 	help: { type: 'boolean', short: 'h' },
 } as const;
@@ -63,7 +65,7 @@ try {
 async function main(): Promise<void> {
 	const { values, positionals } = parseArguments('backup', OPTIONS);
 	if (values.help) return print(HELP.split('\n'));
-	const { database, all, due } = values;
+	const { database, all, full, due } = values;
 	if (positionals.length > 0) throw usageError('backup', 'This command takes only options.');
 	if (all && database !== undefined) {
 		throw usageError('backup', 'Either --all or --database, not both.');
@@ -71,7 +73,7 @@ async function main(): Promise<void> {
 	const limit = new AbortController();
 	setTimeout(() => limit.abort(tooLong()), TIME_LIMIT_MS).unref();
 	const { signal } = limit;
-	const options = { ifDue: isOnlyIfDue() || due, report: reportStep };
+	const options = { ifDue: isOnlyIfDue() || due, full, report: reportStep };
 	const connection = connect(readSetting('BACKUP_URL'), callerSettings(), signal, maskInLog);
 	const call = backupCall(
 		{ ...connection, database: all ? '*' : database },
@@ -168,6 +170,7 @@ function summary(backup: BackupSummary, steps: number): string[][] {
 	const taken = steps > 1 ? [['Steps', count(steps)]] : [];
 	return [
 		['Name', backup.name],
+		['Kind', kindOf(backup)],
 		['Size', size(backup.bytes)],
 		['Rows', count(backup.rows)],
 		['Tables', count(backup.tables)],
@@ -177,6 +180,11 @@ function summary(backup: BackupSummary, steps: number): string[][] {
 		['Warnings', count(backup.warnings)],
 		...warningRows(backup),
 	];
+}
+
+/** What a backup rests on. */
+function kindOf({ parent }: BackupSummary): string {
+	return parent ? `differential: what changed since ${parent}` : 'full';
 }
 
 /** How consistent a backup is, and how long other queries waited for that. */

@@ -1,10 +1,10 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openBucket } from '../../../tests/app/bucket.ts';
 import { CopiedApp, flipped, linesIn, resultsIn, volumeOf } from '../../../tests/copies.ts';
 import { parseManifest, printManifest } from '../../lib/server/backup/format/manifest.ts';
-import { manifestKey } from '../../lib/server/backup/format/names.ts';
+import { manifestKey, sliceListKey } from '../../lib/server/backup/format/names.ts';
 
 // Copies where something is not right, at the destination or in the bucket of the app.
 
@@ -38,12 +38,40 @@ describe('a file that differs is named, and left as it is', () => {
 
 	test('a volume that was there before its backup was copied', async () => {
 		mkdirSync(copies.folder);
-		writeFileSync(join(copies.folder, volumeOf(copies.names[0])), 'something else');
+		writeFileSync(join(copies.folder, volumeOf(copies.names[2])), 'something else');
 		const { code, results } = await copies.copy();
-		expect(results).toEqual(copies.names.map((name, i) => [name, i === 0 ? 'differs' : 'copied']));
+		expect(results).toEqual(copies.names.map((name, i) => [name, i === 2 ? 'differs' : 'copied']));
 		expect(code).toBe(1);
-		expect(copies.contents().get(volumeOf(copies.names[0]))).toBe('something else');
-		expect(copies.contents().has(manifestKey(copies.names[0]))).toBe(false);
+		expect(copies.contents().get(volumeOf(copies.names[2]))).toBe('something else');
+		expect(copies.contents().has(manifestKey(copies.names[2]))).toBe(false);
+	});
+
+	test('a list of slices, of the same size only with --check', async () => {
+		await copies.copy();
+		const file = sliceListKey(copies.names[1]);
+		const path = join(copies.folder, file);
+		const text = readFileSync(path, 'utf8');
+		for (const [other, args] of [
+			[`${text}x`, []],
+			[text.replace('2', '3'), ['--check']],
+		] as const) {
+			writeFileSync(path, other);
+			const { code, stdout } = await copies.command(
+				'copy',
+				'--to',
+				copies.folder,
+				'--json',
+				...args,
+			);
+			expect([code, linesIn(stdout)[1]]).toMatchObject([
+				1,
+				{ result: 'differs', details: [expect.anything(), expect.stringContaining(file)] },
+			]);
+			expect(readFileSync(path, 'utf8')).toBe(other);
+		}
+		rmSync(path);
+		expect(await copies.copy()).toMatchObject({ code: 0 });
+		expect(readFileSync(path, 'utf8')).toBe(text);
 	});
 
 	test('a proof, with --check', async () => {
@@ -52,7 +80,7 @@ describe('a file that differs is named, and left as it is', () => {
 		writeFileSync(join(copies.folder, proof), '{}');
 		const args = ['--to', copies.folder, '--json', '--check'];
 		const { code, stdout } = await copies.command('copy', ...args);
-		expect([code, linesIn(stdout)[0]]).toMatchObject([
+		expect([code, linesIn(stdout)[1]]).toMatchObject([
 			1,
 			{ result: 'differs', details: [expect.stringContaining(proof)] },
 		]);
@@ -67,7 +95,11 @@ describe('what is not right in the bucket of the app is not copied, and the rest
 	beforeAll(async () => {
 		opened = await openBucket(copies.app.folder);
 		original = new Map();
-		for (const key of [volumeOf(copies.names[0]), manifestKey(copies.names[1])]) {
+		for (const key of [
+			volumeOf(copies.names[0]),
+			volumeOf(copies.names[2]),
+			manifestKey(copies.names[1]),
+		]) {
 			const object = await opened.bucket.get(key);
 			original.set(key, Buffer.from((await object?.arrayBuffer()) ?? []));
 		}
@@ -78,14 +110,14 @@ describe('what is not right in the bucket of the app is not copied, and the rest
 	afterAll(() => opened?.[Symbol.asyncDispose]());
 
 	test.for<[string, () => string, (bytes: Buffer) => Buffer | null, string]>([
-		['a damaged volume', () => volumeOf(copies.names[0]), flipped, 'damaged'],
+		['a damaged volume', () => volumeOf(copies.names[2]), flipped, 'damaged'],
 		[
 			'a volume that is too short',
-			() => volumeOf(copies.names[0]),
+			() => volumeOf(copies.names[2]),
 			(bytes) => bytes.subarray(1),
 			'damaged',
 		],
-		['a missing volume', () => volumeOf(copies.names[0]), () => null, 'damaged'],
+		['a missing volume', () => volumeOf(copies.names[2]), () => null, 'damaged'],
 		['a forged manifest', () => manifestKey(copies.names[1]), forged, 'refused'],
 		['an unsigned manifest', () => manifestKey(copies.names[1]), unsigned, 'refused'],
 	])('%s', async ([, keyOf, change, result]) => {
@@ -98,6 +130,20 @@ describe('what is not right in the bucket of the app is not copied, and the rest
 		expect(results).toEqual(copies.names.map((name) => [name, name === bad ? result : 'copied']));
 		expect(code).toBe(1);
 		expect([...copies.contents().keys()]).not.toContain(manifestKey(bad));
+	});
+
+	test('a damaged full backup, and all that rests on it', async () => {
+		const [full] = copies.names;
+		await opened.bucket.put(
+			volumeOf(full),
+			flipped(original.get(volumeOf(full)) ?? Buffer.alloc(0)),
+		);
+		const { code, stdout } = await copies.command('copy', '--to', copies.folder, '--json');
+		expect([code, resultsIn(stdout)]).toEqual([1, copies.all('damaged')]);
+		for (const { details } of linesIn(stdout).slice(1)) {
+			expect(details).toEqual([`The full backup ${full}, on which this one rests, is missing.`]);
+		}
+		expect([...copies.contents().keys()].filter((file) => file.includes('manifest'))).toEqual([]);
 	});
 });
 

@@ -14,7 +14,8 @@ import { count, formatTable } from '../terminal/text.ts';
 
 const HELP = `Usage: npm run copy -- --to <destination> [options]
 
-Copies the backups of the app elsewhere: each that the destination lacks, newest first. Each is verified
+Copies the backups of the app elsewhere: each that the destination lacks, newest first, but a full one
+before the differentials that rest on it. Each is verified
 before it counts: who made it, its stored bytes and, if they can be read here, its rows. Nothing at the
 destination is ever changed or removed: a file there that is not what it should be is named, and left.
 
@@ -28,7 +29,8 @@ Options
   --endpoint URL     the address of that storage; otherwise Amazon's
 ${FROM_HELP}
 ${KEY_HELP}
-  --newest N         copy only what is missing of the N newest backups
+  --newest N         copy only what is missing of the N newest backups, and of the full ones on which
+                     they rest
   --check            read and compare the files that are there; otherwise only their sizes
   --json             print one JSON object on standard output, and nothing else there
   --help             show this
@@ -101,23 +103,36 @@ async function copy(request: Request, context: Context): Promise<Outcome[]> {
 	return outcomes;
 }
 
+/** The newest backups of the app, and the full ones on which they rest. */
 async function listedBackups({ api, newest }: Request): Promise<Map<string, ListedBackup>> {
 	const listed = new Map<string, ListedBackup>();
+	const parents = new Set<string>();
+	let left = newest;
 	for await (const backup of api.all()) {
-		if (isBackupName(backup.name)) listed.set(backup.name, backup);
-		if (listed.size >= newest) break;
+		const { name, parent } = backup;
+		if (!isBackupName(name) || (left <= 0 && !parents.has(name))) continue;
+		listed.set(name, backup);
+		parents.delete(name);
+		if (left-- > 0 && parent !== null && !listed.has(parent)) parents.add(parent);
+		if (left <= 0 && parents.size === 0) break;
 	}
 	if (listed.size === 0) throw noBackup();
 	return listed;
 }
 
-/** Those of the app, newest first, then the others that the destination has. */
+/**
+ * Those of the app, newest first but each after its parent, on which it rests; then the others that the
+ * destination has.
+ */
 function namesOf(listed: Map<string, ListedBackup>, sizes: Map<string, number>): string[] {
 	const there = [...sizes.keys()].flatMap((file) => {
 		const name = backupOfFile(file);
 		return name !== null && file === manifestKey(name) && !listed.has(name) ? [name] : [];
 	});
-	return [...listed.keys(), ...there.sort().reverse()];
+	const ordered = listed.values().flatMap(({ name, parent }) => {
+		return parent !== null && listed.has(parent) ? [parent, name] : [name];
+	});
+	return [...new Set([...ordered, ...there.sort().reverse()])];
 }
 
 function report(outcomes: Outcome[], { title }: Destination): string[] {

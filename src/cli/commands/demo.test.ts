@@ -16,7 +16,7 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { forgetCodes } from '../../../tests/app/bucket.ts';
 import { counted } from '../../../tests/counts.ts';
-import { encoded } from '../../../tests/encrypted-backup.ts';
+import { encoderOf } from '../../lib/server/backup/storage/codec.ts';
 import { asD1 } from '../../../tests/local-database.ts';
 import { projectFolder, removeFolder, runLocally, sqlite3 } from '../../../tests/operator.ts';
 import { decode } from '../demo/backup.ts';
@@ -153,7 +153,7 @@ test('the demo decodes the volumes of an encrypted backup', async () => {
 	const encodings = ['gzip', 'age'] as const;
 	const volumes = await Promise.all(
 		['one;', 'two;'].map(async (sql, index) => {
-			const bytes = await encoded(Buffer.from(sql), { compression: 'gzip', recipients });
+			const bytes = await encoderOf({ compression: 'gzip', recipients })(Buffer.from(sql));
 			writeFileSync(join(folder, String(index)), bytes);
 			const digest = { sha256: '', bytes: bytes.length, sqlBytes: sql.length };
 			return { key: String(index), ...digest, encodings: [...encodings] };

@@ -120,6 +120,9 @@ export const handle = sequence(backups.handle, handleRequest);
 		BACKUP_MAC_KEY: expect.stringMatching(/^.{44}$/),
 		BACKUP_ORIGIN: 'https://shop.example.com',
 		BACKUP_URL: 'https://shop.example.com',
+		BACKUP_KEEP_DAILY: '7',
+		BACKUP_KEEP_WEEKLY: '4',
+		BACKUP_KEEP_MONTHLY: '12',
 	});
 	for (const name of ['AUTH_SECRET', 'GITHUB_ID', 'BACKUP_ADMINS'])
 		expect(values).not.toHaveProperty(name);
@@ -130,7 +133,8 @@ export const handle = sequence(backups.handle, handleRequest);
 		'npx lifeboat deploy --database main=APP_DB\n',
 		'npx wrangler d1 create orders ',
 		'npx wrangler r2 bucket create shop-backups\n',
-		'npx wrangler r2 bucket lock add shop-backups keep-backups full_backup_ --retention-days 90\n',
+		'npx wrangler r2 bucket lock add shop-backups keep-backups full_backup_ --retention-days 97\n',
+		'npx wrangler r2 bucket lock add shop-backups keep-differentials incremental_backup_ --retention-days 90\n',
 	]) {
 		expect(stdout).toContain(`\n  ${command}`);
 	}
@@ -155,7 +159,9 @@ test('--help and --dry-run write nothing; the latter shows the diff, without a s
 +import { lifeboat } from 'lifeboat';
 `);
 	expect(stdout).toContain('--- /dev/null\n+++ b/.github/workflows/backup.yml\n');
-	expect(stdout).toContain('.env gets TOTP_SECRET, BACKUP_MAC_KEY.');
+	expect(stdout).toContain(
+		'.env gets TOTP_SECRET, BACKUP_MAC_KEY, BACKUP_KEEP_DAILY, BACKUP_KEEP_WEEKLY, BACKUP_KEEP_MONTHLY.',
+	);
 	expect(stdout).not.toMatch(/[A-Z2-7]{32}/);
 	expect(files()).toEqual(APP);
 });

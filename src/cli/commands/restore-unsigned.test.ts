@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openBucket } from '../../../tests/app/bucket.ts';
-import { encoded, EncryptedBackup, SECRET } from '../../../tests/encrypted-backup.ts';
+import { EncryptedBackup, SECRET } from '../../../tests/encrypted-backup.ts';
 import { removeFolder } from '../../../tests/operator.ts';
 import {
 	type Manifest,
@@ -12,6 +12,8 @@ import {
 } from '../../lib/server/backup/format/manifest.ts';
 import { backupName, manifestKey } from '../../lib/server/backup/format/names.ts';
 import { deriveKey, signManifest } from '../../lib/server/backup/format/signature.ts';
+import { withVolumes } from '../../lib/server/backup/format/slices.ts';
+import { encoderOf } from '../../lib/server/backup/storage/codec.ts';
 
 const OTHER_SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
 
@@ -62,17 +64,15 @@ describe('a backup that the app has not signed', () => {
 	test('is refused as the latest in the bucket', async () => {
 		const sql = readFileSync(backup.plain);
 		// This takes only the public key.
-		const stored = await encoded(sql, { compression: 'gzip', recipients: [backup.recipient] });
+		const stored = await encoderOf({ compression: 'gzip', recipients: [backup.recipient] })(sql);
 		const late = backupName('full', new Date());
 		const key = `${late}.sql.gz.age`;
 		const sha256 = createHash('sha256').update(stored).digest('hex');
 		const [volume] = backup.manifest.volumes;
 		if (!volume) throw new Error('The backup has no volume.');
-		const planted: Manifest = {
-			...bare(),
-			name: late,
-			volumes: [{ ...volume, key, bytes: stored.length, sha256, sqlBytes: sql.length }],
-		};
+		const planted = withVolumes({ ...bare(), name: late }, [
+			{ ...volume, key, bytes: stored.length, sha256, sqlBytes: sql.length },
+		]);
 		await using opened = await openBucket(backup.original);
 		const { bucket } = opened;
 		await bucket.put(key, stored);

@@ -10,6 +10,7 @@ import {
 import { join } from 'node:path';
 import { delimiter } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { startApp } from '../../../tests/app/app.ts';
 import { forgetCodes } from '../../../tests/app/bucket.ts';
 import { asD1, openLocalFile } from '../../../tests/local-database.ts';
 import {
@@ -27,7 +28,6 @@ import { openBackup } from '../sources/files.ts';
 import { loadSample } from '../demo/sample.ts';
 import { EmbeddedDatabase } from '../embedded/database.ts';
 import { Progress } from '../terminal/progress.ts';
-import { type Server, startServer } from '../embedded/server.ts';
 import { remoteTarget } from '../targets/remote.ts';
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
@@ -80,10 +80,7 @@ describe('a file restores', () => {
 	});
 
 	test('from the app, by name and as the latest', async () => {
-		const server: Server = await startServer({
-			persistTo: original,
-			vars: { TOTP_SECRET: SECRET },
-		});
+		const server = await startApp(original, { TOTP_SECRET: SECRET });
 		try {
 			const env = { TOTP_SECRET: SECRET, BACKUP_URL: server.url };
 			const { code, stdout } = await operate(project, 'drill', ['latest', '--json'], { env });

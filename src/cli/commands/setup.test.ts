@@ -18,6 +18,8 @@ import { parseEnv } from '../secrets/dotenv.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const EXAMPLE = readFileSync(join(ROOT, '.env.example'), 'utf8');
+/** What a new installation gets: daily for a week, weekly for a month, monthly for a year. */
+const POLICY = { BACKUP_KEEP_DAILY: '7', BACKUP_KEEP_WEEKLY: '4', BACKUP_KEEP_MONTHLY: '12' };
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'; // RFC 6238, Appendix B
 
 let folder = '';
@@ -31,7 +33,7 @@ afterEach(() => {
 });
 
 describe('without a .env', () => {
-	test('writes the example with three new secrets, readable only by the owner', async () => {
+	test('writes the example with three new secrets and a policy, readable only by the owner', async () => {
 		const { exitCode, stdout, stderr } = await setup();
 		expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
 		expect(readdirSync(folder)).toEqual(['.env']);
@@ -43,7 +45,12 @@ describe('without a .env', () => {
 		expect(Buffer.from(AUTH_SECRET, 'base64')).toHaveLength(32);
 		expect(Buffer.from(BACKUP_MAC_KEY, 'base64')).toHaveLength(32);
 		const secrets = [TOTP_SECRET, AUTH_SECRET, BACKUP_MAC_KEY];
-		expect(secrets.reduce((rest, secret) => rest.replace(secret, ''), text)).toBe(EXAMPLE);
+		const rest = secrets.reduce((rest, secret) => rest.replace(secret, ''), text);
+		expect(rest.replaceAll(/(?<=^BACKUP_KEEP_\w+=)\d+$/gm, '')).toBe(EXAMPLE);
+		const written = Object.entries(parseEnv(rest)).filter(([, value]) => value);
+		expect(Object.fromEntries(written)).toEqual(POLICY);
+		expect(stdout).toMatch(/BACKUP_KEEP_DAILY +made/);
+		expect(stdout).toContain('BACKUP_KEEP_DAILY=7, _WEEKLY=4 and _MONTHLY=12');
 		expect(stdout).toMatch(/TOTP_SECRET +made/);
 		expect(stdout).toMatch(/AUTH_SECRET +made/);
 		expect(stdout).not.toContain(AUTH_SECRET);
@@ -75,7 +82,8 @@ describe('without a .env', () => {
 		const { stdout } = await setup();
 		expect(stdout).toContain('secrets -- cloudflare | npx wrangler pages secret bulk');
 		expect(stdout).toContain('secrets -- github | gh secret set --env lifeboat -f -');
-		expect(stdout).toMatch(/npx wrangler r2 bucket lock add \S+ \S+ full_backup_ --retention-days/);
+		expect(stdout).toMatch(/r2 bucket lock add \S+ \S+ full_backup_ --retention-days 97$/m);
+		expect(stdout).toMatch(/r2 bucket lock add \S+ \S+ incremental_backup_ --retention-days 90$/m);
 	});
 });
 
@@ -87,8 +95,9 @@ describe('with a .env', () => {
 		expect(exitCode).toBe(0);
 		const secret = values()['TOTP_SECRET'];
 		expect(secret).toMatch(/^[A-Z2-7]{32}$/);
+		const policy = Object.entries(POLICY).map((pair) => `${pair.join('=')}\n`);
 		expect(readFileSync(file, 'utf8')).toBe(
-			`# mine\nAUTH_SECRET="old one"\n\nTOTP_SECRET= ${secret} # soon\nOTHER=1\nBACKUP_MAC_KEY=${values()['BACKUP_MAC_KEY']}\n`,
+			`# mine\nAUTH_SECRET="old one"\n\nTOTP_SECRET= ${secret} # soon\nOTHER=1\nBACKUP_MAC_KEY=${values()['BACKUP_MAC_KEY']}\n${policy.join('')}`,
 		);
 		expect(mode(file)).toBe(0o600);
 		expect(stdout).toMatch(/TOTP_SECRET +made/);
@@ -106,6 +115,24 @@ describe('with a .env', () => {
 		expect(statSync(file).mtimeMs).toBe(1000);
 		expect(stdout).toMatch(/TOTP_SECRET +kept/);
 		expect(readQrCode(stdout)).toContain(`?secret=${SECRET}&`);
+	});
+
+	test.for<[string, string]>([
+		['has rules of its own', 'BACKUP_KEEP_LAST=30\n'],
+		['is an older one', `TOTP_SECRET=${SECRET}\nAUTH_SECRET=x\n`],
+	] as const)('writes no policy where it %s', async ([, text]) => {
+		writeFileSync(file, text);
+		const { exitCode, stdout } = await setup();
+		expect(exitCode).toBe(0);
+		expect(values()).not.toHaveProperty('BACKUP_KEEP_DAILY');
+		expect(stdout).not.toContain('BACKUP_KEEP');
+	});
+
+	test('refuses a rule that is not valid and changes nothing', async () => {
+		writeFileSync(file, 'BACKUP_KEEP_DAILY=seven\n');
+		const { exitCode, stderr } = await setup();
+		expect([exitCode, stderr]).toEqual([1, expect.stringContaining('BACKUP_KEEP_DAILY')]);
+		expect(readFileSync(file, 'utf8')).toBe('BACKUP_KEEP_DAILY=seven\n');
 	});
 
 	test.for([

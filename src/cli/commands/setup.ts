@@ -23,7 +23,8 @@ const HELP = `Usage: npm run setup [-- options]
 Writes .env in the current folder, with the secrets that are missing or empty: TOTP_SECRET, AUTH_SECRET
 and, in a new installation, BACKUP_MAC_KEY. Makes the identity that opens encrypted backups, outside the
 project in ~/.config/lifeboat, or uses the existing one, and turns encryption on once you have a copy of
-it. Never changes an existing value. Shows the TOTP secret as a QR code.
+it. In a new installation it also writes down which backups are kept, as BACKUP_KEEP_DAILY, _WEEKLY and
+_MONTHLY. Never changes an existing value. Shows the TOTP secret as a QR code.
 
 On a terminal it asks for what is missing; Enter skips a question. The answers as options:
   --origin URLS      BACKUP_ORIGIN: the app's address, such as https://app.example.com
@@ -52,10 +53,11 @@ function explainNext(identity: string): string {
 	return `Next: npm run deploy. Or step by step, as docs/deploy.md explains:
   npm run --silent secrets -- cloudflare | npx wrangler pages secret bulk
   npm run build && npx wrangler pages deploy --branch main
-  npx wrangler r2 bucket lock add lifeboat-backups keep-backups full_backup_ --retention-days 90
+  npx wrangler r2 bucket lock add lifeboat-backups keep-backups full_backup_ --retention-days 97
+  npx wrangler r2 bucket lock add lifeboat-backups keep-differentials incremental_backup_ --retention-days 90
   npm run --silent secrets -- github | gh secret set --env lifeboat -f -${identity && forDrills}
 
-The third command keeps everyone, the app included, from deleting or overwriting backups for 90 days.
+The lock rules keep everyone, the app included, from deleting or overwriting backups for 90 days.
 node genTotp.js prints the current code; node genTotp.js --headers | curl -H @- URL calls the API.
 `;
 }

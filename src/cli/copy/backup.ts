@@ -1,18 +1,16 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ListedBackup, Manifest } from '../../lib/server/backup/format/manifest.ts';
-import { manifestKey } from '../../lib/server/backup/format/names.ts';
-import {
-	type BackupFiles,
-	isDamage,
-	isLegible,
-	readThrough,
-} from '../../lib/server/backup/prove/files.ts';
+import { manifestKey, sliceListKey } from '../../lib/server/backup/format/names.ts';
+import { type Parent, requireParent } from '../../lib/server/backup/format/parent.ts';
+import { isDamage } from '../../lib/server/backup/prove/damage.ts';
+import { type BackupFiles, isLegible, readThrough } from '../../lib/server/backup/prove/files.ts';
+import { sliceListOf } from '../../lib/server/backup/storage/slice-list.ts';
 import type { StoredVolume } from '../../lib/server/backup/storage/volume.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { readSetting } from '../secrets/dotenv.ts';
 import { identitiesFor, type KeyOptions } from '../secrets/keys.ts';
-import { fromFiles, readManifestOf, requireOwn } from '../sources/backup.ts';
+import { fromFiles, readManifestOf, readParent, requireOwn } from '../sources/backup.ts';
 import { readFile } from '../sources/disk.ts';
 import { verifyBackup } from '../sources/verify.ts';
 import { copyDiffers, type Copying, readText, storeFile, storeText } from './files.ts';
@@ -31,12 +29,12 @@ export interface Copy {
 }
 
 /**
- * Copies a backup, or what is missing of it. It is verified before its manifest is stored, as the last of
+ * Copies a backup, or what is missing of it; the parent of a differential has to be there. It is verified before its manifest is stored, as the last of
  * its files: a copy without a manifest counts as none. If the manifest is there, the other files are
  * measured, or compared with `check`. `listed` is the backup in the app's list, null if it is not there.
  *
- * Throws `copy_differs` (409) for a file at the destination that is not what it should be, and what
- * {@link readManifestOf}, {@link verifyBackup}, the app and the destination throw.
+ * Throws `copy_differs` (409) for a file at the destination that is not what it should be, `parent_missing`
+ * and `parent_differs` (422), and what {@link readManifestOf}, {@link verifyBackup}, the app and the destination throw.
  */
 export async function copyBackup(
 	name: string,
@@ -46,6 +44,7 @@ export async function copyBackup(
 	const isNew = !copying.sizes.has(manifestKey(name));
 	const { text, files } = isNew ? await ofApp(name, copying) : await ofCopy(name, copying);
 	const { volumes } = files.manifest;
+	const parent = requireParent(files.parent)?.manifest ?? null;
 	const bytes = volumes.reduce((sum, volume) => sum + volume.bytes, 0);
 	try {
 		await compareCopy(files, isNew || copying.check, copying);
@@ -53,6 +52,7 @@ export async function copyBackup(
 		const known: Checked = copying.check ? 'stored' : 'sizes';
 		const checked = isNew ? await verify(name, files, copying) : known;
 		const problems = listed ? await copyProofs(listed, copying) : [];
+		await copySliceList(name, sliceListOf(files.manifest, parent), copying);
 		if (isNew) await storeText(manifestKey(name), text, copying);
 		return { bytes, isNew, checked, problems };
 	} finally {
@@ -70,14 +70,14 @@ async function ofApp(name: string, copying: Copying): Promise<Opened> {
 	const { api, context } = copying;
 	context.progress.step(`fetch: ${name}`);
 	const text = await api.manifest(name);
-	return { text, files: openFiles(name, text, copying) };
+	return { text, files: await openFiles(name, text, copying) };
 }
 
 async function ofCopy(name: string, copying: Copying): Promise<Opened> {
 	const { destination } = copying;
 	const text = await readText(destination, manifestKey(name));
 	try {
-		return { text, files: openFiles(name, text, copying) };
+		return { text, files: await openFiles(name, text, copying) };
 	} catch (error) {
 		if (!isAboutManifest(error)) throw error;
 		throw copyDiffers(destination, [`${manifestKey(name)}: ${error.message}`]);
@@ -90,18 +90,41 @@ export function isAboutManifest(error: unknown): error is LifeboatError {
 }
 
 /** The files of the backup with this manifest, read from where they are at the moment. */
-function openFiles(name: string, text: string, copying: Copying): BackupFiles {
+async function openFiles(name: string, text: string, copying: Copying): Promise<BackupFiles> {
 	const { keys, context, staging, destination, sizes } = copying;
 	const opened = readManifestOf(text, name, keys, context);
 	for (const { key } of opened.manifest.volumes) requireOwn(opened.manifest, key);
 	return {
 		...opened,
+		parent: await copiedParent(opened.manifest, copying),
 		identities: knownIdentities(opened.manifest, keys),
-		async open(key) {
-			const staged = await readFile(join(staging, key), context.signal);
-			return staged ?? (sizes.has(key) ? destination.read(key) : null);
+		async open(key, range) {
+			const staged = await readFile(join(staging, key), context.signal, range);
+			return staged ?? (sizes.has(key) ? destination.read(key, range) : null);
 		},
 	};
+}
+
+/** The parent of a differential as the destination has it; null for a full backup. */
+async function copiedParent(
+	manifest: Manifest,
+	{ destination, sizes, keys, context }: Copying,
+): Promise<Parent> {
+	if (manifest.parent === null) return null;
+	const file = manifestKey(manifest.parent);
+	const text = sizes.has(file) ? await readText(destination, file) : undefined;
+	return readParent(manifest, text, keys, context);
+}
+
+/** Stores the list of a backup's slices, which follows from its manifest. Throws `copy_differs`. */
+async function copySliceList(name: string, list: string | null, copying: Copying): Promise<void> {
+	const { sizes, check, destination } = copying;
+	const key = sliceListKey(name);
+	if (list === null) return;
+	if (!sizes.has(key)) return storeText(key, list, copying);
+	const isRight = sizes.get(key) === Buffer.byteLength(list);
+	if (isRight && (!check || (await readText(destination, key)) === list)) return;
+	throw copyDiffers(destination, [`${key} does not list the slices that the manifest has.`]);
 }
 
 /** The identities that are set here; none is needed to compare the stored bytes. */

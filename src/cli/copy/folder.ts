@@ -9,6 +9,7 @@ import {
 } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { StoredRange } from '../../lib/server/backup/storage/bucket.ts';
 import { readFile, sizeOf } from '../sources/disk.ts';
 import { temporaryFolder } from '../terminal/command.ts';
 import type { Destination } from './destination.ts';
@@ -40,8 +41,8 @@ export class FolderDestination implements Destination {
 		return sizes;
 	}
 
-	async read(name: string): Promise<AsyncIterable<Uint8Array>> {
-		const bytes = await readFile(join(this.title, name), this.#signal);
+	async read(name: string, range?: StoredRange): Promise<AsyncIterable<Uint8Array>> {
+		const bytes = await readFile(join(this.title, name), this.#signal, range);
 		if (bytes === null) throw new Error(`${join(this.title, name)} has disappeared.`);
 		return bytes;
 	}

@@ -1,5 +1,5 @@
 import type { ListedBackup } from '../../lib/server/backup/format/manifest.ts';
-import { isDamage } from '../../lib/server/backup/prove/files.ts';
+import { isDamage } from '../../lib/server/backup/prove/damage.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { DetailedError } from '../terminal/errors.ts';
 import { type Checked, copyBackup, isAboutManifest } from './backup.ts';

@@ -1,5 +1,6 @@
 import { openAsBlob } from 'node:fs';
 import { AwsClient } from 'aws4fetch';
+import type { StoredRange } from '../../lib/server/backup/storage/bucket.ts';
 import { isLoopback } from '../../lib/server/environment.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { retry } from '../../lib/server/retry.ts';
@@ -21,6 +22,8 @@ const PAUSE_MS = 1_000;
 const CONFLICT = 409;
 /** The condition is not met: there is such an object. */
 const EXISTS = 412;
+/** The range begins behind the end of the object. */
+const BEYOND = 416;
 /** The service does not know the condition (S3: Error responses, NotImplemented). */
 const NOT_IMPLEMENTED = 501;
 
@@ -121,9 +124,11 @@ class S3Destination implements Destination {
 		return sizes;
 	}
 
-	async read(name: string): Promise<AsyncIterable<Uint8Array>> {
-		const { body } = await this.#call({ method: 'GET', path: this.#pathOf(name) }, `read ${name}`);
-		return body ?? emptyBody();
+	async read(name: string, range?: StoredRange): Promise<AsyncIterable<Uint8Array>> {
+		const headers = range && { Range: `bytes=${range.offset}-${lastOf(range)}` };
+		const call: S3Call = { method: 'GET', path: this.#pathOf(name), ...(headers && { headers }) };
+		const { status, body } = await this.#call(call, `read ${name}`, [BEYOND]);
+		return status === BEYOND ? emptyBody() : (body ?? emptyBody());
 	}
 
 	/**
@@ -180,6 +185,11 @@ class S3Destination implements Destination {
 
 /** An object in a list, as S3 and those that speak like it print it. Names of backups have no entities. */
 const LISTED = /<Contents>.*?<Key>([^<]*)<\/Key>.*?<Size>(\d+)<\/Size>.*?<\/Contents>/gs;
+
+/** The last byte of a range as a header has it; empty for all that follow. */
+function lastOf({ offset, length }: StoredRange): number | '' {
+	return length === undefined ? '' : offset + length - 1;
+}
 
 async function* emptyBody(): AsyncGenerator<Uint8Array> {}
 

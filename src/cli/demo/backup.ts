@@ -19,7 +19,7 @@ export async function backUp(steps: Steps, api: BackupApi, folder: string): Prom
 	const { name } = await steps.take(
 		'back up',
 		'POST /api/backup, with a one-time code',
-		() => api.create(),
+		() => api.create({ full: true }), // whose volumes are the whole SQL
 		({ rows, sqlBytes }) => `${count(rows)} rows, ${count(sqlBytes)} bytes of SQL`,
 	);
 	await steps.take(

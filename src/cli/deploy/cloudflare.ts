@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { LifeboatError } from '../../lib/server/errors.ts';
+import type { LockRule } from '../secrets/lock-rules.ts';
 import { parseArray, plain } from './answers.ts';
 import {
 	bucketOf,
@@ -12,12 +13,6 @@ import { setDatabaseId } from './database-id.ts';
 import { type Deployment, type Run, shown, type Step } from './step.ts';
 
 const SIGN_IN = 'Sign in with `npx wrangler login`, or set CLOUDFLARE_API_TOKEN.';
-
-/** For how long nobody can delete or overwrite a backup. */
-const LOCK_DAYS = 90;
-
-/** The prefix of every full backup's objects. */
-const BACKUPS = 'full_backup_';
 
 /** Makes the D1 database of a binding, and writes its id into wrangler's configuration. */
 export function databaseStep({ run }: Deployment, binding: string): Step {
@@ -73,15 +68,15 @@ export function bucketStep({ run }: Deployment, binding: string): Step {
 	};
 }
 
-/** Locks the backups of a database: nobody, not even the app, deletes or overwrites one before its time. */
-export function lockStep({ run, databases, bucket: binding }: Deployment, database: string): Step {
-	const isFirst = Object.keys(databases)[0] === database;
-	const prefix = isFirst ? BACKUPS : `${database}/${BACKUPS}`;
-	const rule = isFirst ? 'keep-backups' : `keep-backups-${database}`;
+/** Adds a lock rule: nobody, not even the app, deletes or overwrites a backup before its time. */
+export function lockStep(
+	{ run, bucket: binding }: Deployment,
+	{ name: rule, prefix, days }: LockRule,
+): Step {
 	const bucket = async () => bucketOf(await readConfiguration(), binding);
 	const add = (own: ConfiguredBucket) => [
 		...['wrangler', 'r2', 'bucket', 'lock', 'add', own.name, rule, prefix],
-		...['--retention-days', String(LOCK_DAYS), ...within(own)],
+		...['--retention-days', String(days), ...within(own)],
 	];
 	return {
 		name: `lock ${prefix}`,
@@ -100,7 +95,7 @@ export function lockStep({ run, databases, bucket: binding }: Deployment, databa
 		commands: async () => [shown(add(await bucket()))],
 		async run() {
 			await run(add(await bucket()));
-			return `for ${LOCK_DAYS} days`;
+			return `for ${days} days`;
 		},
 	};
 }

@@ -1,3 +1,4 @@
+import { lockRules } from '../secrets/lock-rules.ts';
 import { backupStep, buildStep, deployStep, drillStep, migrationsStep } from './app.ts';
 import { bucketStep, databaseStep, lockStep, projectStep } from './cloudflare.ts';
 import { bucketOf, databaseOf, readConfiguration } from './configuration.ts';
@@ -19,6 +20,8 @@ export async function planSteps(deployment: Deployment): Promise<Step[]> {
 		return migrations !== null && (at === 0 || migrations !== 'migrations');
 	});
 	bucketOf(configuration, deployment.bucket);
+	const names = Object.keys(deployment.databases);
+	const rules = names.flatMap((name, at) => lockRules(name, at === 0));
 	const release = [
 		...migrated.map((binding) => migrationsStep(deployment, binding)),
 		...[buildStep(deployment), deployStep(deployment)],
@@ -27,7 +30,7 @@ export async function planSteps(deployment: Deployment): Promise<Step[]> {
 	return [
 		...databases.map(({ binding }) => databaseStep(deployment, binding)),
 		...buckets.map(({ binding }) => bucketStep(deployment, binding)),
-		...Object.keys(deployment.databases).map((name) => lockStep(deployment, name)),
+		...rules.map((rule) => lockStep(deployment, rule)),
 		...(deployment.isPages
 			? [projectStep(deployment), address, secrets, ...release]
 			: [secrets, ...release, address, secretsStep(deployment, 'secrets: address')]),

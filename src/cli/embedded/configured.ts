@@ -1,12 +1,5 @@
 import { LifeboatError } from '../../lib/server/errors.ts';
-import { loadWrangler } from './wrangler.ts';
-
-/** An entry of wrangler's configuration, for which wrangler's own type is `any`. */
-interface ConfiguredDatabase {
-	binding: string;
-	database_id?: string;
-	preview_database_id?: string;
-}
+import { type ConfiguredDatabase, configuredDatabases } from './configured-databases.ts';
 
 /** The usual binding of the app's database, which is used if there are several. */
 const USUAL = 'DB';
@@ -19,9 +12,10 @@ const DRILLS = 'DRILL_DB';
  * `db_binding_missing` (500), `db_binding_unclear` (400).
  */
 export async function configuredId(binding?: string): Promise<string> {
-	const { unstable_readConfig } = loadWrangler();
-	const { d1_databases } = unstable_readConfig({}) as { d1_databases: ConfiguredDatabase[] };
-	const { preview_database_id, database_id, ...entry } = choose(d1_databases, binding);
+	const { preview_database_id, database_id, ...entry } = choose(
+		await configuredDatabases(),
+		binding,
+	);
 	return preview_database_id ?? database_id ?? entry.binding;
 }
 

@@ -1,9 +1,7 @@
+import { LOCK_DAYS, lockRules } from '../secrets/lock-rules.ts';
 import { shellWord } from '../terminal/text.ts';
 import { optionsFor } from './bindings.ts';
 import type { Plan } from './plan.ts';
-
-/** Days for which a backup cannot be deleted. */
-const LOCK_DAYS = 90;
 
 /** What is left to do, as commands with the app's own names. */
 export function nextCommands(plan: Plan): string[] {
@@ -21,7 +19,7 @@ export function nextCommands(plan: Plan): string[] {
 		'It takes the app to a first proven backup, and asks before each step. Among them are:',
 		...stepsOnCloudflare(plan).map((line) => `  ${line}`),
 		'',
-		`A lock keeps everyone, the app included, from deleting or overwriting backups for ${LOCK_DAYS} days.`,
+		`The lock rules keep everyone, the app included, from deleting or overwriting backups for ${LOCK_DAYS} days.`,
 	];
 }
 
@@ -30,10 +28,9 @@ function stepsOnCloudflare({ config, databases, bucket, isNewBucket }: Plan): st
 	const missing = config.databases.filter(({ binding, database_id: id }) => {
 		return Object.values(databases).includes(binding) && !isId(id);
 	});
-	const locks = Object.keys(databases).map((database, index) => {
-		const [rule, prefix] =
-			index === 0 ? ['keep-backups', ''] : [`keep-${database}`, `${database}/`];
-		return `npx wrangler r2 bucket lock add ${name} ${rule} ${prefix}full_backup_ --retention-days ${LOCK_DAYS}`;
+	const rules = Object.keys(databases).flatMap((database, at) => lockRules(database, at === 0));
+	const locks = rules.map(({ name: rule, prefix, days }) => {
+		return `npx wrangler r2 bucket lock add ${name} ${rule} ${prefix} --retention-days ${days}`;
 	});
 	return [
 		...missing.map(({ binding, database_name }) => {

@@ -7,7 +7,6 @@ import { readSetting } from './dotenv.ts';
 import { makeIdentity, readIdentities, recipientsIn } from './identity.ts';
 import type { Ask } from '../terminal/ask.ts';
 import { print, printAside } from '../terminal/print.ts';
-import { shellWord } from '../terminal/text.ts';
 
 /** An age identity on this machine. */
 export interface Encryption {
@@ -91,8 +90,8 @@ export function explainEncryption({ file, recipient }: Encryption): string {
 and opened by the identity in
   ${file}
 which npm run restore and npm run drill find by AGE_IDENTITY_FILE in .env. On another machine, give a
-copy with --identity FILE. Without Lifeboat, ${tool} opens a backup:
-  age -d -i ${shellWord(file)} backup.sql.gz.age | gunzip | sqlite3 restored.db
+copy with --identity FILE. Without Lifeboat, ${tool} opens a backup, as docs/restore.md says under
+"With standard tools alone".
 `;
 }
 

@@ -10,6 +10,7 @@ import {
 	explainMissingCopy,
 	setUpEncryption,
 } from './encryption.ts';
+import { explainPolicy, withPolicy } from './policy.ts';
 import { writeSecretFile } from './secret-file.ts';
 import { showSecret } from './show.ts';
 
@@ -40,11 +41,12 @@ export function exampleSettings(isPackage = hasPackage()): string {
 
 /**
  * The settings of a file with those that are made and those that the request gives; nothing is written.
- * Throws TotpError for a TOTP_SECRET that is not valid, and the errors of {@link withAnswers}.
+ * Throws TotpError for a TOTP_SECRET that is not valid, and the errors of {@link withPolicy} and
+ * {@link withAnswers}.
  */
 export function settled(file: string, example: string, { answers }: Pick<Request, 'answers'>) {
 	const before = existsSync(file) ? readFileSync(file, 'utf8') : null;
-	const env = completeEnv(before, example);
+	const env = withPolicy(completeEnv(before, example));
 	const { TOTP_SECRET: secret = '' } = parseEnv(env.text);
 	new TOTP(secret); // throws for an invalid one before anything is written
 	return { before, secret, env: withAnswers(env, answers) };
@@ -79,7 +81,7 @@ export async function setUp(
 	}
 	if (env.text !== start.before) writeSecretFile(file, env.text);
 
-	console.log(summary(file, env));
+	console.log(summary(file, env) + explainPolicy(env));
 	showSecret(start.secret);
 	const isWaiting = encryption !== null && !isEncrypted;
 	if (isWaiting) console.error(explainMissingCopy(encryption.file));

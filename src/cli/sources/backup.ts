@@ -1,5 +1,6 @@
-import type { Manifest } from '../../lib/server/backup/format/manifest.ts';
+import { type Manifest, sqlBytesOf } from '../../lib/server/backup/format/manifest.ts';
 import { backupOfFile, isVolume, manifestKey } from '../../lib/server/backup/format/names.ts';
+import { openParent, type Parent } from '../../lib/server/backup/format/parent.ts';
 import type { OpenedManifest } from '../../lib/server/backup/format/signature.ts';
 import { type BackupFiles, sqlOf } from '../../lib/server/backup/prove/files.ts';
 import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
@@ -21,6 +22,9 @@ export interface Backup {
 	foreign: Foreign | null;
 }
 
+/** What is known of a backup's files before its parent is looked for. */
+export type OpenedFiles = OpenedManifest & { identities: string[] };
+
 /** True for `latest`, and for what has the form of a backup's name. */
 export function isBackupName(word: string): boolean {
 	return word === 'latest' || backupOfFile(manifestKey(word)) === word;
@@ -36,7 +40,7 @@ export function readManifest(
 	name: string | null,
 	keys: KeyOptions,
 	context: Context,
-): Omit<BackupFiles, 'open'> {
+): OpenedFiles {
 	const opened = readManifestOf(text, name, keys, context);
 	const { manifest } = opened;
 	const encodings = manifest.volumes.flatMap((volume) => volume.encodings);
@@ -46,7 +50,8 @@ export function readManifest(
 /**
  * Checks the text of a manifest. `name` is the backup that was asked for, null if any will do: an older
  * backup's manifest has a valid signature too. Throws `manifest_unreadable` (500) for another backup's
- * manifest, and what {@link checkManifest} throws.
+ * manifest, `differential_unsigned` (422) for a differential with --unsigned, and what {@link checkManifest}
+ * throws.
  */
 export function readManifestOf(
 	text: string,
@@ -56,12 +61,30 @@ export function readManifestOf(
 ): OpenedManifest {
 	const opened = checkManifest(text, keys, context);
 	if (name !== null && opened.manifest.name !== name) throw foreign(opened.manifest.name);
+	if (opened.manifest.parent !== null && keys.unsigned) throw unsignedDifferential(opened.manifest);
 	return opened;
+}
+
+/**
+ * Checks the text of the manifest of a differential's parent, undefined if it is missing. Returns why there
+ * is none to be had. Throws what {@link checkManifest} throws but about the manifest.
+ */
+export function readParent(
+	manifest: Manifest,
+	text: string | undefined,
+	keys: KeyOptions,
+	context: Context,
+): Parent {
+	return openParent(manifest, text, (found) => {
+		const opened = checkManifest(found, keys, context);
+		for (const { key } of opened.manifest.volumes) requireOwn(opened.manifest, key);
+		return opened;
+	});
 }
 
 /** The backup in these files. */
 export function fromFiles(name: string, files: BackupFiles): Backup {
-	const totalBytes = files.manifest.volumes.reduce((sum, { sqlBytes }) => sum + sqlBytes, 0);
+	const totalBytes = sqlBytesOf(files.manifest);
 	return { name, sql: sqlOf(files), totalBytes, files, foreign: null };
 }
 
@@ -82,6 +105,15 @@ function foreign(name: string): LifeboatError {
 			hint: 'It was changed: use another backup.',
 		},
 	);
+}
+
+/** The parent's name is only believed as far as a manifest's signature goes. */
+function unsignedDifferential({ parent }: Manifest): LifeboatError {
+	return new LifeboatError('A differential is not restored with --unsigned.', {
+		code: 'differential_unsigned',
+		status: 422,
+		hint: `Leave out --unsigned, or restore ${parent}, the full backup on which it rests.`,
+	});
 }
 
 /** `backup_not_found` (404). */

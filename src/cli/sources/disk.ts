@@ -1,4 +1,5 @@
 import { open, stat } from 'node:fs/promises';
+import type { StoredRange } from '../../lib/server/backup/storage/bucket.ts';
 
 /** Bytes per read. */
 const CHUNK_BYTES = 1 << 20;
@@ -12,15 +13,17 @@ export async function sizeOf(path: string): Promise<number | null> {
 	return found?.size ?? null;
 }
 
-/** A file's bytes; null if there is no such file. Throws the reason of the signal. */
+/** A file's bytes, or a range of them; null if there is no such file. Throws the reason of the signal. */
 export async function readFile(
 	path: string,
 	signal: AbortSignal,
+	{ offset = 0, length = Infinity }: Partial<StoredRange> = {},
 ): Promise<AsyncIterable<Uint8Array> | null> {
 	if ((await sizeOf(path)) === null) return null;
-	const handle = await open(path);
 	return (async function* () {
-		for await (const chunk of handle.createReadStream({ highWaterMark: CHUNK_BYTES })) {
+		const handle = await open(path);
+		const range = { start: offset, end: offset + length - 1 };
+		for await (const chunk of handle.createReadStream({ highWaterMark: CHUNK_BYTES, ...range })) {
 			signal.throwIfAborted();
 			yield chunk;
 		}

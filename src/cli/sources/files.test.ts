@@ -176,21 +176,20 @@ describe('a file alone', () => {
 
 	test('is refused with anything after the end of the age file', async () => {
 		const identity = path('own.agekey');
-		const encoder = encoderOf({
-			compression: 'gzip',
-			recipients: [await makeIdentity(identity, false)],
-		});
-		const stored = Buffer.concat([...(await encoder.push(sql)), ...(await encoder.end())]);
+		const recipients = [await makeIdentity(identity, false)];
+		const stored = Buffer.from(await encoderOf({ compression: 'gzip', recipients })(sql));
 		const keys = { unsigned: true, identity };
 		const read = async (content: Buffer) => {
 			writeFileSync(path('backup.sql.gz.age'), content);
 			return verifyBackup(await openBackup(path('backup.sql.gz.age'), keys, context), context);
 		};
 		expect((await read(stored)).bytes).toBe(sql.length);
-		for (const trailing of [ZEROS, stored]) {
-			await expect(read(Buffer.concat([stored, trailing]))).rejects.toMatchObject({
-				code: 'backup_damaged',
-			});
+		for (const [trailing, code] of [
+			[ZEROS, 'backup_damaged'],
+			[stored.subarray(0, 30), 'backup_damaged'],
+			[stored, 'backup_differs'],
+		] as const) {
+			await expect(read(Buffer.concat([stored, trailing]))).rejects.toMatchObject({ code });
 		}
 	});
 

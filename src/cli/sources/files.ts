@@ -1,26 +1,19 @@
 import { createHash, type Hash } from 'node:crypto';
 import { readFile as readWhole } from 'node:fs/promises';
-import { basename } from 'node:path';
-import {
-	backupOfFile,
-	ENCODING_NAMES,
-	type EncodingName,
-	manifestKey,
-} from '../../lib/server/backup/format/names.ts';
+import { ENCODING_NAMES, type EncodingName } from '../../lib/server/backup/format/names.ts';
 import type { SqlSource } from '../../lib/server/backup/restore/source.ts';
 import { decoded } from '../../lib/server/backup/storage/codec.ts';
-import { LifeboatError, messageOf } from '../../lib/server/errors.ts';
+import { LifeboatError } from '../../lib/server/errors.ts';
 import { identitiesFor, type KeyOptions } from '../secrets/keys.ts';
 import type { Context } from '../terminal/command.ts';
-import { fetchManifest } from './app.ts';
 import { type Backup, fromFiles, readManifest } from './backup.ts';
 import { readFile, sizeOf } from './disk.ts';
 import { convertDatabase, convertScript } from './foreign.ts';
 import { HEAD_BYTES, type Kind, kindOf } from './kind.ts';
-import { manifestMissing, mayStandAlone, nameInTitle, withoutProof } from './lone.ts';
-import { asOneVolume, findSibling, findVolumes, type FoundVolumes } from './volumes.ts';
-
-const MANIFEST = '.manifest.json';
+import { mayStandAlone, namesInTitle, withoutProof } from './lone.ts';
+import { fetchManifestOfAny, findManifest, nameIn, readManifestOfAny } from './manifests.ts';
+import { findParent, type FoundParent } from './parent.ts';
+import { asOneVolume, findSlices, findVolumes, findWhole, type FoundVolumes } from './volumes.ts';
 
 /** Who verifies a file: the keys, and the app that may have its manifest. */
 interface Witnesses {
@@ -32,7 +25,8 @@ interface Witnesses {
 /**
  * Opens a backup on this machine: an SQL file of any program or an SQLite database, also compressed or
  * encrypted, or all volumes of a backup whose manifest lies in the same folder. `path` names the manifest
- * or a volume. What another program wrote is first read by SQLite, and then a backup like any other.
+ * or a volume. What another program wrote is first read by SQLite, and then a backup like any other. Beside
+ * the volumes of a differential lie those of its parent, or its first one is the whole, as the app gives it.
  *
  * A file that calls itself a backup of Lifeboat, by its name or first line, is verified by its manifest:
  * the one beside it, or that of the app at `from` or BACKUP_URL. Without one it needs --unsigned.
@@ -52,13 +46,18 @@ export async function openBackup(
 	if (manifestPath === null && (name === null || keys.unsigned)) {
 		return openFile(path, { keys, from }, context);
 	}
+	const app = { from, database: keys.database };
 	const text =
 		manifestPath === null
-			? await manifestOf(path, name, { from, database: keys.database }, context)
+			? (await fetchManifestOfAny(path, name === null ? [] : [name], app, context)).text
 			: await readWhole(manifestPath, 'utf8');
 	const opened = readManifest(text, name, keys, context);
-	const found = await findVolumes(opened.manifest, manifestPath ?? path, path);
-	return fromVolumes(path, opened, found, context);
+	const place = manifestPath ?? path;
+	const whole = await findWhole(opened.manifest, place, path);
+	const full = whole ? null : await findParent(opened.manifest, place, { keys, from }, context);
+	const find = full ? findSlices : findVolumes;
+	const found = whole ?? (await find(opened.manifest, place, path));
+	return fromVolumes(path, opened, found, context, full);
 }
 
 /** Opens a file that has no manifest beside it, and the name of no backup. */
@@ -66,7 +65,7 @@ async function openFile(path: string, witnesses: Witnesses, context: Context): P
 	const { keys } = witnesses;
 	const { kind, encodings, head } = await recognise(path, keys, context.signal);
 	if (kind === 'lifeboat' && !keys.unsigned && !mayStandAlone(path)) {
-		return openRenamed(path, { name: nameInTitle(head), encodings }, witnesses, context);
+		return openRenamed(path, { names: namesInTitle(head), encodings }, witnesses, context);
 	}
 	context.progress.note(withoutProof(path));
 	const sql = singleFile(path, encodings, identitiesFor(encodings, keys), context.signal);
@@ -80,36 +79,17 @@ async function openFile(path: string, witnesses: Witnesses, context: Context): P
 	return { ...file, ...(await convertScript(path, sql, totalBytes, context)) };
 }
 
-/** Opens a whole backup in one file of any name, whose first line says which backup it is. */
+/** Opens a whole backup in one file of any name, whose first line says which backup it may be. */
 async function openRenamed(
 	path: string,
-	{ name, encodings }: { name: string | null; encodings: EncodingName[] },
+	{ names, encodings }: { names: string[]; encodings: EncodingName[] },
 	{ keys, from }: Witnesses,
 	context: Context,
 ): Promise<Backup> {
-	const sibling = name && (await findSibling(path, manifestKey(name)));
-	const text = sibling
-		? await readWhole(sibling, 'utf8')
-		: await manifestOf(path, name, { from, database: keys.database }, context);
+	const app = { from, database: keys.database };
+	const { name, text } = await readManifestOfAny(path, names, app, context);
 	const opened = readManifest(text, name, keys, context);
 	return fromVolumes(path, opened, await asOneVolume(opened.manifest, path, encodings), context);
-}
-
-/** The manifest that the app has of a backup. Throws `manifest_missing` (404), with the app's reason. */
-async function manifestOf(
-	path: string,
-	name: string | null,
-	app: { from: string | undefined; database: string | undefined },
-	context: Context,
-): Promise<string> {
-	const reasons: string[] = [];
-	const found = name && fetchManifest(name, app, context);
-	const text = await Promise.resolve(found).catch((error: unknown) => {
-		context.signal.throwIfAborted();
-		reasons.push(messageOf(error));
-	});
-	if (!text) throw manifestMissing(path, name, reasons);
-	return text;
 }
 
 function fromVolumes(
@@ -117,13 +97,14 @@ function fromVolumes(
 	opened: ReturnType<typeof readManifest>,
 	{ manifest, paths }: FoundVolumes,
 	{ signal }: Context,
+	full: FoundParent | null = null,
 ): Backup {
 	return fromFiles(path, {
 		...opened,
-		manifest,
-		async open(key) {
-			const volume = paths.get(key);
-			return volume === undefined ? null : readFile(volume, signal);
+		...{ manifest, parent: full?.parent ?? null },
+		async open(key, range) {
+			const volume = paths.get(key) ?? full?.paths.get(key);
+			return volume === undefined ? null : readFile(volume, signal, range);
 		},
 	});
 }
@@ -199,18 +180,6 @@ async function* hashed(
 		hash.update(chunk);
 		yield chunk;
 	}
-}
-
-/** The manifest that `path` names, or the one in the folder of the volume that it names. */
-async function findManifest(path: string): Promise<string | null> {
-	if (path.endsWith(MANIFEST)) return path;
-	const name = nameIn(path);
-	return name === null ? null : findSibling(path, manifestKey(name));
-}
-
-/** The backup whose name a file carries; null for another name. */
-function nameIn(path: string): string | null {
-	return backupOfFile(basename(path).replace(/T(\d\d)-(\d\d)-(\d\d\.)/, 'T$1:$2:$3'));
 }
 
 function undecodable(path: string, cause: unknown): LifeboatError {

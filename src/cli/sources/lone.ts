@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { backupOfFile, manifestKey } from '../../lib/server/backup/format/names.ts';
+import { backupOfFile, KINDS, manifestKey } from '../../lib/server/backup/format/names.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { DetailedError } from '../terminal/errors.ts';
 
@@ -9,13 +9,16 @@ import { DetailedError } from '../terminal/errors.ts';
  */
 
 /** The first line of a backup (docs/format.md). */
-const TITLE = /^(?:\ufeff)?\s*-- Lifeboat (full|incremental) backup of .*, (\S+)[^\S\n]*\n/;
+const TITLE = /^(?:\ufeff)?\s*-- Lifeboat (?:full|incremental) backup of .*, (\S+)[^\S\n]*\n/;
 
-/** The backup that a file calls itself in its first line, given its first bytes; null if it names none. */
-export function nameInTitle(head: Uint8Array): string | null {
-	const [, kind, time] = TITLE.exec(Buffer.from(head).toString('utf8')) ?? [];
-	const name = `${kind}_backup_${time}`;
-	return backupOfFile(manifestKey(name)) === name ? name : null;
+/**
+ * The backups of which a file may be one, by its first line, given its first bytes: the SQL of a differential
+ * is that of a full backup. None if the line names none.
+ */
+export function namesInTitle(head: Uint8Array): string[] {
+	const [, time = ''] = TITLE.exec(Buffer.from(head).toString('utf8')) ?? [];
+	const names = KINDS.map((kind) => `${kind}_backup_${time}`);
+	return names.filter((name) => backupOfFile(manifestKey(name)) === name);
 }
 
 /** Whether a file is named as what a restore on this machine has kept: such a file never has a manifest. */
@@ -29,15 +32,11 @@ export function withoutProof(path: string): string {
 }
 
 /**
- * `manifest_missing` (404): a file calls itself a backup of Lifeboat, and nothing proves it. `reasons` say
- * why the app did not give the manifest.
+ * `manifest_missing` (404): a file calls itself a backup of Lifeboat, and nothing proves it. `names` are those that it
+ * may be, `reasons` say why the app did not give the manifest.
  */
-export function manifestMissing(
-	path: string,
-	name: string | null,
-	reasons: string[],
-): DetailedError {
-	const file = name === null ? 'its manifest' : manifestKey(name);
+export function manifestMissing(path: string, names: string[], reasons: string[]): DetailedError {
+	const file = names.length === 0 ? 'its manifest' : names.map(manifestKey).join(' or ');
 	const error = new LifeboatError(
 		`${path} is a backup of Lifeboat without its manifest, which proves that your app made it. Nothing was changed.`,
 		{

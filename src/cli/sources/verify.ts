@@ -17,13 +17,14 @@ import { rehearseDefinitions } from './rehearse.ts';
 
 /**
  * Verifies a backup as far as that is possible without restoring it, and returns what it contains.
- * Throws `backup_differs` (422) with the differences, `restore_refused`, `statement_not_allowed` and
+ * Throws `parent_missing` and `parent_differs` (422), `backup_differs` (422) with the differences, `restore_refused`, `statement_not_allowed` and
  * `sql_refused` (422) for statements that no backup contains, and what reading the backup throws.
  */
 export async function verifyBackup(
 	{ files, sql, name, totalBytes }: Backup,
 	{ progress }: Context,
 ): Promise<Survey> {
+	if (files?.parent instanceof LifeboatError) throw files.parent;
 	progress.step(`verify: ${name}`);
 	const onProgress = (bytes: number) => progress.bytes(bytes, totalBytes);
 	const found = files ? await verifyFiles(files, onProgress) : await verifyFile(sql, onProgress);

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { Manifest } from '../../lib/server/backup/format/manifest.ts';
+import { type Manifest, sqlBytesOf } from '../../lib/server/backup/format/manifest.ts';
+import { ownSlices, printSlice, withVolumes } from '../../lib/server/backup/format/slices.ts';
 import { requireOwn } from './backup.ts';
 import { sizeOf } from './disk.ts';
 
@@ -17,14 +18,37 @@ export interface FoundVolumes {
 
 /**
  * Finds the volumes of a backup in the folder of its manifest. One that was unpacked there, as `gunzip FILE`
- * and `zstd -d FILE` do, is taken too if it is the one that the user names or if the original is gone: its bytes are then
- * known by the digests of its rows and definitions alone. Throws what {@link requireOwn} throws.
+ * and `zstd -d FILE` do, is taken too if it is the one that the user names or if the original is gone. Throws
+ * what {@link requireOwn} throws.
  */
 export async function findVolumes(
 	manifest: Manifest,
 	manifestPath: string,
 	named: string,
 ): Promise<FoundVolumes> {
+	const { volumes, paths } = await find(manifest, manifestPath, named);
+	const described = sliced(manifest, volumes) ?? (await whole(manifest, volumes, paths));
+	return { manifest: described, paths };
+}
+
+/**
+ * The same for a differential or its parent, of which slices are read: an unpacked volume counts as missing if
+ * it is not known where they are in it.
+ */
+export async function findSlices(
+	manifest: Manifest,
+	manifestPath: string,
+	named: string,
+): Promise<FoundVolumes> {
+	const { volumes, paths } = await find(manifest, manifestPath, named);
+	return { manifest: sliced(manifest, volumes) ?? manifest, paths };
+}
+
+async function find(
+	manifest: Manifest,
+	manifestPath: string,
+	named: string,
+): Promise<{ volumes: Volume[]; paths: Map<string, string> }> {
 	const paths = new Map<string, string>();
 	const volumes: Volume[] = [];
 	for (const volume of manifest.volumes) {
@@ -33,7 +57,26 @@ export async function findVolumes(
 		volumes.push(found.volume);
 		if (found.path !== null) paths.set(found.volume.key, found.path);
 	}
-	return { manifest: { ...manifest, volumes }, paths };
+	return { volumes, paths };
+}
+
+/**
+ * The whole of a differential in one file, as the app gives it under the name of the first volume, also
+ * unpacked; null if the folder of its manifest has no such file. Throws what {@link requireOwn} throws.
+ */
+export async function findWhole(
+	manifest: Manifest,
+	manifestPath: string,
+	named: string,
+): Promise<FoundVolumes | null> {
+	const [first] = manifest.volumes;
+	if (manifest.parent === null || first === undefined) return null;
+	requireOwn(manifest, first.key);
+	const { path, volume } = await findVolume(first, manifestPath, named);
+	const bytes = path === null ? null : await sizeOf(path);
+	if (path === null || bytes === null) return null;
+	const ofVolume = volume.key === first.key ? first.bytes : first.sqlBytes;
+	return bytes > ofVolume ? asOneVolume(manifest, path, volume.encodings) : null;
 }
 
 /**
@@ -45,10 +88,51 @@ export async function asOneVolume(
 	path: string,
 	encodings: Volume['encodings'],
 ): Promise<FoundVolumes> {
-	const sqlBytes = manifest.volumes.reduce((sum, volume) => sum + volume.sqlBytes, 0);
-	const named = { key: basename(path), encodings, sqlBytes, bytes: 0, sha256: '' };
-	const volume = await measured(named, path);
-	return { manifest: { ...manifest, volumes: [volume] }, paths: new Map([[volume.key, path]]) };
+	const named = { key: basename(path), encodings, sqlBytes: sqlBytesOf(manifest) };
+	const volume = await measured({ ...named, bytes: 0, sha256: '' }, path);
+	return { manifest: withVolumes(manifest, [volume]), paths: new Map([[volume.key, path]]) };
+}
+
+/**
+ * The manifest with volumes of which some were unpacked: their slices are then plain SQL, whose digests the
+ * manifest has. Null if it has none, or hides them.
+ */
+function sliced(manifest: Manifest, volumes: Volume[]): Manifest | null {
+	const slices = ownSlices(manifest);
+	const unpacked = new Map<string, Volume>();
+	for (const [index, { key }] of manifest.volumes.entries()) {
+		const volume = volumes[index];
+		if (volume && volume.key !== key) unpacked.set(key, volume);
+	}
+	if (unpacked.size === 0) return manifest;
+	const arePlain = unpacked.values().every(({ encodings }) => encodings.length === 0);
+	if (slices === null || manifest.encryption !== null || !arePlain) return null;
+	return {
+		...manifest,
+		volumes: volumes.map((volume) =>
+			volume.encodings.length === 0 ? { ...volume, bytes: volume.sqlBytes } : volume,
+		),
+		slices: slices.map((slice) =>
+			unpacked.has(slice.volume)
+				? printSlice({ ...slice, bytes: slice.sqlBytes, sha256: slice.content })
+				: printSlice(slice),
+		),
+	};
+}
+
+/** The manifest of volumes that are read as wholes: their bytes are known by the digests of the rows alone. */
+async function whole(
+	manifest: Manifest,
+	volumes: Volume[],
+	paths: Map<string, string>,
+): Promise<Manifest> {
+	const found: Volume[] = [];
+	for (const [index, volume] of volumes.entries()) {
+		const path = paths.get(volume.key);
+		const isAsStored = volume.key === manifest.volumes[index]?.key;
+		found.push(isAsStored || path === undefined ? volume : await measured(volume, path));
+	}
+	return withVolumes(manifest, found);
 }
 
 async function findVolume(
@@ -63,9 +147,7 @@ async function findVolume(
 	}
 	const isNamed = ({ path }: { path: string }) => basename(path) === basename(named);
 	const found = candidates.find(isNamed) ?? candidates[0];
-	if (!found) return { volume, path: null };
-	if (found.volume.key === volume.key) return found;
-	return { path: found.path, volume: await measured(found.volume, found.path) };
+	return found ?? { volume, path: null };
 }
 
 /** The volume as it is stored, then without its last encoding, and so on down to plain SQL. */

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { backupEncoding } from '../../lib/server/backup/settings.ts';
-import { encoderOf } from '../../lib/server/backup/storage/codec.ts';
+import { encryptedStream } from '../../lib/server/backup/storage/age.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 import { readSetting } from '../secrets/dotenv.ts';
 
@@ -46,8 +46,8 @@ export async function writeKept(
 	const file = await open(path, 'wx', MODE);
 	try {
 		const written = createHash('sha256');
-		const bytes = hashed(encoded(source, recipients), written);
-		await pipeline(bytes, file.createWriteStream({ flush: true })); // it is about to be needed
+		const bytes = recipients.length > 0 ? encryptedStream(source, recipients) : source;
+		await pipeline(hashed(bytes, written), file.createWriteStream({ flush: true })); // it is about to be needed
 		const stored = createHash('sha256');
 		await pipeline(createReadStream(path), stored);
 		if (!stored.digest().equals(written.digest())) throw incomplete(path);
@@ -55,12 +55,6 @@ export async function writeKept(
 		await rm(path, { force: true });
 		throw error;
 	}
-}
-
-async function* encoded(source: AsyncIterable<Uint8Array>, recipients: string[]) {
-	const encoder = encoderOf({ compression: 'off', recipients });
-	for await (const chunk of source) yield* await encoder.push(chunk);
-	yield* await encoder.end();
 }
 
 async function* hashed(bytes: AsyncIterable<Uint8Array>, hash: Hash) {

@@ -1,4 +1,4 @@
-import { isDamage } from '../../lib/server/backup/prove/files.ts';
+import { isDamage } from '../../lib/server/backup/prove/damage.ts';
 import { LifeboatError, messageOf, toLifeboatError } from '../../lib/server/errors.ts';
 import { TotpError } from '../../lib/totp.js';
 import { printable } from './text.ts';

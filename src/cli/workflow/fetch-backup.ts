@@ -1,8 +1,9 @@
 // Fetches a backup into the folder that it is given, for .github/workflows/restore-drill.yml: its manifest
-// and its volumes as they are stored. BACKUP is a name or `latest`; with UNLESS_DRILLED=yes a backup that
-// a drill has proven is left alone. DATABASE is the database; without it, UNLESS_DRILLED takes one of the
-// app's whose newest backup was not drilled yet, so that each has its turn. Name and database become the
-// outputs `backup` and `database` of the step. Nothing is verified here: the next job does that. This one installs nothing: nothing here may import a package.
+// and its volumes as they are stored, and those of the full backup on which a differential rests. BACKUP is
+// a name or `latest`; with UNLESS_DRILLED=yes a backup that a drill has proven is left alone. DATABASE is the
+// database; without it, UNLESS_DRILLED takes one of the app's whose newest backup was not drilled yet, so that
+// each has its turn. Name and database become the outputs `backup` and `database` of the step. Nothing is
+// verified here: the next job does that. This one installs nothing: nothing here may import a package.
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ListedBackup } from '../../lib/server/backup/format/manifest.ts';
@@ -17,8 +18,8 @@ import { reportEarlier, reportFailure } from './drill-summary.ts';
 
 /** GitHub ends the job after an hour. */
 const TIME_LIMIT_MS = 58 * 60_000;
-/** The codes of a volume that is missing, or has another size: the drill reports it. */
-const DAMAGE = ['backup_not_found', 'backup_damaged'];
+/** The codes of a file that is missing, or has another size. */
+const DAMAGE = ['backup_not_found', 'backup_damaged', 'manifest_unreadable'];
 
 const { BACKUP: word = 'latest', DATABASE, UNLESS_DRILLED } = process.env;
 const [, , folder = ''] = process.argv;
@@ -81,19 +82,50 @@ function withNewest(choice: Choice): Choice {
 async function fetchFiles(api: BackupApi, name: string): Promise<void> {
 	process.umask(0o077);
 	mkdirSync(folder);
-	const manifest = await api.manifest(name);
-	writeFileSync(join(folder, manifestKey(name)), manifest);
-	for (const { key, bytes } of volumesIn(manifest, name)) {
-		await api.download(key, join(folder, key), bytes).catch((error: unknown) => {
-			const isDamage = error instanceof LifeboatError && DAMAGE.includes(error.code);
-			if (!isDamage) throw error;
-		});
+	const { manifest, parent } = await fetchManifest(api, name);
+	await fetchVolumes(api, volumesIn(manifest, name));
+	if (parent === null) return;
+	await unlessDamaged(async () => {
+		const full = await fetchManifest(api, parent);
+		await fetchVolumes(api, volumesIn(full.manifest, parent));
+	});
+}
+
+/** Stores the manifest of a backup; returns it with the name of the full backup on which it rests. */
+async function fetchManifest(
+	api: BackupApi,
+	name: string,
+): Promise<{ manifest: Record<string, unknown>; parent: string | null }> {
+	const text = await api.manifest(name);
+	writeFileSync(join(folder, manifestKey(name)), text);
+	const manifest = parseObject(text);
+	const { parent } = manifest;
+	return { manifest, parent: typeof parent === 'string' ? requireName(parent) : null };
+}
+
+async function fetchVolumes(
+	api: BackupApi,
+	volumes: { key: string; bytes: number }[],
+): Promise<void> {
+	for (const { key, bytes } of volumes) {
+		await unlessDamaged(() => api.download(key, join(folder, key), bytes));
 	}
 }
 
+/** Leaves to the drill what is missing, or has another size. */
+async function unlessDamaged(fetch: () => Promise<unknown>): Promise<void> {
+	await fetch().catch((error: unknown) => {
+		const isDamage = error instanceof LifeboatError && DAMAGE.includes(error.code);
+		if (!isDamage) throw error;
+	});
+}
+
 /** The volumes that a manifest names, with their bytes. Throws `manifest_unreadable` (500) for any other file. */
-function volumesIn(manifest: string, name: string): { key: string; bytes: number }[] {
-	const list = parseObject(manifest)['volumes'];
+function volumesIn(
+	manifest: Record<string, unknown>,
+	name: string,
+): { key: string; bytes: number }[] {
+	const list = manifest['volumes'];
 	const volumes = (Array.isArray(list) ? list : []).map((volume) => {
 		return { key: String(volume?.key), bytes: Number(volume?.bytes) };
 	});

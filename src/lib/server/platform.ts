@@ -60,9 +60,9 @@ export interface R2Conditional {
 }
 
 export interface R2GetOptions {
-	onlyIf: R2Conditional;
-	/** In bytes. */
-	range?: { offset: number; length: number };
+	onlyIf?: R2Conditional;
+	/** In bytes; without a length up to the end. */
+	range?: { offset: number; length?: number };
 }
 
 export interface R2PutOptions {

@@ -53,6 +53,19 @@ export async function admit(
 	return admitCode(settings, bearer, networkOf(address), now);
 }
 
+/**
+ * Requires a code. A token shows that a workflow runs, not that a person decides. Throws
+ * `token_may_not_remove` (403).
+ */
+export function requireCode({ kind }: Caller): void {
+	if (kind === 'code') return;
+	throw new LifeboatError('A token can neither remove backups nor decide which of them stay.', {
+		code: 'token_may_not_remove',
+		status: 403,
+		hint: 'Nothing was changed. Send a code instead, as `npx lifeboat prune` does. A workflow may make a dry run.',
+	});
+}
+
 async function admitToken(
 	{ bucket }: AccessSettings,
 	{ id, until }: CheckedToken,

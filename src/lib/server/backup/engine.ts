@@ -1,6 +1,7 @@
 import type { D1Database, R2Bucket } from '../platform.ts';
 import type { Sleep } from '../retry.ts';
-import type { DumpProgress } from './dump/script.ts';
+import type { SliceSizes } from './dump/bounds.ts';
+import type { DumpProgress } from './dump/write-table.ts';
 import type { Manifest } from './format/manifest.ts';
 import type { BackupKey } from './format/signature.ts';
 import type { Encoding } from './storage/codec.ts';
@@ -9,7 +10,10 @@ import type { Encoding } from './storage/codec.ts';
 export interface Budget {
 	/** Statements that D1 runs. */
 	queries: number;
-	/** Calls of D1, each of which runs one or more of them. */
+	/**
+	 * Calls of D1, each of which runs one or more of them. What follows a complete backup counts those of R2
+	 * too.
+	 */
 	calls: number;
 	milliseconds: number;
 	/** Statements with which a stage is made, which cannot be done in parts. */
@@ -41,6 +45,10 @@ export interface Engine {
 	keys: readonly BackupKey[];
 	/** What one call may use. */
 	budget: Budget;
+	/** Days for which a full backup is the parent of differentials; 0 to make full ones only. */
+	fullDays: number;
+	/** How large the slices of a backup are: those of another size would be no slices of its parent. */
+	sliceSizes: SliceSizes;
 	/** Bytes of the largest database that is staged while it is in use; 0 for none. */
 	stageMaxBytes: number;
 	/** Sentences that every manifest carries, besides what is found in the database. */
@@ -57,6 +65,17 @@ export type BackupProgress =
 	| ({ event: 'rows' } & DumpProgress)
 	/** The database was written to: the dump starts over after a pause. */
 	| { event: 'restart'; attempt: number };
+
+/** What may still be done in a call that has completed a backup, and holds its lock. */
+export interface Held {
+	/** Ensures that the lock is still held. Throws `lock_lost` (409). */
+	confirm(): Promise<void>;
+	/** Calls of D1 and R2 that may still be made; 0 once the call's time is over. */
+	room(): number;
+}
+
+/** Work that follows a complete backup under the same lock. Never throws. */
+export type AfterBackup = (held: Held) => Promise<void>;
 
 export type ReportProgress = (progress: BackupProgress) => void;
 

@@ -8,7 +8,7 @@ import { failingDatabase, failingBucket, type Failures } from '../../../../tests
 import type { D1Database } from '../platform.ts';
 import { listBackups, startBackup } from './index.ts';
 import { type Engine } from './engine.ts';
-import { manifestKey } from './format/names.ts';
+import { manifestKey, sliceListKey } from './format/names.ts';
 import { verifyBackup } from './prove/prove.ts';
 import { LEASE_MS, LOCK_KEYS } from './storage/lock.ts';
 
@@ -36,7 +36,7 @@ async function failAtEveryCall(
 		expect(await failures.openUploads(), `uploads left by failure ${n}`).toEqual([]);
 		if (outcome.manifest) {
 			// Only the clean-up failed, and was retried.
-			expect(await keys()).toHaveLength(2);
+			expect(await keys()).toHaveLength(3);
 		} else {
 			expect(outcome.error, `failure ${n}`).toMatchObject({
 				code: expect.stringMatching(/^(storage|database)_error$/),
@@ -136,6 +136,7 @@ describe('failures', () => {
 					expect(left, `uploads left by failure ${n}`).toEqual([]);
 					expect(await keys(), `failure ${n}, LIFEBOAT_SEED=${SEED}`).toEqual([
 						manifestKey(name),
+						sliceListKey(name),
 						`${name}.sql`,
 					]);
 					expect((await verifyBackup(engine(), `${name}.sql`)).proven).toBe(true);
@@ -162,7 +163,11 @@ describe('failures', () => {
 				expect((await listBackups(engine())).backups).toEqual([]);
 				clock.now += LEASE_MS;
 				const { name } = await createBackup(engine());
-				expect(await keys(), `failure ${n}`).toEqual([manifestKey(name), `${name}.sql`]);
+				expect(await keys(), `failure ${n}`).toEqual([
+					manifestKey(name),
+					sliceListKey(name),
+					`${name}.sql`,
+				]);
 				await emptyBucket();
 			}
 		});

@@ -8,7 +8,7 @@ import type { R2Bucket } from '../platform.ts';
 import { listBackups } from './index.ts';
 import { type Engine } from './engine.ts';
 import { parseManifest } from './format/manifest.ts';
-import { manifestKey } from './format/names.ts';
+import { manifestKey, sliceListKey } from './format/names.ts';
 import { LEASE_MS, LOCK_KEYS } from './storage/lock.ts';
 import { PART_BYTES } from './storage/volume.ts';
 
@@ -28,7 +28,11 @@ describe('a backup', () => {
 		await small();
 		const manifest = await createBackup(engine());
 
-		expect(await keys()).toEqual([manifestKey(manifest.name), `${manifest.name}.sql`]);
+		expect(await keys()).toEqual([
+			manifestKey(manifest.name),
+			sliceListKey(manifest.name),
+			`${manifest.name}.sql`,
+		]);
 		const stored = await env.MY_BUCKET.get(manifestKey(manifest.name));
 		expect(parseManifest((await stored?.text()) ?? '')).toEqual(manifest);
 		const volume = await env.MY_BUCKET.get(`${manifest.name}.sql`);
@@ -179,7 +183,7 @@ describe('the lock', () => {
 
 		clock.now += LEASE_MS + 1;
 		const { name } = await createBackup(engine());
-		expect(await keys()).toEqual([manifestKey(name), `${name}.sql`]);
+		expect(await keys()).toEqual([manifestKey(name), sliceListKey(name), `${name}.sql`]);
 	});
 
 	test('that was abandoned after the manifest was written does not lose the backup', async () => {

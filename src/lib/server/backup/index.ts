@@ -1,9 +1,19 @@
 import { LifeboatError } from '../errors.ts';
 import type { R2Bucket, R2Object, R2ObjectBody } from '../platform.ts';
-import type { BackupStep, Engine, ReportProgress } from './engine.ts';
+import type { AfterBackup, BackupStep, Engine, ReportProgress } from './engine.ts';
 import type { ListedBackup } from './format/manifest.ts';
 import { backupName } from './format/names.ts';
-import { doubtful, type Job, NOTHING_DONE, readJob, readTicket, ticketFor } from './make/job.ts';
+import { measured } from './make/call.ts';
+import {
+	doubtful,
+	isSameBackup,
+	type Job,
+	NOTHING_DONE,
+	readJob,
+	readTicket,
+	ticketFor,
+} from './make/job.ts';
+import { asFull, findParent, type KindChoice } from './make/parent.ts';
 import { finishCommitted, takeStep } from './make/step.ts';
 import {
 	backupNotFound,
@@ -19,9 +29,11 @@ import { acquireLock, type HeldLock, readLock, takeUpLock } from './storage/lock
 /** Backups on one page of the list. */
 const DEFAULT_PAGE = 50;
 
+const nothing: AfterBackup = async () => {};
+
 /**
- * Starts a full backup of the database, and finishes it if the budget allows, else returns a ticket for
- * the next step. All or nothing: the manifest is written last, and a backup that fails removes what it
+ * Starts a backup of the database, and finishes it if the budget allows, else returns a ticket for the
+ * next step. It is a differential if there is a full one to rest on, unless `kind` is `full`. All or nothing: the manifest is written last, and a backup that fails removes what it
  * has stored.
  *
  * Throws LifeboatError: `snapshot_unstable` (409) if others kept writing, `backup_running` (409),
@@ -30,15 +42,18 @@ const DEFAULT_PAGE = 50;
 export async function startBackup(
 	engine: Engine,
 	onProgress: ReportProgress = () => {},
+	{ kind = 'auto', afterwards = nothing }: { kind?: KindChoice; afterwards?: AfterBackup } = {},
 ): Promise<BackupStep> {
 	const { encoding, signer, now } = engine;
 	if (encoding.recipients.length > 0 && signer === null) {
 		throw new Error('Digests of encrypted backups need a key.');
 	}
-	await requireConditionalPuts(engine);
 	const startedAt = now();
-	const name = backupName('full', new Date(startedAt));
-	const lock = await acquireLock(engine, 'backup', name);
+	await requireConditionalPuts(engine);
+	const call = measured(engine);
+	const parent = kind === 'full' ? null : await findParent(call.engine, call.database);
+	const name = backupName(parent ? 'incremental' : 'full', new Date(startedAt));
+	const lock = await acquireLock(call.engine, 'backup', name);
 	const job: Job = {
 		name,
 		step: 1,
@@ -47,10 +62,11 @@ export async function startBackup(
 		staged: false,
 		waitedMs: 0,
 		encoding,
+		parent,
 		...NOTHING_DONE,
 		cost: { queries: 0, rowsRead: 0 },
 	};
-	return takeStep(engine, lock, job, onProgress);
+	return takeStep(call, lock, job, { onProgress, afterwards });
 }
 
 /**
@@ -65,28 +81,32 @@ export async function resumeBackup(
 	engine: Engine,
 	ticket: string,
 	onProgress: ReportProgress = () => {},
+	{ afterwards = nothing }: { afterwards?: AfterBackup } = {},
 ): Promise<BackupStep> {
-	const { bucket, signer, keys, now } = engine;
+	const call = measured(engine);
+	const { bucket, signer, keys, now } = call.engine;
 	const { name, step } = await readTicket(keys, ticket, now());
 	const held = await readLock(bucket, 'backup');
 	// Once there is a manifest, no step is left to take, whatever the lock says.
-	const manifest = await findManifest(bucket, name, keys);
+	const manifest =
+		(await findManifest(bucket, name, keys)) ?? (await findManifest(bucket, asFull(name), keys));
 	if (manifest) {
-		if (held?.name === name) await finishCommitted(engine, held, manifest, onProgress);
+		if (held?.name === manifest.name) await finishCommitted(engine, held, manifest, onProgress);
 		return { manifest };
 	}
 	const job = await heldJob(engine, held, name);
 	if (signer && held?.waiting && job.step === step + 1)
 		return ticketFor(engine, signer, job, held.until);
 	if (!held || job.step !== step) throw ticketSpent();
-	const lock = await takeUpLock(engine, 'backup', held);
-	return takeStep(engine, lock, held.waiting ? job : doubtful(job), onProgress);
+	const lock = await takeUpLock(call.engine, 'backup', held);
+	const begun = held.waiting ? job : doubtful(job);
+	return takeStep(call, lock, begun, { onProgress, afterwards });
 }
 
 /** The job of this name in the lock. Throws `ticket_spent` (409) if it is not there. */
 async function heldJob({ keys }: Engine, held: HeldLock | null, name: string): Promise<Job> {
-	if (held?.name !== name || held.state === null) throw ticketSpent();
-	return readJob(keys, held.state, name);
+	if (!held?.state || !isSameBackup(held.name, name)) throw ticketSpent();
+	return readJob(keys, held.state, held.name);
 }
 
 /** Which part of the list to read. */
@@ -102,9 +122,16 @@ export interface ListPage {
  */
 export async function listBackups(
 	context: ListContext,
-	{ cursor, limit = DEFAULT_PAGE }: ListPage = {},
+	page: ListPage = {},
 ): Promise<{ backups: ListedBackup[]; cursor: string | null }> {
-	const all = await listStored(context);
+	return pageOf(await listStored(context), page);
+}
+
+/** A page of all backups, newest first. Throws `cursor_unknown` (400). */
+export function pageOf<T extends { name: string }>(
+	all: readonly T[],
+	{ cursor, limit = DEFAULT_PAGE }: ListPage,
+): { backups: T[]; cursor: string | null } {
 	const start = cursor === undefined ? 0 : all.findIndex((backup) => backup.name === cursor) + 1;
 	if (cursor !== undefined && start === 0) throw unknownCursor();
 	const backups = all.slice(start, start + limit);

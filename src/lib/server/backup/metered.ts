@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import type { R2Bucket, R2MultipartUpload } from '../platform.ts';
 import type { Row, SqlDatabase } from './database.ts';
 
 /** The database, with counts of what it was asked and what it has answered. */
@@ -49,4 +50,28 @@ function textBytes(row: Row): number {
 		if (typeof value === 'string') bytes += Buffer.byteLength(value);
 	}
 	return bytes;
+}
+
+/** The bucket, whose calls count. */
+export function countedBucket(bucket: R2Bucket, used: { calls: number }): R2Bucket {
+	return counted(bucket, ({ name, result }) => {
+		used.calls++;
+		if (name !== 'createMultipartUpload') return result;
+		const upload = result as Promise<R2MultipartUpload>;
+		return upload.then((begun) => counted(begun, (call) => (used.calls++, call.result)));
+	});
+}
+
+/** An object of the platform, of whose calls `see` learns; it may replace their results. */
+function counted<T extends object>(
+	object: T,
+	see: (call: { name: string | symbol; result: unknown }) => unknown,
+): T {
+	return new Proxy(object, {
+		get(target, name) {
+			const value: unknown = Reflect.get(target, name, target);
+			if (typeof value !== 'function') return value;
+			return (...args: unknown[]) => see({ name, result: Reflect.apply(value, target, args) });
+		},
+	});
 }

@@ -17,6 +17,7 @@ import { TOTP, TotpError } from '../../totp.js';
 import { LifeboatError } from '../errors.ts';
 import type { D1Database, R2Bucket } from '../platform.ts';
 import { sleep } from '../retry.ts';
+import { SLICE_SIZES } from './dump/bounds.ts';
 import type { Budget, Engine } from './engine.ts';
 import { COMPRESSIONS } from './format/names.ts';
 import { type BackupKey, deriveKey } from './format/signature.ts';
@@ -67,6 +68,8 @@ export function engineOf(env: Environment | undefined): Engine {
 		signer: keys[0] ?? null,
 		keys,
 		budget: backupBudget(env),
+		fullDays: fullDays(env),
+		sliceSizes: SLICE_SIZES,
 		stageMaxBytes: stageMaxBytes(env),
 		warnings: storageWarnings(env),
 		now: Date.now,
@@ -105,6 +108,18 @@ const UTC_TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z)?$/;
 
 /** Megabytes of the largest database that is staged, if BACKUP_STAGE_MAX_MB is not set. */
 const STAGE_MAX_MB = 100;
+
+/** Days for which a full backup is the parent of differentials, if BACKUP_FULL_DAYS is not set. */
+const FULL_DAYS = 7;
+
+/** Days for which a full backup is the parent of differentials. Throws `backup_full_days_invalid` (500). */
+export function fullDays(env: Environment | undefined): number {
+	return number(env, 'BACKUP_FULL_DAYS', {
+		usual: FULL_DAYS,
+		fits: (value) => value <= 366,
+		what: 'days, at most 366, or 0 to make full backups only',
+	});
+}
 
 function stageMaxBytes(env: Environment | undefined): number {
 	const megabytes = number(env, 'BACKUP_STAGE_MAX_MB', {

@@ -4,7 +4,7 @@ import { protect } from './headers.ts';
 import { errorResponse } from './respond.ts';
 import { GET as readLog } from './routes/audit-log.ts';
 import { GET as list, POST as backup } from './routes/backups.ts';
-import { GET as fetchFile, POST as prove } from './routes/file.ts';
+import { DELETE as remove, GET as fetchFile, POST as decide } from './routes/file.ts';
 import { GET as health } from './routes/health.ts';
 import { GET as lockout, POST as unlock } from './routes/lockout.ts';
 
@@ -18,7 +18,7 @@ const RESOURCES: Record<string, Methods> = {
 	journal: { GET: readLog },
 	lockout: { GET: lockout, POST: unlock },
 };
-const FILE: Methods = { GET: fetchFile, POST: prove };
+const FILE: Methods = { GET: fetchFile, POST: decide, DELETE: remove };
 
 /**
  * Answers a call of the API. `resource` is the rest of the address below the API's path, without a slash

@@ -27,7 +27,7 @@ interface ApiPlatform {
 }
 
 /** What a call adds to its entry in the audit log; never input of a stranger. */
-type Facts = Pick<Entry, 'backup' | 'rows' | 'bytes' | 'waitedMs' | 'warnings'>;
+type Facts = Pick<Entry, 'backup' | 'parent' | 'rows' | 'bytes' | 'waitedMs' | 'warnings'>;
 
 /** A call of the backup API. */
 export class Call {

@@ -32,13 +32,9 @@ export interface FileAnswer {
  * Throws `range_not_satisfiable` (416).
  */
 export function fileAnswer({ method, headers: request }: Request, file: StoredFile): FileAnswer {
-	const headers = new Headers({
-		'Accept-Ranges': 'bytes',
-		'Content-Type': contentType(file.key),
-		'Content-Disposition': `attachment; filename="${safeFileName(file.key)}"`,
-		ETag: file.httpEtag,
-		'Last-Modified': file.uploaded.toUTCString(),
-	});
+	const headers = headersOf(file);
+	headers.set('Accept-Ranges', 'bytes');
+	headers.set('ETag', file.httpEtag);
 	if (matches(request.get('If-None-Match'), file.httpEtag)) {
 		return { status: 304, headers, range: undefined, empty: true };
 	}
@@ -52,6 +48,22 @@ export function fileAnswer({ method, headers: request }: Request, file: StoredFi
 	return { status: 206, headers, range, empty: false };
 }
 
+/** The headers of an answer with a file of so many bytes that is put together from others. */
+export function wholeHeaders(file: StoredFile, bytes: number): Headers {
+	const headers = headersOf(file);
+	headers.set('Accept-Ranges', 'none');
+	headers.set('Content-Length', String(bytes));
+	return headers;
+}
+
+function headersOf({ key, uploaded }: StoredFile): Headers {
+	return new Headers({
+		'Content-Type': contentType(key),
+		'Content-Disposition': `attachment; filename="${safeFileName(key)}"`,
+		'Last-Modified': uploaded.toUTCString(),
+	});
+}
+
 /** A name that Windows also accepts: it allows no colon (Microsoft: Naming Files). */
 function safeFileName(key: string): string {
 	return key.replaceAll(':', '-');
@@ -59,6 +71,7 @@ function safeFileName(key: string): string {
 
 function contentType(key: string): string {
 	if (key.endsWith('.json')) return 'application/json';
+	if (key.endsWith('.slices')) return 'text/plain';
 	return key.endsWith('.sql') ? 'application/sql' : 'application/octet-stream';
 }
 

@@ -1,8 +1,13 @@
 import type { BackupSummary } from '../backup/format/manifest.ts';
 import type { Proof } from '../backup/format/proof.ts';
+import { removableFrom } from '../backup/keep/marks.ts';
+import type { PlannedBackup } from '../backup/keep/outlook.ts';
+import type { RequestedRemoval } from '../backup/keep/requests.ts';
 import type { LifeboatError } from '../errors.ts';
 
 const HOUR_MS = 3_600_000;
+/** Names in a sentence. */
+const MAX_NAMES = 5;
 /** Bytes of SQL up to which any change of a database's size is normal. */
 const TINY_BYTES = 10_000;
 
@@ -13,6 +18,8 @@ export type AlertKind =
 	| 'backup_recovered'
 	| 'backup_size'
 	| 'drill_failed'
+	| 'backups_marked'
+	| 'prune_failed'
 	| 'access_locked'
 	| 'api_key_guessed'
 	| 'backup_fetched';
@@ -97,6 +104,36 @@ export function notProven({ code, message, hint }: LifeboatError): Alert {
 	};
 }
 
+/** Backups are marked for removal. */
+export function marked(backups: readonly Pick<PlannedBackup, 'name' | 'mark'>[]): Alert {
+	const times = backups.flatMap(({ mark }) => (mark ? [Date.parse(mark.removableAt)] : []));
+	const names = listed(backups.map(({ name }) => name));
+	const one = backups.length === 1;
+	const what = one ? `${names} is marked` : `${backups.length} backups are marked: ${names}`;
+	return {
+		kind: 'backups_marked',
+		text: `${what}. No rule of the retention policy keeps ${one ? 'it' : 'them'}. From ${legible(Math.min(...times))} on, the app removes what is marked, unless you pin it or withdraw its mark: docs/retention.md.`,
+	};
+}
+
+/** A caller wants a backup gone. */
+export function requested({ name, mark }: RequestedRemoval, caller: string): Alert {
+	return {
+		kind: 'backups_marked',
+		text: `${name} is marked, because a caller (${caller}) asked to remove it. From ${legible(removableFrom(mark))} on, the app removes it, unless you pin it or withdraw its mark: docs/retention.md. If that was not you, change TOTP_SECRET as after a leak (docs/deploy.md).`,
+		backup: name,
+	};
+}
+
+/** Old backups could not be pruned. */
+export function notPruned({ code, message, hint }: LifeboatError): Alert {
+	return {
+		kind: 'prune_failed',
+		code,
+		text: `Old backups could not be pruned (${code}). ${message} ${hint}`,
+	};
+}
+
 /** Wrong codes have triggered the lockout. */
 export function locked(): Alert {
 	return {
@@ -122,6 +159,12 @@ export function fetched(file: string, network: string): Alert {
 		text: `${file} was fetched by ${network}, which has fetched no backup in the last 90 days. If that was not you, change TOTP_SECRET as after a leak (docs/deploy.md), and see docs/security.md.`,
 		backup: file,
 	};
+}
+
+/** A few names, and how many there are besides. */
+function listed(names: readonly string[]): string {
+	const more = names.length - MAX_NAMES;
+	return names.slice(0, MAX_NAMES).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 function ageOf(newest: BackupSummary | undefined, now: number): string {

@@ -72,15 +72,16 @@ async function look({ operations, of }: AppHealthContext, database: string): Pro
 }
 
 function worstOf({ operations, databases }: AppHealthContext, looks: Looks): AppHealth {
-	const { settings, now } = operations;
+	const { settings, policy } = operations;
 	const unchecked = databases.filter((database) => !looks[database]?.at).length;
 	const all = databases.flatMap((database) => {
 		const look = looks[database];
-		return look ? [{ database, ...healthOf(look, settings.maxAgeMs, now()) }] : [];
+		return look ? [{ database, ...healthOf(operations, look) }] : [];
 	});
 	const ages = (kind: keyof Health['ages']) => all.map((one) => one.ages[kind]);
 	const oldest = (kind: keyof Health['ages']) =>
 		unchecked > 0 || ages(kind).includes(null) ? null : Math.max(...ages(kind).map(Number));
+	const counts = all.map(({ retention }) => retention.removable);
 	const waits = all.flatMap(({ waitedMs }) => (waitedMs === null ? [] : [waitedMs]));
 	return {
 		healthy: unchecked === 0 && all.every(({ healthy }) => healthy),
@@ -92,6 +93,10 @@ function worstOf({ operations, databases }: AppHealthContext, looks: Looks): App
 			provenBackup: oldest('provenBackup'),
 		},
 		waitedMs: waits.length > 0 ? Math.max(...waits) : null,
+		retention: {
+			isSet: policy().rules !== null,
+			removable: unchecked > 0 || counts.includes(null) ? null : sum(counts),
+		},
 		warnings: [
 			...(settings.webhook === null ? [NO_WEBHOOK] : []),
 			...all.flatMap(({ database, warnings }) => warnings.map((text) => `${database}: ${text}`)),
@@ -101,4 +106,8 @@ function worstOf({ operations, databases }: AppHealthContext, looks: Looks): App
 			all.map(({ database, healthy, ages, waitedMs }) => [database, { healthy, ages, waitedMs }]),
 		),
 	};
+}
+
+function sum(counts: readonly (number | null)[]): number {
+	return counts.reduce<number>((total, count) => total + (count ?? 0), 0);
 }

@@ -29,6 +29,10 @@ const EntrySchema = v.object({
 	database: v.optional(v.string()),
 	/** Name of the backup, or of its file. */
 	backup: v.optional(v.string()),
+	/** The full backup whose slices were fetched too. */
+	parent: v.optional(v.string()),
+	/** Names of backups that are about to be marked or removed. */
+	backups: v.optional(v.array(v.string())),
 	rows: v.optional(Count),
 	/** Bytes: of SQL if a backup was made or proven, of the file if it was fetched. */
 	bytes: v.optional(Count),
@@ -89,17 +93,23 @@ export function auditLogBucket(env: Environment | undefined): R2Bucket | undefin
  * Never throws: a call that has happened must not fail because it could not be recorded.
  */
 export async function record(bucket: R2Bucket | undefined, entry: Entry): Promise<void> {
-	const line = JSON.stringify(entry);
-	console.log(line);
-	const key = `${keyAt(Date.parse(entry.time))}-${crypto.randomUUID()}`;
 	try {
-		await bucket?.put(key, `${line}\n`, {
-			httpMetadata: { contentType: 'application/json' },
-			customMetadata: { entry: line }, // a list includes it
-		});
+		await recordFirst(bucket, entry);
 	} catch (error) {
 		console.error('The audit log could not be written:', error);
 	}
+}
+
+/** Like {@link record}, for what must not happen unless it is recorded. Throws `storage_error` (500). */
+export async function recordFirst(bucket: R2Bucket | undefined, entry: Entry): Promise<void> {
+	const line = JSON.stringify(entry);
+	console.log(line);
+	const key = `${keyAt(Date.parse(entry.time))}-${crypto.randomUUID()}`;
+	const metadata = {
+		httpMetadata: { contentType: 'application/json' },
+		customMetadata: { entry: line }, // a list includes it
+	};
+	await storageCall(async () => bucket?.put(key, `${line}\n`, metadata));
 }
 
 /** One page of the audit log. Throws `storage_error` (500). */

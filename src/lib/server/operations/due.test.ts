@@ -1,10 +1,12 @@
+import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { reset } from '../../../../tests/reset.ts';
 import { backUp, createBackup, engine } from '../../../../tests/backups.ts';
 import { key, otherKey } from '../../../../tests/encodings.ts';
 import { operationsOn } from '../../../../tests/operations.ts';
 import { plantManifest, unsigned } from '../../../../tests/plant.ts';
-import type { Manifest } from '../backup/format/manifest.ts';
+import { type Manifest, printManifest, printSummary } from '../backup/format/manifest.ts';
+import { manifestKey, volumeKey } from '../backup/format/names.ts';
 import { signManifest } from '../backup/format/signature.ts';
 import { recordProof } from '../backup/prove/prove.ts';
 import { backupKeys } from '../backup/settings.ts';
@@ -67,9 +69,17 @@ describe('a backup is due', () => {
 			expect(await due(far)).toBe(false);
 		});
 
-		test('more of them than are read', async () => {
+		test('more of them than are read, and the metadata of the app itself is of an older version', async () => {
 			const manifest = await createBackup(engine({ keys: [key], now: () => NOW }));
-			for (let count = 1; count <= 20; count++) await plantManifest(manifest, NOW + count);
+			const customMetadata = { summary: printSummary(manifest) ?? '' };
+			await env.MY_BUCKET.put(manifestKey(manifest.name), printManifest(manifest), {
+				customMetadata,
+			});
+			const forge = (planted: Manifest): Manifest => ({
+				...planted,
+				volumes: planted.volumes.map((volume) => ({ ...volume, key: volumeKey(planted.name, 1) })),
+			});
+			for (let count = 1; count <= 20; count++) await plantManifest(manifest, NOW + count, forge);
 			expect(await due(NOW + HOUR)).toBe(true);
 		});
 	});

@@ -22,8 +22,8 @@ export async function newestBackup(
 /**
  * The newest backup while it is younger than half the allowed age; null when one is due. That leaves
  * the other half to the next run if one is late, skipped or fails. A backup that was found to differ
- * from its manifest does not count. Where a key is not valid, a backup is due: it fails, with an alert
- * that says why.
+ * from its manifest does not count, nor does one whose parent was, or is missing. Where a key is not
+ * valid, a backup is due: it fails, with an alert that says why.
  *
  * Throws `storage_error` (500).
  */
@@ -36,8 +36,8 @@ export async function undueBackup(operations: Operations): Promise<ListedBackup 
 
 /** Whether no other backup than this newest one is due yet. */
 export function isUndue(newest: ListedBackup, maxAgeMs: number, now: number): boolean {
-	const { startedAt, verified, drilled } = newest;
-	if (now - Date.parse(startedAt) >= maxAgeMs / 2) return false;
+	const { startedAt, verified, drilled, problem } = newest;
+	if (now - Date.parse(startedAt) >= maxAgeMs / 2 || problem !== undefined) return false;
 	return verified?.proven !== false && drilled?.proven !== false;
 }
 

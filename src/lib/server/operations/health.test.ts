@@ -9,6 +9,7 @@ import { call, SECRET } from '../../../../tests/calls.ts';
 import { receivedAlerts, receiver } from '../../../../tests/receivers.ts';
 import { GET } from '../http/routes/health.ts';
 import { startBackup } from '../backup/index.ts';
+import { readPolicy } from '../backup/keep/policy.ts';
 import { drillBackup, recordProof, verifyBackup } from '../backup/prove/prove.ts';
 import { backupKeys } from '../backup/settings.ts';
 import { readHealth } from './health.ts';
@@ -55,7 +56,7 @@ describe('the health', () => {
 		expect(await readHealth(operations())).toEqual({
 			...{ healthy: false, maxAgeHours: 24 },
 			ages: { backup: null, verification: null, drill: null, provenBackup: null },
-			...{ waitedMs: null, warnings: [] },
+			...{ waitedMs: null, retention: { isSet: false, removable: 0 }, warnings: [] },
 		});
 	});
 
@@ -69,7 +70,7 @@ describe('the health', () => {
 		expect(await readHealth(operations())).toEqual({
 			...{ healthy: true, maxAgeHours: 24 },
 			ages: { backup: 0.8, verification: 3, drill: 6, provenBackup: 3 },
-			...{ waitedMs: null, warnings: [] },
+			...{ waitedMs: null, retention: { isSet: false, removable: 0 }, warnings: [] },
 		});
 	});
 
@@ -92,6 +93,20 @@ describe('the health', () => {
 		expect(await readHealth(operations())).toMatchObject({ healthy: false });
 		await backUp();
 		expect(await readHealth(operations())).toMatchObject({ healthy: false, ages: { backup: 0 } });
+	});
+
+	test('counts what retention removes, or would remove with the usual policy', async () => {
+		for (let hour = 0; hour < 5; hour++) {
+			now = START + hour * HOUR;
+			await prove(await backUp(), 'verify');
+		}
+		expect(await readHealth(operations())).toMatchObject({
+			retention: { isSet: false, removable: 1 }, // the newest, three proven, and the oldest stay
+		});
+		const policy = () => readPolicy({ BACKUP_KEEP_LAST: '1' });
+		expect(await readHealth({ ...operations(), policy })).toMatchObject({
+			retention: { isSet: true, removable: 2 },
+		});
 	});
 
 	describe('although somebody without the secret has planted', () => {
@@ -146,7 +161,7 @@ describe('the health', () => {
 		const asked = operations();
 		await Promise.all(Array.from({ length: 100 }, () => readHealth(asked)));
 		const once = asked.calls.length;
-		expect(once).toBeLessThan(5);
+		expect(once).toBeLessThan(7);
 		now += 59_000;
 		await readHealth(asked);
 		expect(asked.calls).toHaveLength(once);
@@ -157,7 +172,7 @@ describe('the health', () => {
 
 	test('sends a single alert that backups are overdue', async () => {
 		await backUp();
-		now = START + 25 * HOUR;
+		now = START + 25.5 * HOUR;
 		const asked = operations();
 		for (let i = 0; i < 3; i++) {
 			await readHealth(asked);
@@ -183,7 +198,7 @@ describe('GET /api/backup/health', () => {
 		const [status, health] = await ask();
 		expect([status, Object.keys(health as object)]).toEqual([
 			503,
-			['healthy', 'maxAgeHours', 'ages', 'waitedMs', 'warnings'],
+			['healthy', 'maxAgeHours', 'ages', 'waitedMs', 'retention', 'warnings'],
 		]);
 		expect((await env.MY_BUCKET.list({ prefix: 'journal/' })).objects.length).toBeLessThan(2);
 	});

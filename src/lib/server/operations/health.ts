@@ -1,9 +1,9 @@
 import type { LastProof, ListedBackup } from '../backup/format/manifest.ts';
-import { listBackups } from '../backup/index.ts';
 import { newestSigned } from '../backup/storage/list.ts';
 import { dropAbandonedState } from '../backup/storage/lock.ts';
 import type { R2Bucket } from '../platform.ts';
 import { listContext, type Operations, removeOldEntries } from './index.ts';
+import { readKept } from './kept.ts';
 import type { Look } from './looks.ts';
 import { watchStage } from './stage.ts';
 import { watchAge } from './watch.ts';
@@ -29,6 +29,11 @@ export interface Health {
 	};
 	/** How long other queries waited for the newest backup, in milliseconds; null if it was not staged. */
 	waitedMs: number | null;
+	/**
+	 * Whether a retention policy is set, and how many backups it removes, or the usual one would remove; null
+	 * if that is not known.
+	 */
+	retention: { isSet: boolean; removable: number | null };
 	/** Sentences: that alerts go nowhere, what killed backups have left, and that a backup is planted. */
 	warnings: string[];
 }
@@ -36,6 +41,9 @@ export interface Health {
 export const NO_WEBHOOK = 'Alerts are sent nowhere: ALERT_WEBHOOK_URL is not set.';
 const FORGED =
 	'What looks like the newest backup does not count: its manifest was not signed with a secret of this app.';
+
+const PARENT_LOST =
+	'The full backup on which the newest backup rests is missing, or was found to be damaged.';
 
 const answers = new WeakMap<R2Bucket, { until: number; health: Promise<Health> }>();
 
@@ -53,8 +61,8 @@ export function readHealth(operations: Operations): Promise<Health> {
 }
 
 async function checkHealth(operations: Operations): Promise<Health> {
-	const { settings, now } = operations;
-	const { warnings, ...health } = healthOf(await lookAt(operations), settings.maxAgeMs, now());
+	const { settings } = operations;
+	const { warnings, ...health } = healthOf(operations, await lookAt(operations));
 	await removeOldEntries(operations);
 	return { ...health, warnings: settings.webhook === null ? [NO_WEBHOOK, ...warnings] : warnings };
 }
@@ -74,17 +82,21 @@ export async function lookAt(operations: Operations): Promise<Look> {
 export async function readLook(
 	operations: Operations,
 ): Promise<{ newest: ListedBackup | undefined; look: Look }> {
-	const context = listContext(operations);
-	const { backups } = await listBackups(context, { limit: Number.MAX_SAFE_INTEGER });
-	const newest = await newestSigned(context, backups);
+	const { backups, retention } = await readKept(operations, { most: 0 });
+	const newest = await newestSigned(listContext(operations), backups);
 	const warnings = newest?.name === backups[0]?.name ? [] : [FORGED];
-	return { newest, look: { at: operations.now(), ...agesOf(newest, backups), warnings } };
+	if (newest?.problem !== undefined) warnings.push(PARENT_LOST);
+	const { removable } = retention.suggested ?? retention;
+	return {
+		newest,
+		look: { at: operations.now(), ...agesOf(newest, backups), removable, warnings },
+	};
 }
 
 function agesOf(
 	newest: ListedBackup | undefined,
 	backups: ListedBackup[],
-): Omit<Look, 'at' | 'warnings'> {
+): Omit<Look, 'at' | 'removable' | 'warnings'> {
 	const time = (text: string | undefined) => (text === undefined ? null : Date.parse(text));
 	const lastOf = (proofs: (LastProof | null)[]) => {
 		const times = proofs.flatMap((proof) => (proof?.proven ? [proof.at] : []));
@@ -100,8 +112,10 @@ function agesOf(
 }
 
 /** What a look means now. */
-export function healthOf(look: Look, maxAgeMs: number, now: number): Health {
-	const { backup, verification, drill, provenBackup, waitedMs, warnings } = look;
+export function healthOf({ settings, policy, now: clock }: Operations, look: Look): Health {
+	const { backup, verification, drill, provenBackup, waitedMs, removable = null, warnings } = look;
+	const { maxAgeMs } = settings;
+	const now = clock();
 	const isLate = (time: number | null) => time === null || now - time > maxAgeMs;
 	const age = (time: number | null) =>
 		time === null ? null : Math.round(((now - time) / HOUR_MS) * 10) / 10;
@@ -115,6 +129,7 @@ export function healthOf(look: Look, maxAgeMs: number, now: number): Health {
 			provenBackup: age(provenBackup),
 		},
 		waitedMs,
+		retention: { isSet: policy().rules !== null, removable },
 		warnings,
 	};
 }

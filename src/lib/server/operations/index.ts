@@ -1,4 +1,5 @@
 import type { BackupKey } from '../backup/format/signature.ts';
+import { type Policy, readPolicy } from '../backup/keep/policy.ts';
 import { backupKeys, backupSettings } from '../backup/settings.ts';
 import type { ListContext } from '../backup/storage/list.ts';
 import { dropAbandonedState } from '../backup/storage/lock.ts';
@@ -23,6 +24,8 @@ export interface Operations {
 	appBucket: R2Bucket;
 	/** The keys of manifests and proofs. Throws LifeboatError (500) if one is not valid. */
 	keys(): readonly BackupKey[];
+	/** Which backups stay. Throws LifeboatError (500) if a setting is not valid. */
+	policy(): Policy;
 	/** Holds the audit log. */
 	auditLog: R2Bucket;
 	/** Origin of the app, named in each alert. */
@@ -51,7 +54,9 @@ export function operationsOf(
 		isOneOfSeveral: placeOf(env).databases.length > 1,
 		bucket,
 		appBucket: appBucketOf(env),
-		keys: () => backupKeys(env), // read late, because an invalid one has to be reported in an alert
+		// Read late, because an invalid one has to be reported in an alert.
+		keys: () => backupKeys(env),
+		policy: () => readPolicy(env),
 		auditLog: auditLogBucket(env) ?? bucket,
 		app: origin,
 		now: Date.now,

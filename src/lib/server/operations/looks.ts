@@ -21,6 +21,8 @@ const LookSchema = v.object({
 	provenBackup: Moment,
 	/** How long other queries waited for the newest backup, in milliseconds. */
 	waitedMs: Moment,
+	/** How many backups retention removes; missing if it is not known. */
+	removable: v.optional(v.pipe(v.number(), v.safeInteger())),
 	/** What killed backups have left, and that a backup is planted. */
 	warnings: v.array(v.string()),
 });

@@ -8,6 +8,8 @@ import type { AlertKind } from './alerts.ts';
 /** How long the same failure is not sent again, in milliseconds: a caller takes a step several times. */
 const REPEAT_MS = 3_600_000;
 
+const PRUNING_REPEAT_MS = 24 * REPEAT_MS;
+
 const Moment = v.pipe(v.number(), v.safeInteger());
 
 /** The alerts that stand. */
@@ -16,6 +18,10 @@ export interface SentAlerts {
 	failing: { since: number; code: string; told: number } | null;
 	/** Whether it was sent that the newest backup is too old. */
 	overdue: boolean;
+	/** The last error for which old backups could not be pruned, and when its alert was sent. */
+	pruning?: { code: string; told: number } | undefined;
+	/** Whether the receiver did not accept an alert that backups were marked. */
+	untoldMarks?: boolean | undefined;
 }
 
 const SENT: StateKind<SentAlerts> = {
@@ -23,16 +29,18 @@ const SENT: StateKind<SentAlerts> = {
 	schema: v.object({
 		failing: v.nullable(v.object({ since: Moment, code: v.string(), told: Moment })),
 		overdue: v.boolean(),
+		pruning: v.optional(v.object({ code: v.string(), told: Moment })),
+		untoldMarks: v.optional(v.boolean()),
 	}),
 	empty: { failing: null, overdue: false },
 };
 
-/** Clears everything after a backup. Returns what stood before. Throws `storage_error` (500). */
+/** Clears what was sent about backups after a backup. Returns what stood before. Throws `storage_error` (500). */
 export async function clearSentAlerts(bucket: R2Bucket): Promise<SentAlerts> {
 	let before = SENT.empty;
 	await changeState(bucket, SENT, (sent) => {
 		before = sent;
-		return sent.failing || sent.overdue ? SENT.empty : sent;
+		return sent.failing || sent.overdue ? { ...sent, ...SENT.empty } : sent;
 	});
 	return before;
 }
@@ -63,6 +71,31 @@ export async function isNewlyFailing(
 	return isNew;
 }
 
+/** Whether it is news that pruning failed with this code; for a day it is not then. Throws `storage_error` (500). */
+export async function isNewlyNotPruned(
+	bucket: R2Bucket,
+	code: string,
+	now: number,
+): Promise<boolean> {
+	let isNew = false;
+	await changeState(bucket, SENT, (sent) => {
+		const { pruning } = sent;
+		isNew = pruning?.code !== code || pruning.told + PRUNING_REPEAT_MS <= now;
+		return isNew ? { ...sent, pruning: { code, told: now } } : sent;
+	});
+	return isNew;
+}
+
+/** Whether an alert that backups were marked was not accepted; from then on it counts as sent again. */
+export async function takeUntoldMarks(bucket: R2Bucket): Promise<boolean> {
+	let isUntold = false;
+	await changeState(bucket, SENT, (sent) => {
+		isUntold = sent.untoldMarks ?? false;
+		return isUntold ? { ...sent, untoldMarks: false } : sent;
+	});
+	return isUntold;
+}
+
 /** Marks alerts that their receiver did not accept as not sent. Throws `storage_error` (500). */
 export async function markUnsent(
 	bucket: R2Bucket,
@@ -71,11 +104,13 @@ export async function markUnsent(
 ): Promise<void> {
 	const isMissed = (...kinds: AlertKind[]) => kinds.some((kind) => missed.includes(kind));
 	await changeState(bucket, SENT, (sent) => {
-		let { failing, overdue } = sent;
+		let { failing, overdue, pruning, untoldMarks } = sent;
 		if (failing && isMissed('backup_failed', 'backup_unstable')) failing = { ...failing, told: 0 };
 		if (isMissed('backup_overdue')) overdue = false;
 		// As if backups still failed, so that the next one sends that they work again.
 		if (isMissed('backup_recovered')) failing ??= { since: now, code: 'backup_recovered', told: 0 };
-		return { failing, overdue };
+		if (pruning && isMissed('prune_failed')) pruning = { ...pruning, told: 0 };
+		if (isMissed('backups_marked')) untoldMarks = true;
+		return { failing, overdue, pruning, untoldMarks };
 	});
 }

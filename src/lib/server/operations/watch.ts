@@ -1,16 +1,32 @@
-import type { BackupProgress, BackupStep, ReportProgress } from '../backup/engine.ts';
+import type {
+	AfterBackup,
+	BackupProgress,
+	BackupStep,
+	Engine,
+	ReportProgress,
+} from '../backup/engine.ts';
 import { type BackupSummary, summarize } from '../backup/format/manifest.ts';
 import type { Proof } from '../backup/format/proof.ts';
+import type { Pruned } from '../backup/keep/prune.ts';
+import type { RequestedRemoval } from '../backup/keep/requests.ts';
+import { pruneAfter } from '../backup/keep/run.ts';
 import { type LifeboatError, toLifeboatError } from '../errors.ts';
 import * as alerts from './alerts.ts';
 import { isNewNetwork, isOneTooMany, MAX_WRONG_KEYS } from './callers.ts';
 import { isOverdue, newestBackup } from './due.ts';
 import { type Operations, removeOldData } from './index.ts';
 import { Notifications } from './notifications.ts';
+import { afterPrune, type PruneEnd, retentionOf } from './retention.ts';
 import { clearSentAlerts, isNewlyFailing, isNewlyOverdue, markUnsent } from './sent-alerts.ts';
 
 /** Not a failed backup: another one is running, or the caller may not continue this one. */
 const NO_FAILURE = /^(backup_running|lock_lost|ticket_\w+)$/;
+
+/** What a step does besides its work: it reports, and prunes after a backup. */
+export interface Watched {
+	report: ReportProgress;
+	prune(engine: Engine): AfterBackup;
+}
 
 /**
  * Makes one step of a backup, and sends notifications when it starts and when it ends, which takes
@@ -20,9 +36,16 @@ const NO_FAILURE = /^(backup_running|lock_lost|ticket_\w+)$/;
 export async function watchBackup<Nothing extends object = never>(
 	operations: Operations,
 	report: ReportProgress,
-	step: (report: ReportProgress) => Promise<BackupStep | Nothing>,
+	step: (watched: Watched) => Promise<BackupStep | Nothing>,
 ): Promise<BackupStep | Nothing> {
 	const notifications = new Notifications(operations);
+	const ends: PruneEnd[] = [];
+	const prune = (engine: Engine) =>
+		pruneAfter(
+			engine,
+			() => retentionOf(operations),
+			(end) => ends.push(end),
+		);
 	let name = '';
 	const watch = (progress: BackupProgress) => {
 		if (progress.event === 'step') {
@@ -32,11 +55,12 @@ export async function watchBackup<Nothing extends object = never>(
 		report(progress);
 	};
 	try {
-		const done = await step(watch);
+		const done = await step({ report: watch, prune });
 		// Without a name no step was taken: the answer of an earlier call was repeated.
 		if ('manifest' in done && name !== '') {
 			notifications.end('success', name);
 			notifications.alert(...(await afterBackup(operations, summarize(done.manifest))));
+			for (const end of ends) notifications.alert(...(await afterPrune(operations, end)));
 			await removeOldData(operations);
 		}
 		return done;
@@ -51,6 +75,37 @@ export async function watchBackup<Nothing extends object = never>(
 	} finally {
 		await send(operations, notifications);
 	}
+}
+
+/** Prunes, and sends an alert about what was marked, or why nothing could be. Throws what that throws. */
+export async function watchPrune(
+	operations: Operations,
+	prune: () => Promise<Pruned>,
+): Promise<Pruned> {
+	const notifications = new Notifications(operations);
+	try {
+		const pruned = await prune();
+		notifications.alert(...(await afterPrune(operations, { pruned })));
+		return pruned;
+	} catch (error) {
+		const failure = toLifeboatError(error);
+		const matters = failure.status >= 500; // the caller is told too
+		if (matters) notifications.alert(...(await afterPrune(operations, { failure })));
+		throw error;
+	} finally {
+		await send(operations, notifications);
+	}
+}
+
+/** Marks a backup on request, and sends an alert about it, once. Throws what the request throws. */
+export async function watchRequest(
+	operations: Operations,
+	caller: string,
+	request: () => Promise<RequestedRemoval>,
+): Promise<RequestedRemoval> {
+	const removal = await request();
+	if (removal.isNew) await sendAlert(operations, alerts.requested(removal, caller));
+	return removal;
 }
 
 /** Proves a backup, and sends an alert if something is wrong with it. Throws what the proof throws. */

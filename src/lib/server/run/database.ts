@@ -1,12 +1,13 @@
-import type { BackupStep, Engine, ReportProgress } from '../backup/engine.ts';
+import type { BackupStep, Engine } from '../backup/engine.ts';
 import { type BackupSummary, summarize } from '../backup/format/manifest.ts';
 import { resumeBackup, startBackup } from '../backup/index.ts';
+import { countedBucket } from '../backup/metered.ts';
 import { type LifeboatError, toLifeboatError } from '../errors.ts';
 import { type Entry, factsOf, record } from '../operations/audit-log.ts';
 import { isUndue, newestBackup } from '../operations/due.ts';
 import type { Operations } from '../operations/index.ts';
-import { watchBackup } from '../operations/watch.ts';
-import { countedBucket, countedDatabase, hasRoom, USED_SHARE, whatIsLeft } from './meter.ts';
+import { watchBackup, type Watched } from '../operations/watch.ts';
+import { countedDatabase, hasRoom, USED_SHARE, whatIsLeft } from './meter.ts';
 import { failedAt, isSecondTry, passed, postponed, type RunState } from './state.ts';
 import { type Ended, type RunCall, runName, type Taken } from './call.ts';
 
@@ -49,7 +50,7 @@ export async function takeDatabase(call: RunCall, state: RunState, place: number
 		const result = await watchBackup<Nothing>(
 			operations,
 			(progress) => report({ ...progress, database }),
-			(onProgress) => backUp(call, look, operations, onProgress),
+			(watched) => backUp(call, look, operations, watched),
 		);
 		if ('full' in result) return { state, ends: true };
 		if ('known' in result) {
@@ -91,12 +92,13 @@ async function backUp(
 	call: RunCall,
 	look: Look,
 	operations: Operations,
-	onProgress: ReportProgress,
+	{ report, prune }: Watched,
 ): Promise<BackupStep | Nothing> {
 	const { state } = look;
 	if (state.ticket !== null) {
 		call.hasWorked = true;
-		return resumeBackup(engineFor(call, look), state.ticket, onProgress);
+		const engine = engineFor(call, look);
+		return resumeBackup(engine, state.ticket, report, { afterwards: prune(engine) });
 	}
 	const isFirst = !call.hasWorked && call.done.length === 0;
 	if (!isFirst && !mayLook(call)) return { full: true };
@@ -105,7 +107,8 @@ async function backUp(
 	if (!isFirst && !mayBegin(call, look)) return { full: true };
 	if (!state.begun && !call.hasWorked) call.notifications.start(runName(state.startedAt));
 	call.hasWorked = true;
-	return startBackup(engineFor(call, look), onProgress);
+	const engine = engineFor(call, look);
+	return startBackup(engine, report, { kind: state.kind, afterwards: prune(engine) });
 }
 
 /** The newest backup, if it is from this run, or if none is due. */

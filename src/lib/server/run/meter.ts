@@ -1,4 +1,4 @@
-import type { D1Database, R2Bucket, R2MultipartUpload } from '../platform.ts';
+import type { D1Database } from '../platform.ts';
 import type { Budget } from '../backup/engine.ts';
 
 /** What a call has used of its budget. */
@@ -40,16 +40,6 @@ export function whatIsLeft(
 	};
 }
 
-/** The bucket, whose calls count. */
-export function countedBucket(bucket: R2Bucket, used: Used): R2Bucket {
-	return counted(bucket, ({ name, result }) => {
-		used.calls++;
-		if (name !== 'createMultipartUpload') return result;
-		const upload = result as Promise<R2MultipartUpload>;
-		return upload.then((begun) => counted(begun, (call) => (used.calls++, call.result)));
-	});
-}
-
 /** The database, whose calls and statements count. */
 export function countedDatabase(database: D1Database, used: Used): D1Database {
 	return {
@@ -66,18 +56,4 @@ export function countedDatabase(database: D1Database, used: Used): D1Database {
 			};
 		},
 	};
-}
-
-/** An object of the platform, of whose calls `see` learns; it may replace their results. */
-function counted<T extends object>(
-	object: T,
-	see: (call: { name: string | symbol; result: unknown }) => unknown,
-): T {
-	return new Proxy(object, {
-		get(target, name) {
-			const value: unknown = Reflect.get(target, name, target);
-			if (typeof value !== 'function') return value;
-			return (...args: unknown[]) => see({ name, result: Reflect.apply(value, target, args) });
-		},
-	});
 }

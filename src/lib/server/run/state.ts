@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
+import { KIND_CHOICES, type KindChoice } from '../backup/make/parent.ts';
 import { LifeboatError } from '../errors.ts';
 
 /** Databases that are tried once more at the end of a run: if more fail, that is not bad luck. */
@@ -13,6 +14,8 @@ export const RunStateSchema = v.object({
 	startedAt: Count,
 	/** `due`: only databases whose newest backup is old enough are backed up. */
 	when: v.picklist(['always', 'due']),
+	/** Which kind of backup each of them gets. */
+	kind: v.optional(v.picklist(KIND_CHOICES), 'auto'),
 	/** Stands for the names of the databases and their order. */
 	databases: v.string(),
 	/** Calls so far. */
@@ -46,11 +49,12 @@ export interface RunCounts {
 /** A run that has not begun. */
 export function newRun(
 	databases: readonly string[],
-	{ when, now }: { when: RunState['when']; now: number },
+	{ when, kind = 'auto', now }: Pick<RunState, 'when'> & { kind?: KindChoice; now: number },
 ): RunState {
 	return {
 		startedAt: now,
 		when,
+		kind,
 		databases: fingerprint(databases),
 		step: 0,
 		position: 0,

@@ -14,7 +14,11 @@ const StartedTableSchema = v.object({
 		v.object({ page: Count, row: Count, copies: Count }),
 	]),
 	digest: v.object({ rows: Count, bytes: Count, chain: v.string(), rest: v.string() }),
-	open: v.nullable(v.object({ sql: v.string(), rows: Count })),
+	open: v.object({
+		sql: v.string(),
+		rows: Count,
+		slice: v.object({ rows: Count, bytes: Count }),
+	}),
 });
 export type StartedTable = v.InferOutput<typeof StartedTableSchema>;
 

@@ -13,14 +13,13 @@ import { type Catalog, type ForeignKey, type SchemaObject, SEQUENCE_TABLE } from
  */
 
 /** Settings, and statements that drop an older copy of the same objects. */
-export function preamble(catalog: Catalog, title: string[], scratch: string): string {
+export function preamble(catalog: Catalog, scratch: string): string {
 	const drop = (type: string, name: string) => `DROP ${type} IF EXISTS ${quoteName(name)};\n`;
 	const named = (type: SchemaObject['type']) =>
 		catalog.objects.filter((object) => object.type === type).map((object) => object.name);
 	const virtual = catalog.objects.filter((object) => object.virtual).map(({ name }) => name);
 	const ordinary = catalog.objects.filter(isOrdinaryTable).map(({ name }) => name);
 	return [
-		...title.map((line) => `-- ${line}\n`),
 		'PRAGMA foreign_keys=OFF;\n', // for tools that run statements one by one
 		'PRAGMA defer_foreign_keys=TRUE;\n', // for D1, which runs them in one transaction
 		...ignoringChecks(catalog, 'ON'),

@@ -1,6 +1,7 @@
 import { ROW_SEPARATOR } from '../format/digest.ts';
 import { MAX_COLUMNS, MAX_STATEMENT_VALUES, MAX_WRITTEN_STATEMENT_BYTES } from '../limits.ts';
 import { quoteName } from '../sql.ts';
+import { type OpenSlice, SliceBounds, type SliceSizes } from './bounds.ts';
 import type { Table } from './schema.ts';
 
 /** Rows as they stand in the SQL file, `(1,'a'),\n(2,'b')`, in key order. */
@@ -11,28 +12,38 @@ export interface Rows {
 	ends: number[];
 }
 
-/** The rows of an INSERT that has room for more, joined as in the file. */
+/** The rows of an INSERT that has room for more, joined as in the file, and the slice that it is in. */
 export interface OpenInsert {
 	sql: string;
 	rows: number;
+	slice: OpenSlice;
 }
 
 /**
- * Packs the rows of a table into INSERT statements: a row goes into the open statement if it fits,
- * otherwise into the next. A statement is returned only when it is complete.
+ * Packs the rows of a table into INSERT statements: a row goes into the open statement if it fits and
+ * its slice goes on, otherwise into the next. A statement is returned only when it is complete.
  */
 export class InsertWriter {
 	readonly #start: Uint8Array;
 	readonly #maxRows: number;
+	readonly #bounds: SliceBounds;
+	readonly #onSliceEnd: (rows: number) => void;
 	/** Runs of rows of the open statement. Separators are within the runs, not between them. */
 	#runs: Uint8Array[] = [];
 	#bytes = 0;
 	#rows = 0;
 
-	constructor(table: Table, open: OpenInsert | null = null) {
+	/** `onSliceEnd` is called with the rows of each slice, once its statements have been taken. */
+	constructor(
+		table: Table,
+		open: OpenInsert | null,
+		{ sizes, onSliceEnd }: { sizes?: SliceSizes | undefined; onSliceEnd: (rows: number) => void },
+	) {
 		this.#start = encode(insertStart(table));
 		this.#maxRows = maxRows(table);
-		if (open) this.#addRun(encode(open.sql), open.rows);
+		this.#bounds = new SliceBounds(table, open?.slice, sizes);
+		this.#onSliceEnd = onSliceEnd;
+		if (open && open.rows > 0) this.#addRun(encode(open.sql), open.rows);
 	}
 
 	/** Adds rows; yields the statements that they complete. */
@@ -44,19 +55,30 @@ export class InsertWriter {
 			if (!this.#takes(end - from, rows + 1)) {
 				// The run ends before the separator in front of this row.
 				if (rows > 0) this.#addRun(sql.subarray(from, rowStart - ROW_SEPARATOR.length), rows);
-				yield* this.end();
+				yield* this.#endStatement();
 				from = rowStart;
 				rows = 0;
 			}
 			rows++;
+			const endsSlice = this.#bounds.endsAfter(sql, rowStart, end);
 			rowStart = end + ROW_SEPARATOR.length;
+			if (!endsSlice) continue;
+			this.#addRun(sql.subarray(from, end), rows);
+			yield* this.end();
+			from = rowStart;
+			rows = 0;
 		}
 		// A copy, so that the memory of the page is free once it has been read.
-		this.#addRun(sql.slice(from), rows);
+		if (rows > 0) this.#addRun(sql.slice(from), rows);
 	}
 
-	/** Completes the open statement, if there is one. */
+	/** Completes the open statement, and with it the slice. */
 	*end(): Generator<Uint8Array, void, void> {
+		yield* this.#endStatement();
+		this.#onSliceEnd(this.#bounds.end().rows);
+	}
+
+	*#endStatement(): Generator<Uint8Array, void, void> {
 		if (this.#rows === 0) return;
 		yield this.#start;
 		for (const [index, run] of this.#runs.entries()) {
@@ -69,12 +91,11 @@ export class InsertWriter {
 		this.#rows = 0;
 	}
 
-	/** The statement that is not complete; null if there is none. */
-	open(): OpenInsert | null {
-		if (this.#rows === 0) return null;
+	/** The statement that is not complete, and the slice that it is in. */
+	open(): OpenInsert {
 		const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 		const sql = this.#runs.map((run) => decoder.decode(run)).join(ROW_SEPARATOR);
-		return { sql, rows: this.#rows };
+		return { sql, rows: this.#rows, slice: this.#bounds.save() };
 	}
 
 	#addRun(run: Uint8Array, rows: number): void {

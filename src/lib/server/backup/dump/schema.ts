@@ -25,12 +25,14 @@ export interface KeyPart {
 }
 
 /**
- * How to walk a table in a stable order: by its rowid (`name` is the name to use for it), by the
- * primary key of a WITHOUT ROWID table, or by position if ordinary columns have taken all three
- * names of the rowid.
+ * How to walk a table in a stable order: by its rowid (`name` is the name to use for it, `index` the
+ * position of the column that it is, if any), by the primary key of a WITHOUT ROWID table, or by
+ * position if ordinary columns have taken all three names of the rowid.
  */
 export type Key =
-	{ kind: 'rowid'; name: string } | { kind: 'columns'; parts: KeyPart[] } | { kind: 'position' };
+	| { kind: 'rowid'; name: string; index?: number }
+	| { kind: 'columns'; parts: KeyPart[] }
+	| { kind: 'position' };
 
 /** A table whose rows a backup contains. */
 export interface Table {

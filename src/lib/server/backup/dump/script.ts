@@ -1,39 +1,37 @@
-import { RowDigest, type TableDigest } from '../format/digest.ts';
 import { SCRATCH } from '../format/pieces.ts';
 import { printTrailer } from '../format/trailer.ts';
-import { foldCase, quoteName, SEQUENCE } from '../sql.ts';
+import { foldCase, quoteName } from '../sql.ts';
+import type { SliceSizes } from './bounds.ts';
 import { readCatalog } from './catalog.ts';
 import type { Checkpoint, StartedTable } from './checkpoint.ts';
 import { definitions, endings, preamble, unusedName, virtualTables } from './definitions.ts';
 import { inspect, inspected, type Inspection, NeedsStage, type TermsChoice } from './inspect.ts';
-import { encode, InsertWriter, maxRowBytes, type Rows } from './inserts.ts';
-import { type LongRow, readLongRow, type Scratch, writeLongRow } from './long-rows.ts';
+import { encode, maxRowBytes } from './inserts.ts';
 import type { Page } from './pages.ts';
 import { type Reader, SnapshotChanged } from './reader.ts';
-import { type Catalog, SEQUENCE_TABLE, type Table } from './schema.ts';
+import type { Catalog, Table } from './schema.ts';
 import type { Stage } from './stage/make.ts';
 import { readStaged, STAGE_START, type StagedPages } from './stage/read.ts';
 import { ATOMIC_BYTES, readStart, type Start } from './start.ts';
 import { queriesToEnd, requireFinished, requireUnchanged } from './unchanged.ts';
 import { readRows, START } from './walk.ts';
+import {
+	type DumpedSlice,
+	type DumpProgress,
+	type TableRows,
+	type TableSummary,
+	type Writing,
+	writeTable,
+} from './write-table.ts';
 
 export interface DumpOptions {
 	/** Comment lines at the top of the file, without the leading `--`. */
 	title: string[];
 	onProgress?(progress: DumpProgress): void;
-}
-
-export interface DumpProgress {
-	table: string;
-	/** Rows of this table so far. */
-	rows: number;
-	/** Bytes of SQL of this table so far. */
-	bytes: number;
-}
-
-/** A table as it was dumped, with the bytes of its rows. */
-export interface TableSummary extends TableDigest {
-	bytes: number;
+	/** Called between two chunks if a slice ends there; one without chunks since the last end is none. */
+	onSliceEnd?(slice: DumpedSlice): void;
+	/** How large slices are, if not as usual. */
+	sliceSizes?: SliceSizes;
 }
 
 /** What a dump found in the database. */
@@ -121,10 +119,15 @@ async function* write(
 		done: [...(from?.tables ?? [])],
 		started: from?.current ?? null,
 		onProgress: options.onProgress,
+		onSliceEnd: options.onSliceEnd ?? (() => {}),
+		sliceSizes: options.sliceSizes,
 	};
 	if (from === null) {
-		yield encode(preamble(catalog, title, work.scratch.name));
+		yield encode(title.map((line) => `-- ${line}\n`).join(''));
+		work.onSliceEnd(STATEMENTS);
+		yield encode(preamble(catalog, work.scratch.name));
 		yield encode(definitions(catalog, work.inspection, work.scratch.name));
+		work.onSliceEnd(STATEMENTS);
 	}
 	const pause = yield* writeTables(reader, catalog, work);
 	if (pause !== null) return { checkpoint: checkpoint(catalog, work, pause.current) };
@@ -179,11 +182,12 @@ function checkpoint(
 /** Writes what comes after the rows. */
 function* writeEnd(
 	catalog: Catalog,
-	{ scratch, inspection, done }: Work,
+	{ scratch, inspection, done, onSliceEnd }: Work,
 	consistency: DumpSummary['consistency'],
 ): Generator<Uint8Array, DumpSummary, void> {
 	if (scratch.created) yield encode(`DROP TABLE ${quoteName(scratch.name)};\n`);
 	yield encode(endings(catalog, inspection));
+	onSliceEnd(STATEMENTS);
 	const summary: DumpSummary = {
 		consistency,
 		schema: { objects: catalog.objects.length, sha256: catalog.sha256 },
@@ -194,17 +198,14 @@ function* writeEnd(
 		warnings: catalog.warnings,
 	};
 	yield encode(printTrailer(summary));
+	onSliceEnd(STATEMENTS);
 	return summary;
 }
 
-/** Rows of a table, and at the end the place where reading stopped, or null. */
-type TableRows = AsyncGenerator<Rows | LongRow, StartedTable['place'] | null, void>;
-
 /** The state of a step. */
-interface Work {
+interface Work extends Omit<Writing, 'place'> {
 	/** Whether to stop now, if so many queries are needed besides those at the end. */
 	mustPause(queries?: number): boolean;
-	scratch: Scratch;
 	inspection: Inspection;
 	/** Options of FTS5 tables; null once the virtual tables have been written. */
 	fullTextOptions: string[] | null;
@@ -214,10 +215,10 @@ interface Work {
 	firstPages: Map<Table, Page[]>;
 	/** Tables that are complete. */
 	done: TableSummary[];
-	/** The table of which the step before has written a part. */
-	started: StartedTable | null;
-	onProgress: DumpOptions['onProgress'];
 }
+
+/** A slice without rows. */
+const STATEMENTS: DumpedSlice = { table: null, rows: 0 };
 
 /** Writes the rows of the remaining tables. Returns null, or where `mustPause` stopped it. */
 async function* writeTables(
@@ -234,7 +235,8 @@ async function* writeTables(
 		if (!catalog.parents.has(foldCase(table.name))) yield* writeVirtualTables(catalog, work);
 		const started = work.started?.name === table.name ? work.started : null;
 		const rows = rowsOf(reader, catalog.tables, table, { ...work, started });
-		const end = yield* writeTable(reader, table, rows, { ...work, started });
+		const place = catalog.tables.indexOf(table);
+		const end = yield* writeTable(reader, table, rows, { ...work, place, started });
 		if ('place' in end) return { current: end };
 		hasRead = true;
 		done.push(end);
@@ -265,36 +267,6 @@ function rowsOf(
 function* writeVirtualTables(catalog: Catalog, work: Work): Generator<Uint8Array, void, void> {
 	if (work.fullTextOptions === null) return;
 	yield encode(virtualTables(catalog, work.inspection, work.fullTextOptions));
+	work.onSliceEnd(STATEMENTS);
 	work.fullTextOptions = null;
-}
-
-/** Writes a table's INSERT statements, each as full as possible, until its rows end or stop. */
-async function* writeTable(
-	reader: Reader,
-	table: Table,
-	parts: TableRows,
-	{ started, scratch, onProgress }: Work,
-): AsyncGenerator<Uint8Array, TableSummary | StartedTable, void> {
-	if (table === SEQUENCE_TABLE && started === null) yield encode(`DELETE FROM ${SEQUENCE};\n`);
-	const inserts = new InsertWriter(table, started?.open);
-	const digest = started ? RowDigest.from(started.digest) : new RowDigest();
-	let part = await parts.next();
-	while (!part.done) {
-		if (part.value.kind === 'rows') {
-			digest.add(part.value.sql, part.value.ends.length);
-			yield* inserts.add(part.value);
-		} else {
-			yield* inserts.end();
-			const values = await readLongRow(reader, part.value);
-			yield* writeLongRow(table, values, digest, scratch);
-		}
-		onProgress?.({ table: table.name, rows: digest.rows, bytes: digest.bytes });
-		part = await parts.next();
-	}
-	if (part.value !== null) {
-		const place = part.value;
-		return { name: table.name, place, digest: digest.save(), open: inserts.open() };
-	}
-	yield* inserts.end();
-	return { name: table.name, rows: digest.rows, bytes: digest.bytes, sha256: digest.hex() };
 }

@@ -97,7 +97,12 @@ export function ordinaryTable({ name, sql }: SchemaObject, facts: TableFacts): T
 	const rowid = rowidName(columns);
 	const alias = rowidAlias(facts);
 	if (alias !== null) {
-		return { ...table, rowid: null, key: { kind: 'rowid', name: rowid ?? quoteName(alias) } };
+		const index = insertable.indexOf(alias);
+		return {
+			...table,
+			rowid: null,
+			key: { kind: 'rowid', name: rowid ?? quoteName(alias), index },
+		};
 	}
 	return { ...table, rowid, key: rowid ? { kind: 'rowid', name: rowid } : { kind: 'position' } };
 }

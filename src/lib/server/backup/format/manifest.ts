@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { LifeboatError } from '../../errors.ts';
 import { MAX_METADATA_BYTES } from '../limits.ts';
-import { Count, Sha256 } from './fields.ts';
+import { Count, RunText, Sha256, SliceText } from './fields.ts';
 import { ENCODING_NAMES, KINDS, volumeKey } from './names.ts';
 
 /** Characters of a summary: the rest is for the names and the other entries of the metadata. */
@@ -41,11 +41,12 @@ export const CostSchema = v.object({
 
 const ManifestSchema = v.object({
 	/** The format of this object; docs/format.md describes each. */
-	format: v.literal(1),
+	format: v.picklist([1, 2]),
 	name: v.string(),
 	kind: v.picklist(KINDS),
-	/** The backup that an incremental one is based on. */
+	/** The full backup that a differential rests on, and the MAC of its manifest. */
 	parent: v.nullable(v.string()),
+	parentMac: v.optional(Sha256),
 	/** The binding of the database. */
 	database: v.string(),
 	startedAt: Timestamp,
@@ -66,6 +67,12 @@ const ManifestSchema = v.object({
 	schema: v.object({ objects: Count, sha256: Sha256 }),
 	tables: v.array(v.object({ name: v.string(), rows: Count, bytes: Count, sha256: Sha256 })),
 	volumes: v.array(VolumeSchema),
+	/** The slices in these volumes, in order (slices.ts); format 1 has none. */
+	slices: v.optional(v.array(SliceText)),
+	/** How a differential's SQL consists of its own slices and those of its parent. */
+	order: v.optional(v.array(RunText)),
+	/** Bytes of SQL of all slices; format 1 has none, because those of its volumes are all. */
+	sqlBytes: v.optional(Count),
 	encryption: v.nullable(v.object({ recipients: v.array(v.string()) })),
 	warnings: v.array(v.string()),
 	cost: v.object({ ...CostSchema.entries, durationMs: Count }),
@@ -89,8 +96,9 @@ const StoredSummarySchema = v.object({
 	waitedMs: v.optional(Count),
 	tables: Count,
 	rows: Count,
+	/** Bytes of SQL, a differential's unchanged slices included. */
 	sqlBytes: Count,
-	/** Stored bytes of all volumes. */
+	/** Stored bytes of its own volumes. */
 	bytes: Count,
 	/** The numbers of the volumes, in order, such as `1-12,14`. */
 	volumes: v.pipe(v.string(), v.regex(/^\d{1,7}(-\d{1,7})?(,\d{1,7}(-\d{1,7})?)*$/)),
@@ -126,8 +134,15 @@ export type Scope = 'contents' | 'stored';
 
 /** A backup as a list shows it, with the newest proof of each kind; null if there is none. */
 export type ListedBackup = BackupSummary & {
+	/**
+	 * Whether the app itself has made it: true if the signature of its summary is valid, false if that of its
+	 * manifest is not, null if it was not checked.
+	 */
+	signed: boolean | null;
 	verified: LastProof | null;
 	drilled: LastProof | null;
+	/** Why the proofs of a differential do not count, as a sentence: because of its parent. */
+	problem?: string;
 };
 
 /** The manifest as JSON, as it is stored. */
@@ -135,7 +150,7 @@ export function printManifest(manifest: Manifest): string {
 	return `${JSON.stringify(manifest, null, '\t')}\n`;
 }
 
-/** Reads a stored manifest. Throws `manifest_unreadable` (500) if it is not one of format 1. */
+/** Reads a stored manifest. Throws `manifest_unreadable` (500) if it is not one of format 1 or 2. */
 export function parseManifest(text: string): Manifest {
 	try {
 		return v.parse(ManifestSchema, JSON.parse(text));
@@ -147,6 +162,11 @@ export function parseManifest(text: string): Manifest {
 			cause,
 		});
 	}
+}
+
+/** Bytes of SQL of the whole backup, a differential's unchanged slices included. */
+export function sqlBytesOf({ sqlBytes, volumes }: Manifest): number {
+	return sqlBytes ?? volumes.reduce((sum, volume) => sum + volume.sqlBytes, 0);
 }
 
 /** The summary of a manifest. */
@@ -163,7 +183,7 @@ export function summarize(manifest: Manifest): BackupSummary {
 		...(waitedMs !== undefined && { waitedMs }),
 		tables: manifest.tables.length,
 		rows: total(manifest.tables.map((table) => table.rows)),
-		sqlBytes: total(manifest.volumes.map((volume) => volume.sqlBytes)),
+		sqlBytes: sqlBytesOf(manifest),
 		bytes: total(manifest.volumes.map((volume) => volume.bytes)),
 		files: manifest.volumes.map((volume) => volume.key),
 		warnings: manifest.warnings.length,

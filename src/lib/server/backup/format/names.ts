@@ -9,7 +9,7 @@ export type Compression = (typeof COMPRESSIONS)[number];
 /** The ending that each encoding adds to a file's name. */
 const ENDINGS: Record<EncodingName, string> = { gzip: '.gz', zstd: '.zst', age: '.age' };
 
-/** The kinds of backups. Only full ones are made now. */
+/** The kinds of backups, as their names begin: an `incremental` one is a differential. */
 export const KINDS = ['full', 'incremental'] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -17,11 +17,11 @@ const TIME = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`;
 const VOLUME_ENDING = String.raw`\.sql(?:\.gz|\.zst)?(?:\.age)?`;
 const FILE_NAME = new RegExp(
 	String.raw`^((?:full|incremental)_backup_${TIME})` +
-		String.raw`(?:\.manifest\.json|\.proof-${TIME}\.json|(?:\.\d+)?${VOLUME_ENDING})$`,
+		String.raw`(?:\.manifest\.json|\.slices|\.proof-${TIME}\.json|(?:\.\d+)?${VOLUME_ENDING})$`,
 );
 
-/** The key of every object of every backup begins with this. */
-export const NAME_PREFIX = 'full_backup_';
+/** The key of every object of every backup begins with one of these. */
+export const NAME_PREFIXES = KINDS.map((kind) => `${kind}_backup_` as const);
 
 /** The name of a backup that starts now: `full_backup_2026-11-22T21:52:00.000Z`. */
 export function backupName(kind: Kind, startedAt: Date): string {
@@ -42,6 +42,11 @@ export function volumeKey(name: string, number: number, encodings: EncodingName[
 /** Whether a file of a backup is one of its volumes. */
 export function isVolume(fileName: string): boolean {
 	return new RegExp(`${VOLUME_ENDING}$`).test(fileName);
+}
+
+/** The name of the list of a backup's slices, for plain tools: `<name>.slices`. */
+export function sliceListKey(name: string): string {
+	return `${name}.slices`;
 }
 
 /** The name of the manifest: `<name>.manifest.json`. */

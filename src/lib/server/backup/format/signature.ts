@@ -1,7 +1,7 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { LifeboatError } from '../../errors.ts';
 import type { Core } from './digest.ts';
-import { type Manifest, parseManifest } from './manifest.ts';
+import { type Manifest, parseManifest, printSummary } from './manifest.ts';
 import { startOf } from './names.ts';
 import { parseProof, parseProofSummary, type Proof, type ProofSummary } from './proof.ts';
 
@@ -15,8 +15,12 @@ export interface BackupKey {
 	proof: Uint8Array;
 	/** Hides the digests in manifests of encrypted backups, from which contents could be guessed. */
 	digest: Uint8Array;
+	/** Signs the summaries of manifests, from which a list is made. */
+	summary: Uint8Array;
 	/** Signs what the app remembers of its databases for the health. */
 	health: Uint8Array;
+	/** Signs which backups are pinned, and which are marked for removal. */
+	keep: Uint8Array;
 	/** Signs the tickets of a backup in steps. */
 	ticket: Uint8Array;
 	/** Encrypts the state that the next step of a backup needs. */
@@ -47,7 +51,9 @@ export function deriveKey(secret: Uint8Array): BackupKey {
 		mac: derive('lifeboat manifest mac 1'),
 		proof: derive('lifeboat proof mac 1'),
 		digest: derive('lifeboat digest 1'),
+		summary: derive('lifeboat summary mac 1'),
 		health: derive('lifeboat health mac 1'),
+		keep: derive('lifeboat keep mac 1'),
 		ticket: derive('lifeboat resume ticket 1'),
 		state: derive('lifeboat backup state 1'),
 	};
@@ -77,6 +83,37 @@ export function openManifest(
 	}
 	if (key?.databases?.includes(manifest.database) === false) throw manifestElsewhere();
 	return { manifest, key };
+}
+
+/**
+ * The summary of a manifest for its metadata, with a MAC that also covers the database and the etag of the
+ * manifest's object. So a list tells which backups are the app's own without reading their manifests. Null
+ * if it does not fit.
+ */
+export function printSignedSummary(
+	manifest: Manifest,
+	etag: string,
+	key: BackupKey | null,
+): string | null {
+	const text = printSummary(manifest);
+	if (text === null || key === null) return text;
+	const summary = JSON.parse(text) as Signable;
+	const { database } = manifest;
+	const mac = macOf({ ...summary, database, etag }, key.summary);
+	// Appended as text, because the rest is in ASCII.
+	return `${text.slice(0, -1)},${JSON.stringify({ database, mac }).slice(1)}`;
+}
+
+/**
+ * Whether a summary that was read from metadata is signed by one of the keys, for one of the databases that
+ * the key is for, and belongs to an object with this etag. Without keys, any is.
+ */
+export function isSignedSummary(text: string, etag: string, keys: readonly BackupKey[]): boolean {
+	if (keys.length === 0) return true;
+	const summary = JSON.parse(text) as Signable & { name: string; database?: string };
+	const signed = { ...summary, etag };
+	const key = signerOf(signed, 'summary', keys, startOf(summary.name));
+	return key !== null && key.databases?.includes(summary.database ?? '') !== false;
 }
 
 /** The proof with its MAC. */
@@ -128,21 +165,46 @@ export function isHealthMac(mac: string, remembered: object, keys: readonly Back
 	return keys.length === 0 || current.some((key) => isMac(mac, healthMac(remembered, key)));
 }
 
+/** What retention keeps in the bucket, and when it was written, in milliseconds since 1970. */
+type Kept = Record<string, unknown> & { at: number };
+
+/** The MAC of what retention keeps in the bucket. */
+export function keepMac(kept: Kept, { keep }: BackupKey): string {
+	return macOf(kept, keep);
+}
+
+/** Whether one of the keys has signed it, a replaced one only before its end; without keys, anything counts. */
+export function isKeepMac(mac: string, kept: Kept, keys: readonly BackupKey[]): boolean {
+	return keys.length === 0 || signerOf({ ...kept, mac }, 'keep', keys, kept.at) !== null;
+}
+
 /**
  * Replaces each digest with an HMAC-SHA256 over the digest and the name of what it is for. Without
  * the key that reveals nothing, not even which tables have the same rows. Names and counts stay
  * readable.
  */
-export function hideDigests<T extends Core>(core: T, { digest }: BackupKey): T {
+export function hideDigests<T extends Core>(core: T, key: BackupKey): T {
 	const hidden = <D extends { sha256: string }>(what: string, described: D): D => ({
 		...described,
-		sha256: createHmac('sha256', digest).update(`${what}\n${described.sha256}`).digest('hex'),
+		sha256: hide(what, described.sha256, key),
 	});
 	return {
 		...core,
 		schema: hidden('schema', core.schema),
 		tables: core.tables.map((table) => hidden(`table ${table.name}`, table)),
 	};
+}
+
+/**
+ * What a manifest says about the SQL of a slice, of which the SHA-256 is given in hexadecimal: the SHA-256
+ * itself, or with the key of an encrypted backup an HMAC over it, as {@link hideDigests} does.
+ */
+export function sliceDigest(sha256: string, key: BackupKey | null): string {
+	return key ? hide('slice', sha256, key) : sha256;
+}
+
+function hide(what: string, sha256: string, { digest }: BackupKey): string {
+	return createHmac('sha256', digest).update(`${what}\n${sha256}`).digest('hex');
 }
 
 function isSigned(signed: Signable, keys: readonly BackupKey[], at: string): boolean {
@@ -152,7 +214,7 @@ function isSigned(signed: Signable, keys: readonly BackupKey[], at: string): boo
 /** The key that signed something of this date, in milliseconds since 1970; null if none did. */
 function signerOf(
 	{ mac, ...rest }: Signable,
-	use: 'mac' | 'proof',
+	use: 'mac' | 'proof' | 'summary' | 'keep',
 	keys: readonly BackupKey[],
 	at: number,
 ): BackupKey | null {

@@ -1,9 +1,11 @@
 import { LifeboatError } from '../../errors.ts';
 import { NeedsStage } from '../dump/inspect.ts';
 import { Reader, SnapshotChanged } from '../dump/reader.ts';
+import { giveUp } from '../storage/leftovers.ts';
 import type { Call } from './call.ts';
 import { type DumpedStep, dumpStep, MAX_ATTEMPTS, unstable } from './dump-step.ts';
 import { type Job, NOTHING_DONE, printJob } from './job.ts';
+import { asFull, NeedsFull } from './parent.ts';
 
 /** Attempts to read the database itself before it is staged, if it may be. */
 const FENCED_ATTEMPTS = 2;
@@ -27,7 +29,8 @@ export async function dumpUndisturbed(call: Call, job: Job): Promise<DumpedStep>
 		try {
 			return await dumpStep(call, attempt);
 		} catch (error) {
-			const other = otherWay(attempt, error);
+			const other =
+				error instanceof NeedsFull ? await startOver(call, attempt) : otherWay(attempt, error);
 			if (other && needsNewCall(call, other)) {
 				return { summary: null, job: { ...other, step: other.step + 1 } };
 			}
@@ -44,6 +47,21 @@ export async function dumpUndisturbed(call: Call, job: Job): Promise<DumpedStep>
 		}
 		await engine.sleep(FIRST_PAUSE_MS * 2 ** (attempt.attempts - 2));
 	}
+}
+
+/**
+ * The job as a full backup from the start, under the name of one. What it has stored under the other name
+ * can no longer be committed, and is removed.
+ */
+async function startOver(call: Call, job: Job): Promise<Job> {
+	const { engine, lock } = call;
+	const { signer } = engine;
+	const full = { ...job, ...NOTHING_DONE, name: asFull(job.name), parent: null };
+	call.job = { ...full, step: call.job.step };
+	await lock.rename(full.name, signer && job.step > 1 ? await printJob(signer, call.job) : null);
+	await giveUp(engine, job.name, engine.keys);
+	lock.buried();
+	return full;
 }
 
 /**

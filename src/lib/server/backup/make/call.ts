@@ -1,7 +1,7 @@
 import { LifeboatError } from '../../errors.ts';
-import { d1 } from '../database.ts';
 import type { Engine, ReportProgress } from '../engine.ts';
-import { metered, type MeteredDatabase } from '../metered.ts';
+import { d1 } from '../database.ts';
+import { countedBucket, metered, type MeteredDatabase } from '../metered.ts';
 import type { Lock } from '../storage/lock.ts';
 import type { Job } from './job.ts';
 
@@ -11,6 +11,8 @@ export interface Call {
 	lock: Lock;
 	/** The engine's database, with counts of what this call has used of it. */
 	database: MeteredDatabase;
+	/** The job as a repetition of this step would find it. */
+	job: Job;
 	/** Whether a stage of this backup may be in the database. */
 	mayHaveStage: boolean;
 	/** Milliseconds since 1970. */
@@ -35,12 +37,32 @@ export function requireRows({ engine, database }: Call, { cost }: Job, more = 0)
 	);
 }
 
+/** An engine of which the calls are counted. */
+export interface Measured {
+	engine: Engine;
+	database: MeteredDatabase;
+	/** Calls of D1 and R2 that are left of the budget; none once its time is over. */
+	room(): number;
+}
+
+/** The engine for a call that begins now. */
+export function measured(unmeasured: Engine): Measured {
+	const { budget, now, bucket } = unmeasured;
+	const startedAt = now();
+	const used = { calls: 0 };
+	const engine = { ...unmeasured, bucket: countedBucket(bucket, used) };
+	const database = metered(d1(engine.database));
+	const left = () => budget.calls - used.calls - database.calls;
+	return { engine, database, room: () => (now() - startedAt < budget.milliseconds ? left() : 0) };
+}
+
 /** A call that begins now. */
 export function beginCall(
 	engine: Engine,
 	lock: Lock,
-	{ onProgress, mayHaveStage }: Pick<Call, 'onProgress' | 'mayHaveStage'>,
+	job: Job,
+	{ onProgress, database }: Pick<Call, 'onProgress' | 'database'>,
 ): Call {
-	const database = metered(d1(engine.database));
-	return { engine, lock, database, mayHaveStage, startedAt: engine.now(), onProgress };
+	const startedAt = engine.now();
+	return { engine, lock, database, job, mayHaveStage: job.staged, startedAt, onProgress };
 }

@@ -1,6 +1,7 @@
 import type { DumpSummary } from '../dump/script.ts';
 import type { Engine } from '../engine.ts';
 import { ENGINE_VERSION, type Manifest } from '../format/manifest.ts';
+import { printRun } from '../format/slices.ts';
 import { type BackupKey, hideDigests, signManifest } from '../format/signature.ts';
 import { commitManifest, findManifest } from '../storage/bucket.ts';
 import type { Encoding } from '../storage/codec.ts';
@@ -29,13 +30,14 @@ export async function commit(
 
 function describeBackup({ name: database, now }: Engine, job: Job, summary: DumpSummary): Manifest {
 	const finishedAt = now();
-	const { name, startedAt, attempts, bookmark, waitedMs, volumes, cost } = job;
+	const { name, startedAt, attempts, bookmark, waitedMs, volumes, parent, cost } = job;
 	const snapshot = { consistency: summary.consistency, attempts, bookmark };
 	return {
-		format: 1,
+		format: 2,
 		name,
-		kind: 'full',
-		parent: null,
+		kind: parent ? 'incremental' : 'full',
+		parent: parent?.name ?? null,
+		...(parent && { parentMac: parent.mac }),
 		database,
 		startedAt: new Date(startedAt).toISOString(),
 		finishedAt: new Date(finishedAt).toISOString(),
@@ -43,6 +45,9 @@ function describeBackup({ name: database, now }: Engine, job: Job, summary: Dump
 		schema: summary.schema,
 		tables: summary.tables,
 		volumes,
+		slices: job.slices,
+		...(parent && { order: job.runs.map(printRun) }),
+		sqlBytes: job.sqlBytes,
 		encryption: null,
 		warnings: summary.warnings,
 		cost: { ...cost, durationMs: finishedAt - startedAt },

@@ -6,9 +6,10 @@ import { makeStage, type Stage } from '../dump/stage/make.ts';
 import { stageOf } from '../dump/stage/read.ts';
 import { stageOwner } from '../stage-tables.ts';
 import { MAX_VALUE_BYTES } from '../limits.ts';
-import { VolumeWriter } from '../storage/volume.ts';
 import { type Call, requireRows } from './call.ts';
 import type { Job } from './job.ts';
+import { type Base, NeedsFull, openBase } from './parent.ts';
+import { SliceWriter } from './slices.ts';
 
 /** Dumps that are started before a database that keeps changing is given up. */
 export const MAX_ATTEMPTS = 5;
@@ -19,6 +20,9 @@ export const MAX_ATTEMPTS = 5;
  */
 const TRUSTED_PAUSE_MS = 60_000;
 
+/** The most rows that a full backup is expected to read, as a multiple of those for its predecessor. */
+const MOST_GROWTH = 2;
+
 /** The job after a step, and what the dump found if that was its last one. */
 export interface DumpedStep {
 	summary: DumpSummary | null;
@@ -28,14 +32,16 @@ export interface DumpedStep {
 /**
  * Dumps as much as the budget allows, and stores it as one volume unless there is nothing to write.
  * Throws {@link SnapshotChanged} if the database was written to since the backup started, NeedsStage if
- * it should be staged, and `snapshot_unstable` (409) if it could not be.
+ * it should be staged, {@link NeedsFull} if it is no good differential, and `snapshot_unstable` (409) if
+ * it could not be staged.
  */
 export async function dumpStep(call: Call, job: Job): Promise<DumpedStep> {
 	const { engine, lock, onProgress } = call;
+	const base = job.parent && (await openBase(engine, job.parent));
 	const from = job.checkpoint?.dump ?? null;
 	const stage = job.staged && from === null ? await stageFor(call, job) : null;
 	const reader = readerOf(call, job, stage?.owner ?? from?.stage?.owner ?? null);
-	const volume = new VolumeWriter(engine, job.name, lock.tries, job.encoding);
+	const slices = new SliceWriter(engine, job, lock.tries, base);
 	const script = writeStep(reader, {
 		title: title(job.name),
 		from,
@@ -44,27 +50,42 @@ export async function dumpStep(call: Call, job: Job): Promise<DumpedStep> {
 		atomicBytes: engine.budget.atomicBytes,
 		mustPause: budgetCheck(call),
 		onProgress: (progress) => onProgress({ event: 'rows', ...progress }),
+		onSliceEnd: (slice) => slices.end(slice),
+		sliceSizes: engine.sliceSizes,
 	});
 	try {
 		let chunk = await script.next();
 		while (!chunk.done) {
-			await volume.write(chunk.value);
+			await slices.write(chunk.value);
 			requireRows(call, job);
+			if (slices.isMostlyNew && mayStartOver(call, job, base)) throw new NeedsFull();
 			await lock.renew();
 			chunk = await script.next();
 		}
-		const stored = volume.sqlBytes > 0 ? [await volume.finish()] : [];
-		const volumes = [...job.volumes, ...stored];
-		return jobAfter(
-			{ ...afterReading(job, stage, reader), volumes },
-			chunk.value,
-			reader,
-			engine.now(),
-		);
+		const done = { ...afterReading(job, stage, reader), ...(await storedIn(slices, job)) };
+		return jobAfter(done, chunk.value, reader, engine.now());
 	} catch (error) {
-		await volume.abort();
+		await slices.abort();
 		throw error;
 	}
+}
+
+/** What a job has once the slices of this step are stored. */
+async function storedIn(slices: SliceWriter, job: Job) {
+	const volume = await slices.finish();
+	return {
+		volumes: volume ? [...job.volumes, volume] : job.volumes,
+		slices: slices.slices,
+		runs: slices.runs,
+		sqlBytes: slices.sqlBytes,
+		openSlice: slices.openSlice,
+	};
+}
+
+/** Whether a full backup may read the rows again that this call and those before it have read. */
+function mayStartOver({ engine, database }: Call, { cost }: Job, base: Base | null): boolean {
+	const again = MOST_GROWTH * (base?.rowsRead ?? 0);
+	return cost.rowsRead + database.rowsRead + again <= engine.budget.rowsRead;
 }
 
 /** Of which FTS5 indexes the terms are worth a stage, even if nobody writes. */

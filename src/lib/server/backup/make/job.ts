@@ -5,7 +5,7 @@ import { FenceSchema } from '../dump/reader.ts';
 import { CheckpointSchema } from '../dump/checkpoint.ts';
 import type { BackupStep, Engine } from '../engine.ts';
 import { CostSchema, VolumeSchema } from '../format/manifest.ts';
-import { COMPRESSIONS } from '../format/names.ts';
+import { COMPRESSIONS, startOf } from '../format/names.ts';
 import type { BackupKey } from '../format/signature.ts';
 
 /** How long a ticket is valid after the pause that its plan wants, in milliseconds. */
@@ -58,15 +58,31 @@ const JobSchema = v.object({
 	),
 	/** Bookmark of the dump's first query. */
 	bookmark: v.nullable(v.string()),
-	/** The stored volumes. */
+	/** The full backup on which this one rests; null for a full one. */
+	parent: v.nullable(v.object({ name: v.string(), mac: v.string() })),
+	/** The stored volumes, the slices in them, and the order of those and the parent's. */
 	volumes: v.array(VolumeSchema),
+	slices: v.array(v.string()),
+	runs: v.array(v.object({ of: v.picklist(['own', 'parent']), first: Count, last: Count })),
+	/** Bytes of SQL of these slices. */
+	sqlBytes: Count,
+	/** The SQL of the slice that the next step continues. */
+	openSlice: v.string(),
 	cost: CostSchema,
 });
 /** An unfinished backup, as one step leaves it to the next. */
 export type Job = v.InferOutput<typeof JobSchema>;
 
 /** The part of a {@link Job} that is reset when its dump starts, or starts over. */
-export const NOTHING_DONE = { checkpoint: null, volumes: [], bookmark: null };
+export const NOTHING_DONE = {
+	checkpoint: null,
+	volumes: [],
+	slices: [],
+	runs: [],
+	sqlBytes: 0,
+	openSlice: '',
+	bookmark: null,
+};
 
 /**
  * The job of a step that is repeated. The first try may have failed because the database's object was
@@ -91,7 +107,7 @@ export async function ticketFor(
 	job: Job,
 	until: number,
 ): Promise<BackupStep> {
-	const { name, step, volumes, checkpoint } = job;
+	const { name, step, sqlBytes, checkpoint } = job;
 	const { tables, current } = checkpoint?.dump ?? { tables: [], current: null };
 	const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
 	return {
@@ -102,7 +118,7 @@ export async function ticketFor(
 			step: step - 1,
 			tables: tables.length,
 			rows: sum(tables.map(({ rows }) => rows)) + (current?.digest.rows ?? 0),
-			sqlBytes: sum(volumes.map(({ sqlBytes }) => sqlBytes)),
+			sqlBytes,
 		},
 	};
 }
@@ -200,6 +216,11 @@ export async function readJob(
 	const { success, output } = v.safeParse(JobSchema, job); // another version may have written it
 	if (!success || output.name !== name) throw invalid();
 	return output;
+}
+
+/** Whether two names are of one backup, which may have become a full one. */
+export function isSameBackup(name: string, other: string): boolean {
+	return startOf(name) === startOf(other);
 }
 
 /** Opens a token with the first key that fits. Throws `ticket_invalid` or `ticket_expired` (403). */

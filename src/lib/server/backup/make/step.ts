@@ -1,18 +1,20 @@
 import { LifeboatError } from '../../errors.ts';
 import { d1 } from '../database.ts';
-import type { BackupStep, Engine, ReportProgress } from '../engine.ts';
+import type { AfterBackup, BackupStep, Engine, ReportProgress } from '../engine.ts';
 import type { BackupSummary, Manifest } from '../format/manifest.ts';
 import { backupOfFile, manifestKey } from '../format/names.ts';
 import { dropStage } from '../stage-tables.ts';
 import { requireUnused } from '../storage/bucket.ts';
 import { tryRepeatedly } from '../storage/failure.ts';
+import { storeSliceList } from '../storage/slice-list.ts';
 import { giveUp, removeLeftovers, removeStrays } from '../storage/leftovers.ts';
 import { type HeldLock, type Lock, takeUpLock } from '../storage/lock.ts';
 import { buryBackup } from '../storage/tombstone.ts';
 import { dumpUndisturbed, staysStaged } from './attempts.ts';
-import { beginCall, type Call } from './call.ts';
+import { beginCall, type Call, type Measured } from './call.ts';
 import { commit } from './commit.ts';
 import { doubtful, type Job, printJob, ticketEnd, ticketFor } from './job.ts';
+import { asFull } from './parent.ts';
 
 /**
  * Takes one step of a backup and gives the lock back. If a first step fails, everything that it stored
@@ -20,26 +22,32 @@ import { doubtful, type Job, printJob, ticketEnd, ticketFor } from './job.ts';
  * `startBackup` throws.
  */
 export async function takeStep(
-	engine: Engine,
+	{ engine, database, room }: Measured,
 	lock: Lock,
 	job: Job,
-	onProgress: ReportProgress,
+	{ onProgress, afterwards }: StepOptions,
 ): Promise<BackupStep> {
-	const call = beginCall(engine, lock, { onProgress, mayHaveStage: job.staged });
+	const call = beginCall(engine, lock, job, { onProgress, database });
 	try {
 		onProgress({ event: 'step', name: job.name, step: job.step });
 		const begun = job.step === 1 ? await begin(call, job) : job;
 		const { summary, job: done } = await dumpUndisturbed(call, begun);
 		if (summary === null) return await pause(engine, lock, done);
 		const manifest = await commit(engine, lock, done, summary);
-		await finish(engine, lock, manifest);
+		await finish(engine, lock, manifest, () => afterwards({ confirm: () => lock.confirm(), room }));
 		return { manifest };
 	} catch (error) {
-		if (await mayTryAgain(engine, lock, job, error)) throw error;
-		const manifest = await withdraw(call, job, error);
+		if (await mayTryAgain(call, error)) throw error;
+		const manifest = await withdraw(call, error);
 		if (manifest) return { manifest };
 		throw error;
 	}
+}
+
+/** What a step tells, and what follows the one that completes the backup. */
+export interface StepOptions {
+	onProgress: ReportProgress;
+	afterwards: AfterBackup;
 }
 
 /** Completes a backup whose Worker died after it had written the manifest, unless it may be alive. */
@@ -64,7 +72,9 @@ export async function finishCommitted(
  */
 async function begin(call: Call, job: Job): Promise<Job> {
 	const newest = await cleanUp(call);
-	await requireUnused(call.engine.bucket, job.name);
+	for (const name of new Set([job.name, asFull(job.name)])) {
+		await requireUnused(call.engine.bucket, name);
+	}
 	const staged = newest?.consistency === 'staged' && (await staysStaged(call));
 	return { ...job, staged };
 }
@@ -84,16 +94,23 @@ async function cleanUp({ engine, lock, database }: Call): Promise<BackupSummary 
 }
 
 /**
- * After the commit: removes the stage and what other tries of the backup have stored, and gives the
- * lock back.
+ * After the commit: removes the stage and what other tries of the backup have stored, writes the list of
+ * slices, which follows from the manifest, does what comes afterwards, and gives the lock back.
  */
-async function finish(engine: Engine, lock: Lock, manifest: Manifest): Promise<void> {
+async function finish(
+	engine: Engine,
+	lock: Lock,
+	manifest: Manifest,
+	afterwards = async () => {},
+): Promise<void> {
 	const { bucket } = engine;
 	const { name, snapshot } = manifest;
 	if (snapshot.consistency === 'staged') await removeStage(engine, name);
 	// Each try has stored one volume at most.
 	const mayHaveStrays = manifest.volumes.length < lock.tries;
 	if (mayHaveStrays) await tryRepeatedly(() => removeStrays(bucket, manifest));
+	await tryRepeatedly(() => storeSliceList(engine, manifest));
+	await afterwards();
 	await lock.release();
 }
 
@@ -103,8 +120,7 @@ async function finish(engine: Engine, lock: Lock, manifest: Manifest): Promise<v
  * holder can clean up.
  */
 async function withdraw(
-	{ engine, lock, mayHaveStage }: Call,
-	job: Job,
+	{ engine, lock, job, mayHaveStage }: Call,
 	error: unknown,
 ): Promise<Manifest | null> {
 	if (error instanceof LifeboatError && error.code === 'backup_exists') {
@@ -138,7 +154,7 @@ async function pause(engine: Engine, lock: Lock, job: Job): Promise<BackupStep> 
  * Whether a failed step may be taken again with its ticket; the lock then holds the job as it was
  * before the step. After `lock_lost` the backup is left to its new holder.
  */
-async function mayTryAgain(engine: Engine, lock: Lock, job: Job, error: unknown): Promise<boolean> {
+async function mayTryAgain({ engine, lock, job }: Call, error: unknown): Promise<boolean> {
 	const { signer } = engine;
 	if (error instanceof LifeboatError) {
 		if (error.code === 'lock_lost') return true;

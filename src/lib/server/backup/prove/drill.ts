@@ -2,13 +2,15 @@ import { LifeboatError } from '../../errors.ts';
 import type { Sleep } from '../../retry.ts';
 import { databaseError, type SqlDatabase } from '../database.ts';
 import { compareCores, type Core } from '../format/digest.ts';
+import { sqlBytesOf } from '../format/manifest.ts';
 import { rehearse } from '../restore/apply.ts';
 import { requireClaimable } from '../restore/claimable.ts';
 import type { SqlSource } from '../restore/source.ts';
 import { type Survey, survey } from '../restore/survey.ts';
 import { checkDatabase } from './check.ts';
 import { readCore } from './compare.ts';
-import { type BackupFiles, isDamage, requireLegible, sqlOf } from './files.ts';
+import { isDamage } from './damage.ts';
+import { type BackupFiles, requireLegible, sqlOf } from './files.ts';
 import { type Finding, verifyFiles } from './verify.ts';
 
 /** How far a drill has come. */
@@ -39,7 +41,7 @@ export async function drillFiles(
 ): Promise<Finding> {
 	requireLegible(files);
 	await requireEmptyFirst(database, options.sleep);
-	const totalBytes = files.manifest.volumes.reduce((sum, { sqlBytes }) => sum + sqlBytes, 0);
+	const totalBytes = sqlBytesOf(files.manifest);
 	const { survey: found, ...verified } = await verifyFiles(files, (bytes) =>
 		options.onProgress?.({ step: 'verify', bytes, totalBytes }),
 	);

@@ -2,14 +2,15 @@ import { LifeboatError } from '../../errors.ts';
 import type { D1Database } from '../../platform.ts';
 import { d1, type SqlDatabase } from '../database.ts';
 import type { Engine } from '../engine.ts';
-import { summarize } from '../format/manifest.ts';
+import { requireParent } from '../format/parent.ts';
 import { type OutsideProof, type Proof, shorten, toProof, WORKER } from '../format/proof.ts';
-import { readManifest, readVolume, storeProof } from '../storage/bucket.ts';
+import { readManifest, readParentOf, readVolume, storeProof } from '../storage/bucket.ts';
 import { MAX_CLOCK_DRIFT_MS } from '../storage/list.ts';
 import { acquireLock, type Lock } from '../storage/lock.ts';
+import { checkSliceList } from '../storage/slice-list.ts';
 import { drillFiles, type DrillProgress } from './drill.ts';
 import { type BackupFiles, requireLegible } from './files.ts';
-import { type Finding, verifyFiles } from './verify.ts';
+import { bytesToVerify, type Finding, verifyFiles } from './verify.ts';
 
 /** Bytes of SQL between two progress reports; files arrive in chunks of a few kilobytes. */
 const PROGRESS_BYTES = 1_000_000;
@@ -31,12 +32,14 @@ export async function verifyBackup(
 	onProgress: (progress: ProofProgress) => void = () => {},
 ): Promise<Proof> {
 	const files = await openBackup(engine, fileName);
-	const { sqlBytes, bytes: storedBytes } = summarize(files.manifest);
-	const totalBytes = files.manifest.encryption ? storedBytes : sqlBytes;
+	const totalBytes = bytesToVerify(files);
 	const report = sparingly(onProgress);
-	return prove(engine, files, 'verify', () =>
-		verifyFiles(files, (bytes) => report({ step: 'verify', bytes, totalBytes })),
-	);
+	return prove(engine, files, 'verify', async () => {
+		const found = await verifyFiles(files, (bytes) =>
+			report({ step: 'verify', bytes, totalBytes }),
+		);
+		return found.proven ? withSliceList(engine, files, found) : found;
+	});
 }
 
 /**
@@ -88,9 +91,29 @@ export async function recordProof(
 	return storeProof(engine, toProof(manifest, found));
 }
 
-async function openBackup({ bucket, keys }: Engine, fileName: string): Promise<BackupFiles> {
+/**
+ * The files of a backup in the bucket, found by any of its file names. Throws what {@link readManifest}
+ * throws.
+ */
+export async function openBackup(
+	{ bucket, keys }: Pick<Engine, 'bucket' | 'keys'>,
+	fileName: string,
+): Promise<BackupFiles> {
 	const opened = await readManifest(bucket, fileName, keys);
-	return { ...opened, open: (key) => readVolume(bucket, key) };
+	const parent = await readParentOf(bucket, opened.manifest, keys);
+	return { ...opened, parent, open: (key, range) => readVolume(bucket, key, range) };
+}
+
+/** The finding, with what is wrong with the list of the slices. */
+async function withSliceList(
+	engine: Engine,
+	{ manifest, parent }: BackupFiles,
+	found: Finding,
+): Promise<Finding> {
+	const full = requireParent(parent)?.manifest ?? null;
+	const difference = await checkSliceList(engine, manifest, full);
+	if (difference === null) return found;
+	return { ...found, proven: false, differences: [difference] };
 }
 
 async function prove(

@@ -1,8 +1,9 @@
 import { compareCores, compareTables, type Core } from '../format/digest.ts';
-import type { Manifest, Scope } from '../format/manifest.ts';
+import { type Manifest, type Scope, sqlBytesOf } from '../format/manifest.ts';
 import { hideDigests } from '../format/signature.ts';
 import { type Survey, survey } from '../restore/survey.ts';
-import { type BackupFiles, isDamage, isLegible, readThrough, sqlOnce } from './files.ts';
+import { isDamage } from './damage.ts';
+import { type BackupFiles, compareStored, isLegible, sqlOnce, storedBytesOf } from './files.ts';
 
 /** What a verification or a drill found. `differences` are sentences, and none if `proven`. */
 export interface Finding {
@@ -40,6 +41,17 @@ export async function verifyFiles(
 	}
 }
 
+/** The bytes that {@link verifyFiles} counts up to; 0 if that is unknown. */
+export function bytesToVerify(files: BackupFiles): number {
+	if (isLegible(files)) return sqlBytesOf(files.manifest);
+	try {
+		return storedBytesOf(files);
+	} catch (error) {
+		if (isDamage(error)) return 0;
+		throw error;
+	}
+}
+
 /**
  * The damage that caused an error. Damaged bytes may look like a wrong identity, or like SQL that
  * D1 does not support. Throws the error again if there is no damage.
@@ -56,16 +68,13 @@ async function verifyStored(
 	files: BackupFiles,
 	onProgress: (bytes: number) => void,
 ): Promise<Finding> {
-	const differences: string[] = [];
 	let bytes = 0;
-	for (const volume of files.manifest.volumes) {
-		try {
-			await readThrough(files, volume, (length) => onProgress((bytes += length)));
-		} catch (error) {
-			if (!isDamage(error)) throw error;
-			differences.push(error.message);
-		}
-	}
+	const differences = await compareStored(files, (length) => onProgress((bytes += length))).catch(
+		(error: unknown) => {
+			if (isDamage(error)) return [error.message];
+			throw error;
+		},
+	);
 	return {
 		proven: differences.length === 0,
 		scope: 'stored',
@@ -76,13 +85,14 @@ async function verifyStored(
 	};
 }
 
-function finding({ tables, volumes }: Manifest, differences: string[]): Finding {
+function finding(manifest: Manifest, differences: string[]): Finding {
+	const { tables } = manifest;
 	return {
 		proven: differences.length === 0,
 		scope: 'contents',
 		tables: tables.length,
 		rows: tables.reduce((sum, { rows }) => sum + rows, 0),
-		bytes: volumes.reduce((sum, { sqlBytes }) => sum + sqlBytes, 0),
+		bytes: sqlBytesOf(manifest),
 		differences,
 	};
 }

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { Decrypter, Encrypter } from 'age-encryption';
 import { LifeboatError } from '../../errors.ts';
 
@@ -11,41 +12,22 @@ export function recipientKind(recipient: string): 'x25519' | 'post-quantum' {
 	return hybrid ? 'post-quantum' : 'x25519';
 }
 
-/** Encrypts bytes for recipients. Pushed bytes must not be changed: they may be read later. */
-export class AgeEncoder {
-	readonly #input = new TransformStream<Uint8Array, Uint8Array>();
-	readonly #writer = this.#input.writable.getWriter();
-	readonly #ready: Uint8Array[] = [];
-	readonly #finished: Promise<void>;
+/** One age file for recipients. */
+export async function encrypted(bytes: Uint8Array, recipients: string[]): Promise<Uint8Array> {
+	return encrypterFor(recipients).encrypt(bytes);
+}
 
-	constructor(recipients: string[]) {
-		this.#finished = this.#encrypt(recipients);
-		// The writer gets the error.
-		this.#finished.catch((error: unknown) => this.#writer.abort(error));
-	}
-
-	async push(bytes: Uint8Array): Promise<Uint8Array[]> {
-		await this.#writer.write(bytes);
-		return this.#ready.splice(0);
-	}
-
-	async end(): Promise<Uint8Array[]> {
-		await this.#writer.close();
-		await this.#finished;
-		return this.#ready.splice(0);
-	}
-
-	async #encrypt(recipients: string[]): Promise<void> {
-		const encrypter = new Encrypter();
-		for (const recipient of recipients) encrypter.addRecipient(recipient);
-		const encrypted = await encrypter.encrypt(this.#input.readable);
-		for await (const bytes of encrypted) this.#ready.push(bytes);
-	}
+/** The same for bytes that come one after the other. Throws what reading them throws. */
+export async function* encryptedStream(
+	bytes: AsyncIterable<Uint8Array>,
+	recipients: string[],
+): AsyncGenerator<Uint8Array, void, void> {
+	yield* await encrypterFor(recipients).encrypt(streamOf(bytes));
 }
 
 /**
- * The plain text of an age file. Throws if the file is cut off or damaged, and `identity_wrong` (422)
- * if none of the identities opens it. A damaged header looks like a wrong identity.
+ * The plain text of one or more age files in a row. Throws if one is cut off or damaged, and
+ * `identity_wrong` (422) if none of the identities opens it. A damaged header looks like a wrong identity.
  */
 export async function* decrypted(
 	bytes: AsyncIterable<Uint8Array>,
@@ -59,7 +41,50 @@ export async function* decrypted(
 			throw identityWrong();
 		},
 	});
-	yield* await decrypter.decrypt(streamOf(bytes));
+	for await (const file of filesIn(bytes)) yield* await decrypter.decrypt(streamOf(file));
+}
+
+/** How an age file begins. What follows its header is ciphertext, in which this does not occur by chance. */
+const START = Buffer.from('age-encryption.org/v1\n-> ');
+
+/** The age files in a row, each to be read to its end before the next one. */
+async function* filesIn(
+	bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<AsyncGenerator<Uint8Array, void, void>, void, void> {
+	const input = bytes[Symbol.asyncIterator]();
+	let rest: Buffer = Buffer.alloc(0);
+	let isAtEnd = false;
+	async function* file(): AsyncGenerator<Uint8Array, void, void> {
+		let from = 1; // its own start does not end it
+		for (;;) {
+			const next = rest.indexOf(START, from);
+			// The last bytes may be those with which another file starts.
+			const unsure = isAtEnd ? 0 : START.length - 1;
+			const end = next === -1 ? Math.max(0, rest.length - unsure) : next;
+			const given = rest.subarray(0, end);
+			rest = rest.subarray(end);
+			if (given.length > 0) {
+				yield given;
+				from = 0;
+			}
+			if (next !== -1 || isAtEnd) return;
+			const { done, value } = await input.next();
+			isAtEnd = done ?? false;
+			if (!done) rest = Buffer.concat([rest, value]);
+		}
+	}
+	try {
+		do yield file();
+		while (rest.length > 0);
+	} finally {
+		await input.return?.();
+	}
+}
+
+function encrypterFor(recipients: string[]): Encrypter {
+	const encrypter = new Encrypter();
+	for (const recipient of recipients) encrypter.addRecipient(recipient);
+	return encrypter;
 }
 
 /** A stream that takes each chunk only when its reader asks for one. */

@@ -19,7 +19,7 @@ import { listObjects, listStored } from './list.ts';
 
 beforeEach(reset);
 
-const context = { bucket: env.MY_BUCKET, sleep: async () => {} };
+const context = { bucket: env.MY_BUCKET, sleep: async () => {}, signer: null };
 
 /** A manifest with volumes of these numbers. */
 async function manifestWith(numbers: number[]): Promise<Manifest> {

@@ -1,13 +1,16 @@
+import { createHash } from 'node:crypto';
 import { LifeboatError } from '../../errors.ts';
 import type { R2Bucket, R2Object, R2ObjectBody } from '../../platform.ts';
-import { type Manifest, printManifest, printSummary } from '../format/manifest.ts';
+import { type Manifest, printManifest } from '../format/manifest.ts';
 import { backupOfFile, manifestKey } from '../format/names.ts';
+import { openParent, type Parent } from '../format/parent.ts';
 import { printProof, type Proof, proofKey, summarizeProof } from '../format/proof.ts';
 import {
 	type BackupKey,
 	type OpenedManifest,
 	openManifest,
 	printProofSummary,
+	printSignedSummary,
 	signProof,
 } from '../format/signature.ts';
 import { type BucketContext, IF_ABSENT, putIf } from './conditional.ts';
@@ -20,6 +23,12 @@ export interface ByteRange {
 	length: number;
 }
 
+/** A place in an object, and how many bytes to read from there; without a length all that follow. */
+export interface StoredRange {
+	offset: number;
+	length?: number;
+}
+
 const JSON_TYPE = { contentType: 'application/json' };
 
 /**
@@ -27,11 +36,15 @@ const JSON_TYPE = { contentType: 'application/json' };
  * tombstone of an abandoned backup. Returns whether it was written. Throws `storage_error` (500) if R2
  * fails; the manifest may exist then.
  */
-export async function commitManifest(context: BucketContext, manifest: Manifest): Promise<boolean> {
-	const summary = printSummary(manifest);
+export async function commitManifest(
+	{ signer, ...context }: BucketContext & { signer: BackupKey | null },
+	manifest: Manifest,
+): Promise<boolean> {
+	const body = printManifest(manifest);
+	const summary = printSignedSummary(manifest, etagOf(body), signer);
 	const etag = await putIf(context, {
 		key: manifestKey(manifest.name),
-		body: printManifest(manifest),
+		body,
 		onlyIf: IF_ABSENT,
 		metadata: { httpMetadata: JSON_TYPE, ...(summary && { customMetadata: { summary } }) },
 	});
@@ -86,6 +99,21 @@ export async function readManifest(
 	return opened;
 }
 
+/**
+ * The parent of the backup with this manifest, checked with the keys, or why there is none to be had; null
+ * for a full backup. Throws `storage_error` (500).
+ */
+export async function readParentOf(
+	bucket: R2Bucket,
+	manifest: Manifest,
+	keys: readonly BackupKey[],
+): Promise<Parent> {
+	if (manifest.parent === null) return null;
+	const text = await readText(bucket, manifestKey(manifest.parent));
+	const stored = text !== undefined && isTombstone(text) ? undefined : text;
+	return openParent(manifest, stored, (found) => openManifest(found, keys));
+}
+
 /** Like {@link readManifest}, but null if there is no such backup. */
 export async function findManifest(
 	bucket: R2Bucket,
@@ -100,13 +128,33 @@ export async function findManifest(
 	}
 }
 
-/** The bytes of a volume as stored; null if it does not exist. Reading throws `storage_error` (500). */
+/**
+ * The bytes of a volume as stored, or of a range of it, which is empty if the volume is shorter; null if
+ * it does not exist. Reading throws `storage_error` (500).
+ */
 export async function readVolume(
 	bucket: R2Bucket,
 	key: string,
+	range?: StoredRange,
 ): Promise<AsyncIterable<Uint8Array> | null> {
-	const object = await storageCall(() => bucket.get(key));
+	const object = await storageCall(() => (range ? readRange(bucket, key, range) : bucket.get(key)));
+	if (object === 'beyond') return chunks();
 	return object && chunks(object);
+}
+
+async function readRange(
+	bucket: R2Bucket,
+	key: string,
+	range: StoredRange,
+): Promise<R2ObjectBody | 'beyond' | null> {
+	try {
+		const object = await bucket.get(key, { range });
+		return object !== null && 'body' in object ? object : null;
+	} catch (error) {
+		// The range begins behind the end (R2 > Error codes, 10039).
+		if (error instanceof Error && error.message.includes('(10039)')) return 'beyond';
+		throw error;
+	}
 }
 
 /** The metadata of a file of a complete backup; null if it is not one. Throws `storage_error` (500). */
@@ -138,9 +186,14 @@ export function readText(bucket: R2Bucket, key: string): Promise<string | undefi
 	return storageCall(async () => (await bucket.get(key))?.text());
 }
 
-async function* chunks({ body }: R2ObjectBody): AsyncGenerator<Uint8Array> {
+/** The etag of an object that is stored in one put: its MD5 (R2 > S3 API compatibility). */
+function etagOf(body: string): string {
+	return createHash('md5').update(body).digest('hex');
+}
+
+async function* chunks(object?: R2ObjectBody): AsyncGenerator<Uint8Array> {
 	try {
-		yield* body;
+		if (object) yield* object.body;
 	} catch (error) {
 		throw storageError(error);
 	}

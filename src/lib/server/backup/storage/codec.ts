@@ -1,7 +1,7 @@
 import { LifeboatError } from '../../errors.ts';
 import type { Compression, EncodingName } from '../format/names.ts';
-import { AgeEncoder, decrypted } from './age.ts';
-import { gunzipped, GzipEncoder } from './gzip.ts';
+import { decrypted, encrypted as encrypt } from './age.ts';
+import { gunzipped, gzipped } from './gzip.ts';
 import { unzstd, ZstdEncoder } from './zstd.ts';
 
 /** How volumes are stored. */
@@ -11,6 +11,9 @@ export interface Encoding {
 	recipients: string[];
 }
 
+/** Encodes the SQL of a slice. One call has to end before the next. */
+export type Encode = (slice: Uint8Array) => Promise<Uint8Array>;
+
 /** The names of an encoding's parts, in the order in which they are applied. */
 export function namesOf({ compression, recipients }: Encoding): EncodingName[] {
 	const names: EncodingName[] = [];
@@ -19,22 +22,18 @@ export function namesOf({ compression, recipients }: Encoding): EncodingName[] {
 	return names;
 }
 
-/**
- * Takes bytes and returns the encoded bytes that are ready; it holds only a few chunks. Bytes that were
- * pushed must not be changed.
- */
-export interface Encoder {
-	push(bytes: Uint8Array): Promise<Uint8Array[]>;
-	end(): Promise<Uint8Array[]>;
+/** Encodes slices, each of which is decoded by itself. Throws `zstd_unavailable` (500). */
+export function encoderOf({ compression, recipients }: Encoding): Encode {
+	const compress = compressorOf(compression);
+	if (recipients.length === 0) return compress;
+	return async (slice) => encrypt(await compress(slice), recipients);
 }
 
-/** An encoder of one volume. Throws `zstd_unavailable` (500). */
-export function encoderOf({ compression, recipients }: Encoding): Encoder {
-	const encoders: Encoder[] = [];
-	if (compression === 'gzip') encoders.push(new GzipEncoder());
-	if (compression === 'zstd') encoders.push(new ZstdEncoder());
-	if (recipients.length > 0) encoders.push(new AgeEncoder(recipients));
-	return encoders.reduce(chain, { push: async (bytes) => [bytes], end: async () => [] });
+function compressorOf(compression: Compression): Encode {
+	if (compression === 'gzip') return async (slice) => gzipped(slice);
+	if (compression === 'off') return async (slice) => slice;
+	const zstd = new ZstdEncoder();
+	return (slice) => zstd.frame(slice);
 }
 
 /**
@@ -62,16 +61,4 @@ export function encrypted(): LifeboatError {
 		status: 409,
 		hint: 'Run `npm run drill` or `npm run restore` with --identity FILE or AGE_IDENTITY_FILE where you keep the age identity.',
 	});
-}
-
-function chain(first: Encoder, second: Encoder): Encoder {
-	const through = async (parts: Uint8Array[]) => {
-		const encoded: Uint8Array[] = [];
-		for (const part of parts) encoded.push(...(await second.push(part)));
-		return encoded;
-	};
-	return {
-		push: async (bytes) => through(await first.push(bytes)),
-		end: async () => [...(await through(await first.end())), ...(await second.end())],
-	};
 }

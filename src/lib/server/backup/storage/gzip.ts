@@ -1,4 +1,4 @@
-import { createGunzip, createGzip } from 'node:zlib';
+import { createGunzip, gzipSync } from 'node:zlib';
 import { decompressed } from './decompressed.ts';
 
 // gzip files (RFC 1952).
@@ -8,31 +8,9 @@ const LEVEL = 3;
 /** Bytes of output chunks. */
 const CHUNK_BYTES = 64 * 1024;
 
-/**
- * One gzip member. It uses node:zlib because CompressionStream buffers all its input, whether or not the
- * output is read (workerd: compression.c++), and has only one level.
- */
-export class GzipEncoder {
-	readonly #gzip = createGzip({ level: LEVEL, chunkSize: CHUNK_BYTES });
-	readonly #ready: Uint8Array[] = [];
-
-	constructor() {
-		this.#gzip.on('data', (bytes: Uint8Array) => this.#ready.push(bytes));
-	}
-
-	async push(bytes: Uint8Array): Promise<Uint8Array[]> {
-		await new Promise<void>((resolve, reject) => {
-			this.#gzip.write(bytes, (error) => (error ? reject(error) : resolve()));
-		});
-		return this.#ready.splice(0);
-	}
-
-	async end(): Promise<Uint8Array[]> {
-		await new Promise<void>((resolve, reject) => {
-			this.#gzip.once('end', resolve).once('error', reject).end();
-		});
-		return this.#ready.splice(0);
-	}
+/** One gzip member. */
+export function gzipped(bytes: Uint8Array): Uint8Array {
+	return gzipSync(bytes, { level: LEVEL });
 }
 
 /**

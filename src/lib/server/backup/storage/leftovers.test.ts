@@ -2,13 +2,13 @@ import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { backUp, clock, keys } from '../../../../../tests/backups.ts';
 import { reset } from '../../../../../tests/reset.ts';
-import { manifestKey } from '../format/names.ts';
+import { manifestKey, sliceListKey } from '../format/names.ts';
 import { commitManifest, findManifest } from './bucket.ts';
 import { giveUp, removeLeftovers, removeStrays } from './leftovers.ts';
 
 beforeEach(reset);
 
-const context = { bucket: env.MY_BUCKET, sleep: async () => {} };
+const context = { bucket: env.MY_BUCKET, sleep: async () => {}, signer: null };
 const ABANDONED = 'full_backup_2026-12-01T00:00:00.000Z';
 const DAY = 24 * 3_600_000;
 
@@ -22,7 +22,7 @@ describe('a backup that is given up', () => {
 		if (!manifest) throw new Error('There is no manifest.');
 		await store(`${ABANDONED}.sql`, `${ABANDONED}.2.sql`);
 		expect(await giveUp(context, ABANDONED, [])).toBeNull();
-		expect(await keys()).toEqual([manifestKey(name), `${name}.sql`]);
+		expect(await keys()).toEqual([manifestKey(name), sliceListKey(name), `${name}.sql`]);
 		expect(await commitManifest(context, { ...manifest, name: ABANDONED })).toBe(false);
 		expect(await findManifest(env.MY_BUCKET, ABANDONED, [])).toBeNull();
 	});

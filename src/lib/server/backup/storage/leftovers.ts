@@ -1,12 +1,12 @@
 import type { R2Bucket, R2Object } from '../../platform.ts';
 import { type BackupSummary, type Manifest, parseSummary } from '../format/manifest.ts';
-import { backupOfFile, isVolume, manifestKey, NAME_PREFIX } from '../format/names.ts';
+import { backupOfFile, isVolume, manifestKey, sliceListKey, startOf } from '../format/names.ts';
 import type { BackupKey } from '../format/signature.ts';
 import { MAX_KEYS_PER_DELETE } from '../limits.ts';
 import { findManifest } from './bucket.ts';
 import type { BucketContext } from './conditional.ts';
 import { storageCall, tryRepeatedly } from './failure.ts';
-import { listObjects } from './list.ts';
+import { listBackupObjects, listObjects } from './list.ts';
 import { buryBackup, isTombstone } from './tombstone.ts';
 
 // What abandoned backups leave in the bucket. A volume is removed only if there is a tombstone, or a
@@ -23,7 +23,8 @@ interface Group {
 	name: string;
 	/** The manifest, or the tombstone in its place. */
 	manifest: R2Object;
-	volumes: string[];
+	/** Its volumes, and the list of its slices. */
+	files: string[];
 }
 
 /**
@@ -58,10 +59,10 @@ export async function giveUp(
 	name: string,
 	keys: readonly BackupKey[],
 ): Promise<Manifest | null> {
-	const volumes = await volumesOf(context.bucket, name);
-	if (volumes.length === 0) return findManifest(context.bucket, name, keys);
+	const files = await filesOf(context.bucket, name);
+	if (files.length === 0) return findManifest(context.bucket, name, keys);
 	if (!(await buryBackup(context, name))) return findManifest(context.bucket, name, keys);
-	await tryRepeatedly(() => remove(context.bucket, volumes));
+	await tryRepeatedly(() => remove(context.bucket, files));
 	return null;
 }
 
@@ -73,18 +74,18 @@ export async function removeStrays(
 	bucket: R2Bucket,
 	{ name, volumes }: Pick<Manifest, 'name' | 'volumes'>,
 ): Promise<void> {
-	const named = new Set(volumes.map(({ key }) => key));
-	const strays = (await volumesOf(bucket, name)).filter((key) => !named.has(key));
+	const named = new Set([...volumes.map(({ key }) => key), sliceListKey(name)]);
+	const strays = (await filesOf(bucket, name)).filter((key) => !named.has(key));
 	await remove(bucket, strays);
 }
 
 async function clean(
 	bucket: R2Bucket,
-	{ name, manifest, volumes }: Group,
+	{ name, manifest, files }: Group,
 	keys: readonly BackupKey[],
 ): Promise<void> {
 	if (isTombstone(manifest)) {
-		await remove(bucket, volumes.length > 0 ? volumes : [manifestKey(name)]);
+		await remove(bucket, files.length > 0 ? files : [manifestKey(name)]);
 		return;
 	}
 	const read = await findManifest(bucket, name, keys); // the metadata is not signed
@@ -96,33 +97,41 @@ function summaryOf(group: Group | undefined): BackupSummary | null {
 }
 
 function hasLeftovers(group: Group, now: number): boolean {
-	const { manifest, volumes } = group;
+	const { name, manifest, files } = group;
 	if (isTombstone(manifest)) {
-		return volumes.length > 0 || manifest.uploaded.getTime() + TOMBSTONE_MS < now;
+		return files.length > 0 || manifest.uploaded.getTime() + TOMBSTONE_MS < now;
 	}
-	const files = summaryOf(group)?.files;
-	return files !== undefined && new Set(volumes).difference(new Set(files)).size > 0;
+	const volumes = summaryOf(group)?.files;
+	if (volumes === undefined) return false;
+	return new Set(files).difference(new Set([...volumes, sliceListKey(name)])).size > 0;
 }
 
 /** The objects of every name that has a manifest or a tombstone, oldest first. */
 async function groups(bucket: R2Bucket): Promise<Group[]> {
 	const manifests = new Map<string, R2Object>();
-	const volumes: { name: string; key: string }[] = [];
-	for await (const object of listObjects(bucket, NAME_PREFIX)) {
+	const files: { name: string; key: string }[] = [];
+	for await (const object of listBackupObjects(bucket)) {
 		const name = backupOfFile(object.key);
 		if (name === null) continue;
 		if (object.key === manifestKey(name)) manifests.set(name, object);
-		else if (isVolume(object.key)) volumes.push({ name, key: object.key });
+		else if (isPart(name, object.key)) files.push({ name, key: object.key });
 	}
-	const byName = Map.groupBy(volumes, ({ name }) => name);
-	return [...manifests].map(([name, manifest]) => {
-		return { name, manifest, volumes: byName.get(name)?.map(({ key }) => key) ?? [] };
-	});
+	const byName = Map.groupBy(files, ({ name }) => name);
+	return [...manifests]
+		.map(([name, manifest]) => {
+			return { name, manifest, files: byName.get(name)?.map(({ key }) => key) ?? [] };
+		})
+		.sort((a, b) => startOf(a.name) - startOf(b.name));
 }
 
-async function volumesOf(bucket: R2Bucket, name: string): Promise<string[]> {
+async function filesOf(bucket: R2Bucket, name: string): Promise<string[]> {
 	const objects = await Array.fromAsync(listObjects(bucket, `${name}.`));
-	return objects.map(({ key }) => key).filter(isVolume);
+	return objects.map(({ key }) => key).filter((key) => isPart(name, key));
+}
+
+/** Whether a file of a backup is nothing without its manifest. */
+function isPart(name: string, key: string): boolean {
+	return isVolume(key) || key === sliceListKey(name);
 }
 
 async function remove(bucket: R2Bucket, keys: string[]): Promise<void> {

@@ -64,6 +64,11 @@ export interface Lock {
 	renew(): Promise<void>;
 	/** Ensures, by a write, that the lock is still held. Throws `lock_lost` (409). */
 	confirm(): Promise<void>;
+	/**
+	 * Goes on under another name, with what a repetition of this step needs, and counts the backup of the
+	 * old name as abandoned. Throws `lock_lost` (409).
+	 */
+	rename(name: string, state: string | null): Promise<void>;
 	/** Stores what a repetition of this step needs. Throws `lock_lost` (409). */
 	save(state: string): Promise<void>;
 	/**
@@ -178,6 +183,8 @@ function hold(context: LockContext, task: Task, held: HeldLock): Lock {
 			// R2 takes one write of a key a second, and a lock written that recently is still held.
 			if (now() - renewedAt >= KEY_WRITE_INTERVAL_MS) await change({});
 		},
+		rename: (name, state) =>
+			change({ name, state, abandoned: [...content.abandoned, content.name] }),
 		save: (state) => change({ state }),
 		async handOver(until, state) {
 			await change({ until, waiting: true, state });

@@ -16,8 +16,10 @@ const MAX_WRITINGS = 20;
 export interface StateKind<T extends object> {
 	key: string;
 	schema: v.GenericSchema<unknown, T>;
-	/** The state if there is no object, or one that cannot be read. */
+	/** The state if there is no object. */
 	empty: T;
+	/** The state if there is an object that cannot be read; by default the empty one. */
+	unreadable?: T;
 }
 
 /** A state as it was read. */
@@ -84,14 +86,14 @@ async function write<T extends object>(
 
 async function read<T extends object>(
 	bucket: R2Bucket,
-	{ key, schema, empty }: StateKind<T>,
+	{ key, schema, empty, unreadable = empty }: StateKind<T>,
 ): Promise<Reading<T>> {
 	return storageCall(async () => {
 		const object = await bucket.get(key);
 		if (object === null) return { state: empty, etag: null, writings: [] };
 		const Stored = v.pipe(v.string(), v.parseJson(), v.intersect([schema, Writings]));
 		const { success, output } = v.safeParse(Stored, await object.text());
-		if (!success) return { state: empty, etag: object.etag, writings: [] };
+		if (!success) return { state: unreadable, etag: object.etag, writings: [] };
 		return { state: output, etag: object.etag, writings: output.writings };
 	});
 }

@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { encoded } from '../../../../../tests/codecs.ts';
 import { ENCODINGS, type EncodingTitle, identity } from '../../../../../tests/encodings.ts';
 import { failingBucket } from '../../../../../tests/failing.ts';
 import { lockedBucket } from '../../../../../tests/locked-bucket.ts';
@@ -21,13 +22,14 @@ function writer(
 	bucket: R2Bucket = env.MY_BUCKET,
 	encoding: Encoding = ENCODINGS.plain,
 ): VolumeWriter {
-	return new VolumeWriter({ bucket, sleep: async () => {} }, NAME, 2, encoding);
+	return new VolumeWriter({ bucket, sleep: async () => {} }, NAME, 2, namesOf(encoding));
 }
 
-/** Writes the bytes in pieces that do not end where parts do. */
+/** Writes the bytes in slices that do not end where parts do. */
 async function write(volume: VolumeWriter, bytes: Uint8Array): Promise<void> {
 	for (let at = 0; at < bytes.length; at += 999_999) {
-		await volume.write(bytes.subarray(at, at + 999_999));
+		const slice = bytes.subarray(at, at + 999_999);
+		await volume.write(slice, slice.length);
 	}
 }
 
@@ -95,7 +97,7 @@ test.for(Object.keys(ENCODINGS) as EncodingTitle[])(
 	async (title) => {
 		const encoding = ENCODINGS[title];
 		const volume = writer(env.MY_BUCKET, encoding);
-		await write(volume, SMALL);
+		await volume.write(await encoded(SMALL, encoding), SMALL.length);
 		const { key, bytes, sqlBytes, ...rest } = await volume.finish();
 		const content = (await stored(key)) ?? new Uint8Array();
 		expect([bytes, sqlBytes]).toEqual([content.length, SMALL.length]);
@@ -114,7 +116,7 @@ test.for([
 ] as const)('an existing volume stays, even if the new one is aborted, %s', async ([, bucket]) => {
 	await env.MY_BUCKET.put(`${NAME}.2.sql`, 'of somebody');
 	const volume = writer(bucket);
-	await volume.write(SMALL);
+	await volume.write(SMALL, SMALL.length);
 	await expect(volume.finish()).rejects.toMatchObject({ code: 'volume_exists', status: 409 });
 	await volume.abort();
 	expect(await (await env.MY_BUCKET.get(volume.key))?.text()).toBe('of somebody');

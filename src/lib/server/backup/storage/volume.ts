@@ -2,9 +2,8 @@ import { createHash } from 'node:crypto';
 import { LifeboatError } from '../../errors.ts';
 import type { R2MultipartUpload, R2UploadedPart } from '../../platform.ts';
 import type { Manifest } from '../format/manifest.ts';
-import { volumeKey } from '../format/names.ts';
+import { type EncodingName, volumeKey } from '../format/names.ts';
 import { MIN_PART_BYTES } from '../limits.ts';
-import { type Encoder, encoderOf, type Encoding, namesOf } from './codec.ts';
 import { type BucketContext, IF_ABSENT, putIf } from './conditional.ts';
 import { retryStorage, tryRepeatedly } from './failure.ts';
 
@@ -18,17 +17,16 @@ const FIRST_BYTES = 64 * 1024;
 export type StoredVolume = Manifest['volumes'][number];
 
 /**
- * Encodes one volume and streams it into the bucket: with one `put` if it is small, else with a
+ * Streams one volume into the bucket, slice by slice: with one `put` if it is small, else with a
  * multipart upload, which sends one part while the next one fills up. Nothing is stored under the key
  * before {@link finish}, and what was stored is never overwritten: the bucket may have a lock rule.
  */
 export class VolumeWriter {
 	readonly key: string;
-	/** Bytes of SQL written so far. */
+	/** Bytes of SQL in the slices so far. */
 	sqlBytes = 0;
 	readonly #context: BucketContext;
-	readonly #encoding: Encoding;
-	readonly #encoder: Encoder;
+	readonly #encodings: EncodingName[];
 	readonly #hash = createHash('sha256');
 	readonly #parts: R2UploadedPart[] = [];
 	#part = new Uint8Array(FIRST_BYTES);
@@ -41,17 +39,19 @@ export class VolumeWriter {
 	#sending: Promise<void> = Promise.resolve();
 
 	/** Volume `number`, from 1 and never used before, of the backup `name`. */
-	constructor(context: BucketContext, name: string, number: number, encoding: Encoding) {
+	constructor(context: BucketContext, name: string, number: number, encodings: EncodingName[]) {
 		this.#context = context;
-		this.#encoding = encoding;
-		this.#encoder = encoderOf(encoding);
-		this.key = volumeKey(name, number, namesOf(encoding));
+		this.#encodings = encodings;
+		this.key = volumeKey(name, number, encodings);
 	}
 
-	/** Takes SQL; waits while two parts are full. Throws `storage_error` (500). */
-	async write(sql: Uint8Array): Promise<void> {
-		this.sqlBytes += sql.length;
-		for (const bytes of await this.#encoder.push(sql)) await this.#append(bytes);
+	/**
+	 * Takes a slice as it is stored, and the bytes of its SQL; waits while two parts are full. Throws
+	 * `storage_error` (500).
+	 */
+	async write(slice: Uint8Array, sqlBytes: number): Promise<void> {
+		this.sqlBytes += sqlBytes;
+		await this.#append(slice);
 	}
 
 	/**
@@ -59,7 +59,6 @@ export class VolumeWriter {
 	 * `storage_error` (500).
 	 */
 	async finish(): Promise<StoredVolume> {
-		for (const bytes of await this.#encoder.end()) await this.#append(bytes);
 		const sha256 = this.#hash.digest('hex');
 		if (this.#upload !== null) await this.#sendPart();
 		await this.#sending;
@@ -70,7 +69,7 @@ export class VolumeWriter {
 			bytes: this.#bytes,
 			sha256,
 			sqlBytes: this.sqlBytes,
-			encodings: namesOf(this.#encoding),
+			encodings: this.#encodings,
 		};
 	}
 

@@ -14,7 +14,6 @@ const CHUNK_BYTES = 64 * 1024;
 const TAIL_BYTES = 16;
 /** The most bytes of that end: a block of the tail, which has a header of 3 bytes, and the checksum of 4. */
 const END_BYTES = TAIL_BYTES + 3 + 4;
-
 /** Throws `zstd_unavailable` (500) unless this runtime has zstd: Node before 22.15 and old workerd do not. */
 export function requireZstd(): void {
 	if ('zstdCompressSync' in zlib) return;
@@ -26,18 +25,17 @@ export function requireZstd(): void {
 }
 
 /**
- * One zstd frame with a checksum. workerd fails with "Unexpected end of file" if the end of the frame does
- * not fit into what is left of an output chunk (zlib-util.c++, ZstdEncoderContext::getError). So it comes
- * only where there is room: the last bytes are flushed one by one, each as a block of 4 bytes, until the
- * next chunk begins. A frame for each chunk would take as many native contexts, which only the garbage
- * collector frees. Throws `zstd_unavailable` (500).
+ * Makes frames with a checksum, one after the other, with one native context, because only the garbage
+ * collector frees these. workerd fails with "Unexpected end of file" if the end of a frame does not fit
+ * into what is left of an output chunk (zlib-util.c++, ZstdEncoderContext::getError). So it comes only
+ * where there is room: the last bytes are flushed one by one, each as a block of 4 bytes, until the next
+ * chunk begins. Throws `zstd_unavailable` (500).
  */
 export class ZstdEncoder {
 	readonly #zstd: zlib.ZstdCompress;
 	readonly #ready: Uint8Array[] = [];
 	/** Bytes of output that were read. */
 	#read = 0;
-	#tail: Uint8Array = new Uint8Array(0);
 
 	constructor() {
 		requireZstd();
@@ -51,28 +49,19 @@ export class ZstdEncoder {
 		this.#zstd.on('error', () => {}); // the call under way gets it
 	}
 
-	async push(bytes: Uint8Array): Promise<Uint8Array[]> {
-		// Long input is not copied.
-		const isLong = bytes.length > TAIL_BYTES;
-		if (isLong) await this.#write(this.#tail);
-		const input = isLong ? bytes : Buffer.concat([this.#tail, bytes]);
-		this.#tail = new Uint8Array(input.subarray(-TAIL_BYTES));
-		await this.#write(input.subarray(0, -TAIL_BYTES));
-		return this.#ready.splice(0);
-	}
-
-	async end(): Promise<Uint8Array[]> {
-		await this.#flush();
-		while (this.#tail.length > 0 && this.#room <= END_BYTES) {
-			await this.#write(this.#tail.subarray(0, 1));
-			this.#tail = this.#tail.subarray(1);
-			await this.#flush();
+	/** A frame of these bytes. */
+	async frame(bytes: Uint8Array): Promise<Uint8Array> {
+		await this.#write(bytes.subarray(0, -TAIL_BYTES));
+		await this.#flush(zlib.constants.ZSTD_e_flush);
+		let tail = bytes.subarray(-TAIL_BYTES);
+		while (tail.length > 0 && this.#room <= END_BYTES) {
+			await this.#write(tail.subarray(0, 1));
+			tail = tail.subarray(1);
+			await this.#flush(zlib.constants.ZSTD_e_flush);
 		}
-		await this.#write(this.#tail);
-		await new Promise<void>((resolve, reject) => {
-			this.#zstd.once('end', resolve).once('error', reject).end();
-		});
-		return this.#ready.splice(0);
+		await this.#write(tail);
+		await this.#flush(zlib.constants.ZSTD_e_end);
+		return Buffer.concat(this.#ready.splice(0));
 	}
 
 	/** Bytes left in the output chunk, after a flush. */
@@ -84,8 +73,8 @@ export class ZstdEncoder {
 		return called((done) => this.#zstd.write(bytes, done));
 	}
 
-	#flush(): Promise<void> {
-		return called((done) => this.#zstd.flush(zlib.constants.ZSTD_e_flush, done));
+	#flush(kind: number): Promise<void> {
+		return called((done) => this.#zstd.flush(kind, done));
 	}
 }
 

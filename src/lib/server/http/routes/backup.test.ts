@@ -17,6 +17,9 @@ import {
 	untouchableBackups,
 } from '../../../../../tests/calls.ts';
 import { GET as getFile, HEAD as headFile, POST as postFile } from './file.ts';
+import { createBackup, engine } from '../../../../../tests/backups.ts';
+import { verifyBackup } from '../../backup/prove/prove.ts';
+import { backupKeys } from '../../backup/settings.ts';
 import { GET, POST } from './backups.ts';
 
 beforeEach(reset);
@@ -225,8 +228,10 @@ describe('GET', () => {
 		const newer = await makeBackup();
 		const first = await call(GET, await authorized({}, `${API}?limit=1`));
 		const page = (await first.json()) as { backups: unknown[]; cursor: string };
-		const unproven = { verified: null, drilled: null };
-		const only = { database: 'main', databases: ['main'] };
+		const retention = { keep: true, reasons: expect.anything(), pin: null, mark: null };
+		const usual = { suggested: { keep: true, reasons: expect.anything() } };
+		const unproven = { signed: true, verified: null, drilled: null, ...retention, ...usual };
+		const only = { retention: expect.anything(), database: 'main', databases: ['main'] };
 		expect(page).toEqual({ backups: [{ ...newer, ...unproven }], cursor: newer.name, ...only });
 		const cursor = encodeURIComponent(page.cursor);
 		const second = await call(GET, await authorized({}, `${API}?limit=1&cursor=${cursor}`));
@@ -235,6 +240,22 @@ describe('GET', () => {
 			cursor: null,
 			...only,
 		});
+	});
+
+	test('says which backups the policy keeps', async () => {
+		const settings = { BACKUP_KEEP_LAST: '1' };
+		const full = engine({ keys: backupKeys({ TOTP_SECRET: SECRET }), now: Date.now });
+		const [older, newer] = [await createBackup(full), await createBackup(full)];
+		await verifyBackup(full, `${newer.name}.manifest.json`);
+		expect(await (await call(GET, await authorized(), settings)).json()).toMatchObject({
+			backups: [
+				{ name: newer.name, keep: true, reasons: [{ code: 'last', text: 'last 1 of 1' }, {}, {}] },
+				{ name: older.name, keep: false, reasons: [{ code: 'no_rule' }] },
+			],
+			retention: { policy: { last: 1 }, removable: 1, blocked: null },
+		});
+		const wrong = { BACKUP_KEEP_LAST: 'one' };
+		await expectError(await call(GET, await authorized(), wrong), 500, 'backup_keep_last_invalid');
 	});
 
 	test.for(['limit=0', 'limit=101', 'limit=x', 'limit=-1', 'limit=1.5'])(

@@ -33,7 +33,7 @@ describe('a file', () => {
 		const { name } = await makeBackup(plain);
 		const response = await fetchFile(`${name}.manifest.json`);
 		expect(response.headers.get('Content-Type')).toBe('application/json');
-		expect(await response.json()).toMatchObject({ format: 1, name });
+		expect(await response.json()).toMatchObject({ format: 2, name });
 	});
 
 	test('is not sent again to a caller who already has it', async () => {

@@ -1,9 +1,11 @@
 import { env } from 'cloudflare:workers';
-import { Decrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { bytesOf, sourceOf } from '../../../../../tests/memory.ts';
 import { reset } from '../../../../../tests/reset.ts';
 import { type BackupSummary, type Manifest, parseManifest } from '../../backup/format/manifest.ts';
 import { manifestKey } from '../../backup/format/names.ts';
+import { decoded } from '../../backup/storage/codec.ts';
 import type { Environment } from '../../environment.ts';
 import {
 	API,
@@ -96,15 +98,12 @@ async function listed(): Promise<BackupSummary[]> {
 	return ((await response.json()) as { backups: BackupSummary[] }).backups;
 }
 
-/** The SQL in a compressed file. */
-const gunzip = (bytes: BlobPart) =>
-	new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).text();
-
-/** The SQL in a compressed and encrypted file. */
-async function open(bytes: ArrayBuffer, key = identity): Promise<string> {
-	const decrypter = new Decrypter();
-	decrypter.addIdentity(key);
-	return gunzip((await decrypter.decrypt(new Uint8Array(bytes))) as Uint8Array<ArrayBuffer>);
+/** The SQL in a compressed file, which may be encrypted too. */
+async function sqlIn(bytes: ArrayBuffer, key?: string): Promise<string> {
+	const stored = new Uint8Array(bytes);
+	const open = () =>
+		decoded(sourceOf(stored).open(), key ? ['gzip', 'age'] : ['gzip'], key ? [key] : []);
+	return new TextDecoder().decode(await bytesOf({ open }));
 }
 
 const LAST_LINE = /\n-- lifeboat \{.*\}\n$/;
@@ -145,7 +144,7 @@ describe('a backup in steps', () => {
 		expect(await step({}, again.answer.resume)).toEqual(last);
 		expect(await listed()).toMatchObject([{ name: backup?.name }]);
 		const parts = await Promise.all(
-			(backup?.files ?? []).map(async (file) => gunzip(await (await download(file)).arrayBuffer())),
+			(backup?.files ?? []).map(async (file) => sqlIn(await (await download(file)).arrayBuffer())),
 		);
 		expect(parts.join('')).toMatch(LAST_LINE);
 		expect(parts.join('').length).toBe(backup?.sqlBytes);
@@ -173,7 +172,7 @@ describe('a backup in steps', () => {
 		expect((await manifestOf(name)).encryption).toEqual({ recipients: [recipient] });
 		expect(files).toEqual([`${name}.sql.gz.age`, `${name}.2.sql.gz.age`, `${name}.3.sql.gz.age`]);
 		const parts = await Promise.all(
-			files.map(async (file) => open(await (await download(file)).arrayBuffer())),
+			files.map(async (file) => sqlIn(await (await download(file)).arrayBuffer(), identity)),
 		);
 		expect(parts.join('')).toMatch(LAST_LINE);
 	});

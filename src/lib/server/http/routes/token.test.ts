@@ -1,3 +1,4 @@
+import { env } from 'cloudflare:workers';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Environment } from '../../environment.ts';
 import { API, call, expectError, makeBackup } from '../../../../../tests/calls.ts';
@@ -10,7 +11,7 @@ import {
 	mint,
 	REPOSITORY_ID,
 } from '../../../../../tests/tokens.ts';
-import { GET as getFile, HEAD, POST as postFile } from './file.ts';
+import { DELETE, GET as getFile, HEAD, POST as postFile } from './file.ts';
 import { GET, POST } from './backups.ts';
 
 // What a workflow may do with a token of GitHub Actions.
@@ -64,4 +65,23 @@ test('a token fetches no file of a backup, unless a setting allows that', async 
 		expect(fetched.status).toBe(200);
 		expect((await fetched.bytes()).length).toBeGreaterThan(0);
 	}
+});
+
+test('a token neither removes backups nor decides which of them stay', async () => {
+	const { name } = await makeBackup();
+	const headers = { 'Content-Type': 'application/json' };
+	const post = async (handler: typeof POST, url: string, body: string) =>
+		call(handler, await request(url, { method: 'POST', headers, body }), accepting);
+	const file = `${API}/${name}.manifest.json`;
+	const answers = [
+		await post(POST, API, '{"action":"prune","dryRun":false}'),
+		await post(postFile, file, '{"action":"pin"}'),
+		await post(postFile, file, '{"action":"unpin"}'),
+		await post(postFile, file, '{"action":"unmark"}'),
+		await call(DELETE, await request(file, { method: 'DELETE' }), accepting),
+	];
+	for (const answer of answers) await expectError(answer, 403, 'token_may_not_remove');
+	const keys = (await env.MY_BUCKET.list({ prefix: 'keep/' })).objects.map(({ key }) => key);
+	expect(keys).toEqual([]);
+	expect((await post(POST, API, '{"action":"prune"}')).status).toBe(200);
 });

@@ -1,0 +1,73 @@
+import type { Engine } from '../engine.ts';
+import type { ListedBackup } from '../format/manifest.ts';
+import { backupOfFile, manifestKey, sliceListKey } from '../format/names.ts';
+import { isVolume } from '../format/names.ts';
+import { checkSigned, listDated } from '../storage/list.ts';
+
+/** An object of a backup. */
+export interface Found {
+	key: string;
+	/** In bytes. */
+	size: number;
+}
+
+/** What the bucket holds of a database's backups. */
+export interface Survey {
+	/** Newest first, those from the future too. */
+	backups: ListedBackup[];
+	/** The objects of each name, also of one that has no manifest. */
+	objects: ReadonlyMap<string, readonly Found[]>;
+}
+
+/**
+ * Lists the bucket, and reads at most `most` manifests whose summaries are not signed, the newest first.
+ * `mayGoOn` is asked during the list, and may throw. Throws `storage_error` (500).
+ */
+export async function survey(
+	engine: Pick<Engine, 'bucket' | 'keys' | 'now'>,
+	{ most, mayGoOn = () => {} }: { most: number; mayGoOn?: () => void },
+): Promise<Survey> {
+	const objects = new Map<string, Found[]>();
+	const see = ({ key, size }: Found) => {
+		mayGoOn();
+		const name = backupOfFile(key);
+		if (name === null) return;
+		const found = objects.get(name) ?? [];
+		objects.set(name, [...found, { key, size }]);
+	};
+	const listed = await listDated(engine, { see });
+	return { backups: await checkSigned(engine, listed, most), objects };
+}
+
+/**
+ * Whether the bucket holds every volume that the summary of a backup names, with as many bytes as it says:
+ * a backup that lost a file must not stand for others.
+ */
+export function isWhole({ objects }: Survey, { name, files, bytes }: ListedBackup): boolean {
+	const sizes = new Map(objects.get(name)?.map(({ key, size }) => [key, size]));
+	let total = 0;
+	for (const file of files) {
+		const size = sizes.get(file);
+		if (size === undefined) return false;
+		total += size;
+	}
+	return total === bytes;
+}
+
+/** Whether there is an object in the place of the manifest: of any kind, a tombstone too. */
+export function hasManifest({ objects }: Survey, name: string): boolean {
+	return objects.get(name)?.some(({ key }) => key === manifestKey(name)) ?? false;
+}
+
+/** The volumes of a name and the list of its slices, which are nothing without its manifest. */
+export function partsOf({ objects }: Survey, name: string): string[] {
+	const keys = objects.get(name)?.map(({ key }) => key) ?? [];
+	return keys.filter((key) => isVolume(key) || key === sliceListKey(name));
+}
+
+/** The proofs of a name. */
+export function proofsOf(survey: Survey, name: string): string[] {
+	const parts = [manifestKey(name), ...partsOf(survey, name)];
+	const keys = survey.objects.get(name)?.map(({ key }) => key) ?? [];
+	return keys.filter((key) => !parts.includes(key));
+}
