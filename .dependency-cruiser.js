@@ -2,8 +2,8 @@
 
 /** The floors of a folder, from the top down: a room imports from floors below its own only. */
 const SERVER = [
-	['http/(api|administration)\\.ts'],
-	['http/routes/'],
+	['http/api\\.ts'],
+	['http/routes/', 'dashboard/'],
 	['http/(call|download|headers|input|progress|respond|route)\\.ts'],
 	['unattended/'],
 	['run/'],
@@ -69,7 +69,8 @@ export default {
 			from: { path: '^src/', pathNot: '^src/(lib|cli)/' },
 			to: {
 				path: '^(src/lib|\\$lib)/',
-				pathNot: '^(src/lib|\\$lib)/(index|auth|totp|components/index)(\\.[jt]s)?$',
+				pathNot:
+					'^(src/lib|\\$lib)/(index|auth|totp|components/index|components/pages/\\w+\\.svelte)(\\.[jt]s)?$',
 			},
 		},
 		{

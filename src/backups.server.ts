@@ -1,4 +1,5 @@
+import { authorize } from '$accounts/administrators';
 import { lifeboat } from '$lib';
 
 /** Lifeboat as this app mounts it. */
-export const backups = lifeboat();
+export const backups = lifeboat({ authorize });

@@ -16,6 +16,11 @@ const ROOT = join(import.meta.dirname, '..');
 /** Kills a restore at a chosen step. */
 const KILLER = join(import.meta.dirname, 'kill-at.ts');
 
+/** What can be run. */
+export type Command =
+	| ('backup' | 'copy' | 'restore' | 'drill' | 'journal' | 'doctor' | 'unlock' | 'deploy')
+	| ('prune' | 'pin' | 'delete' | 'check');
+
 /** How a command ended. */
 export interface Ended {
 	code: number | null;
@@ -44,7 +49,7 @@ export function removeFolder(folder: string): void {
  */
 export async function operate(
 	cwd: string,
-	command: 'backup' | 'copy' | 'restore' | 'drill' | 'journal' | 'doctor' | 'unlock' | 'deploy',
+	command: Command,
 	args: string[],
 	{ env = {}, killAt }: { env?: NodeJS.ProcessEnv; killAt?: number } = {},
 ): Promise<Ended> {

@@ -32,7 +32,7 @@ export interface Like {
 	signer?: BackupKey | null;
 	/** Whether a drill has proven it; null for none. */
 	drilled?: boolean | null;
-	bucket?: R2Bucket;
+	bucket?: Engine['bucket'];
 	/** Volumes; each has a byte more than the last. */
 	volumes?: number;
 }

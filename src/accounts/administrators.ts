@@ -1,4 +1,6 @@
-import { LifeboatError } from '$lib';
+import type { RequestEvent } from '@sveltejs/kit';
+import { LifeboatError, type Person } from '$lib';
+import { beganAt, signedIn } from './session';
 import { type AppEnvironment, database } from './settings';
 import { linkedAccounts } from './users';
 
@@ -36,6 +38,16 @@ export async function requireAdministrator(
 		status: 403,
 		hint: 'Add the GitHub account id that your profile shows to the setting BACKUP_ADMINS. If it shows several, see docs/security.md.',
 	});
+}
+
+/**
+ * Whom the dashboard lets in: administrators. Throws what {@link requireAdministrator} throws, and redirects to
+ * the home page if nobody is signed in.
+ */
+export async function authorize({ locals, platform }: RequestEvent): Promise<Person> {
+	const session = signedIn(await locals.auth());
+	const account = await requireAdministrator(platform?.env, session.user.id);
+	return { account, name: session.user.name ?? account, since: beganAt(session) };
 }
 
 function administrators(env: AppEnvironment | undefined): string[] {

@@ -1,6 +1,7 @@
 import { SvelteKitAuth } from '@auth/sveltekit';
 import GitHub from '@auth/sveltekit/providers/github';
 import { accountsAdapter } from '$accounts/adapter';
+import { SESSION_SECONDS } from '$accounts/session';
 import { authSettings } from '$accounts/settings';
 
 /**
@@ -18,6 +19,7 @@ export const { handle } = SvelteKitAuth(async ({ platform }) => {
 		// @auth/sveltekit sets false in a production build, before Auth.js could detect Cloudflare.
 		// Cloudflare has routed the request here by its address, so that can be trusted.
 		trustHost: true,
+		session: { maxAge: SESSION_SECONDS, updateAge: SESSION_SECONDS },
 		pages: { signIn: '/', signOut: '/', error: '/' },
 		providers: [
 			GitHub({

@@ -1,4 +1,5 @@
-import type { LockoutState } from './server/http/administration.ts';
+import { type Dashboard, dashboardOf } from './dashboard.ts';
+import type { Person } from './server/dashboard/visit.ts';
 import { mount, type Options } from './mount.ts';
 import type { Leg, WorkflowBinding } from './server/unattended/scheduled.ts';
 import type { Turn } from './server/unattended/turn.ts';
@@ -7,7 +8,18 @@ export { LifeboatError } from './server/errors.ts';
 export { harden } from './server/http/headers.ts';
 export { errorResponse, presentable } from './server/http/respond.ts';
 export type { Binding, Options } from './mount.ts';
-export type { LockoutState } from './server/http/administration.ts';
+export type {
+	AccessPage,
+	BackupPage,
+	Dashboard,
+	LogPage,
+	Made,
+	Outcome,
+	Person,
+	RetentionPage,
+	Shown,
+	StatusPage,
+} from './dashboard.ts';
 
 /** The parts of SvelteKit's `RequestEvent` that Lifeboat uses. */
 export interface Event {
@@ -26,7 +38,7 @@ export interface Platform {
 }
 
 /** How an app mounts Lifeboat. Everything is optional. */
-export interface LifeboatOptions extends Options {
+export interface LifeboatOptions<E extends Event = Event> extends Options {
 	/**
 	 * The bindings and settings. By default those of `event.platform` or, where SvelteKit 3 gives none,
 	 * those of `cloudflare:workers`.
@@ -34,6 +46,11 @@ export interface LifeboatOptions extends Options {
 	environment?(event: Event): object | Promise<object>;
 	/** The binding of the Workflow that `lifeboat/workflow` exports: `BACKUP_WORKFLOW`. */
 	workflow?: string;
+	/**
+	 * Whom the dashboard lets in: the person, or null for anybody else. Without it the dashboard refuses
+	 * everybody. It may throw, such as a redirect to where people sign in.
+	 */
+	authorize?(event: E): Promise<Person | null>;
 }
 
 /** A tick of a Worker's schedule (Workers > Scheduled handler). */
@@ -43,14 +60,14 @@ export interface Tick {
 }
 
 /** Lifeboat as an app mounts it. */
-export interface Lifeboat {
+export interface Lifeboat<E extends Event = Event> {
 	/**
 	 * A hook for SvelteKit's `handle`: it answers the calls of the backup API, and leaves every other
 	 * request to the rest of the app. Put it first in a `sequence`.
 	 */
-	handle<E extends Event>(input: {
-		event: E;
-		resolve(event: E): Response | Promise<Response>;
+	handle<R extends Event>(input: {
+		event: R;
+		resolve(event: R): Response | Promise<Response>;
 	}): Promise<Response>;
 	/**
 	 * The handler of a Worker's schedule: makes the backups that are due, and drills the newest ones, as much
@@ -72,13 +89,8 @@ export interface Lifeboat {
 	 * `preview_refused` (403).
 	 */
 	requireOrigin(event: Event): Promise<void>;
-	/** The lockout of six-digit codes, for the pages of those whom the app lets in. */
-	lockout: {
-		/** Throws what {@link Lifeboat.requireOrigin} throws, and `storage_error` (500). */
-		read(event: Event): Promise<LockoutState>;
-		/** Ends it, and records that in the audit log with the administrator's account. Throws the same. */
-		lift(event: Event, account: string): Promise<void>;
-	};
+	/** What the routes of the dashboard are made of: docs/library.md. */
+	dashboard: Dashboard<E>;
 }
 
 /**
@@ -89,11 +101,12 @@ export interface Lifeboat {
  * export const handle = sequence(lifeboat().handle, auth);
  * ```
  */
-export function lifeboat({
+export function lifeboat<E extends Event = Event>({
 	environment,
 	workflow = 'BACKUP_WORKFLOW',
+	authorize,
 	...options
-}: LifeboatOptions = {}): Lifeboat {
+}: LifeboatOptions<E> = {}): Lifeboat<E> {
 	const mounted = mount(options);
 	const within = `${mounted.path}/`;
 	const envOf = async (event: Event) =>
@@ -142,17 +155,17 @@ export function lifeboat({
 			const { requireOrigin } = await import('./server/access/origin.ts');
 			requireOrigin(event.url, mounted.environment(await envOf(event)));
 		},
-		lockout: {
-			async read(event) {
-				const { lockoutOf } = await import('./server/http/administration.ts');
-				return lockoutOf(event.url, mounted.environment(await envOf(event)));
-			},
-			async lift(event, account) {
-				const { liftAs } = await import('./server/http/administration.ts');
-				const env = mounted.environment(await envOf(event));
-				await liftAs(event.url, env, { account, address: event.getClientAddress() });
-			},
-		},
+		dashboard: dashboardOf<E>(async (event) => {
+			const { request, url } = event;
+			const { ctx, context } = await platformOf(event);
+			const env = mounted.environment(await envOf(event), url.searchParams.get('database'));
+			return {
+				...{ request, url, env },
+				address: event.getClientAddress() ?? '',
+				keepAlive: (work) => (ctx ?? context)?.waitUntil(work),
+				authorize: async () => (await authorize?.(event)) ?? null,
+			};
+		}),
 	};
 }
 

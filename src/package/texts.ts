@@ -5,7 +5,11 @@ import { join } from 'node:path';
 
 const DIST = join(import.meta.dirname, '../../dist');
 const COMMANDS = readdirSync(join(DIST, 'cli/commands')).map((file) => file.replace('.js', ''));
-const CALL = new RegExp(`npm run (?:--silent )?(${COMMANDS.join('|')})\\b( --(?= ))?`, 'g');
+// In the repository, `npm run check` checks types.
+const CALL = new RegExp(
+	`npm run (?:--silent )?(${COMMANDS.join('|')})(?::bucket)?\\b( --(?= ))?`,
+	'g',
+);
 
 for (const file of readdirSync(DIST, { recursive: true, encoding: 'utf8' })) {
 	if (!/\.(js|d\.ts)$/.test(file)) continue;

@@ -10,7 +10,7 @@ const OWN = 'https://app.example.com';
 const OLD = 'https://0a1b2c3d.lifeboat.pages.dev';
 
 /** Pages that reveal nothing but a person's own profile, whose session is in the database anyway. */
-const OPEN = ['./+page.server.ts', './profile/+page.server.ts'];
+const OPEN = ['./+page.server.ts', './backups/+layout.server.ts', './profile/+page.server.ts'];
 
 type Handler = (event: never) => unknown;
 type Module = Record<string, Handler | Record<string, Handler> | undefined>;
@@ -66,7 +66,7 @@ async function outcome(handler: Handler, origin: string, bindings: object): Prom
 	};
 	try {
 		const answer = await handler(event as never);
-		if (!(answer instanceof Response)) return 'answered';
+		if (!(answer instanceof Response)) return codeOfForm(answer) ?? 'answered';
 		if (answer.body === null) return String(answer.status); // of a HEAD
 		return ((await answer.json()) as { code?: string }).code ?? 'answered';
 	} catch (error) {
@@ -74,12 +74,33 @@ async function outcome(handler: Handler, origin: string, bindings: object): Prom
 	}
 }
 
+/** The code in what a form answers, which goes to its page. */
+function codeOfForm(answer: unknown): string | undefined {
+	const { data } = (answer ?? {}) as { data?: { failure?: { code: string } } };
+	return data?.failure?.code;
+}
+
 test('all routes are walked', () => {
 	expect(Object.keys(modules)).toEqual(expect.arrayContaining(OPEN));
 	expect(handlers.map(({ path, name }) => `${path} ${name}`).sort()).toEqual([
 		'./api/users/+server.ts GET',
-		'./backups/+page.server.ts lift',
 		'./backups/+page.server.ts load',
+		'./backups/+page.server.ts proceed',
+		'./backups/+page.server.ts start',
+		'./backups/[name]/+page.server.ts drill',
+		'./backups/[name]/+page.server.ts load',
+		'./backups/[name]/+page.server.ts pin',
+		'./backups/[name]/+page.server.ts remove',
+		'./backups/[name]/+page.server.ts unmark',
+		'./backups/[name]/+page.server.ts unpin',
+		'./backups/[name]/+page.server.ts verify',
+		'./backups/[name]/download/+server.ts POST',
+		'./backups/access/+page.server.ts lift',
+		'./backups/access/+page.server.ts load',
+		'./backups/log/+page.server.ts load',
+		'./backups/retention/+page.server.ts load',
+		'./backups/retention/+page.server.ts prune',
+		'./backups/run/+server.ts POST',
 		'/api/backup GET',
 		'/api/backup POST',
 		'/api/backup/health GET',

@@ -12,6 +12,7 @@ const ASSETS = '.svelte-kit/cloudflare';
 /** Values for the route parameters. */
 const PARAMETERS: Record<string, string> = {
 	filename: 'full_backup_2026-11-22T21:52:00.000Z.sql',
+	name: 'full_backup_2026-11-22T21:52:00.000Z',
 };
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];

@@ -21,13 +21,6 @@ export const reading: Mutation[] = [
 		tests: [`${BACKUP}/prove/reader.test.ts`, DAMAGES],
 	},
 	{
-		title: 'a stream is read from where it is, also if the part is before that',
-		file: `${BACKUP}/prove/reader.ts`,
-		right: 'open.at <= part.offset &&',
-		wrong: 'open.at <= part.offset + part.bytes &&',
-		tests: [`${BACKUP}/prove/reader.test.ts`],
-	},
-	{
 		title: 'volumes stay open',
 		file: `${BACKUP}/prove/reader.ts`,
 		right: 'this.#streams.size >= MAX_OPEN',

@@ -10,7 +10,10 @@ import { SimulatedBucket } from '../simulation/bucket.ts';
 // Proves that the simulation's bucket behaves like R2.
 
 const [ONE, TWO] = ['full_backup_2026-11-22T00:00:00.000Z', 'full_backup_2026-11-23T00:00:00.000Z'];
-const KEYS = [`${ONE}.sql`, `${ONE}.manifest.json`, `${TWO}.sql`, 'x.lock'];
+const KEYS = [
+	...[`${ONE}.sql`, `${ONE}.manifest.json`, `${TWO}.sql`, 'x.lock'],
+	...['keep/a', 'keep/b', 'keep', 'z/a'],
+];
 const key = fc.constantFrom(...KEYS);
 const text = fc.constantFrom('', 'a', 'b');
 
@@ -57,12 +60,35 @@ const calls: fc.Arbitrary<Call> = fc.oneof(
 			return [objects.map(shown), truncated];
 		};
 	}),
+	fc.tuple(fc.integer({ min: 1, max: 4 }), fc.constantFrom('', 'keep', 'x')).map(
+		([limit, startAfter]): Call =>
+			(bucket) =>
+				walkOf(bucket, { limit, startAfter }),
+	),
 	fc.tuple(fc.constantFrom('full_backup_', ''), fc.constantFrom(1, 2, 3)).map(
 		([prefix, limit]): Call =>
 			(bucket) =>
 				pagesOf(bucket, { prefix, limit }),
 	),
 );
+
+/** All pages of a list with folders, one entry for each object and folder. */
+async function walkOf(
+	bucket: R2Bucket,
+	{ limit, startAfter }: { limit: number; startAfter: string },
+): Promise<unknown[]> {
+	const found: unknown[] = [];
+	let place: { startAfter?: string; cursor?: string } = startAfter === '' ? {} : { startAfter };
+	for (;;) {
+		const page = await bucket.list({
+			...{ delimiter: '/', limit, include: ['customMetadata'] as const },
+			...place,
+		});
+		found.push(...page.objects.map(shown), ...page.delimitedPrefixes);
+		if (!page.truncated) return found;
+		place = { cursor: page.cursor };
+	}
+}
 
 /** The keys on each page of a list. */
 async function pagesOf(

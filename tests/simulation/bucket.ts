@@ -95,14 +95,28 @@ export class SimulatedBucket {
 		there.forEach((key) => this.objects.delete(key));
 	}
 
-	#list({ prefix = '', limit = 1000, startAfter = '', cursor = startAfter }: ListOptions) {
-		const keys = [...this.objects.keys()]
-			.filter((key) => key.startsWith(prefix) && key > cursor)
-			.sort();
-		const page = keys.slice(0, limit);
-		const objects = page.map((key) => this.#found(key));
-		const isCut = page.length < keys.length;
-		return { objects, truncated: isCut, ...(isCut && { cursor: page.at(-1) }) };
+	#list({
+		prefix = '',
+		limit = 1000,
+		startAfter = '',
+		cursor = startAfter,
+		delimiter,
+	}: ListOptions) {
+		const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix) && key > cursor);
+		const entryOf = (key: string) => {
+			const end = delimiter === undefined ? -1 : key.indexOf(delimiter, prefix.length);
+			return end === -1 ? key : key.slice(0, end + 1);
+		};
+		const entries = [...new Set(keys.sort().map(entryOf))];
+		const page = entries.slice(0, limit);
+		const isFolder = (entry: string) => delimiter !== undefined && entry.endsWith(delimiter);
+		const last = page.at(-1) ?? '';
+		return {
+			objects: page.filter((entry) => !isFolder(entry)).map((key) => this.#found(key)),
+			delimitedPrefixes: page.filter(isFolder),
+			truncated: entries.length > page.length,
+			cursor: isFolder(last) ? `${last}\u{10ffff}` : last,
+		};
 	}
 
 	#requireUnlocked(key: string): void {
@@ -118,6 +132,7 @@ interface ListOptions {
 	/** Of the page before; here the last key on it. */
 	cursor?: string;
 	startAfter?: string;
+	delimiter?: string;
 }
 
 async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -16,6 +16,10 @@ Commands
   restore  restore a backup into a database or a file
   drill    prove that a backup can be restored
   copy     copy backups to a folder or to S3
+  prune    show which backups the retention policy keeps, and do it
+  pin      keep a backup whatever the policy says
+  delete   mark a backup for removal
+  check    tell what every object in the bucket is
   unlock   lift the lockout of six-digit codes
   journal  show the app's audit log
   doctor   check whether backups can rely on a database

@@ -2,6 +2,9 @@ import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import type { BackupSummary, ListedBackup } from '../../lib/server/backup/format/manifest.ts';
+import type { CheckedPage } from '../../lib/server/backup/keep/check/findings.ts';
+import type { PlannedBackup } from '../../lib/server/backup/keep/outlook.ts';
+import type { Pruned } from '../../lib/server/backup/keep/prune.ts';
 import { manifestKey } from '../../lib/server/backup/format/names.ts';
 import type { OutsideProof, Proof } from '../../lib/server/backup/format/proof.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
@@ -28,6 +31,11 @@ export interface Page {
 	cursor: string | null;
 	databases?: string[];
 }
+
+/** A page of what the objects in the bucket are. */
+export type BucketPage = CheckedPage & { database: string };
+export type Pin = NonNullable<PlannedBackup['pin']>;
+export type Mark = NonNullable<PlannedBackup['mark']>;
 
 /** How help explains `--from`. */
 export const FROM_HELP = `  --from URL         the app to call; otherwise BACKUP_URL from the environment or .env. The code is made
@@ -135,29 +143,69 @@ export class BackupApi {
 	async record(name: string, proof: OutsideProof): Promise<Proof> {
 		const path = `/${manifestKey(name)}`;
 		const body = { action: 'proof', proof };
-		const response = await this.#call({ method: 'POST', path, body });
-		const answer = JSON.parse(await textOf(response)) as { proof: Proof };
-		return answer.proof;
+		return (await this.#answer<{ proof: Proof }>({ method: 'POST', path, body })).proof;
 	}
 
 	/** Lifts the lockout of six-digit codes; returns what it was. */
 	async unlock(): Promise<{ wrong: number; lockedUntil: string | null }> {
 		const call: Call = { method: 'POST', path: '/lockout', body: { action: 'unlock' } };
-		const answer = JSON.parse(await textOf(await this.#call(call))) as {
-			lifted: { wrong: number; lockedUntil: string | null };
-		};
-		return answer.lifted;
+		type Answer = { lifted: { wrong: number; lockedUntil: string | null } };
+		return (await this.#answer<Answer>(call)).lifted;
+	}
+
+	/** Does what the retention policy says now, or tells what that would be. */
+	prune({ dryRun }: { dryRun: boolean }): Promise<Pruned> {
+		return this.#answer({ method: 'POST', body: { action: 'prune', dryRun } });
+	}
+
+	/** Pins a backup; a note says why. */
+	async pin(name: string, note: string): Promise<Pin> {
+		return (await this.#decide<{ pin: Pin }>(name, { action: 'pin', note })).pin;
+	}
+
+	/** Takes the pin of a backup back. */
+	async unpin(name: string): Promise<void> {
+		await this.#decide(name, { action: 'unpin' });
+	}
+
+	/** Marks a backup for removal. */
+	async delete(name: string): Promise<Mark> {
+		const call: Call = { method: 'DELETE', path: `/${manifestKey(name)}` };
+		return (await this.#answer<{ mark: Mark }>(call)).mark;
+	}
+
+	/** Takes the mark of a backup back. */
+	async unmark(name: string): Promise<void> {
+		await this.#decide(name, { action: 'unmark' });
+	}
+
+	/** What the objects in the bucket are, in as many calls as that takes. */
+	async *check(): AsyncGenerator<BucketPage> {
+		let query = '';
+		for (let pages = 0; pages < MAX_PAGES; pages++) {
+			const page = await this.#answer<BucketPage>({ method: 'GET', path: `/check${query}` });
+			yield page;
+			if (!page.cursor) return;
+			query = `?${new URLSearchParams({ cursor: page.cursor })}`;
+		}
 	}
 
 	/** A page of the audit log, newest first: the first one, or the one that ends at `before`. */
 	async journal(limit: number, before: string | null): Promise<AuditLogPage> {
 		const query = new URLSearchParams({ limit: String(limit), ...(before !== null && { before }) });
-		const response = await this.#call({ method: 'GET', path: `/journal?${query}` });
-		return JSON.parse(await textOf(response)) as AuditLogPage;
+		return this.#answer({ method: 'GET', path: `/journal?${query}` });
 	}
 
-	async #page(query = ''): Promise<Page> {
-		return JSON.parse(await textOf(await this.#call({ method: 'GET', path: query }))) as Page;
+	#page(query = ''): Promise<Page> {
+		return this.#answer({ method: 'GET', path: query });
+	}
+
+	#decide<T>(name: string, body: object): Promise<T> {
+		return this.#answer({ method: 'POST', path: `/${manifestKey(name)}`, body });
+	}
+
+	async #answer<T>(call: Call): Promise<T> {
+		return JSON.parse(await textOf(await this.#call(call))) as T;
 	}
 
 	async #call(call: Call): Promise<Response> {

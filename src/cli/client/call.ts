@@ -36,7 +36,7 @@ export interface Connection {
 
 /** One request to the backup API. */
 export interface Call {
-	method: 'GET' | 'POST';
+	method: 'GET' | 'POST' | 'DELETE';
 	/** What follows `/api/backup`. */
 	path?: string;
 	body?: object;

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import type { D1Database } from '@cloudflare/workers-types';
-import { getPlatformProxy } from 'wrangler';
 
 /**
  * The embedded database `DB` of wrangler.toml, in a folder as `wrangler --persist-to` takes it. While
@@ -9,6 +8,7 @@ import { getPlatformProxy } from 'wrangler';
 export async function openDatabase(
 	persistTo: string,
 ): Promise<{ database: D1Database } & AsyncDisposable> {
+	const { getPlatformProxy } = await import('wrangler'); // takes most of a second
 	const { env, dispose } = await getPlatformProxy<{ DB: D1Database }>({
 		persist: { path: join(persistTo, 'v3') }, // wrangler's commands use this subfolder
 		envFiles: [],

@@ -2,12 +2,12 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { openState } from '../../../tests/app/miniflare.ts';
 import { openLocalFile } from '../../../tests/local-database.ts';
 import { dumpOf, operate, projectFolder, removeFolder, sqlite3 } from '../../../tests/operator.ts';
 import { d1, type SqlDatabase } from '../../lib/server/backup/database.ts';
 import { fileIn, large, planFor, standInForWrangler } from '../../../tests/plans.ts';
 import { MARKER_DEFINITION } from '../../lib/server/backup/restore/contents.ts';
-import { openDatabase } from '../demo/database.ts';
 import { SqliteDatabase } from '../embedded/sqlite-database.ts';
 import { Progress } from '../terminal/progress.ts';
 import { openLocal } from './local.ts';
@@ -54,9 +54,9 @@ beforeAll(async () => {
 	connection = openLocalFile(state);
 	path = fileIn(state);
 	embedded = new SqliteDatabase(connection);
-	const opened = await openDatabase(state);
-	remote = remoteTarget('production', d1(opened.database), context);
-	close = () => opened[Symbol.asyncDispose]();
+	const miniflare = await openState(state);
+	remote = remoteTarget('production', d1(await miniflare.getD1Database('DB')), context);
+	close = () => miniflare.dispose();
 	process.chdir(project);
 	local = openLocal(state, context);
 });

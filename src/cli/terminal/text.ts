@@ -45,6 +45,11 @@ export function duration(from: string, to: string): string {
 	return seconds(Date.parse(to) - Date.parse(from));
 }
 
+/** An ISO date in UTC to the minute: `2026-11-23 05:06`. */
+export function minute(time: string): string {
+	return time.slice(0, 16).replace('T', ' ');
+}
+
 /** A text quoted for a shell, if it needs quotes. */
 export function shellWord(text: string): string {
 	return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;

@@ -66,6 +66,22 @@ export function requireCode({ kind }: Caller): void {
 	});
 }
 
+/**
+ * Admits a person whom the app has let in, by a code that they have typed, of either form. It counts for the
+ * lockout like one that a call sends; the session stands for the API key. Throws `address_not_allowed` (403),
+ * `code_missing`, `code_invalid` (401), `throttled`, `access_locked` (429).
+ */
+export async function admitTyped(
+	settings: AccessSettings,
+	typed: string,
+	{ address, now }: { address: string; now: number },
+): Promise<Caller> {
+	requireAllowed(settings.addresses, address);
+	const code = typed.replace(/\s+/g, ''); // authenticators print two groups of three digits
+	if (code === '') throw codeMissing();
+	return admitCode(settings, code, networkOf(address), now);
+}
+
 async function admitToken(
 	{ bucket }: AccessSettings,
 	{ id, until }: CheckedToken,

@@ -124,7 +124,7 @@ function lockedDetails(milliseconds: number): ErrorDetails {
 	return {
 		code: 'access_locked',
 		status: 429,
-		hint: 'It holds for six digits only: commands, and `node genTotp.js --headers`, still get through with the long code. `npm run unlock` lifts it, or an administrator on the page /backups.',
+		hint: 'It holds for six digits only: commands, and `node genTotp.js --headers`, still get through with the long code. `npm run unlock` lifts it, or an administrator on the page /backups/access.',
 		retryAfter: Math.ceil(milliseconds / SECOND),
 	};
 }

@@ -44,6 +44,19 @@ export function originWarning(url: URL, env: Environment | undefined): string | 
 	return originsOf(env).length > 0 || isFree(url, env) ? null : NOT_SET;
 }
 
+/**
+ * Requires that a request that may change something was sent by a page of the same origin: browsers set
+ * `Origin` themselves (Fetch standard, section 3.2). Throws `origin_foreign` (403).
+ */
+export function requireSameOrigin({ method, headers }: Request, { origin }: URL): void {
+	if (method === 'GET' || method === 'HEAD' || headers.get('Origin') === origin) return;
+	throw new LifeboatError('Another site sent this form, or it does not say which one.', {
+		code: 'origin_foreign',
+		status: 403,
+		hint: 'Nothing was done. Open the dashboard itself, and send the form from there.',
+	});
+}
+
 function originsOf(env: Environment | undefined): string[] {
 	const origins = list(env, 'BACKUP_ORIGIN');
 	const wrong = origins.findIndex((origin) => !isOrigin(origin)) + 1;

@@ -24,7 +24,7 @@ import {
 } from './storage/bucket.ts';
 import { type ListContext, listStored } from './storage/list.ts';
 import { requireConditionalPuts } from './storage/probe.ts';
-import { acquireLock, type HeldLock, readLock, takeUpLock } from './storage/lock.ts';
+import { acquireLock, type HeldLock, mayGoOn, readLock, takeUpLock } from './storage/lock.ts';
 
 /** Backups on one page of the list. */
 const DEFAULT_PAGE = 50;
@@ -101,6 +101,21 @@ export async function resumeBackup(
 	const lock = await takeUpLock(call.engine, 'backup', held);
 	const begun = held.waiting ? job : doubtful(job);
 	return takeStep(call, lock, begun, { onProgress, afterwards });
+}
+
+/**
+ * The ticket for the next step of the backup that holds the lock, if it waits for that or its step died. It lets people
+ * continue a backup without a ticket in a page. Null if there is nothing to continue. Throws `storage_error`
+ * (500), `ticket_invalid` (403).
+ */
+export async function currentTicket(engine: Engine): Promise<string | null> {
+	const { bucket, keys, signer, now } = engine;
+	const held = await readLock(bucket, 'backup');
+	if (!signer || !held?.state || !mayGoOn(held, now())) return null;
+	if (!held.waiting && held.until > now()) return null;
+	const job = await readJob(keys, held.state, held.name);
+	const step = await ticketFor(engine, signer, job, Math.max(held.until, held.ticketUntil));
+	return 'resume' in step ? step.resume : null;
 }
 
 /** The job of this name in the lock. Throws `ticket_spent` (409) if it is not there. */

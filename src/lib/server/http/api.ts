@@ -4,6 +4,7 @@ import { protect } from './headers.ts';
 import { errorResponse } from './respond.ts';
 import { GET as readLog } from './routes/audit-log.ts';
 import { GET as list, POST as backup } from './routes/backups.ts';
+import { GET as check } from './routes/check.ts';
 import { DELETE as remove, GET as fetchFile, POST as decide } from './routes/file.ts';
 import { GET as health } from './routes/health.ts';
 import { GET as lockout, POST as unlock } from './routes/lockout.ts';
@@ -14,6 +15,7 @@ type Methods = Partial<Record<string, Handler>>;
 /** The resources of the API by what follows its path; any other name is that of a file. */
 const RESOURCES: Record<string, Methods> = {
 	'': { GET: list, POST: backup },
+	check: { GET: check },
 	health: { GET: health },
 	journal: { GET: readLog },
 	lockout: { GET: lockout, POST: unlock },

@@ -139,7 +139,7 @@ export function locked(): Alert {
 	return {
 		kind: 'access_locked',
 		code: 'access_locked',
-		text: 'Too many wrong codes were sent: the backup API accepts no codes of six digits any more. The long codes of the commands and workflows still work. If the wrong ones were not yours, somebody is guessing. An administrator can lift the lockout on the page /backups.',
+		text: 'Too many wrong codes were sent: the backup API accepts no codes of six digits any more. The long codes of the commands and workflows still work. If the wrong ones were not yours, somebody is guessing. An administrator can lift the lockout on the page /backups/access.',
 	};
 }
 

@@ -83,10 +83,21 @@ export async function readLook(
 	operations: Operations,
 ): Promise<{ newest: ListedBackup | undefined; look: Look }> {
 	const { backups, retention } = await readKept(operations, { most: 0 });
+	const { removable } = retention.suggested ?? retention;
+	return lookFrom(operations, { backups, removable });
+}
+
+/**
+ * The same from a list of all backups, newest first, and how many of them retention would remove. Throws
+ * `storage_error` (500).
+ */
+export async function lookFrom(
+	operations: Operations,
+	{ backups, removable }: { backups: ListedBackup[]; removable: number },
+): Promise<{ newest: ListedBackup | undefined; look: Look }> {
 	const newest = await newestSigned(listContext(operations), backups);
 	const warnings = newest?.name === backups[0]?.name ? [] : [FORGED];
 	if (newest?.problem !== undefined) warnings.push(PARENT_LOST);
-	const { removable } = retention.suggested ?? retention;
 	return {
 		newest,
 		look: { at: operations.now(), ...agesOf(newest, backups), removable, warnings },
@@ -111,16 +122,27 @@ function agesOf(
 	};
 }
 
+/**
+ * Whether both the newest backup and the newest proven one are young enough: at most `maxAgeMs` old `now`, in
+ * milliseconds since 1970.
+ */
+export function isHealthy(
+	{ backup, provenBackup }: Pick<Look, 'backup' | 'provenBackup'>,
+	maxAgeMs: number,
+	now: number,
+): boolean {
+	return [backup, provenBackup].every((time) => time !== null && now - time <= maxAgeMs);
+}
+
 /** What a look means now. */
 export function healthOf({ settings, policy, now: clock }: Operations, look: Look): Health {
 	const { backup, verification, drill, provenBackup, waitedMs, removable = null, warnings } = look;
 	const { maxAgeMs } = settings;
 	const now = clock();
-	const isLate = (time: number | null) => time === null || now - time > maxAgeMs;
 	const age = (time: number | null) =>
 		time === null ? null : Math.round(((now - time) / HOUR_MS) * 10) / 10;
 	return {
-		healthy: !isLate(backup) && !isLate(provenBackup),
+		healthy: isHealthy(look, maxAgeMs, now),
 		maxAgeHours: maxAgeMs / HOUR_MS,
 		ages: {
 			backup: age(backup),
@@ -134,7 +156,11 @@ export function healthOf({ settings, policy, now: clock }: Operations, look: Loo
 	};
 }
 
-function isProven({ verified, drilled }: ListedBackup): boolean {
+/** Whether there are proofs of a backup, and the last of each kind is good. */
+export function isProven({
+	verified,
+	drilled,
+}: Pick<ListedBackup, 'verified' | 'drilled'>): boolean {
 	const proofs = [verified, drilled].filter((proof) => proof !== null);
 	return proofs.length > 0 && proofs.every(({ proven }) => proven);
 }

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { changeState, type StateKind } from '../backup/storage/state.ts';
+import { changeState, readState, type StateKind } from '../backup/storage/state.ts';
 import type { R2Bucket } from '../platform.ts';
 import type { AlertKind } from './alerts.ts';
 
@@ -34,6 +34,11 @@ const SENT: StateKind<SentAlerts> = {
 	}),
 	empty: { failing: null, overdue: false },
 };
+
+/** The alerts that stand. Throws `storage_error` (500). */
+export function readSentAlerts(bucket: R2Bucket): Promise<SentAlerts> {
+	return readState(bucket, SENT);
+}
 
 /** Clears what was sent about backups after a backup. Returns what stood before. Throws `storage_error` (500). */
 export async function clearSentAlerts(bucket: R2Bucket): Promise<SentAlerts> {

@@ -1,10 +1,7 @@
-import { LOCK_KEYS } from '../backup/storage/lock.ts';
+import { OWN_FOLDERS, OWN_OBJECTS } from '../backup/storage/own.ts';
 import { bucket, type Environment, placeOf } from '../environment.ts';
 import type { R2Bucket } from '../platform.ts';
 
-/** What lies at the root of a bucket, besides the backups of the first database and a folder for each other. */
-const OWN_FOLDERS = ['access/', 'journal/', 'keep/', 'operations/'];
-const OWN_OBJECTS = [...Object.values(LOCK_KEYS), 'lifeboat-probe'];
 const BACKUP = /^(full|incremental)_backup_/;
 /** Sorts after every backup's objects: there may be thousands, which tell nothing. */
 const AFTER_BACKUPS = ['', 'full_backup_~', 'incremental_backup_~'];

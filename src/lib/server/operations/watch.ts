@@ -19,8 +19,8 @@ import { Notifications } from './notifications.ts';
 import { afterPrune, type PruneEnd, retentionOf } from './retention.ts';
 import { clearSentAlerts, isNewlyFailing, isNewlyOverdue, markUnsent } from './sent-alerts.ts';
 
-/** Not a failed backup: another one is running, or the caller may not continue this one. */
-const NO_FAILURE = /^(backup_running|lock_lost|ticket_\w+)$/;
+/** Codes that are not a failed backup: another one is running, or the caller may not continue this one. */
+export const NO_FAILURE = /^(backup_running|lock_lost|ticket_\w+)$/;
 
 /** What a step does besides its work: it reports, and prunes after a backup. */
 export interface Watched {

@@ -15,7 +15,10 @@ export interface Retention {
 	/** The age from which the newest backup is too old, in milliseconds. */
 	maxAgeMs: number;
 	/** Writes to the audit log what is about to happen to these backups. Throws if it cannot. */
-	record(operation: 'mark' | 'unmark' | 'remove', backups: readonly string[]): Promise<void>;
+	record(
+		operation: 'mark' | 'unmark' | 'remove' | 'remove_leftovers',
+		backups: readonly string[],
+	): Promise<void>;
 }
 
 /** What is known of a database's backups, and what a run would do with them now. */

@@ -1,4 +1,6 @@
 import type { Engine, Held } from '../engine.ts';
+import { mayGoOn, readLock } from '../storage/lock.ts';
+import { fitting, type Leftovers, leftoversOf, removeLeftovers } from './leftovers.ts';
 import { asNotBegun, changeMarks, type Mark, type Marks } from './marks.ts';
 import {
 	outlook,
@@ -7,6 +9,7 @@ import {
 	plannedBackups,
 	type Retention,
 } from './outlook.ts';
+import { shareOf } from './policy.ts';
 import type { Reason } from './reasons.ts';
 import { type Removed, removeBackups } from './removal.ts';
 import type { Action } from './steps.ts';
@@ -36,6 +39,8 @@ export interface Pruned {
 	locked: string[];
 	/** How many are left to later runs, because this one has done its share. */
 	later: number;
+	/** Names of backups that do not exist, of which something was left that is removed now. */
+	leftovers: string[];
 }
 
 /** What a run would do now. Throws `pins_forged` (500), `storage_error` (500). */
@@ -44,7 +49,16 @@ export async function previewPrune(engine: Engine, retention: Retention): Promis
 	const of = (action: Action) => namesFor(view, action);
 	const later = of('later').length;
 	const nothing = { marked: [], unmarked: [], removed: [], locked: [] };
-	return { blocked: view.plan.blocked, backups: plannedBackups(view), ...nothing, later };
+	const lock = await readLock(engine.bucket, 'backup');
+	const running = lock && mayGoOn(lock, engine.now()) ? lock.name : null;
+	const leftovers = namesOf(removableLeftovers(view, retention, running));
+	return {
+		blocked: view.plan.blocked,
+		backups: plannedBackups(view),
+		...nothing,
+		later,
+		leftovers,
+	};
 }
 
 /**
@@ -75,7 +89,42 @@ export async function prune(
 		const context = { engine, found: view.found, markedAt, ...held };
 		done = await removeBackups(context, { names, unfinished });
 	}
-	return prunedOf({ ...view, marks }, wanted, done);
+	const leftovers = await removeSomeLeftovers(engine, view, retention, held);
+	return { ...prunedOf({ ...view, marks }, wanted, done), leftovers };
+}
+
+/** Returns the names of those that are gone. */
+async function removeSomeLeftovers(
+	engine: Engine,
+	view: Outlook,
+	retention: Retention,
+	held: Held,
+): Promise<string[]> {
+	// The caller holds the lock, so that no backup is being made.
+	const leftovers = fitting(removableLeftovers(view, retention, null), held.room());
+	await recordAll(retention, 'remove_leftovers', namesOf(leftovers));
+	return removeLeftovers({ engine, ...held }, leftovers);
+}
+
+/**
+ * What one run may remove of backups that do not exist. Nothing while the app has no backup or nothing may be
+ * removed. Of what could be backups that lost their manifests no more than the share of a run.
+ */
+function removableLeftovers(
+	{ found, marks, candidates, plan: { blocked }, now }: Outlook,
+	{ policy }: Retention,
+	running: string | null,
+): Leftovers[] {
+	const trusted = candidates.filter((one) => one.trusted).length;
+	const isBlocked = blocked !== null && blocked.code !== 'no_policy';
+	if (trusted === 0 || isBlocked) return [];
+	let share = shareOf(policy, trusted);
+	const left = leftoversOf(found, { marks, running, now });
+	return left.filter(({ mustBury }) => !mustBury || share-- > 0).slice(0, NAMES_PER_ENTRY);
+}
+
+function namesOf(leftovers: readonly Leftovers[]): string[] {
+	return leftovers.map(({ name }) => name);
 }
 
 interface Wanted {
@@ -144,7 +193,7 @@ function unfinishedOf({ marks, found, plan: { blocked } }: Outlook): string[] {
 
 async function recordAll(
 	{ record }: Retention,
-	operation: keyof Wanted,
+	operation: Parameters<Retention['record']>[0],
 	names: string[],
 ): Promise<void> {
 	for (let at = 0; at < names.length; at += NAMES_PER_ENTRY) {
@@ -182,7 +231,11 @@ async function writeMarks(
 	return { marks, markedAt: engine.now() };
 }
 
-function prunedOf(view: Outlook, wanted: Wanted, { removed, locked }: Removed): Pruned {
+function prunedOf(
+	view: Outlook,
+	wanted: Wanted,
+	{ removed, locked }: Removed,
+): Omit<Pruned, 'leftovers'> {
 	const done = new Set([...wanted.mark, ...wanted.unmark, ...removed]);
 	const resultOf = ({ name, action }: PlannedBackup): PlannedBackup['result'] => {
 		if (action === 'keep' || action === 'leave' || action === 'wait') return undefined;

@@ -113,7 +113,11 @@ async function removeKeys(context: RemovalContext, keys: string[]): Promise<stri
 /** Calls that the end of a removal takes. */
 const ROOM_TO_SETTLE = 4;
 
-async function isRemoved({ engine }: RemovalContext, keys: string[]): Promise<boolean> {
+/** Removes objects in one call. Returns false if a lock rule keeps one of them. Throws `storage_error` (500). */
+export async function isRemoved(
+	{ engine }: Pick<RemovalContext, 'engine'>,
+	keys: string[],
+): Promise<boolean> {
 	const { bucket, sleep } = engine;
 	try {
 		await retryStorage(() => bucket.delete(keys), sleep);

@@ -1,7 +1,6 @@
 import { LifeboatError, toLifeboatError } from '../../errors.ts';
 import type { AfterBackup, Engine } from '../engine.ts';
 import { countedBucket } from '../metered.ts';
-import { removeLeftovers } from '../storage/leftovers.ts';
 import { acquireLock } from '../storage/lock.ts';
 import type { Retention } from './outlook.ts';
 import { prune, type Pruned } from './prune.ts';
@@ -35,8 +34,7 @@ export function pruneAfter(
 }
 
 /**
- * A run by itself, under the lock of backups, which also removes what abandoned backups have left. Throws
- * `backup_running` (409), and what {@link prune} throws.
+ * A run by itself, under the lock of backups. Throws `backup_running` (409), and what {@link prune} throws.
  */
 export async function pruneNow(engine: Engine, retention: Retention): Promise<Pruned> {
 	const { budget, now } = engine;
@@ -56,8 +54,6 @@ export async function pruneNow(engine: Engine, retention: Retention): Promise<Pr
 	try {
 		const pruned = await prune(counted, recording, { confirm: () => lock.confirm(), room });
 		if (pruned === null) throw tooManyObjects();
-		// It lists the bucket once more.
-		if (room() > used.calls) await removeLeftovers(counted.bucket, engine.keys, now());
 		return pruned;
 	} finally {
 		await lock.release();

@@ -1,14 +1,25 @@
 import type { Engine } from '../engine.ts';
-import type { ListedBackup } from '../format/manifest.ts';
-import { backupOfFile, manifestKey, sliceListKey } from '../format/names.ts';
-import { isVolume } from '../format/names.ts';
+import type { R2Object } from '../../platform.ts';
+import type { BackupSummary, ListedBackup } from '../format/manifest.ts';
+import { backupOfFile, isVolume, manifestKey, sliceListKey } from '../format/names.ts';
 import { checkSigned, listDated } from '../storage/list.ts';
+import { isTombstone } from '../storage/tombstone.ts';
 
 /** An object of a backup. */
 export interface Found {
 	key: string;
 	/** In bytes. */
 	size: number;
+	/** By R2's clock, in milliseconds since 1970. */
+	uploaded: number;
+	/** Whether it takes the place of the manifest of a backup that was given up. */
+	isTombstone: boolean;
+}
+
+/** An object as it was listed with its metadata. */
+export function foundOf(object: R2Object): Found {
+	const { key, size, uploaded } = object;
+	return { key, size, uploaded: uploaded.getTime(), isTombstone: isTombstone(object) };
 }
 
 /** What the bucket holds of a database's backups. */
@@ -28,12 +39,12 @@ export async function survey(
 	{ most, mayGoOn = () => {} }: { most: number; mayGoOn?: () => void },
 ): Promise<Survey> {
 	const objects = new Map<string, Found[]>();
-	const see = ({ key, size }: Found) => {
+	const see = (object: R2Object) => {
 		mayGoOn();
-		const name = backupOfFile(key);
+		const name = backupOfFile(object.key);
 		if (name === null) return;
 		const found = objects.get(name) ?? [];
-		objects.set(name, [...found, { key, size }]);
+		objects.set(name, [...found, foundOf(object)]);
 	};
 	const listed = await listDated(engine, { see });
 	return { backups: await checkSigned(engine, listed, most), objects };
@@ -43,7 +54,10 @@ export async function survey(
  * Whether the bucket holds every volume that the summary of a backup names, with as many bytes as it says:
  * a backup that lost a file must not stand for others.
  */
-export function isWhole({ objects }: Survey, { name, files, bytes }: ListedBackup): boolean {
+export function isWhole(
+	{ objects }: Pick<Survey, 'objects'>,
+	{ name, files, bytes }: Pick<BackupSummary, 'name' | 'files' | 'bytes'>,
+): boolean {
 	const sizes = new Map(objects.get(name)?.map(({ key, size }) => [key, size]));
 	let total = 0;
 	for (const file of files) {

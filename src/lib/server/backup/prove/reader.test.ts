@@ -73,6 +73,17 @@ test('300 changes in 32 MB take a few openings, and two volumes are open at a ti
 	expect(open).toEqual({ now: 0, most: 2 });
 });
 
+test('of many volumes that are read in turn, few are open at a time', async () => {
+	const volumes = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((key) => [key, noise(4 * KB)]));
+	const parts = [0, 1, 2, 3].flatMap((at) =>
+		Object.entries(volumes).flatMap(([key, stored]) => partsOf(key, stored, [[at * KB, KB]])),
+	);
+	const { openings, open, opening } = watched(volumes, [300]);
+	expect(await readAll(opening, parts)).toHaveLength(5 * 4 * KB);
+	expect(open).toEqual({ now: 0, most: 3 });
+	expect(openings.length).toBeLessThanOrEqual(parts.length);
+});
+
 test('a large gap is not read', async () => {
 	const full = noise(4000 * KB);
 	const parts = partsOf('full', full, [

@@ -69,16 +69,16 @@ export class PartReader {
 		for (const key of [...this.#streams.keys()]) await this.#close(key);
 	}
 
+	/** A stream stays open only while its next part belongs to the same row of neighbours. */
 	async #streamAt(part: Part, end: number): Promise<OpenStream> {
 		const { key } = part.volume;
 		const open = this.#streams.get(key);
-		if (open && open.at <= part.offset && part.offset + part.bytes <= open.end) {
+		if (open) {
 			this.#streams.delete(key);
 			this.#streams.set(key, open);
 			await open.skip(part.offset - open.at);
 			return open;
 		}
-		await this.#close(key);
 		const [oldest] = this.#streams.keys();
 		if (oldest !== undefined && this.#streams.size >= MAX_OPEN) await this.#close(oldest);
 		const stored = await this.#open(key, rangeOf(part, end));

@@ -4,7 +4,7 @@ import { type BucketContext, putIf } from './conditional.ts';
 import { storageCall } from './failure.ts';
 
 /** No object has this key, unless a bucket ignores the condition under which it is written. */
-const PROBE = 'lifeboat-probe';
+export const PROBE = 'lifeboat-probe';
 
 const checked = new WeakSet<R2Bucket>();
 

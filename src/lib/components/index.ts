@@ -1,0 +1,20 @@
+// The parts of the dashboard. Import tokens.css once as well.
+export { default as AuditLog } from './AuditLog.svelte';
+export { default as BackupDetails } from './BackupDetails.svelte';
+export { default as BackupTable } from './BackupTable.svelte';
+export { default as Bars } from './Bars.svelte';
+export { default as CodeForm } from './CodeForm.svelte';
+export { default as Command } from './Command.svelte';
+export { default as DayStrip } from './DayStrip.svelte';
+export { default as FirstRun } from './FirstRun.svelte';
+export { default as Foreign } from './Foreign.svelte';
+export { default as Lockout } from './Lockout.svelte';
+export { default as Overview } from './Overview.svelte';
+export { default as PrunePreview } from './PrunePreview.svelte';
+export { default as RestorePanel } from './RestorePanel.svelte';
+export { default as RunProgress } from './RunProgress.svelte';
+export { default as Shape } from './Shape.svelte';
+export { default as Time } from './Time.svelte';
+export { default as Verdict } from './Verdict.svelte';
+export type * from './detail-types.ts';
+export type * from './types.ts';

@@ -1,0 +1,38 @@
+import { harmless } from './text.ts';
+
+/** How much of a time is printed. */
+export type Precision = 'day' | 'minute' | 'second';
+
+const DATE = { day: 'numeric', month: 'short', year: 'numeric' } as const;
+const CLOCK = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
+const OPTIONS: Record<Precision, Intl.DateTimeFormatOptions> = {
+	day: DATE,
+	minute: { ...DATE, ...CLOCK },
+	second: { ...DATE, ...CLOCK, second: '2-digit' },
+};
+
+/** Making one takes longer than a hundred uses of it. */
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/**
+ * A time as people read it, `27 Nov 2026, 10:02`, in a time zone, or in the viewer's own if it is undefined.
+ * A text that is not a time stays as it is.
+ */
+export function printTime(at: string, precision: Precision, timeZone: string | undefined): string {
+	const time = Date.parse(at);
+	return Number.isNaN(time) ? harmless(at) : formatOf(precision, timeZone).format(time);
+}
+
+/** The month and the day in UTC, for axes: `27 Nov`. */
+export function printDay(at: string): string {
+	return printTime(at, 'day', 'UTC').replace(/ \d{4}$/, '');
+}
+
+function formatOf(precision: Precision, timeZone: string | undefined): Intl.DateTimeFormat {
+	const key = `${precision} ${timeZone}`;
+	const known = formats.get(key);
+	if (known) return known;
+	const format = new Intl.DateTimeFormat('en-GB', { ...OPTIONS[precision], timeZone });
+	formats.set(key, format);
+	return format;
+}

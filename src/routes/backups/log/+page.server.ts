@@ -1,0 +1,4 @@
+import { backups } from '../../../backups.server';
+import type { PageServerLoad } from './$types';
+
+export const load: PageServerLoad = (event) => backups.dashboard.log(event);
