@@ -73,13 +73,14 @@ export class MemoryBucket {
 
 	/**
 	 * @param {string} key
-	 * @param {{ offset: number, length: number }} [range]
+	 * @param {{ offset: number, length?: number }} [range]
 	 */
 	#found(key, range) {
 		const object = this.#objects.get(key);
 		if (object === undefined) return null;
 		const { bytes, etag, metadata, sha256 } = object;
-		const body = range ? bytes.subarray(range.offset, range.offset + range.length) : bytes;
+		const { offset = 0, length = bytes.length } = range ?? {};
+		const body = bytes.subarray(offset, offset + length);
 		return {
 			...{ key, etag, httpEtag: `"${etag}"`, size: bytes.length, customMetadata: metadata },
 			uploaded: new Date(),

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TOTP } from '../../src/lib/totp.js';
 import { counted, SEED } from '../counts.ts';
 import { App } from './app.ts';
-import { type Malformed, malformed } from './malformed.ts';
+import { type Malformed, malformed, TOO_LONG } from './malformed.ts';
 import { runLocally } from '../operator.ts';
 
 // Sends the built app requests that none of our clients would send.
@@ -146,8 +146,8 @@ test(
 
 		const statuses: Record<string, number> = {};
 		const wrong: string[] = [];
-		const requests = fc.sample(malformed(files), { numRuns: REQUESTS, seed: SEED });
-		await exchangeAll(requests, (request, answer) => {
+		const drawn = fc.sample(malformed(files), { numRuns: REQUESTS, seed: SEED });
+		await exchangeAll([TOO_LONG, ...drawn], (request, answer) => {
 			const status = /^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 'none';
 			statuses[status] = (statuses[status] ?? 0) + 1;
 			const problem = problemOf(request, answer, status, files);

@@ -40,6 +40,7 @@ const { manifest } = (await import(MANIFEST)) as { manifest: Manifest };
 const API = [
 	'/api/backup',
 	'/api/backup/[filename]',
+	'/api/backup/check',
 	'/api/backup/health',
 	'/api/backup/journal',
 	'/api/backup/lockout',

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { MAX_WRONG } from '../../src/lib/server/access/lockout.ts';
 import { TOTP } from '../../src/lib/totp.js';
-import { operate, projectFolder, removeFolder } from '../operator.ts';
+import { type Command, operate, projectFolder, removeFolder } from '../operator.ts';
 import { runBackup, SECRET } from '../workflows/backup-run.ts';
 import { runDrill } from '../workflows/drill-run.ts';
 import { App } from './app.ts';
@@ -35,10 +35,7 @@ async function listWith(code: string, address: string): Promise<unknown[]> {
 }
 
 /** Runs a command of `npm run` for this app. */
-function command(
-	name: 'backup' | 'copy' | 'restore' | 'drill' | 'journal' | 'unlock',
-	...args: string[]
-) {
+function command(name: Command, ...args: string[]) {
 	return operate(project, name, args, { env: { TOTP_SECRET: SECRET, BACKUP_URL: app.url } });
 }
 
@@ -52,6 +49,8 @@ test.for([
 	['restore', 'latest', '--to', 'restored.db'],
 	['drill', 'latest', '--record'],
 	['journal'],
+	['prune', '--apply'],
+	['check'],
 	['copy', '--to', 'copies'],
 ] as const)('npm run %s gets through', async ([name, ...args]) => {
 	expect(await command(name, ...args)).toMatchObject({ code: 0 });

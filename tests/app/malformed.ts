@@ -15,6 +15,16 @@ export interface Malformed {
 	length: 'none' | 'right' | 'longer' | 'shorter' | 'negative' | 'chunked' | 'broken chunks';
 }
 
+/** One whose body the app itself refuses, which few of the drawn ones are. */
+export const TOO_LONG: Malformed = {
+	credentials: 'both',
+	method: 'POST',
+	path: '/api/backup',
+	headers: ['Content-Type: application/json'],
+	body: Buffer.alloc(50_001, 'x'),
+	length: 'right',
+};
+
 const NASTY = [
 	...[
 		'..',
@@ -127,6 +137,7 @@ function paths(files: string[]): fc.Arbitrary<string> {
 		'/api/backup/',
 		'/api/backup',
 		'/api/backup/journal',
+		'/api/backup/check',
 		'/api/users',
 		'/',
 		'/backups',

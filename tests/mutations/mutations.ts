@@ -1,3 +1,4 @@
+import { bucket } from './bucket.ts';
 import { budget } from './budget.ts';
 import { differentials } from './differentials.ts';
 import { dump } from './dump.ts';
@@ -188,6 +189,7 @@ const access: Mutation[] = [
 
 /** Every fault, by the room in which it is planted. */
 export const MUTATIONS: Mutation[] = [
+	...bucket,
 	...budget,
 	...differentials,
 	...dump,

@@ -94,11 +94,11 @@ describe('the library', () => {
 			const { GET, POST } = await import('lifeboat/routes/backups');
 			const url = new URL('https://app.example.com/api/backup');
 			const event = { request: new Request(url), url, params: {}, platform: { env: {} }, getClientAddress: () => '192.0.2.1' };
-			const names = ['file', 'health', 'audit-log', 'lockout'];
+			const names = ['file', 'check', 'health', 'audit-log', 'lockout'];
 			const routes = await Promise.all(names.map((name) => import('lifeboat/routes/' + name)));
 			console.log((await GET(event)).status, typeof POST, routes.map(({ GET }) => typeof GET).join());
 		`);
-		expect(status).toContain('500 function function,function,function,function\n');
+		expect(status).toContain('500 function function,function,function,function,function\n');
 	});
 
 	test('does not let other modules of it be imported', () => {

@@ -41,7 +41,7 @@ beforeEach(reset);
 // it was made.
 
 const HOUR = 3_600_000;
-/** More than `settings` divides for a short run: a history has up to 20 changes. */
+/** Of which a short run tries an eighth. Each has up to 20 backups, twice and in many steps. */
 const HISTORIES = LONG ? 200 : 16;
 
 /** The way and the time at which a backup is made. */

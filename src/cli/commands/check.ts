@@ -92,7 +92,7 @@ function addTotals(totals: Totals, more: Totals): void {
 	}
 }
 
-/** Files of others beside the backups are no fault; forged ones among them are. */
+/** Files of something else in the bucket are no fault; files that only look like backups are. */
 function isGood({ objects }: Result): boolean {
 	return !objects.some(
 		({ state, backup }) => state === 'missing' || (state === 'foreign' && backup !== null),

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { counted } from '../../../tests/counts.ts';
+import { STATES } from '../../lib/server/backup/keep/check/findings.ts';
 import { json, lines, listen } from '../../../tests/stand-in.ts';
 import { SUMMARY } from '../../../tests/workflows/stepped-app.ts';
 
@@ -138,6 +139,32 @@ describe('drill', () => {
 test('journal prints the error of a server', async () => {
 	await using app = await listen(failing);
 	await run('commands/journal', [], app.url);
+});
+
+describe('retention', () => {
+	test('prune prints names, reasons and notes', async () => {
+		const backup = {
+			...{ name: EVIL, kind: EVIL, reasons: [{ code: 'daily', text: EVIL }], action: 'wait' },
+			...{ pin: { at: EVIL, note: EVIL }, mark: { at: EVIL, removableAt: EVIL, by: EVIL } },
+		};
+		const pruned = { blocked: { text: EVIL }, backups: [backup], removed: [], leftovers: [EVIL] };
+		await using app = await listen(json(200, pruned));
+		await run('commands/prune', [], app.url);
+		await run('commands/prune', ['--json'], app.url);
+	});
+
+	test('check prints keys and sentences', async () => {
+		const totals = Object.fromEntries(STATES.map((state) => [state, { objects: 1, bytes: 1 }]));
+		const objects = [{ key: EVIL, state: 'missing', backup: EVIL, text: EVIL }];
+		await using app = await listen(json(200, { totals, objects, cursor: null, database: EVIL }));
+		await run('commands/check', [], app.url);
+		await run('commands/check', ['--json'], app.url);
+	});
+
+	test('delete prints the error of a server', async () => {
+		await using app = await listen(failing);
+		await run('commands/delete', [SUMMARY.name], app.url);
+	});
 });
 
 test('doctor prints the name of a database', async () => {

@@ -117,8 +117,8 @@ describe('what backups that do not exist have left', () => {
 	});
 });
 
-describe('what stays', () => {
-	test('is what may be of a backup, or somebody’s', async () => {
+describe('what is in the bucket', () => {
+	test('stays, if it may be of a backup, or somebody’s', async () => {
 		await backups(3);
 		const lost = await store(NOW - 9 * DAY, { volumes: 2, bucket });
 		const forged = await store(NOW - 10 * DAY, { signer: otherKey, bucket });
@@ -136,7 +136,7 @@ describe('what stays', () => {
 		['the newest backup is too old', 60 * HOUR, {}],
 		['the clock is before the newest backup', -13 * HOUR, {}],
 		['the app has no backup', DAY, { signer: otherKey }],
-	] as const)('is everything, while %s', async ([, after, like]) => {
+	] as const)('stays, while %s', async ([, after, like]) => {
 		time = NOW - 9 * DAY;
 		await put(`${named(1)}.sql`);
 		time = NOW;
@@ -146,7 +146,7 @@ describe('what stays', () => {
 		expect(await filesOf(named(1), bucket)).toHaveLength(1);
 	});
 
-	test('is what a lock rule keeps: what is older than that goes', async () => {
+	test('stays, if a lock rule keeps it: what is older than that goes', async () => {
 		await backups(9);
 		for (let day = 1; day < 8; day++) await put(`${named(day)}.sql`);
 		const differential = named(9).replace('full', 'incremental');
