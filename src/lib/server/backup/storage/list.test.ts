@@ -49,7 +49,7 @@ describe('the list', () => {
 			const own = await createBackup(signing());
 			const object = await env.MY_BUCKET.head(manifestKey(own.name));
 			const summary = object?.customMetadata?.['summary'] ?? '';
-			const copy = own.name.replace('2026', '2025');
+			const copy = own.name.replace('full_backup_2', 'full_backup_1');
 			const [name, text, body] = {
 				'another manifest': [own.name, summary, printManifest({ ...own, warnings: ['x'] })],
 				'another name': [copy, summary.replaceAll(own.name, copy), printManifest(own)],
