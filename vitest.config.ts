@@ -19,6 +19,7 @@ export default defineConfig({
 	test: {
 		maxWorkers: '100%', // by default a core is left idle: of two, one
 		reporters,
+		silent: 'passed-only', // what failed tests have printed is enough
 		sequence: { sequencer: LongestFirst },
 		teardownTimeout: 1_000, // the databases behind WITNESS only end with the process
 		projects: [

@@ -19,9 +19,9 @@ export function counted(full: number): number {
 }
 
 /**
- * Whether to try the case with this number: all are tried with LIFEBOAT_LONG=1, otherwise every second one,
- * and the seed decides which.
+ * Whether to try the case with this number: all are tried with LIFEBOAT_LONG=1, otherwise one of `each`, and
+ * the seed decides which.
  */
-export function isTurn(number: number): boolean {
-	return LONG || (number + SEED) % 2 === 0;
+export function isTurn(number: number, each = 2): boolean {
+	return LONG || (number + SEED) % each === 0;
 }

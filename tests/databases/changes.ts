@@ -21,26 +21,23 @@ export interface History {
 	changes: Change[];
 }
 
-/** Changes of the longest history. */
-export const MOST_CHANGES = 20;
-
-/** Random histories of 1 to {@link MOST_CHANGES} changes. */
-export function histories(): fc.Arbitrary<History> {
+/** Random histories of 1 to `most` changes. */
+export function histories(most: number): fc.Arbitrary<History> {
 	return fc.oneof(
-		{ weight: 5, arbitrary: fc.gen().map((draw) => history(draw)) },
+		{ weight: 5, arbitrary: fc.gen().map((draw) => history(draw, most)) },
 		{
 			weight: 1,
-			arbitrary: fc.tuple(databases(), fc.integer({ min: 1, max: MOST_CHANGES })).map(beginnings),
+			arbitrary: fc.tuple(databases(), fc.integer({ min: 1, max: most })).map(beginnings),
 		},
 	);
 }
 
-function history(draw: Draw): History {
+function history(draw: Draw, most: number): History {
 	const tables = some(draw, KEYED_TABLES, 35);
 	if (tables.length === 0) tables.push(pick(draw, KEYED_TABLES));
 	return {
 		first: tables.flatMap(made).map((statement) => [statement]),
-		changes: times(1 + upTo(draw, MOST_CHANGES - 1), (number) =>
+		changes: times(1 + upTo(draw, most - 1), (number) =>
 			change(draw, pick(draw, tables), number),
 		),
 	};

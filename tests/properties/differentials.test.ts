@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
 import { clock, createBackup, engine } from '../backups.ts';
 import { LONG } from '../counts.ts';
-import { histories, type History, MOST_CHANGES } from '../databases/changes.ts';
+import { histories, type History } from '../databases/changes.ts';
 import { inserted, KEYED_TABLES, type KeyedTable, made } from '../databases/keyed-tables.ts';
 import { settings } from '../databases/settings.ts';
 import { apply } from '../databases/sql.ts';
@@ -41,8 +41,12 @@ beforeEach(reset);
 // it was made.
 
 const HOUR = 3_600_000;
-/** Of which a short run tries an eighth. Each has up to 20 backups, twice and in many steps. */
-const HISTORIES = LONG ? 200 : 16;
+/**
+ * Of which a short run tries an eighth. There is a backup after each change, twice and in many steps, which
+ * takes half a second: a short run makes few of them.
+ */
+const HISTORIES = LONG ? 200 : 24;
+const MOST_CHANGES = LONG ? 20 : 5;
 
 /** The way and the time at which a backup is made. */
 interface Moment {
@@ -119,10 +123,15 @@ const random = settings(HISTORIES);
 
 test('after any changes, each backup is the full one of its moment', random.test, async () => {
 	await fc.assert(
-		fc.asyncProperty(histories(), moments, fc.option(policies), async (history, when, policy) => {
-			await reset();
-			await expectAll(await live(history, when, policy));
-		}),
+		fc.asyncProperty(
+			histories(MOST_CHANGES),
+			moments,
+			fc.option(policies),
+			async (history, when, policy) => {
+				await reset();
+				await expectAll(await live(history, when, policy));
+			},
+		),
 		random.check,
 	);
 });

@@ -3,6 +3,7 @@ import { generateX25519Identity } from 'age-encryption';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { flipBit } from '../../../../../tests/backups.ts';
+import { isTurn } from '../../../../../tests/counts.ts';
 import { SHOP } from '../../../../../tests/damages.ts';
 import { ENCODINGS, type EncodingTitle, otherKey } from '../../../../../tests/encodings.ts';
 import {
@@ -179,6 +180,7 @@ describe.for(Object.keys(ENCODINGS) as EncodingTitle[])('a backup stored as %s',
 		const [volume] = files.manifest.volumes;
 		const stored = await bytesOf({ open: () => stream(files, volume?.key ?? '') });
 		for (const [at, byte] of stored.entries()) {
+			if (!isTurn(at, 8)) continue;
 			const open = async () => sourceOf(stored.with(at, byte ^ 1)).open();
 			const { proven, differences } = await verifyFiles({ ...files, open });
 			expect([at, proven]).toEqual([at, false]);
