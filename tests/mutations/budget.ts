@@ -15,8 +15,8 @@ export const budget: Mutation[] = [
 	{
 		title: 'the calls of D1 are not counted',
 		file: `${BACKUP}/metered.ts`,
-		right: 'used.calls++;',
-		wrong: '',
+		right: 'used.calls++;\n\t\tconst answer',
+		wrong: 'const answer',
 		tests: [BUDGET],
 	},
 	{

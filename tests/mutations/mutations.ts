@@ -59,9 +59,9 @@ const make: Mutation[] = [
 	{
 		title: 'the manifest is written first',
 		file: `${BACKUP}/make/step.ts`,
-		right: 'await requireUnused(call.engine.bucket, job.name);',
+		right: 'await requireUnused(call.engine.bucket, name);\n\t}',
 		wrong:
-			"await requireUnused(call.engine.bucket, job.name);\n\t\t\tawait call.engine.bucket.put(manifestKey(job.name), '{}');",
+			"await requireUnused(call.engine.bucket, name);\n\t}\n\tawait call.engine.bucket.put(manifestKey(job.name), '{}');",
 		tests: [`${BACKUP}/make/`],
 	},
 	{

@@ -77,6 +77,14 @@ test('pages cover every object and folder once, wherever they end', async () => 
 		expect(pages).toBeGreaterThan(1);
 		expect(all).toEqual({ found: whole.found, valid: whole.valid });
 	}
+	// Time may be over after any item, a folder too.
+	let time = NOW;
+	for (const milliseconds of [6, 7, 8]) {
+		const budget = { ...BUDGETS.paid, milliseconds };
+		const { pages, ...all } = await checkAll(engineAt(NOW, { budget, now: () => time++ }));
+		expect(pages).toBeGreaterThan(1);
+		expect(all).toEqual({ found: whole.found, valid: whole.valid });
+	}
 });
 
 test('a backup with more objects than one call can list is told, and so is not passed over', async () => {
