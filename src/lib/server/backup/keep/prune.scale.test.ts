@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers';
 import type { R2Bucket } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { countedBindings } from '../../../../../tests/counted-bindings.ts';
 import { LONG } from '../../../../../tests/counts.ts';
 import { reset } from '../../../../../tests/reset.ts';
 import {
@@ -14,7 +15,8 @@ import {
 	storeDays,
 } from '../../../../../tests/retained.ts';
 import { type Gate, SimulatedBucket } from '../../../../../tests/simulation/bucket.ts';
-import type { Engine } from '../engine.ts';
+import type { AfterBackup, Engine } from '../engine.ts';
+import { startOf } from '../format/names.ts';
 import { startBackup } from '../index.ts';
 import { KEY_WRITE_INTERVAL_MS, MAX_SUBREQUESTS } from '../limits.ts';
 import { BUDGETS } from '../make/budget.ts';
@@ -65,7 +67,7 @@ describe('in a bucket with 5,000 backups', () => {
 		const removed = await pruneNow(second.engine, second.log);
 		expect([first.calls() <= MOST, second.calls() <= MOST]).toEqual([true, true]);
 		expect(marked.marked.length + marked.later).toBe(COUNT - 50);
-		expect([marked.marked.length, removed.removed.length]).toEqual([1_200, 500]);
+		expect([marked.marked.length, removed.removed.length]).toEqual([1_250, 500]);
 		expect(simulated.objects.size).toBe(2 * (COUNT - 500) + 5 + 1);
 	});
 
@@ -77,6 +79,66 @@ describe('in a bucket with 5,000 backups', () => {
 		expect(await prune(engine, log, { confirm: async () => {}, room })).toBeNull();
 		expect(calls()).toBeLessThanOrEqual(10);
 		expect([...simulated.objects.keys()]).toEqual([...before.objects.keys()]);
+	});
+});
+
+describe('a run after a backup on the free plan', () => {
+	const policy = retention({ last: 5 }, { maxAgeMs: 30 * DAY });
+	/** A conditional put that a Worker tries once in each bucket, before its calls count. */
+	const PROBE_CALLS = 1;
+	const CALL_MS = 100;
+
+	/** Full backups, and differentials of the oldest, of which all but five are marked. */
+	async function marked(count: number, based: number): Promise<SimulatedBucket> {
+		const simulated = await years(count);
+		const { engine } = counting(simulated, policy, NOW);
+		const [oldest = ''] = [...simulated.objects.keys()].sort();
+		const like = { parent: oldest.replace('.manifest.json', ''), bucket: engine.bucket };
+		const start = startOf(like.parent);
+		for (let hour = 1; hour <= based; hour++) await store(start + hour, like);
+		await pruneNow(engine, policy);
+		return simulated;
+	}
+
+	/** The calls of the database, of R2 and of the audit log until the end of the run, and that end. */
+	async function backUp(simulated: SimulatedBucket) {
+		const binding = simulated.binding(
+			async (call) => call(),
+			() => DUE,
+		);
+		const counted = countedBindings({ DB: env.DB, MY_BUCKET: binding });
+		const { DB: database, MY_BUCKET: bucket } = counted.bindings;
+		const now = () => DUE + counted.calls() * CALL_MS;
+		const engine = engineAt(DUE, { database, bucket, budget: BUDGETS.free, now });
+		const record = async () => void (await bucket.put('journal/entry', ''));
+		const ends: unknown[] = [];
+		const run = pruneAfter(
+			engine,
+			() => ({ ...policy, record }),
+			(end) => ends.push(end),
+		);
+		let calls = 0;
+		const afterwards: AfterBackup = async (held) => {
+			await run(held);
+			calls = counted.calls() - PROBE_CALLS;
+		};
+		await startBackup(engine, () => {}, { afterwards });
+		return { calls, ends };
+	}
+
+	test.for([
+		{ count: 8, based: 0, isLocked: false, removed: 3, locked: 0 },
+		{ count: 200, based: 9, isLocked: false, removed: 204, locked: 0 },
+		{ count: 200, based: 50, isLocked: true, removed: 0, locked: 244 },
+		{ count: 1_200, based: 0, isLocked: false, removed: 0, locked: 0 },
+		{ count: 2_600, based: 0, isLocked: false, removed: 0, locked: 0 },
+	])('makes no more calls than are left to it: %o', async (given) => {
+		const { objects } = await marked(given.count, given.based);
+		const { calls, ends } = await backUp(new SimulatedBucket({ locked: given.isLocked, objects }));
+		expect(calls).toBeLessThanOrEqual(BUDGETS.free.calls);
+		expect(ends).toMatchObject([
+			{ pruned: { removed: { length: given.removed }, locked: { length: given.locked } } },
+		]);
 	});
 });
 

@@ -20,10 +20,17 @@ import { hasManifest } from './survey.ts';
 const NAMES_PER_ENTRY = 100;
 /** Manifests without signed summaries that one run reads. */
 const MAX_READ = 10;
-/** Calls that a run needs to begin with, and besides the audit log to mark, and to mark and remove. */
+/** Calls that a run needs to begin with: pins, marks, a list of each kind, and what may be left after it. */
 const ROOM_TO_BEGIN = 8;
+/** Calls that each page of the list leaves: for one more, and to mark, with an entry of the audit log. */
+const ROOM_TO_LIST = 4;
+/** Calls besides the audit log to mark: marks are read and written. */
 const ROOM_TO_MARK = 2;
-const ROOM_TO_REMOVE = 11;
+/**
+ * Calls besides the audit log to mark and remove: pins, the lock, manifests of either kind, volumes, proofs,
+ * and twice the marks.
+ */
+const ROOM_TO_REMOVE = 10;
 
 /** What a run has done, or would do. */
 export interface Pruned {
@@ -76,14 +83,13 @@ export async function prune(
 ): Promise<Pruned | null> {
 	const view = await roomyOutlook(engine, retention, held);
 	if (view === null) return null;
-	const room = held.room();
-	const wanted = wantedOf(view, room);
+	const wanted = wantedOf(view, held.room());
 	for (const operation of ['unmark', 'mark', 'remove'] as const) {
 		await recordAll(retention, operation, wanted[operation]);
 	}
 	const { marks, markedAt } = await writeMarks(engine, view, wanted);
 	const names = wanted.remove.filter((name) => marks[name]?.removing);
-	const unfinished = room >= ROOM_TO_REMOVE ? unfinishedOf(view) : [];
+	const { unfinished } = wanted;
 	let done: Removed = { removed: [], locked: [] };
 	if (names.length + unfinished.length > 0) {
 		const context = { engine, found: view.found, markedAt, ...held };
@@ -131,6 +137,8 @@ interface Wanted {
 	mark: string[];
 	unmark: string[];
 	remove: string[];
+	/** What an earlier run has not finished to remove. */
+	unfinished: string[];
 }
 
 /** Null if the list alone takes more calls than there is room for. */
@@ -139,12 +147,12 @@ async function roomyOutlook(
 	retention: Retention,
 	{ room }: Held,
 ): Promise<Outlook | null> {
+	if (room() < ROOM_TO_BEGIN) return null;
 	class NoRoom extends Error {}
 	const mayGoOn = () => {
-		if (room() < ROOM_TO_BEGIN) throw new NoRoom();
+		if (room() < ROOM_TO_LIST) throw new NoRoom();
 	};
 	try {
-		mayGoOn();
 		const most = Math.max(0, Math.min(MAX_READ, room() - 2 * ROOM_TO_REMOVE));
 		return await outlook(engine, retention, { most, mayGoOn });
 	} catch (error) {
@@ -166,18 +174,24 @@ function wantedOf(view: Outlook, room: number): Wanted {
 		return taken;
 	};
 	const unmark = take(namesFor(view, 'unmark'));
-	const remove = mayRemove ? take(inOneCall(view, namesFor(view, 'remove'))) : [];
-	return { unmark, remove, mark: take(namesFor(view, 'mark')) };
+	const unfinished = mayRemove ? unfinishedOf(view) : [];
+	const remove = mayRemove ? take(inOneCall(view, namesFor(view, 'remove'), unfinished)) : [];
+	return { unmark, remove, unfinished, mark: take(namesFor(view, 'mark')) };
 }
 
-/** The first of these names, as many as have files that R2 removes in one call, but one at least. */
-function inOneCall({ found }: Outlook, names: string[]): string[] {
+/**
+ * The first of these names, as many as have files that R2 removes in one call, together with those of
+ * `unfinished`; but one at least in all.
+ */
+function inOneCall({ found }: Outlook, names: string[], unfinished: string[]): string[] {
 	let keys = 0;
-	const end = names.findIndex((name) => {
+	const all = [...unfinished, ...names];
+	const end = all.findIndex((name) => {
 		keys += found.objects.get(name)?.length ?? 0;
 		return keys > MAX_KEYS_PER_DELETE;
 	});
-	return end === -1 ? names : names.slice(0, Math.max(1, end));
+	const first = end === -1 ? all : all.slice(0, Math.max(1, end));
+	return first.slice(unfinished.length);
 }
 
 function namesFor({ actions }: Outlook, action: Action): string[] {

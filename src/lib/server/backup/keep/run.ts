@@ -24,7 +24,9 @@ export function pruneAfter(
 ): AfterBackup {
 	return async (held) => {
 		try {
-			const pruned = await prune(engine, retentionOf(), held);
+			const { used, ...counted } = counting(engine, retentionOf());
+			const room = () => held.room() - used.calls;
+			const pruned = await prune(counted.engine, counted.retention, { ...held, room });
 			if (pruned) report({ pruned });
 		} catch (error) {
 			console.error('Old backups were not pruned; the next run goes on:', error);
@@ -39,25 +41,34 @@ export function pruneAfter(
 export async function pruneNow(engine: Engine, retention: Retention): Promise<Pruned> {
 	const { budget, now } = engine;
 	const startedAt = now();
-	const used = { calls: 0 };
-	const counted = { ...engine, bucket: countedBucket(engine.bucket, used) };
-	const recording: Retention = {
-		...retention,
-		record(operation, backups) {
-			used.calls++;
-			return retention.record(operation, backups);
-		},
-	};
+	const { used, ...counted } = counting(engine, retention);
 	const room = () =>
 		now() - startedAt < budget.milliseconds ? budget.calls + CALLS_WITHOUT_DUMP - used.calls : 0;
-	const lock = await acquireLock(counted, 'backup', LOCK_NAME);
+	const lock = await acquireLock(counted.engine, 'backup', LOCK_NAME);
 	try {
-		const pruned = await prune(counted, recording, { confirm: () => lock.confirm(), room });
+		const held = { confirm: () => lock.confirm(), room };
+		const pruned = await prune(counted.engine, counted.retention, held);
 		if (pruned === null) throw tooManyObjects();
 		return pruned;
 	} finally {
 		await lock.release();
 	}
+}
+
+/** What a run works with; `used` counts its calls of the bucket and of the audit log. */
+function counting(engine: Engine, retention: Retention) {
+	const used = { calls: 0 };
+	return {
+		used,
+		engine: { ...engine, bucket: countedBucket(engine.bucket, used) },
+		retention: {
+			...retention,
+			record: (...entry: Parameters<Retention['record']>) => {
+				used.calls++;
+				return retention.record(...entry);
+			},
+		},
+	};
 }
 
 function tooManyObjects(): LifeboatError {

@@ -168,6 +168,9 @@ describe('prune', () => {
 		expect(counted.calls()).toBeLessThanOrEqual(50 - 4); // two pings, and two alerts
 		expect(await filesOf(names[6] ?? '')).toEqual([]);
 		expect(await filesOf(names[5] ?? '')).toEqual([]);
+		counted.reset();
+		await makeBackup({ ...changes, ...counted.bindings }); // a differential, which marks
+		expect(counted.calls()).toBeLessThanOrEqual(50 - 4);
 		expect(await receivedAlerts(webhook)).toMatchObject([{ kind: 'backups_marked' }]);
 		const app = { kind: 'app', address: '' };
 		expect(await log()).toContainEqual(
