@@ -14,7 +14,7 @@ import {
 let installed: Installed;
 let app: string;
 beforeAll(() => {
-	installed = installPackage(['wrangler', '@cloudflare/workers-types']);
+	installed = installPackage(['wrangler', '@cloudflare/workers-types', 'svelte']);
 	({ app } = installed);
 }, 300_000);
 afterAll(() => rmSync(app, { recursive: true }));
@@ -42,11 +42,23 @@ describe('the packed files', () => {
 		const texts = modules.map((path) =>
 			readFileSync(join(app, 'node_modules/lifeboat', path), 'utf8'),
 		);
-		const calls = texts.join('\n').match(/npm run [\w-]+ ?[\w-]*/g) ?? [];
+		const calls = texts.join('\n').match(/npm run\s+[\w$]\S* ?[\w-]*/g) ?? [];
 		expect(
 			new Set(calls.filter((call) => !/^npm run (build|preview|migrate)\b/.test(call))),
 		).toEqual(new Set());
 		expect(texts.join('\n')).toContain('npx lifeboat drill');
+	});
+
+	test('have all that package.json names', () => {
+		const { exports, bin } = readJson(join(app, 'node_modules/lifeboat/package.json'));
+		const paths = pathsIn([exports, bin]);
+		const isPacked = (path: string) => {
+			const form = formOf(path.replace(/^\.\//, ''));
+			return installed.files.some((file) => form.test(file));
+		};
+		const missing = paths.filter((path) => !isPacked(path));
+		expect(paths.length).toBeGreaterThan(10);
+		expect(missing).toEqual([]);
 	});
 
 	test('import only files that are packed too', () => {
@@ -57,6 +69,21 @@ describe('the packed files', () => {
 		expect(missing).toEqual([]);
 	});
 });
+
+function readJson(path: string): { exports: unknown; bin: unknown } {
+	return JSON.parse(readFileSync(path, 'utf8')) as { exports: unknown; bin: unknown };
+}
+
+/** The texts in an object, however deep. */
+function pathsIn(value: unknown): string[] {
+	if (typeof value === 'string') return [value];
+	return Object.values(value ?? {}).flatMap(pathsIn);
+}
+
+/** The form of the paths that a path of `exports` stands for, with `*` for any part of them. */
+function formOf(path: string): RegExp {
+	return new RegExp(`^${path.split('*').map(RegExp.escape).join('.+')}$`);
+}
 
 /** The paths that a module imports, however it does. */
 function importsOf(path: string): string[] {
@@ -111,6 +138,9 @@ describe('the library', () => {
 import type { D1Database, R2Bucket } from '@cloudflare/workers-types';
 import { type Lifeboat, lifeboat, LifeboatError } from 'lifeboat';
 import { TOTP } from 'lifeboat/totp';
+import * as auth from 'lifeboat/auth';
+import * as route from 'lifeboat/routes/backups';
+import * as workflow from 'lifeboat/workflow';
 
 interface Env { APP_DB: D1Database; STATS: D1Database; FILES: R2Bucket }
 
@@ -119,23 +149,33 @@ export const backups: Lifeboat = lifeboat({
 	bucket: (env: Env) => env.FILES,
 });
 export const code: Promise<string> = new TOTP('').generateTOTP(0);
+export const entries = [auth.storedToken, route.POST, workflow];
 export const isOurs = (error: unknown) => error instanceof LifeboatError && error.status;
 // @ts-expect-error a bucket is no database
 lifeboat({ databases: { main: (env: Env) => env.FILES } });
+`;
+
+	/** TypeScript finds the types of a component only as a bundler does, which an app with Svelte has. */
+	const COMPONENTS = `
+import { Verdict } from 'lifeboat/components';
+import { StatusPage } from 'lifeboat/dashboard';
+export const components = [Verdict, StatusPage];
 `;
 
 	// What suits `nodenext`, with its endings in imports, suits a bundler, as a rule.
 	test.for(LONG ? ['bundler', 'nodenext'] : ['nodenext'])(
 		'has types for strict TypeScript that resolves modules as %s does',
 		(moduleResolution) => {
+			const isBundler = moduleResolution === 'bundler';
 			const compilerOptions = {
 				...{ strict: true, exactOptionalPropertyTypes: true },
-				...{ skipLibCheck: false, skipDefaultLibCheck: true }, // all but TypeScript's own
+				// A new app of SvelteKit looks at no types of packages; here all but TypeScript's own.
+				...{ skipLibCheck: isBundler, skipDefaultLibCheck: true },
 				...{ noEmit: true, target: 'esnext', lib: ['esnext', 'dom'], types: [] },
-				...{ module: moduleResolution === 'bundler' ? 'esnext' : 'nodenext', moduleResolution },
+				...{ module: isBundler ? 'esnext' : 'nodenext', moduleResolution },
 			};
 			const config = { compilerOptions, files: ['app.ts'] };
-			writeFileSync(join(app, 'app.ts'), APP);
+			writeFileSync(join(app, 'app.ts'), isBundler ? APP + COMPONENTS : APP);
 			writeFileSync(join(app, 'tsconfig.json'), JSON.stringify(config));
 			const tsc = join(import.meta.dirname, '../../node_modules/typescript/bin/tsc');
 			expect(runNode(app, [tsc, '-p', app])).toEqual({ status: 0, output: '' });
@@ -160,6 +200,14 @@ describe('lifeboat', () => {
 			expect(output, name).toMatch(/^Usage: /);
 			expect(status).toBe(0);
 		}
+	});
+
+	test.for([['pin'], ['prune', 'more'], ['check', 'more']])('%s names its help', (args) => {
+		const { status, output } = runLifeboat(app, args);
+		expect(output.trim()).toMatch(
+			new RegExp(`\\. \`npx lifeboat ${args[0]} --help\` explains\\.$`),
+		);
+		expect(status).toBe(2);
 	});
 
 	test.for([{ args: [] }, { args: ['unknown'] }, { args: ['../index'] }])(

@@ -24,8 +24,8 @@ Takes the app in the current folder to a proven backup on Cloudflare, by wrangle
 database and the R2 bucket, locks the backups, sends the secrets in .env, applies migrations, builds and
 deploys, sets up GitHub's workflows, makes the first backup, restores it on this machine, and records the
 proof. It prints each command and asks before it runs it. What is done already is skipped, so after a
-failure run it again. It never replaces a secret that somebody else has set. Write .env first: npm run
-setup.
+failure run it again. It never replaces a secret that somebody else has set. Write .env first:
+npm run setup.
 
 Options
   --yes              do not ask
