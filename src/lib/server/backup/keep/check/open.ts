@@ -9,7 +9,10 @@ import { foundOf, isWhole } from '../survey.ts';
 
 /** What the app's own manifest says. */
 export interface Opened {
-	/** The volumes that it names, each with its size in bytes; null if all of them are there as they should be. */
+	/**
+	 * The volumes that it names, each with its size in bytes. Null from a summary, which has only their sum, if
+	 * all of them are there and their sizes add up.
+	 */
 	volumes: ReadonlyMap<string, number | null>;
 	/** The full backup that it rests on. */
 	parent: string | null;
