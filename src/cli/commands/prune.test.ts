@@ -13,10 +13,11 @@ const [NEW, PINNED, OLD] = [
 	'incremental_backup_2026-11-02T12:00:00.000Z',
 	'full_backup_2026-11-01T12:00:00.000Z',
 ] as const;
-const MARK = {
+const MARK: NonNullable<PlannedBackup['mark']> = {
 	...{ at: '2026-11-20T05:06:07.000Z', removableAt: '2026-11-27T05:06:07.000Z' },
-	...{ by: 'request', locked: false, removing: false },
-} as const;
+	by: 'request',
+	...{ locked: false, removing: false },
+};
 
 /** Runs a command against a stand-in for the app that gives the same answer to each call. */
 async function run(answer: Answer, command: Command, ...args: string[]) {
