@@ -1,79 +1,85 @@
 import { env } from 'cloudflare:workers';
 import { beforeAll, expect, test } from 'vitest';
-import { clock, createBackup, engine, run } from '../../tests/backups.ts';
 import { ADDRESS, SECRET } from '../../tests/calls.ts';
-import { LONG } from '../../tests/counts.ts';
+import { counted } from '../../tests/counts.ts';
+import { countedBindings } from '../../tests/counted-bindings.ts';
 import { reset } from '../../tests/reset.ts';
+import { store } from '../../tests/retained.ts';
 import { lifeboat } from './index.ts';
-import type { Manifest } from './server/backup/format/manifest.ts';
-import { backupName, volumeKey } from './server/backup/format/names.ts';
-import { deriveKey, signManifest } from './server/backup/format/signature.ts';
 import { backupKeys } from './server/backup/settings.ts';
-import { commitManifest } from './server/backup/storage/bucket.ts';
 
 // A bucket with many backups: what the dashboard's first page costs.
 
-const COUNT = LONG ? 5_000 : 600;
+const FEW = 50;
+const MANY = Math.max(2 * FEW, counted(5_000));
 const ORIGIN = 'https://app.example';
 const HOUR = 3_600_000;
+const NOW = Date.now();
+const [signer = null] = backupKeys({ TOTP_SECRET: SECRET });
+const { dashboard } = lifeboat({
+	authorize: async () => ({ account: '1', name: 'Ada', since: Date.now() }),
+});
+
+/** Backups from the newest one that is not there to this one, one every six hours. */
+async function plant(from: number, to: number): Promise<void> {
+	for (let start = from; start < to; start += FEW) {
+		const indexes = Array.from({ length: Math.min(FEW, to - start) }, (_, index) => start + index);
+		await Promise.all(
+			indexes.map((index) => store(NOW - HOUR - index * 6 * HOUR, { signer, drilled: null })),
+		);
+	}
+}
+
+/** A Worker that has just been started, in which pages are loaded. */
+function worker() {
+	const { bindings, calls, reset } = countedBindings({ DB: env.DB, MY_BUCKET: env.MY_BUCKET });
+	return async () => {
+		reset();
+		const url = new URL('/backups', ORIGIN);
+		const work: Promise<unknown>[] = [];
+		const context = { waitUntil: (promise: Promise<unknown>) => void work.push(promise) };
+		const platform = { env: { ...bindings, TOTP_SECRET: SECRET }, context };
+		const event = { request: new Request(url), url, platform, getClientAddress: () => ADDRESS };
+		const startedAt = performance.now();
+		const page = await dashboard.status(event);
+		const milliseconds = Math.round(performance.now() - startedAt);
+		const made = calls();
+		await Promise.all(work);
+		return { page, milliseconds, calls: made };
+	};
+}
+
+/** The quickest of three loads, each in a Worker that has just been started. */
+async function quickest() {
+	const loads = [await worker()(), await worker()(), await worker()()];
+	return loads.toSorted((a, b) => a.milliseconds - b.milliseconds)[0] ?? loads[0];
+}
 
 beforeAll(async () => {
 	await reset();
-	clock.now = Date.now() - HOUR;
-	await run(env.DB, 'CREATE TABLE t (id INTEGER PRIMARY KEY)');
-	const manifest = await createBackup(engine());
-	for (let index = 1; index < COUNT; index++) await plant(manifest, clock.now - index * 6 * HOUR);
+	await plant(0, FEW);
 }, 600_000);
 
-/** A backup like this one from another time. */
-async function plant(manifest: Manifest, at: number): Promise<void> {
-	const name = backupName('full', new Date(at));
-	const [signer = deriveKey(new Uint8Array(32))] = backupKeys({ TOTP_SECRET: SECRET });
-	const startedAt = new Date(at).toISOString();
-	const [volume] = manifest.volumes;
-	if (volume === undefined) throw new Error('The backup has no volume.');
-	const key = volumeKey(name, 1, volume.encodings);
-	const volumes = [{ ...volume, key }];
-	const own = signManifest(
-		{ ...manifest, name, startedAt, finishedAt: startedAt, volumes },
-		signer,
-	);
-	await commitManifest({ bucket: env.MY_BUCKET, sleep: async () => {}, signer }, own);
-	await env.MY_BUCKET.put(key, new Uint8Array(volume.bytes));
-}
-
-test('the first page reads no backup one by one, and stays small', async () => {
-	const calls: string[] = [];
-	const bucket = new Proxy(env.MY_BUCKET, {
-		get(target, name: keyof R2Bucket) {
-			const method: unknown = target[name];
-			if (typeof method !== 'function') return method;
-			return (...args: unknown[]): unknown => {
-				calls.push(name);
-				return Reflect.apply(method, target, args);
-			};
-		},
-	});
-	const authorize = async () => ({ account: '1', name: 'Ada', since: Date.now() });
-	const { dashboard } = lifeboat({ authorize });
-	const bindings = { DB: env.DB, MY_BUCKET: bucket, TOTP_SECRET: SECRET };
-	const load = async () => {
-		calls.length = 0;
-		const url = new URL('/backups', ORIGIN);
-		const event = { request: new Request(url), url, platform: { env: bindings } };
-		const startedAt = performance.now();
-		const page = await dashboard.status({ ...event, getClientAddress: () => ADDRESS });
-		return { page, milliseconds: performance.now() - startedAt, calls: [...calls] };
-	};
-	const [first, second] = [await load(), await load()];
-	expect(first.page.shown?.holdings.backups).toBe(COUNT);
-	expect(first.page.shown?.backups).toHaveLength(20);
-	const bytes = JSON.stringify(first.page).length;
-	expect(bytes).toBeLessThan(50_000);
-	const ofKind = (all: string[], kind: string) => all.filter((name) => name === kind).length;
-	expect(ofKind(first.calls, 'get')).toBeLessThan(12);
-	expect(ofKind(second.calls, 'list')).toBeLessThan(4);
-	const lists = ofKind(first.calls, 'list');
-	const [before, after] = [first.milliseconds, second.milliseconds].map(Math.round);
-	console.log(`${COUNT} backups: ${bytes} bytes, ${lists} lists, ${before} ms, then ${after} ms`);
-});
+test(
+	'the first page reads no backup one by one, and lists all once a day',
+	{ timeout: 600_000 },
+	async () => {
+		const few = await quickest();
+		await plant(FEW, MANY);
+		const first = worker();
+		const many = [await first(), await first(), await quickest()] as const;
+		const [whole, kept, part] = many;
+		expect(many.map((load) => load?.page.shown?.holdings.backups)).toEqual([MANY, MANY, MANY]);
+		expect(part?.page.shown?.backups).toHaveLength(20);
+		const bytes = JSON.stringify(part?.page).length;
+		expect(bytes).toBeLessThan(50_000);
+		// A window of 200 backups takes a few lists more than those of a small bucket.
+		expect(part?.calls).toBeLessThanOrEqual((few?.calls ?? 0) + 6);
+		expect(kept?.calls).toBeLessThanOrEqual(few?.calls ?? 0);
+		const words = (load: typeof few) => `${load?.milliseconds} ms with ${load?.calls} calls`;
+		console.log(`${FEW} backups: ${words(few)}`);
+		console.log(
+			`${MANY} backups, ${bytes} bytes: ${words(whole)}; a minute long ${words(kept)}; for a day ${words(part)}`,
+		);
+	},
+);

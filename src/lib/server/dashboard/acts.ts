@@ -16,6 +16,7 @@ import { readLook } from '../operations/health.ts';
 import { rememberLook } from '../operations/looks.ts';
 import { watchProof, watchPrune } from '../operations/watch.ts';
 import { type Desk, deskOf, forgetList } from './facts.ts';
+import { forgetOlder } from './older.ts';
 import { type Deed, recorded } from './recorded.ts';
 import { requireTypedCode, typedCode } from './typed-code.ts';
 import type { Visit } from './visit.ts';
@@ -40,6 +41,7 @@ export function prove(visit: Visit, name: string, kind: Proof['kind']): Promise<
 			scratch ? drillBackup(engine, scratch, file) : verifyBackup(engine, file),
 		);
 		forgetList(engine);
+		await forgetOlder(engine, name);
 		if (operations.isOneOfSeveral) await rememberLook(operations, readLook(operations));
 		deed.begin({ backup: proof.backup, rows: proof.rows, bytes: proof.bytes });
 		if (!proof.proven) throw new BackupDiffers(proof);

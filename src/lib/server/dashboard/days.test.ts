@@ -24,6 +24,7 @@ function facts(now: string, rest: Partial<DayFacts>): DayFacts {
 		backups: [],
 		log: [],
 		logSince: 0,
+		remembered: [],
 		runningSince: null,
 		maxAgeMs: 2 * DAY,
 		now: Date.parse(`${now.replace(' ', 'T')}:00.000Z`),

@@ -22,6 +22,8 @@ export interface DayFacts {
 	log: readonly LogEntry[];
 	/** From when that log is complete. No backup is missed on days before. */
 	logSince: number;
+	/** Days about which that is not everything, as this function has made them from everything. */
+	remembered: readonly Day[];
 	/** When the backup that is being made started; null if there is none. */
 	runningSince: number | null;
 	/** The allowed age of the newest backup. */
@@ -45,8 +47,11 @@ export function daysOf(facts: DayFacts): Day[] {
 	const tries = triesOf(facts).filter(({ at }) => at <= now);
 	const today = Math.floor(now / DAY_MS);
 	const byDay = Map.groupBy(tries, ({ at }) => Math.floor(at / DAY_MS));
+	const remembered = new Map(facts.remembered.map((day) => [day.date, day]));
 	return Array.from({ length: DAYS }, (_, index) => {
 		const day = today - DAYS + 1 + index;
+		const known = remembered.get(dateOf(day));
+		if (known) return known;
 		return dayOf(facts, { day, tries: byDay.get(day) ?? [], all: tries });
 	});
 }
@@ -91,13 +96,17 @@ function dayOf(
 	const failures = tries.flatMap((one) => ('code' in one ? [one.code] : []));
 	const isRunning = facts.runningSince !== null && Math.floor(facts.runningSince / DAY_MS) === day;
 	return {
-		date: new Date(day * DAY_MS).toISOString().slice(0, 10),
+		date: dateOf(day),
 		state: triedState(tries, made, isRunning) ?? quietState(facts, day, all),
 		backups: made.length,
 		proven: made.filter(isProven).length,
 		failures: failures.length,
 		code: failures.at(-1) ?? null,
 	};
+}
+
+function dateOf(day: number): string {
+	return new Date(day * DAY_MS).toISOString().slice(0, 10);
 }
 
 /** Null if nothing was tried on that day. */

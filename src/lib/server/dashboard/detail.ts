@@ -35,7 +35,7 @@ export interface BackupPage extends Common {
  */
 export async function backupPage(visit: Visit, name: string): Promise<BackupPage> {
 	if (backupOfFile(manifestKey(name)) !== name) throw backupNotFound();
-	const facts = await readFacts(visit);
+	const facts = await readFacts(visit, 'all');
 	const { bucket, keys } = facts.engine;
 	const { manifest } = await readManifest(bucket, manifestKey(name), keys);
 	const index = facts.backups.findIndex((one) => one.name === name);

@@ -1,11 +1,14 @@
-import type { DatabaseRow, Verdict } from '../../components/types.ts';
+import type { DatabaseRow, Day, Verdict } from '../../components/types.ts';
 import { byUrgency } from '../../components/urgency.ts';
 import { environmentOf, placeOf } from '../environment.ts';
 import { LifeboatError } from '../errors.ts';
+import { NO_WEBHOOK } from '../operations/health.ts';
 import { operationsOf } from '../operations/index.ts';
 import { type Look, readLooks } from '../operations/looks.ts';
-import { readFacts } from './facts.ts';
-import { showHoldings, showVerdict } from './show.ts';
+import { type Facts, readFacts } from './facts.ts';
+import { about, recentLog } from './log.ts';
+import { rememberOlder } from './older.ts';
+import { showDays, showHoldings, showVerdict } from './show.ts';
 import { verdictOf, worstVerdict } from './verdict.ts';
 import type { Visit } from './visit.ts';
 
@@ -20,7 +23,8 @@ export async function overview(
 	visit: Visit,
 ): Promise<{ databases: DatabaseRow[]; verdict: Verdict }> {
 	const { env } = visit;
-	const looks = await readLooks(operationsOf(env, visit.url));
+	const operations = operationsOf(env, visit.url);
+	const looks = await readLooks(operations);
 	const remembered = placeOf(env)
 		.databases.map((name) => rememberedRow(visit, name, looks[name]))
 		.sort(worstFirst);
@@ -29,7 +33,9 @@ export async function overview(
 		const own = { ...visit, env: environmentOf(env, row.name) };
 		rows.push(index < MAX_READ ? await readRow(own, row) : row);
 	}
-	return { databases: rows.sort(worstFirst), verdict: worstVerdict(rows) };
+	const verdict = worstVerdict(rows);
+	const also = operations.settings.webhook === null ? [NO_WEBHOOK] : [];
+	return { databases: rows.sort(worstFirst), verdict: { ...verdict, also } };
 }
 
 function rememberedRow(
@@ -41,7 +47,7 @@ function rememberedRow(
 	const verdict = verdictOf({
 		look: look ?? null,
 		...{ provenAt: null, damaged: false, failing: null, lockedUntil: null, running: null },
-		...{ maxAgeMs: settings.maxAgeMs, now },
+		...{ hasWebhook: settings.webhook !== null, maxAgeMs: settings.maxAgeMs, now },
 	});
 	const newest = look?.backup ? new Date(look.backup).toISOString() : null;
 	return { name, verdict, newest, backups: null, bytes: null };
@@ -50,7 +56,8 @@ function rememberedRow(
 /** A database that cannot be read shows why, and does not hide the others. */
 async function readRow(visit: Visit, row: DatabaseRow): Promise<DatabaseRow> {
 	try {
-		const facts = await readFacts(visit);
+		const facts = await readFacts(visit, 'first');
+		if (facts.isLong) visit.keepAlive(rememberOlder(facts, daysOf(facts)));
 		const { backups, bytes } = showHoldings(facts, visit);
 		const newest = facts.newest?.startedAt ?? null;
 		return { name: row.name, verdict: showVerdict(facts), newest, backups, bytes };
@@ -59,6 +66,11 @@ async function readRow(visit: Visit, row: DatabaseRow): Promise<DatabaseRow> {
 		const { message: sentence, hint: advice } = error;
 		return { ...row, verdict: { state: 'failing', tone: 'bad', sentence, also: [], advice } };
 	}
+}
+
+async function daysOf(facts: Facts): Promise<Day[]> {
+	const { entries, since } = await recentLog(facts.operations);
+	return showDays(facts, about(facts.operations, entries), since);
 }
 
 function worstFirst(a: DatabaseRow, b: DatabaseRow): number {

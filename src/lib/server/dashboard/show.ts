@@ -1,9 +1,20 @@
-import type { BackupRow, Holdings, Measured, PlannedRow, Run } from '../../components/types.ts';
-import type { Verdict } from '../../components/types.ts';
+import type {
+	BackupRow,
+	Day,
+	Holdings,
+	LogEntry,
+	Measured,
+	PlannedRow,
+	Run,
+	Verdict,
+} from '../../components/types.ts';
 import type { ListedBackup } from '../backup/format/manifest.ts';
+import { startOf } from '../backup/format/names.ts';
 import { type PlannedBackup, plannedBackups } from '../backup/keep/outlook.ts';
 import { type Policy, printDuration } from '../backup/keep/policy.ts';
 import { placeOf } from '../environment.ts';
+import { isProven } from '../operations/health.ts';
+import { daysOf } from './days.ts';
 import type { Facts } from './facts.ts';
 import { verdictOf } from './verdict.ts';
 import type { Visit } from './visit.ts';
@@ -25,6 +36,7 @@ export function showVerdict(facts: Facts): Verdict {
 		damaged: newest?.verified?.proven === false || newest?.drilled?.proven === false,
 		...{ failing, lockedUntil, now },
 		running: running && { resumesAt: running.resumesAt },
+		hasWebhook: operations.settings.webhook !== null,
 		maxAgeMs: operations.settings.maxAgeMs,
 	});
 	const { pinsError } = facts;
@@ -34,14 +46,16 @@ export function showVerdict(facts: Facts): Verdict {
 
 /** What is kept, and where. */
 export function showHoldings(facts: Facts, { env }: Visit): Holdings {
-	const { backups, view, engine, operations } = facts;
+	const { backups, older, view, engine, operations } = facts;
 	const { prefix, bindings } = placeOf(env);
 	const names = new Set(backups.map(({ name }) => name));
-	const held = (kept: object) => Object.keys(kept).filter((name) => names.has(name)).length;
+	const isThere = (name: string) => names.has(name) || (older && startOf(name) < older.from);
+	const held = (kept: object) => Object.keys(kept).filter(isThere).length;
+	const oldest = older?.oldest ?? backups.at(-1)?.name;
 	return {
-		backups: backups.length,
-		bytes: backups.reduce((sum, { bytes }) => sum + bytes, 0),
-		oldest: backups.at(-1)?.startedAt ?? null,
+		backups: backups.length + (older?.backups ?? 0),
+		bytes: backups.reduce((sum, { bytes }) => sum + bytes, older?.bytes ?? 0),
+		oldest: oldest === undefined ? null : new Date(startOf(oldest)).toISOString(),
 		policy: printPolicy(operations.policy()),
 		pinned: held(view.pins),
 		marked: held(view.marks),
@@ -84,6 +98,23 @@ function showRow(backup: ListedBackup, plan: PlannedBackup | undefined): BackupR
 export function showPlanned(planned: PlannedBackup): PlannedRow {
 	const { name, kind, startedAt, bytes, keep, reasons, pin, mark, action } = planned;
 	return { name, kind, startedAt, bytes, keep, reasons, pin, mark, action };
+}
+
+/** The days of the strip, from what was listed, the audit log since some time, and what is remembered. */
+export function showDays(facts: Facts, log: LogEntry[], logSince: number): Day[] {
+	const { backups, older, running, operations, now } = facts;
+	return daysOf({
+		backups: backups.map((backup) => ({
+			name: backup.name,
+			warnings: backup.warnings,
+			proven: isProven(backup),
+			damaged: backup.verified?.proven === false || backup.drilled?.proven === false,
+		})),
+		...{ log, logSince, now },
+		remembered: older?.days ?? [],
+		runningSince: running?.startedAt ?? null,
+		maxAgeMs: operations.settings.maxAgeMs,
+	});
 }
 
 /** The newest backups as bars, the oldest first. */

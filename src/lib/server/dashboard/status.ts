@@ -4,7 +4,6 @@ import type {
 	Day,
 	FirstRunStep,
 	Holdings,
-	LogEntry,
 	Measured,
 	PrunePlan,
 	Run,
@@ -13,13 +12,13 @@ import type {
 import { plannedBackups } from '../backup/keep/outlook.ts';
 import { placeOf } from '../environment.ts';
 import { LifeboatError } from '../errors.ts';
-import { isProven } from '../operations/health.ts';
-import { daysOf } from './days.ts';
 import { type Facts, readFacts } from './facts.ts';
 import { firstRunOf, isSetUp } from './first-run.ts';
 import { about, recentLog } from './log.ts';
+import { rememberOlder } from './older.ts';
 import {
 	showBars,
+	showDays,
 	showExpected,
 	showHoldings,
 	showPlanned,
@@ -84,14 +83,17 @@ export async function statusPage(visit: Visit): Promise<StatusPage> {
 	if (databases.length > 1 && !url.searchParams.has('database')) {
 		return { ...common, ...(await overview(visit)), shown: null, firstRun: [], isSetUp: true };
 	}
-	const facts = await readFacts(visit);
+	const isFirst = !url.searchParams.has('after');
+	const facts = await readFacts(visit, isFirst ? 'first' : 'all');
 	const { entries, since } = await recentLog(facts.operations);
 	const log = about(facts.operations, entries);
+	const days = showDays(facts, log, since);
+	if (facts.isLong) visit.keepAlive(rememberOlder(facts, days));
 	const firstRun = firstRunOf(env, { backups: facts.backups, log });
 	return {
 		...common,
 		verdict: showVerdict(facts),
-		shown: { ...shownOf(facts, visit), days: showDays(facts, log, since) },
+		shown: { ...shownOf(facts, visit), days },
 		firstRun,
 		isSetUp: isSetUp(firstRun),
 	};
@@ -99,7 +101,7 @@ export async function statusPage(visit: Visit): Promise<StatusPage> {
 
 /** What retention would do now. Throws the same. */
 export async function retentionPage(visit: Visit): Promise<RetentionPage> {
-	const facts = await readFacts(visit);
+	const facts = await readFacts(visit, 'all');
 	if (facts.pinsError) throw facts.pinsError;
 	const { view } = facts;
 	const all = plannedBackups(view);
@@ -125,7 +127,7 @@ function shownOf(facts: Facts, visit: Visit): Omit<Shown, 'days'> {
 	const start = after === null ? 0 : backups.findIndex(({ name }) => name === after) + 1;
 	if (after !== null && start === 0) throw unknownCursor();
 	const rows = backups.slice(start, start + PER_PAGE);
-	const hasMore = start + PER_PAGE < backups.length;
+	const hasMore = start + PER_PAGE < backups.length; // a window holds more than a page
 	return {
 		holdings: showHoldings(facts, visit),
 		bars: showBars(facts),
@@ -135,21 +137,6 @@ function shownOf(facts: Facts, visit: Visit): Omit<Shown, 'days'> {
 		run: showRun(facts),
 		expected: showExpected(facts),
 	};
-}
-
-function showDays(facts: Facts, log: LogEntry[], logSince: number): Day[] {
-	const { backups, running, operations, now } = facts;
-	return daysOf({
-		backups: backups.map((backup) => ({
-			name: backup.name,
-			warnings: backup.warnings,
-			proven: isProven(backup),
-			damaged: backup.verified?.proven === false || backup.drilled?.proven === false,
-		})),
-		...{ log, logSince, now },
-		runningSince: running?.startedAt ?? null,
-		maxAgeMs: operations.settings.maxAgeMs,
-	});
 }
 
 function unknownCursor(): LifeboatError {

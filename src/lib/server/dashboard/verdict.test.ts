@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { counted, SEED } from '../../../../tests/counts.ts';
 import type { Tone, VerdictState } from '../../components/types.ts';
 import { isHealthy } from '../operations/health.ts';
-import type { Look } from '../operations/looks.ts';
-import { type VerdictFacts, verdictOf, worstVerdict } from './verdict.ts';
+import { type KnownLook, type VerdictFacts, verdictOf, worstVerdict } from './verdict.ts';
 
 const NOW = Date.parse('2026-11-27T12:00:00.000Z');
 const HOUR = 3_600_000;
@@ -24,15 +23,7 @@ interface Ages {
 
 function facts(ages: Ages = {}, rest: Partial<VerdictFacts> = {}): VerdictFacts {
 	const { backup = 6, proven = backup, proof = 5, warnings = [] } = ages;
-	const look: Look = {
-		at: NOW,
-		backup: hours(backup),
-		verification: null,
-		drill: hours(proof),
-		provenBackup: hours(proven),
-		waitedMs: null,
-		warnings,
-	};
+	const look = { at: NOW, backup: hours(backup), provenBackup: hours(proven), warnings };
 	return {
 		look,
 		provenAt: hours(proof),
@@ -40,6 +31,7 @@ function facts(ages: Ages = {}, rest: Partial<VerdictFacts> = {}): VerdictFacts 
 		failing: null,
 		lockedUntil: null,
 		running: null,
+		hasWebhook: true,
 		maxAgeMs: MAX_AGE,
 		now: NOW,
 		...rest,
@@ -51,6 +43,10 @@ const locked = { lockedUntil: NOW + 300 * DAY };
 const running = { running: { resumesAt: null } };
 const waiting = { running: { resumesAt: NOW + 12 * 60_000 } };
 const damaged = { damaged: true };
+const silent = { hasWebhook: false };
+const left = {
+	warnings: ['A backup that started 20 minutes ago has left tables in the database.'],
+};
 const forged = { warnings: ['Somebody planted a backup.'] };
 
 const STATES: [string, VerdictFacts, VerdictState, Tone, string][] = [
@@ -63,6 +59,9 @@ const STATES: [string, VerdictFacts, VerdictState, Tone, string][] = [
 	['proven, late', facts({ backup: 73 }), 'proven', 'notice', 'The next backup is due now.'],
 	['proven, as old as may be', facts({ backup: 96 }), 'proven', 'notice', 'Proven 5 hours ago.'],
 	['proven, with a warning', facts(forged), 'proven', 'notice', 'Proven 5 hours ago.'],
+	['proven, with a left stage', facts(left), 'proven', 'notice', 'Proven 5 hours ago.'],
+	['proven, with no webhook', facts({}, silent), 'proven', 'good', 'Proven 5 hours ago.'],
+	['proven, late, no webhook', facts({ backup: 73 }, silent), 'proven', 'notice', 'is due now.'],
 	['proven, running', facts({}, running), 'proven', 'good', 'The next backup is being made.'],
 	['proven, waiting', facts({}, waiting), 'proven', 'good', 'The next backup is being made.'],
 	[
@@ -121,6 +120,8 @@ const STATES: [string, VerdictFacts, VerdictState, Tone, string][] = [
 	['overdue, never proven', facts({ backup: 100, proven: null }), 'overdue', 'bad', 'Overdue.'],
 	['overdue, locked', facts({ backup: 100 }, locked), 'overdue', 'bad', 'Overdue.'],
 	['overdue, running', facts({ backup: 100 }, running), 'overdue', 'bad', 'Overdue.'],
+	['overdue, no webhook', facts({ backup: 100 }, silent), 'overdue', 'bad', 'Overdue.'],
+	['overdue, with a left stage', facts({ backup: 100, ...left }), 'overdue', 'bad', 'Overdue.'],
 	['overdue, damaged', facts({ backup: 100 }, damaged), 'overdue', 'bad', 'Overdue.'],
 	// Failing: what was made before is still good, or is not.
 	['failing', facts({}, failing), 'failing', 'notice', 'failing for 3 hours. The newest proven'],
@@ -160,13 +161,14 @@ describe('what else is wrong or going on', () => {
 	test('nothing', () => expect(also({}, running)).toEqual([]));
 
 	test('everything, the worst first', () => {
-		const all = { ...failing, ...damaged, ...locked, ...waiting };
+		const all = { ...failing, ...damaged, ...locked, ...waiting, ...silent };
 		expect(also({ proven: 80, backup: 80, ...forged }, all)).toEqual([
 			'The newest backup is damaged.',
 			'The next backup is late, and overdue in 16 hours.',
 			'Somebody planted a backup.',
 			'Six-digit codes are locked out for another 300 days, after too many wrong ones.',
 			'A backup waits for its next step, which may begin in 12 minutes.',
+			'Alerts are sent nowhere: ALERT_WEBHOOK_URL is not set.',
 		]);
 	});
 
@@ -178,17 +180,18 @@ describe('what else is wrong or going on', () => {
 test('a verdict is bad exactly when the health is not good', () => {
 	const age = fc.option(fc.integer({ min: -2, max: 300 }));
 	const any = fc.record({
-		ages: fc.record({ backup: age, proven: age, proof: age }),
+		ages: fc.record({ backup: age, proven: age, proof: age, warnings: fc.array(fc.string()) }),
 		rest: fc.record({
 			failing: fc.constantFrom(null, failing.failing),
 			lockedUntil: fc.constantFrom(null, locked.lockedUntil),
 			running: fc.constantFrom(null, running.running, waiting.running),
 			damaged: fc.boolean(),
+			hasWebhook: fc.boolean(),
 		}),
 	});
 	const property = fc.property(any, ({ ages, rest }) => {
 		const given = facts(ages, rest);
-		const healthy = isHealthy(given.look as Look, MAX_AGE, NOW);
+		const healthy = isHealthy(given.look as KnownLook, MAX_AGE, NOW);
 		const { tone, sentence } = verdictOf(given);
 		expect(tone === 'bad').toBe(!healthy);
 		expect(sentence).not.toMatch(/NaN|undefined|null/);

@@ -1,13 +1,16 @@
 import { ago, span } from '../../components/text.ts';
 import type { Verdict, VerdictState } from '../../components/types.ts';
 import { byUrgency } from '../../components/urgency.ts';
-import { isHealthy } from '../operations/health.ts';
+import { isHealthy, NO_WEBHOOK } from '../operations/health.ts';
 import type { Look } from '../operations/looks.ts';
+
+/** What of a look is known from a part of the backups too. */
+export type KnownLook = Pick<Look, 'at' | 'backup' | 'provenBackup' | 'warnings'>;
 
 /** What a verdict is made from. Times are in milliseconds since 1970. */
 export interface VerdictFacts {
 	/** What is known of the backups; null if nobody has looked yet. */
-	look: Look | null;
+	look: KnownLook | null;
 	/** When the newest proven backup was proven; null if that is unknown. */
 	provenAt: number | null;
 	/** Whether the newest backup failed its last verification or drill. */
@@ -18,6 +21,8 @@ export interface VerdictFacts {
 	lockedUntil: number | null;
 	/** A backup that is being made, and when its next step may be taken if it waits for that. */
 	running: { resumesAt: number | null } | null;
+	/** Whether alerts are sent anywhere. */
+	hasWebhook: boolean;
 	/** The allowed age of the newest backup, in milliseconds. */
 	maxAgeMs: number;
 	now: number;
@@ -25,7 +30,7 @@ export interface VerdictFacts {
 
 /** The facts of a database at which somebody has looked. */
 interface Seen extends VerdictFacts {
-	look: Look;
+	look: KnownLook;
 	healthy: boolean;
 	/** Whether the next backup was due long ago, although none is overdue yet. */
 	late: boolean;
@@ -166,7 +171,7 @@ function toneOf({ healthy, late, look }: Seen, { state }: Finding): Verdict['ton
 }
 
 function alsoOf(facts: Seen, { state }: Finding): string[] {
-	const { look, damaged, late, lockedUntil, maxAgeMs, now } = facts;
+	const { look, damaged, late, lockedUntil, hasWebhook, maxAgeMs, now } = facts;
 	const overdueIn = (look.backup ?? now) + maxAgeMs - now;
 	return [
 		...(damaged && state !== 'unproven' ? ['The newest backup is damaged.'] : []),
@@ -174,6 +179,7 @@ function alsoOf(facts: Seen, { state }: Finding): string[] {
 		...look.warnings,
 		...(lockedUntil === null ? [] : [lockedOut(lockedUntil - now)]),
 		...runningSentences(facts, state),
+		...(hasWebhook ? [] : [NO_WEBHOOK]), // a recommended step, about which no verdict changes
 	];
 }
 

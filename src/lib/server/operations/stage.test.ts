@@ -9,7 +9,7 @@ import { begin, contentsOf, fill, finish } from '../../../../tests/stepped-backu
 import { makeStage } from '../backup/dump/stage/make.ts';
 import { d1 } from '../backup/database.ts';
 import { stageOwner } from '../backup/stage-tables.ts';
-import { watchStage } from './stage.ts';
+import { readLeftStage, watchStage } from './stage.ts';
 
 const MINUTE = 60_000;
 
@@ -35,7 +35,12 @@ test('the stage of a backup in steps stays while the backup may go on, and no lo
 	clock.now += 14 * MINUTE;
 	expect(await watchStage(operations())).toEqual([]);
 	expect(await ourTables()).toHaveLength(2);
+	expect(await readLeftStage(operations())).toEqual([]);
 	clock.now += 2 * MINUTE;
+	expect(await readLeftStage(operations())).toEqual([
+		'A backup that started 16 minutes ago has left tables in the database. The next backup drops them.',
+	]);
+	expect(await ourTables()).toHaveLength(2);
 	expect(await watchStage(operations())).toEqual([
 		'A backup that started 16 minutes ago has left tables in the database. They have been dropped now.',
 	]);
@@ -51,6 +56,7 @@ test('the stage of a step that died stays until its ticket has expired', async (
 	const dead = { ...lock, waiting: false, until: clock.now + 5 * MINUTE, ticketUntil };
 	await env.MY_BUCKET.put('lifeboat.lock', JSON.stringify(dead));
 	clock.now += 6 * MINUTE;
+	expect(await readLeftStage(operations())).toEqual(await watchStage(operations()));
 	expect(await watchStage(operations())).toEqual([
 		expect.stringMatching(/ 6 minutes ago .* dropped once it can no longer be continued\.$/),
 	]);
@@ -75,4 +81,5 @@ test('what another backup has left is dropped while one is running, but not the 
 test('a database that does not answer has nothing to say', async () => {
 	const { database } = failingDatabase(env.DB, 1, 'D1_ERROR: away', { forGood: true });
 	expect(await watchStage({ ...operations(), database })).toEqual([]);
+	expect(await readLeftStage({ ...operations(), database })).toEqual([]);
 });

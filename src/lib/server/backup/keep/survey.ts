@@ -2,7 +2,7 @@ import type { Engine } from '../engine.ts';
 import type { R2Object } from '../../platform.ts';
 import type { BackupSummary, ListedBackup } from '../format/manifest.ts';
 import { backupOfFile, isVolume, manifestKey, sliceListKey } from '../format/names.ts';
-import { checkSigned, listDated } from '../storage/list.ts';
+import { checkSigned, listDated, type Part } from '../storage/list.ts';
 import { isTombstone } from '../storage/tombstone.ts';
 
 /** An object of a backup. */
@@ -22,7 +22,7 @@ export function foundOf(object: R2Object): Found {
 	return { key, size, uploaded: uploaded.getTime(), isTombstone: isTombstone(object) };
 }
 
-/** What the bucket holds of a database's backups. */
+/** What the bucket holds of a database's backups, or of a part of them. */
 export interface Survey {
 	/** Newest first, those from the future too. */
 	backups: ListedBackup[];
@@ -31,12 +31,12 @@ export interface Survey {
 }
 
 /**
- * Lists the bucket, and reads at most `most` manifests whose summaries are not signed, the newest first.
+ * Lists the bucket, or a part of it, and reads at most `most` manifests whose summaries are not signed, the newest first.
  * `mayGoOn` is asked during the list, and may throw. Throws `storage_error` (500).
  */
 export async function survey(
 	engine: Pick<Engine, 'bucket' | 'keys' | 'now'>,
-	{ most, mayGoOn = () => {} }: { most: number; mayGoOn?: () => void },
+	{ most, mayGoOn = () => {}, ...part }: Part & { most: number; mayGoOn?: () => void },
 ): Promise<Survey> {
 	const objects = new Map<string, Found[]>();
 	const see = (object: R2Object) => {
@@ -46,7 +46,7 @@ export async function survey(
 		const found = objects.get(name) ?? [];
 		objects.set(name, [...found, foundOf(object)]);
 	};
-	const listed = await listDated(engine, { see });
+	const listed = await listDated(engine, { ...part, see });
 	return { backups: await checkSigned(engine, listed, most), objects };
 }
 

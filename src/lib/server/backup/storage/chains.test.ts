@@ -78,6 +78,12 @@ describe('the proofs of a differential', () => {
 		expect(child(own, ofParent)).toEqual(listed(CHILD, FULL, own));
 	});
 
+	test('stay as they are if the list would not contain the parent', () => {
+		const all = [listed(CHILD, FULL, { drilled: on(24) })];
+		expect(withProblems(all, (name) => name !== FULL)).toEqual(all);
+		expect(withProblems(all, (name) => name === FULL)).not.toEqual(all);
+	});
+
 	test('do not change those of full backups', () => {
 		const full = listed(FULL, null, { drilled: on(25, false) });
 		expect(withProblems([full])).toEqual([full]);

@@ -7,11 +7,16 @@ import type { LastProof, ListedBackup } from '../format/manifest.ts';
 
 /**
  * Listed backups, of which those whose parent is missing or was found to be damaged after their own proofs
- * have a `problem`, and no proof that says that they are good.
+ * have a `problem`, and no proof that says that they are good. `isKnown` says whether the list would contain
+ * a backup if there were one of this name; nothing is said of those whose parent it would not.
  */
-export function withProblems(backups: ListedBackup[]): ListedBackup[] {
+export function withProblems(
+	backups: ListedBackup[],
+	isKnown: (name: string) => boolean = () => true,
+): ListedBackup[] {
 	const named = new Map(backups.map((backup) => [backup.name, backup]));
 	return backups.map((backup) => {
+		if (backup.parent !== null && !isKnown(backup.parent)) return backup;
 		const problem = problemOf(backup, named);
 		if (problem === null) return backup;
 		const { verified, drilled } = backup;

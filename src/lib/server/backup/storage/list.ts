@@ -30,6 +30,14 @@ export interface ListContext {
 	now(): number;
 }
 
+/** Which backups to list, by default all: those that started at `since` or later, and those named. */
+export interface Part {
+	/** Milliseconds since 1970. */
+	since?: number | undefined;
+	/** Names of backups that started before. */
+	named?: readonly string[] | undefined;
+}
+
 /** Milliseconds that the clock of another machine may be ahead. */
 export const MAX_CLOCK_DRIFT_MS = 5 * 60_000;
 
@@ -60,15 +68,18 @@ export async function listStored(
 	return backups.filter(({ startedAt }) => Date.parse(startedAt) <= latest);
 }
 
-/** Like {@link listStored}, with those from the future. `see` gets every object on the way. */
+/**
+ * Like {@link listStored}, with those from the future, and those that are named: one call of R2 each. `see`
+ * gets every object on the way.
+ */
 export async function listDated(
 	context: ListContext,
-	{ since, see = () => {} }: { since?: number | undefined; see?: (object: R2Object) => void },
+	{ since, named = [], see = () => {} }: Part & { see?: (object: R2Object) => void },
 ): Promise<ListedBackup[]> {
 	const backups: ListedBackup[] = [];
 	const latest = latestOf(context);
 	// In the order of their keys, a manifest comes before its proofs, and an older proof before a newer.
-	for await (const object of listBackupObjects(context.bucket, since)) {
+	for await (const object of listBackupObjects(context.bucket, { since, named })) {
 		see(object);
 		const listed = await summaryOf(context, object);
 		if (listed) backups.push({ ...listed, verified: null, drilled: null });
@@ -78,8 +89,9 @@ export async function listDated(
 		const { kind, ...last } = proof;
 		backup[kind === 'verify' ? 'verified' : 'drilled'] = last;
 	}
-	const all = since === undefined ? withProblems(backups) : backups;
-	return all.sort((a, b) => compare(b, a));
+	const isKnown = (name: string) =>
+		since === undefined || startOf(name) >= since || named.includes(name);
+	return withProblems(backups, isKnown).sort((a, b) => compare(b, a));
 }
 
 /**
@@ -136,13 +148,14 @@ function latestOf({ now }: ListContext): number {
 }
 
 /**
- * Every object of every backup that started at `since` or later, each kind in the order of keys. Throws
- * `storage_error` (500).
+ * Every object of every backup, or of a part of them, each kind in the order of keys. Throws `storage_error`
+ * (500).
  */
 export async function* listBackupObjects(
 	bucket: R2Bucket,
-	since?: number,
+	{ since, named = [] }: Part = {},
 ): AsyncGenerator<R2Object> {
+	for (const name of named) yield* listObjects(bucket, `${name}.`);
 	const start = since === undefined ? '' : new Date(since).toISOString();
 	for (const prefix of NAME_PREFIXES) {
 		yield* listObjects(bucket, prefix, start === '' ? undefined : prefix + start);
