@@ -122,6 +122,8 @@ export interface BackupRow {
 	drilled: ProofResult | null;
 	/** Whether the app made it; null if that was not checked. */
 	signed: boolean | null;
+	/** That what it rests on is missing or damaged, in a sentence; null if it is not. */
+	problem: string | null;
 	/** Why retention keeps it. */
 	reasons: Reason[];
 	pin: Pin | null;

@@ -83,10 +83,10 @@ export function showRows({ view }: Pick<Facts, 'view'>, backups: ListedBackup[])
 
 function showRow(backup: ListedBackup, plan: PlannedBackup | undefined): BackupRow {
 	const { name, kind, startedAt, bytes, sqlBytes, rows, consistency, warnings } = backup;
-	const { verified, drilled, signed, files } = backup;
+	const { verified, drilled, signed, files, problem = null } = backup;
 	return {
 		...{ name, kind, startedAt, bytes, sqlBytes, rows, consistency, warnings },
-		...{ verified, drilled, signed },
+		...{ verified, drilled, signed, problem },
 		encrypted: files.some((file) => file.endsWith('.age')),
 		reasons: plan?.keep ? plan.reasons : [],
 		pin: plan?.pin ?? null,
