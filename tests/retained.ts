@@ -33,6 +33,8 @@ export interface Like {
 	/** Whether a drill has proven it; null for none. */
 	drilled?: boolean | null;
 	bucket?: Engine['bucket'];
+	/** What the app calls the database. */
+	database?: string;
 	/** Volumes; each has a byte more than the last. */
 	volumes?: number;
 }
@@ -45,13 +47,14 @@ export function engineAt(now: number, changes: Partial<Engine> = {}): Engine {
 /** Stores a backup that started at this time, and returns its name. */
 export async function store(startedAt: number, like: Like = {}): Promise<string> {
 	const { parent = null, signer = key, drilled = true, bucket = env.MY_BUCKET } = like;
+	const { database = 'main' } = like;
 	const kind = parent === null ? 'full' : 'incremental';
 	const name = backupName(kind, new Date(startedAt));
 	const bodies = Array.from({ length: like.volumes ?? 1 }, (_, index) => `--${'-'.repeat(index)}`);
 	const volumes = bodies.map((body, index) => volumeOf(volumeKey(name, index + 1), body));
 	for (const [index, { key }] of volumes.entries()) await bucket.put(key, bodies[index] ?? '');
 	if (parent !== null) await bucket.put(sliceListKey(name), '');
-	const manifest = manifestOf({ name, kind, parent, startedAt, volumes });
+	const manifest = manifestOf({ name, kind, parent, startedAt, volumes, database });
 	const signed = signer ? signManifest(manifest, signer) : manifest;
 	const context = { bucket, sleep: async () => {}, signer };
 	await commitManifest(context, signed);
@@ -121,13 +124,15 @@ function volumeOf(key: string, body: string): Manifest['volumes'][number] {
 }
 
 function manifestOf(
-	given: Pick<Manifest, 'name' | 'kind' | 'parent' | 'volumes'> & { startedAt: number },
+	given: Pick<Manifest, 'name' | 'kind' | 'parent' | 'volumes' | 'database'> & {
+		startedAt: number;
+	},
 ): Manifest {
 	const time = new Date(given.startedAt).toISOString();
 	const sha256 = '0'.repeat(64);
 	return {
 		...given,
-		...{ format: 1, database: 'main', startedAt: time, finishedAt: time },
+		...{ format: 1, startedAt: time, finishedAt: time },
 		snapshot: { consistency: 'atomic', attempts: 1, bookmark: null },
 		schema: { objects: 0, sha256 },
 		...{ tables: [], encryption: null, warnings: [] },

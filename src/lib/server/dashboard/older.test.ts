@@ -1,8 +1,9 @@
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ADDRESS, SECRET } from '../../../../tests/calls.ts';
+import { SECRET } from '../../../../tests/calls.ts';
 import { reset } from '../../../../tests/reset.ts';
 import { drillOf, engineAt, filesOf, objectsOf, store } from '../../../../tests/retained.ts';
+import { visitTo } from '../../../../tests/visits.ts';
 import { mount } from '../../mount.ts';
 import { manifestKey, startOf } from '../backup/format/names.ts';
 import type { Proof } from '../backup/format/proof.ts';
@@ -16,7 +17,6 @@ import { operationsOf } from '../operations/index.ts';
 import { prove } from './acts.ts';
 import { backupPage } from './detail.ts';
 import { retentionPage, statusPage } from './status.ts';
-import type { Visit } from './visit.ts';
 
 // A bucket with more backups than the first page lists: one every six hours, all but every 20th a differential.
 
@@ -74,28 +74,19 @@ function watched() {
 	return { bucket, isWhole: () => isWhole };
 }
 
-/** A visit that sees the bucket for the first time in a Worker, and what came of it. */
-function visitTo(path: string, now = NOW, given: Environment = {}) {
-	const { DB } = env;
-	const { bucket, isWhole } = watched();
-	const work: Promise<unknown>[] = [];
-	const url = new URL(path, 'https://app.example');
-	const visit: Visit = {
-		...{ request: new Request(url), url, address: ADDRESS, now },
-		env: { DB, MY_BUCKET: bucket, ...SETTINGS, ...given },
-		keepAlive: (promise) => void work.push(promise),
-		person: { account: '1', name: 'Ada', since: now },
-	};
-	return { visit, isWhole, settled: () => Promise.all(work) };
-}
-
 /** The first page, after everything that goes on behind it, and whether all backups were listed for it. */
 async function load(now = NOW, given: Environment = {}) {
-	const { visit, isWhole, settled } = visitTo('/backups', now, given);
+	const { bucket, isWhole } = watched();
+	const bindings = { MY_BUCKET: bucket, ...SETTINGS, ...given };
+	const { visit, settled } = visitTo('/backups', bindings, now);
 	const page = await statusPage(visit);
 	await settled();
 	return { page, isWhole: isWhole() };
 }
+
+/** A visit to a page in a Worker that has just been started. */
+const fresh = (path: string) =>
+	visitTo(path, { ...SETTINGS, MY_BUCKET: watched().bucket }, NOW).visit;
 
 const remembered = async () => (await env.MY_BUCKET.get(KEY))?.text();
 
@@ -224,7 +215,7 @@ describe('what is remembered', () => {
 			[nth(300), true],
 		] as const) {
 			const before = await filesOf(name);
-			await expect(prove(visitTo('/backups').visit, name, 'verify')).rejects.toMatchObject({
+			await expect(prove(fresh('/backups'), name, 'verify')).rejects.toMatchObject({
 				code: 'backup_differs',
 			});
 			expect((await load()).isWhole).toBe(isOlder);
@@ -247,7 +238,10 @@ test('the verdict agrees with the health', async () => {
 		const given = { BACKUP_MAX_AGE_HOURS: hours };
 		await load(NOW, given);
 		const { page } = await load(NOW, given);
-		const operations = operationsOf({ ...env, ...SETTINGS, ...given }, visitTo('/').visit.url);
+		const operations = operationsOf(
+			{ ...env, ...SETTINGS, ...given },
+			new URL('https://app.example'),
+		);
 		const { look } = await readLook(operations);
 		const healthy = isHealthy(look, operations.settings.maxAgeMs, NOW);
 		expect(page.verdict?.tone === 'bad').toBe(!healthy);
@@ -259,10 +253,10 @@ test('other pages know of every backup', async () => {
 	await load();
 	await load();
 	const oldest = nth(-1);
-	expect((await retentionPage(visitTo('/backups/retention').visit)).hidden).toBe(COUNT - 100);
-	const { backup } = await backupPage(visitTo(`/backups/${oldest}`).visit, oldest);
+	expect((await retentionPage(fresh('/backups/retention'))).hidden).toBe(COUNT - 100);
+	const { backup } = await backupPage(fresh(`/backups/${oldest}`), oldest);
 	expect(backup.dependants).toContain(nth(-2));
-	const { shown } = await statusPage(visitTo(`/backups?after=${nth(-6)}`).visit);
+	const { shown } = await statusPage(fresh(`/backups?after=${nth(-6)}`));
 	expect(shown?.backups.map(({ name }) => name)).toEqual(names.slice(-5));
 });
 
@@ -270,10 +264,10 @@ test('the overview of several databases remembers, too', async () => {
 	const { environment } = mount({ databases: { main: 'DB', other: 'COPY' } });
 	const { DB, COPY } = env;
 	const overviewOnce = async () => {
-		const { visit, isWhole, settled } = visitTo('/backups');
-		const { MY_BUCKET } = visit.env;
-		const given = environment({ ...{ DB, COPY, MY_BUCKET }, ...SETTINGS });
-		const { databases } = await statusPage({ ...visit, env: given });
+		const { bucket, isWhole } = watched();
+		const given = environment({ ...{ DB, COPY, MY_BUCKET: bucket }, ...SETTINGS });
+		const { visit, settled } = visitTo('/backups', given, NOW);
+		const { databases } = await statusPage(visit);
 		await settled();
 		return { databases, isWhole: isWhole() };
 	};
