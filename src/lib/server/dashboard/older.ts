@@ -104,10 +104,7 @@ export async function forgetOlder(engine: Engine, name: string): Promise<void> {
 }
 
 /** Null if no backup is older than the window. Pure. */
-export function olderOf(
-	{ view, backups }: Omit<Whole, 'engine'>,
-	days: readonly Day[],
-): Older | null {
+function olderOf({ view, backups }: Omit<Whole, 'engine'>, days: readonly Day[]): Older | null {
 	const own = backups.filter(({ signed }) => signed);
 	const first = own[WINDOW - 1];
 	if (first === undefined) return null;

@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, expect, test } from 'vitest';
 import { SECRET } from '../../../../tests/calls.ts';
+import { countedBindings } from '../../../../tests/counted-bindings.ts';
 import { reset } from '../../../../tests/reset.ts';
 import { drillOf, engineAt, HOUR, store } from '../../../../tests/retained.ts';
 import { ourTables } from '../../../../tests/staged.ts';
@@ -46,7 +47,11 @@ test('a left stage and a missing webhook are in the verdict as in the health', a
 	);
 	expect(after?.also).toEqual([left, ...(verdict?.also ?? [])]);
 	expect(await ourTables()).toHaveLength(2);
-	const { warnings } = await readHealth(operationsOf(visitTo().visit.env, new URL('https://a.b')));
+	const { url, env: own } = visitTo(
+		'/',
+		countedBindings({ MY_BUCKET: env.MY_BUCKET }).bindings,
+	).visit;
+	const { warnings } = await readHealth(operationsOf(own, url)); // of a bucket with no answer yet
 	expect(warnings).toHaveLength(2);
 	expect(verdict?.also).toEqual(warnings.slice(0, 1));
 });
