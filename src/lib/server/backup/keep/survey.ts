@@ -31,8 +31,8 @@ export interface Survey {
 }
 
 /**
- * Lists the bucket, or a part of it, and reads at most `most` manifests whose summaries are not signed, the newest first.
- * `mayGoOn` is asked during the list, and may throw. Throws `storage_error` (500).
+ * Lists the bucket, or a part of it, and reads at most `most` manifests whose summaries are not signed, the
+ * newest first. `mayGoOn` is asked during the list, and may throw. Throws `storage_error` (500).
  */
 export async function survey(
 	engine: Pick<Engine, 'bucket' | 'keys' | 'now'>,
