@@ -51,7 +51,7 @@ const format: Mutation[] = [
 		file: `${BACKUP}/make/commit.ts`,
 		right: '...hideDigests(plain, signer)',
 		wrong: '...(hideDigests(plain, signer) && plain)',
-		tests: ['tests/properties/protected.test.ts', 'src/cli/commands/restore-encrypted.test.ts'],
+		tests: ['tests/properties/protected.test.ts'],
 	},
 ];
 

@@ -2,9 +2,11 @@ import { env } from 'cloudflare:workers';
 import type { D1Database } from '@cloudflare/workers-types';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { reset } from '../reset.ts';
-import { backUp, change, engine, flipBit, keys } from '../backups.ts';
+import { backUp, change, createBackup, engine, flipBit, keys } from '../backups.ts';
+import { apply } from '../databases/sql.ts';
 import { ENCODINGS, key, otherKey } from '../encodings.ts';
 import { listBackups } from '../../src/lib/server/backup/index.ts';
+import { printManifest } from '../../src/lib/server/backup/format/manifest.ts';
 import { manifestKey } from '../../src/lib/server/backup/format/names.ts';
 import {
 	type OutsideProof,
@@ -59,6 +61,16 @@ describe('an encrypted backup', () => {
 			hint: expect.stringContaining('npm run drill'),
 		});
 		expect(await keys()).toEqual(before);
+	});
+
+	test('has none of the digests of its contents in its manifest', async () => {
+		await apply(env.DB, [['CREATE TABLE t (x)'], [`INSERT INTO t VALUES ('a')`]]);
+		const plain = await createBackup(engine({ keys: [key] }));
+		const hidden = printManifest(await createBackup(engine(encrypting)));
+		const described = [plain.schema, ...plain.tables].map(({ sha256 }) => sha256);
+		const digests = [...described, ...plain.slices.map(({ content }) => content)];
+		expect(digests.length).toBeGreaterThan(2);
+		for (const digest of digests) expect(hidden).not.toContain(digest);
 	});
 
 	test('is not made without a key to hide its digests', async () => {
