@@ -2,6 +2,7 @@ import type { Outcome } from './server/dashboard/acts.ts';
 import type { BackupPage } from './server/dashboard/detail.ts';
 import type { Made } from './server/dashboard/make.ts';
 import type { AccessPage, LogPage } from './server/dashboard/pages.ts';
+import type { RunPage } from './server/dashboard/run.ts';
 import type { RetentionPage, StatusPage } from './server/dashboard/status.ts';
 import type { Knock, Visit } from './server/dashboard/visit.ts';
 
@@ -9,6 +10,7 @@ export type { Outcome } from './server/dashboard/acts.ts';
 export type { BackupPage } from './server/dashboard/detail.ts';
 export type { Made } from './server/dashboard/make.ts';
 export type { AccessPage, LogPage } from './server/dashboard/pages.ts';
+export type { RunPage } from './server/dashboard/run.ts';
 export type { RetentionPage, Shown, StatusPage } from './server/dashboard/status.ts';
 export type { Person } from './server/dashboard/visit.ts';
 
@@ -24,6 +26,8 @@ export type { Person } from './server/dashboard/visit.ts';
 export interface Dashboard<E> {
 	/** The first page; `?after=` is the name after which its list starts. */
 	status(event: E): Promise<StatusPage>;
+	/** The page on which a backup is made and followed. */
+	run(event: E): Promise<RunPage>;
 	/** The page of one backup. Throws `backup_not_found` (404), `manifest_forged` (422). */
 	backup(event: E, name: string): Promise<BackupPage>;
 	/** What retention would do now. */
@@ -79,6 +83,10 @@ export function dashboardOf<E extends { request: Request }>(open: Opener<E>): Da
 		retention: async (event) => (await states()).retentionPage(await visit(event)),
 		log: async (event) => (await pages()).logPage(await visit(event)),
 		access: async (event) => (await pages()).accessPage(await visit(event)),
+		async run(event) {
+			const { runPage } = await import('./server/dashboard/run.ts');
+			return runPage(await visit(event));
+		},
 		async backup(event, name) {
 			const { backupPage } = await import('./server/dashboard/detail.ts');
 			return backupPage(await visit(event), name);

@@ -17,6 +17,7 @@ export type {
 	Outcome,
 	Person,
 	RetentionPage,
+	RunPage,
 	Shown,
 	StatusPage,
 } from './dashboard.ts';

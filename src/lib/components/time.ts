@@ -3,12 +3,11 @@ import { harmless } from './text.ts';
 /** How much of a time is printed. */
 export type Precision = 'day' | 'minute' | 'second';
 
-const DATE = { day: 'numeric', month: 'short', year: 'numeric' } as const;
-const CLOCK = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const;
+const LOCALE = 'en-GB';
 const OPTIONS: Record<Precision, Intl.DateTimeFormatOptions> = {
-	day: DATE,
-	minute: { ...DATE, ...CLOCK },
-	second: { ...DATE, ...CLOCK, second: '2-digit' },
+	day: { dateStyle: 'medium' },
+	minute: { dateStyle: 'medium', timeStyle: 'short' },
+	second: { dateStyle: 'medium', timeStyle: 'medium' },
 };
 
 /** Making one takes longer than a hundred uses of it. */
@@ -23,6 +22,11 @@ export function printTime(at: string, precision: Precision, timeZone: string | u
 	return Number.isNaN(time) ? harmless(at) : formatOf(precision, timeZone).format(time);
 }
 
+/** What `Intl.DateTimeFormat` takes to print times like {@link printTime} for the viewer, as JSON: for live.js. */
+export function localFormat(precision: Precision): string {
+	return JSON.stringify([LOCALE, OPTIONS[precision]]);
+}
+
 /** The month and the day in UTC, for axes: `27 Nov`. */
 export function printDay(at: string): string {
 	return printTime(at, 'day', 'UTC').replace(/ \d{4}$/, '');
@@ -32,7 +36,7 @@ function formatOf(precision: Precision, timeZone: string | undefined): Intl.Date
 	const key = `${precision} ${timeZone}`;
 	const known = formats.get(key);
 	if (known) return known;
-	const format = new Intl.DateTimeFormat('en-GB', { ...OPTIONS[precision], timeZone });
+	const format = new Intl.DateTimeFormat(LOCALE, { ...OPTIONS[precision], timeZone });
 	formats.set(key, format);
 	return format;
 }

@@ -1,12 +1,4 @@
 import { backups } from '../../backups.server';
-import type { Actions, PageServerLoad } from './$types';
-import { answerAndReturn } from './answers.server';
+import type { PageServerLoad } from './$types';
 
-const { dashboard } = backups;
-
-export const load: PageServerLoad = (event) => dashboard.status(event);
-
-export const actions: Actions = {
-	start: (event) => answerAndReturn(event, 'start', () => dashboard.start(event)),
-	proceed: (event) => answerAndReturn(event, 'proceed', () => dashboard.proceed(event)),
-};
+export const load: PageServerLoad = (event) => backups.dashboard.status(event);

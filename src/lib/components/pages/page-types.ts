@@ -36,10 +36,10 @@ export function addressesOf(base: string, database: string | null) {
 	return {
 		of,
 		backup: (name: string) => of(`/${encodeURIComponent(name)}`),
-		/** Of a form on the page at this path. */
-		form: (action: string) => {
+		/** Of a form of the page at a path, or of the page that it is on. */
+		form: (action: string, path?: string) => {
 			const search = database === null ? '' : `&${new URLSearchParams({ database })}`;
-			return `?/${action}${search}`;
+			return `${path === undefined ? '' : base + path}?/${action}${search}`;
 		},
 	};
 }
