@@ -9,9 +9,9 @@ import { fileOf } from '../src/cli/embedded/file.ts';
 /** The id of the database in wrangler.toml. */
 export const DATABASE_ID = '00000000-0000-0000-0000-000000000000';
 
-/** Opens the file of the database `DB` in a folder as `wrangler --persist-to` takes it. */
-export function openLocalFile(persistTo: string): DatabaseSync {
-	const file = fileOf(persistTo, DATABASE_ID);
+/** Opens the file of a database, `DB` if left out, in a folder as `wrangler --persist-to` takes it. */
+export function openLocalFile(persistTo: string, id = DATABASE_ID): DatabaseSync {
+	const file = fileOf(persistTo, id);
 	mkdirSync(dirname(file), { recursive: true });
 	const database = new DatabaseSync(file, { timeout: 10_000 });
 	database.exec('PRAGMA journal_mode=WAL'); // as workerd has it

@@ -47,7 +47,8 @@ test('a failing backup says why, and what to do', async ({ page }) => {
 	query('CREATE VIRTUAL TABLE places USING fts4 (name)');
 	await page.goto(path());
 	await page.getByRole('button', { name: 'Back up now' }).click();
-	await expect(page.getByText('database_error').first()).toBeVisible();
+	await expect(page.getByText('The backup failed: database_error').first()).toBeVisible();
+	await expectAccessible(page);
 	await page.goto(path());
 	await expect(heading(page)).toContainText('No backup yet. Tries have been failing');
 	await expectAccessible(page);
@@ -67,15 +68,22 @@ test('a running backup is shown, also after a reload, and another one waits', as
 	const now = Date.now();
 	const name = `full_backup_${new Date(now).toISOString()}`;
 	await put('lifeboat.lock', { name, until: now + 300_000 });
+	const button = page.getByRole('button', { name: 'Back up now' });
+	await page.goto(path());
+	await expect(page.getByText('Backing up').first()).toBeVisible();
+	await expect(button).toHaveCount(0);
+	await expectAccessible(page);
+	await page.getByRole('link', { name: 'Follow it live' }).click();
 	for (let loads = 0; loads < 2; loads++) {
-		await page.goto(path());
 		await expect(page.getByText('Backing up').first()).toBeVisible();
-		await expect(page.getByRole('button', { name: 'Back up now' })).toBeDisabled();
+		await expect(button).toBeDisabled();
 		await expectAccessible(page);
+		await page.reload();
 	}
 	await remove('lifeboat.lock');
+	await expect(button).toBeEnabled({ timeout: 15_000 });
 	await page.goto(path());
-	await expect(page.getByRole('button', { name: 'Back up now' })).toBeEnabled();
+	await expect(button).toBeEnabled();
 });
 
 test('a full backup that others need cannot be deleted', async ({ page }) => {
@@ -158,7 +166,7 @@ test('an administrator signs in again after twelve hours', async ({ page }) => {
 	await signIn(all, page);
 	const ends = new Date(Date.now() + (30 * 24 - 13) * 3_600_000).toISOString();
 	query(`UPDATE sessions SET expires = '${ends}'`);
-	for (const rest of ['', '/log', '/access', '/retention', `/${NAME}`]) {
+	for (const rest of ['', '/log', '/access', '/retention', '/run', `/${NAME}`]) {
 		expect((await page.goto(path(rest)))?.status()).toBe(401);
 		await expect(page.getByText('session_too_old')).toBeVisible();
 	}

@@ -27,6 +27,9 @@ test('leads from the first run to the first proven backup by keyboard alone', as
 	await expect(page.getByRole('heading', { name: 'To the first proven backup' })).toBeVisible();
 	await expectAccessible(page);
 	await press(page, 'Back up now');
+	await expect(page.getByText('The backup is complete').first()).toBeVisible();
+	await expectAccessible(page);
+	await press(page, 'All backups');
 	await expect(page.getByRole('heading', { level: 1 })).toContainText('Never proven');
 	await expectAccessible(page);
 	await page.getByRole('table').last().getByRole('link').first().focus();
@@ -137,6 +140,7 @@ test('refuses who is no administrator, and shows nothing', async ({ page }) => {
 		'/log',
 		'/access',
 		'/retention',
+		'/run',
 		'/full_backup_2026-11-22T21:52:00.000Z',
 	]) {
 		const refused = await page.goto(path(rest));
@@ -151,7 +155,7 @@ test('fits a phone, in the dark too, on every page', async ({ page }) => {
 	await page.emulateMedia({ colorScheme: 'dark' });
 	await signIn(all, page);
 	const name = await makeBackup(all, page);
-	for (const rest of ['', '/log', '/access', '/retention', `/${name}`]) {
+	for (const rest of ['', '/log', '/access', '/retention', '/run', `/${name}`]) {
 		const response = await page.goto(path(rest));
 		expect(response?.headers()['cache-control']).toBe('private, no-store');
 		await expectToFit(page);
@@ -166,8 +170,11 @@ test.describe('without JavaScript', () => {
 		await signIn(all, page);
 		await page.goto(path());
 		await page.getByRole('button', { name: 'Back up now' }).click();
-		expect(page.url()).toBe(path());
-		await page.getByRole('table').last().getByRole('link').first().click();
+		await expect(page.getByText('because JavaScript is off')).toBeVisible();
+		await page.getByRole('button', { name: 'Back up now' }).click();
+		expect(page.url()).toBe(path('/run'));
+		await page.getByRole('main').getByRole('link').last().click();
+		await expect(page.getByRole('heading', { level: 1 })).toContainText('backup_');
 		await page.getByRole('button', { name: 'Verify the files' }).click();
 		await expect(page.getByRole('status').first()).toContainText('It is proven');
 	});

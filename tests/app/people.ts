@@ -46,8 +46,11 @@ export const test = base.extend<{ page: Page }>({
 	},
 });
 
-/** Starts the app with the settings for signing in, and the given ones. */
-export async function startPeople(vars: Record<string, string> = {}): Promise<People> {
+/** Starts the app, or the built one in another folder, with the settings for signing in and the given ones. */
+export async function startPeople(
+	vars: Record<string, string> = {},
+	built?: string,
+): Promise<People> {
 	const folder = migratedFolder();
 	const port = await freePort();
 	// A different host name than GitHub's, as in production, so that cookies and redirects cross sites.
@@ -56,6 +59,7 @@ export async function startPeople(vars: Record<string, string> = {}): Promise<Pe
 	const github = await GitHub.start({ ...client, callback: `${app}/auth/callback/github` }, GRACE);
 	const server = await startServer({
 		as: product(),
+		folder: built,
 		port,
 		persistTo: folder,
 		vars: {

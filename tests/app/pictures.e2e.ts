@@ -1,15 +1,16 @@
-import { expect } from '@playwright/test';
+import { expect, type Page } from '@playwright/test';
 import { getPlatformProxy } from 'wrangler';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { mount } from '../../src/lib/mount.ts';
 import { startBackup } from '../../src/lib/server/backup/index.ts';
 import { verifyBackup } from '../../src/lib/server/backup/prove/prove.ts';
 import { engineOf } from '../../src/lib/server/backup/settings.ts';
-import { SECRET } from './dashboard.ts';
+import { freshCode, SECRET } from './dashboard.ts';
 import { GRACE, type People, signIn, startPeople, test } from './people.ts';
 
-// The pictures in the README and on the home page: the dashboard of an app that has been backed up for weeks.
-// LIFEBOAT_PICTURES=1 stores them; otherwise they are only taken.
+// The dashboard of an app that has been backed up for weeks: what it weighs, and how it looks. LIFEBOAT_PICTURES=1
+// stores the pictures in the README and on the home page; otherwise they are only taken.
 
 const DAYS = 40;
 const DAY_MS = 86_400_000;
@@ -24,6 +25,13 @@ const VARS = {
 	},
 	...KEEP,
 };
+
+/** The most that the status page may ship, in bytes. */
+const MOST_SCRIPT = 40_000;
+const MOST_HTML = 100_000;
+/** What the web.dev guides call good: milliseconds, and a score. */
+const GOOD_LCP_MS = 2_500;
+const GOOD_CLS = 0.1;
 
 let all: People;
 
@@ -59,6 +67,50 @@ async function liveThroughWeeks(): Promise<void> {
 	await dispose();
 }
 
+/** When the largest part of the page was painted, in milliseconds, and how much moved while it loaded. */
+function vitals(page: Page): Promise<{ lcp: number; cls: number }> {
+	return page.evaluate(
+		() =>
+			new Promise((resolve) => {
+				let cls = 0;
+				const moved = (list: PerformanceObserverEntryList) => {
+					for (const entry of list.getEntries() as (PerformanceEntry & { value: number })[])
+						cls += entry.value;
+				};
+				new PerformanceObserver(moved).observe({ type: 'layout-shift', buffered: true });
+				new PerformanceObserver((list) => {
+					const lcp = list.getEntries().at(-1)?.startTime ?? Number.NaN;
+					setTimeout(() => resolve({ lcp, cls }));
+				}).observe({ type: 'largest-contentful-paint', buffered: true });
+			}),
+	);
+}
+
+test('the status page is light, is there at once, and stays where it is', async ({ page }) => {
+	await page.setViewportSize({ width: 1200, height: 900 });
+	await signIn(all, page);
+	await page.goto('about:blank');
+	let script = 0;
+	const loaded: Promise<void>[] = [];
+	page.on('response', (response) => {
+		if (response.request().resourceType() !== 'script') return;
+		loaded.push(response.body().then((body) => void (script += gzipSync(body).length)));
+	});
+	const response = await page.goto(`${all.app}/backups`, { waitUntil: 'networkidle' });
+	await Promise.all(loaded);
+	const html = gzipSync((await response?.body()) ?? '').length;
+	const { lcp, cls } = await vitals(page);
+	console.log(
+		`The status page: ${script} bytes of script and ${html} of HTML with gzip, LCP ${Math.round(lcp)} ms, CLS ${cls.toFixed(4)}`,
+	);
+	expect(script).toBeGreaterThan(0);
+	expect(script).toBeLessThanOrEqual(MOST_SCRIPT);
+	expect(html).toBeLessThan(MOST_HTML);
+	expect(lcp).toBeLessThan(GOOD_LCP_MS);
+	expect(cls).toBeLessThan(GOOD_CLS);
+	await expect(page.locator('script:not([src])')).toHaveCount(0);
+});
+
 test('the dashboard looks like this', async ({ page }) => {
 	test.setTimeout(120_000);
 	await page.setViewportSize({ width: 1200, height: 900 });
@@ -74,4 +126,18 @@ test('the dashboard looks like this', async ({ page }) => {
 			await page.screenshot({ path: `${folder}/dashboard-${colorScheme}.png` });
 		}
 	}
+});
+
+test('prunes with a fresh code alone', async ({ page }) => {
+	await signIn(all, page);
+	await page.goto(`${all.app}/backups/retention`);
+	const prune = page.getByRole('button', { name: 'Prune now' });
+	await page.getByLabel('One-time code').fill('000000');
+	await prune.click();
+	await expect(page.getByRole('alert')).toContainText('The code is not valid');
+	await page.getByLabel('One-time code').fill(await freshCode(all));
+	await prune.click();
+	await expect(page.getByRole('status').first()).toContainText(/Marked [1-9]\d*, removed 0/);
+	await page.goto(`${all.app}/backups/log?operation=prune&caller=administrator`);
+	await expect(page.getByRole('row')).toHaveCount(3);
 });

@@ -14,6 +14,8 @@ export type Product = 'pages' | 'worker';
 export interface ServerOptions {
 	/** Pages if left out. */
 	as?: Product | undefined;
+	/** Folder with the built app and its configuration; the working directory if left out. */
+	folder?: string | undefined;
 	/** Folder of the embedded D1 and R2; wrangler's default if left out. */
 	persistTo?: string;
 	/** A free port if left out. */
@@ -66,7 +68,10 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 	if (options.vars) env['CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV'] = 'false';
 
 	// A process group of its own: workerd would survive if only wrangler were killed.
-	const child = spawn('wrangler', args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+	const child = spawn('wrangler', args, {
+		...{ cwd: options.folder, env, detached: true },
+		stdio: ['ignore', 'pipe', 'pipe'],
+	});
 	let output = '';
 	child.stdout.on('data', (data) => (output += data));
 	child.stderr.on('data', (data) => (output += data));
