@@ -56,7 +56,6 @@ test('goes on after a reload, and another page follows it to the end', async ({
 	for (let steps = 2; steps <= MOST_STEPS && !(await complete(page).isVisible()); steps++) {
 		await page.reload();
 		await goOn(page).click();
-		await expect(page.getByText(`Step ${steps}`).or(complete(page)).first()).toBeVisible();
 		await expect(waiting(page).or(complete(page)).first()).toBeVisible();
 	}
 	await expect(complete(page)).toBeVisible();
@@ -88,14 +87,14 @@ test.describe('without JavaScript', () => {
 		await page.goto(path());
 		await page.getByRole('link', { name: 'Continue the backup' }).click();
 		for (let steps = 2; steps <= MOST_STEPS && (await goOn(page).isVisible()); steps++) {
-			await expect(page.getByText('because JavaScript is off')).toBeVisible();
+			await expect(page.locator('noscript p')).toContainText('JavaScript is off');
 			await goOn(page).click();
 			expect(page.url()).toBe(path('/run'));
 		}
 		await expect(page.getByText('No backup is being made. The newest one:')).toBeVisible();
 		await page.goto(path());
 		await backUp(page).click();
-		await expect(page.getByText('because JavaScript is off')).toBeVisible();
+		await expect(page.locator('noscript p')).toContainText('JavaScript is off');
 		await backUp(page).click();
 		await expect(waiting(page)).toBeVisible();
 		expect(page.url()).toBe(path('/run'));

@@ -170,7 +170,7 @@ test.describe('without JavaScript', () => {
 		await signIn(all, page);
 		await page.goto(path());
 		await page.getByRole('button', { name: 'Back up now' }).click();
-		await expect(page.getByText('because JavaScript is off')).toBeVisible();
+		await expect(page.locator('noscript p')).toContainText('JavaScript is off');
 		await page.getByRole('button', { name: 'Back up now' }).click();
 		expect(page.url()).toBe(path('/run'));
 		await page.getByRole('main').getByRole('link').last().click();
