@@ -70,7 +70,7 @@ export default {
 			to: {
 				path: '^(src/lib|\\$lib)/',
 				pathNot:
-					'^(src/lib|\\$lib)/(index|auth|totp|components/index|components/pages/\\w+\\.svelte)(\\.[jt]s)?$',
+					'^(src/lib|\\$lib)/(index|auth|totp|components/(index|live)|components/pages/\\w+\\.svelte)(\\.[jt]s)?$',
 			},
 		},
 		{

@@ -105,6 +105,13 @@ describe('the library', () => {
 		expect(names).toBe('function function\n');
 	});
 
+	test('has the script of the status page, which imports nothing', () => {
+		const url = evaluate("console.log(import.meta.resolve('lifeboat/live.js'))").trim();
+		const script = readFileSync(new URL(url), 'utf8');
+		expect(script).toContain('time[data-local]');
+		expect(script).not.toMatch(/^import /m);
+	});
+
 	test('answers a call, with all that it loads for one', () => {
 		const answer = evaluate(`
 			import { lifeboat } from 'lifeboat';

@@ -44,3 +44,5 @@ function makeCopy(button) {
 		setTimeout(() => (said.textContent = 'Copy'), CONFIRMED_MS);
 	};
 }
+
+export {}; // a module, also to TypeScript
