@@ -69,8 +69,10 @@ export default {
 			from: { path: '^src/', pathNot: '^src/(lib|cli)/' },
 			to: {
 				path: '^(src/lib|\\$lib)/',
-				pathNot:
-					'^(src/lib|\\$lib)/(index|auth|totp|components/(index|live)|components/pages/\\w+\\.svelte)(\\.[jt]s)?$',
+				pathNot: [
+					'^(src/lib|\\$lib)/(index|auth|totp|components/index|components/pages/\\w+\\.svelte)(\\.[jt]s)?$',
+					'^(src/lib|\\$lib)/components/live\\.js',
+				],
 			},
 		},
 		{

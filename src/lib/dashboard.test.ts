@@ -246,3 +246,16 @@ test('shows what is missing where nothing is set up', async () => {
 	expect(page).toMatchObject({ verdict: null, shown: null, isSetUp: false });
 	expect(page.firstRun.filter(({ state }) => state === 'next')).toMatchObject([{ id: 'secret' }]);
 });
+
+test('the page of a run has what is under way, the newest backup, and what a next one is like', async () => {
+	const page = () => visit((d, e) => d.run(e), { path: '/backups/run' });
+	expect(await page()).toMatchObject({ run: null, newest: null, expected: null });
+	const name = await start();
+	const expected = { tables: 1, rows: 1 };
+	expect(await page()).toMatchObject({ run: null, newest: { name }, expected });
+	const going = `full_backup_${new Date().toISOString()}`;
+	const lock = { name: going, until: Date.now() + 300_000 };
+	await env.MY_BUCKET.put('lifeboat.lock', JSON.stringify(lock));
+	const run = { name: going, state: 'running', expected };
+	expect(await page()).toMatchObject({ run, newest: { name } });
+});
