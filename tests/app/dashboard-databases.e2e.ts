@@ -46,7 +46,7 @@ test('begins with the worst, and backs each one up from its own page', async ({ 
 	await expect(heading(page)).toContainText('No backup yet');
 	await page.getByRole('button', { name: 'Back up now' }).click();
 	await expect(page.getByText('The backup is complete').first()).toBeVisible();
-	expect(page.url()).toBe(`${all.app}/backups/run?database=stats`);
+	await expect(page).toHaveURL(`${all.app}/backups/run?database=stats`);
 	await expectAccessible(page);
 	await link(page, 'Drill or verify it').click();
 	await expect(heading(page)).toContainText('full_backup_');

@@ -172,7 +172,7 @@ test.describe('without JavaScript', () => {
 		await page.getByRole('button', { name: 'Back up now' }).click();
 		await expect(page.locator('noscript p')).toContainText('JavaScript is off');
 		await page.getByRole('button', { name: 'Back up now' }).click();
-		expect(page.url()).toBe(path('/run'));
+		await expect(page).toHaveURL(path('/run'));
 		await page.getByRole('main').getByRole('link').last().click();
 		await expect(page.getByRole('heading', { level: 1 })).toContainText('backup_');
 		await page.getByRole('button', { name: 'Verify the files' }).click();
