@@ -16,12 +16,15 @@ import { join, resolve } from 'node:path';
 export const STATS_ID = '00000000-0000-0000-0000-000000000002';
 
 const CONFIGURATIONS = ['wrangler.toml', 'wrangler.worker.toml'];
-/** What the Worker consists of. */
+/** What wrangler bundles, with the aliases of imports. */
 const PARTS = [
 	'.svelte-kit/cloudflare',
 	'.svelte-kit/cloudflare-tmp',
 	'.svelte-kit/output/server',
-	'src/lib',
+	'.svelte-kit/tsconfig.json',
+	'src',
+	'tsconfig.json',
+	'worker.js',
 	...CONFIGURATIONS,
 ];
 const BINDING = `
