@@ -14,7 +14,7 @@ export interface RunPage extends Common {
 
 /** Reads the page. Throws `storage_error` (500), and what settings throw. */
 export async function runPage(visit: Visit): Promise<RunPage> {
-	const facts = await readFacts(visit);
+	const facts = await readFacts(visit, 'first');
 	const { newest } = facts;
 	return {
 		...commonOf(visit),

@@ -19,7 +19,6 @@ import { rememberOlder } from './older.ts';
 import {
 	showBars,
 	showDays,
-	showExpected,
 	showHoldings,
 	showPlanned,
 	showRows,
@@ -57,8 +56,6 @@ export interface Shown {
 	/** Whether this is not the first page of the list. */
 	isContinued: boolean;
 	run: Run | null;
-	/** What a new backup is likely to have; null if nothing is known. */
-	expected: Run['expected'];
 }
 
 /** What retention would do now, with at most {@link PER_PLAN} backups. */
@@ -135,7 +132,6 @@ function shownOf(facts: Facts, visit: Visit): Omit<Shown, 'days'> {
 		next: hasMore ? (rows.at(-1)?.name ?? null) : null,
 		isContinued: after !== null,
 		run: showRun(facts),
-		expected: showExpected(facts),
 	};
 }
 
