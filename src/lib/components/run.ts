@@ -1,9 +1,11 @@
-import { bytes, count, counted, span } from './text.ts';
+import { bytes, count, counted, harmless, shortened, span } from './text.ts';
 import type { Run } from './types.ts';
 
 /** The part that has to be done before the rest can be estimated. */
 const MIN_PART = 0.03;
 const MIN_ELAPSED_MS = 3_000;
+/** Characters of an error's code. */
+const MAX_CODE = 60;
 
 /** What a run shows. */
 export interface RunView {
@@ -45,7 +47,8 @@ function leftOf({ state, startedAt }: Run, part: number | null, now: number): st
 
 function titleOf({ state, resumesAt, attempt, error }: Run, now: number): string {
 	if (state === 'done') return 'The backup is complete';
-	if (state === 'failed') return `The backup failed: ${error?.code ?? 'unknown'}`;
+	if (state === 'failed')
+		return `The backup failed: ${harmless(shortened(error?.code ?? 'unknown', MAX_CODE))}`;
 	if (state === 'waiting') {
 		const wait = resumesAt ? Date.parse(resumesAt) - now : 0;
 		return wait > 0
@@ -56,10 +59,14 @@ function titleOf({ state, resumesAt, attempt, error }: Run, now: number): string
 }
 
 function countsOf({ tables, rows, sqlBytes, expected }: Run): string {
-	const of = (number: number, total: number | undefined) =>
-		total === undefined || total < number ? count(number) : `${count(number)} of ${count(total)}`;
+	const of = (number: number, total: number | undefined, noun: string) =>
+		total === undefined || total < number
+			? counted(number, noun)
+			: `${count(number)} of ${counted(total, noun)}`;
 	const size = expected && expected.sqlBytes >= sqlBytes ? ` of ${bytes(expected.sqlBytes)}` : '';
-	const known = expected ?? undefined;
-	const tableText = known ? `${of(tables, known.tables)} tables` : counted(tables, 'table');
-	return `${tableText}, ${of(rows, known?.rows)} rows, ${bytes(sqlBytes)}${size}`;
+	const [tableText, rowText] = [
+		of(tables, expected?.tables, 'table'),
+		of(rows, expected?.rows, 'row'),
+	];
+	return `${tableText}, ${rowText}, ${bytes(sqlBytes)}${size}`;
 }

@@ -1,4 +1,4 @@
-import { counted } from './text.ts';
+import { counted, harmless } from './text.ts';
 import { printTime } from './time.ts';
 import type { Day, DayState } from './types.ts';
 
@@ -44,7 +44,7 @@ export function titleOf({ date, state, backups, failures, code }: Day): string {
 	const tries = failures === 1 ? '1 failed try' : `${failures} failed tries`;
 	const facts = [
 		...(backups > 0 ? [counted(backups, 'backup')] : []),
-		...(failures > 0 ? [`${tries}${code ? ` (${code})` : ''}`] : []),
+		...(failures > 0 ? [`${tries}${code ? ` (${harmless(code)})` : ''}`] : []),
 	];
 	const day = printTime(date, 'day', 'UTC');
 	return `${day}: ${DAY_WORDS[state]}.${facts.length > 0 ? ` ${facts.join(', ')}.` : ''}`;

@@ -1,4 +1,4 @@
-import { harmless } from './text.ts';
+import { harmless, shortened } from './text.ts';
 
 /** How much of a time is printed. */
 export type Precision = 'day' | 'minute' | 'second';
@@ -13,13 +13,18 @@ const OPTIONS: Record<Precision, Intl.DateTimeFormatOptions> = {
 /** Making one takes longer than a hundred uses of it. */
 const formats = new Map<string, Intl.DateTimeFormat>();
 
+/** Characters that are shown of what is not a time. */
+const MOST = 40;
+
 /**
  * A time as people read it, `27 Nov 2026, 10:02`, in a time zone, or in the viewer's own if it is undefined.
- * A text that is not a time stays as it is.
+ * A text that is not a time is shown as it is, or its beginning.
  */
 export function printTime(at: string, precision: Precision, timeZone: string | undefined): string {
 	const time = Date.parse(at);
-	return Number.isNaN(time) ? harmless(at) : formatOf(precision, timeZone).format(time);
+	return Number.isNaN(time)
+		? harmless(shortened(at, MOST))
+		: formatOf(precision, timeZone).format(time);
 }
 
 /** What `Intl.DateTimeFormat` takes to print times like {@link printTime} for the viewer, as JSON: for live.js. */
