@@ -35,10 +35,17 @@ export async function makeBackup(all: People, page: Page): Promise<string> {
 	return ((await response.json()) as { backup: { name: string } }).backup.name;
 }
 
+/** axe, with the rules of WCAG 2.2 AA and good practice. `axeSource` is what loads it, if not the package. */
+export function axeOf(page: Page, axeSource?: string): AxeBuilder {
+	const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+	return new AxeBuilder({ page, ...(axeSource && { axeSource }) })
+		.options({ resultTypes: ['violations'] })
+		.withTags(tags);
+}
+
 /** Expects that axe finds nothing on a page, by WCAG 2.2 AA. */
 export async function expectAccessible(page: Page): Promise<void> {
-	const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-	const { violations } = await new AxeBuilder({ page }).withTags(tags).analyze();
+	const { violations } = await axeOf(page).analyze();
 	const found = violations.map(
 		({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`,
 	);
@@ -51,7 +58,12 @@ export async function expectToFit(page: Page): Promise<void> {
 		const { clientWidth, scrollWidth } = document.documentElement;
 		const isBeside = (element: Element) => element.getBoundingClientRect().right > clientWidth + 1;
 		const all = scrollWidth > clientWidth ? [...document.querySelectorAll('body *')] : [];
-		return all.filter(isBeside).map(({ outerHTML }) => outerHTML.slice(0, 120));
+		const stateOf = (element: Element) =>
+			element.closest('[data-state]')?.getAttribute('data-state') ?? '';
+		return all
+			.filter(isBeside)
+			.slice(0, 10)
+			.map((element) => `${stateOf(element)} ${element.outerHTML.slice(0, 120)}`);
 	});
 	expect(beside, page.url()).toEqual([]);
 }
