@@ -37,9 +37,7 @@ function history(draw: Draw, most: number): History {
 	if (tables.length === 0) tables.push(pick(draw, KEYED_TABLES));
 	return {
 		first: tables.flatMap(made).map((statement) => [statement]),
-		changes: times(1 + upTo(draw, most - 1), (number) =>
-			change(draw, pick(draw, tables), number),
-		),
+		changes: times(1 + upTo(draw, most - 1), (number) => change(draw, pick(draw, tables), number)),
 	};
 }
 

@@ -68,7 +68,7 @@ describe('an encrypted backup', () => {
 		const plain = await createBackup(engine({ keys: [key] }));
 		const hidden = printManifest(await createBackup(engine(encrypting)));
 		const described = [plain.schema, ...plain.tables].map(({ sha256 }) => sha256);
-		const digests = [...described, ...(plain.slices ?? []).map(({ content }) => content)];
+		const digests = [...described, ...(plain.slices ?? []).map((slice) => slice.split(' ').at(-1))];
 		expect(digests.length).toBeGreaterThan(2);
 		for (const digest of digests) expect(hidden).not.toContain(digest);
 	});
