@@ -25,6 +25,12 @@ export function forgetCodes(folder: string): void {
 	index?.exec(`DELETE FROM _mf_objects WHERE key LIKE 'access/spent/%'`);
 }
 
+/** Makes the app forget wrong codes, after which an address has to wait. */
+export function forgetGuesses(folder: string): void {
+	using index = openIndex(folder);
+	index?.exec(`DELETE FROM _mf_objects WHERE key LIKE 'access/guesses%'`);
+}
+
 /** The file with the bytes of an object. Throws if there is no such object. */
 export function fileOfObject(folder: string, key: string): string {
 	using index = openIndex(folder);

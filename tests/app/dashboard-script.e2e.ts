@@ -39,6 +39,7 @@ async function expectToCopy(page: Page): Promise<void> {
 	const copied = await page.evaluate(() => navigator.clipboard.readText());
 	expect(copied).toBe(await command.locator('code').textContent());
 	expect(copied).not.toBe('');
+	await page.clock.runFor(2_000);
 	await expect(command.getByRole('button', { name: /^Copy\b/ })).toBeVisible();
 }
 
@@ -52,6 +53,7 @@ test('times are those of the viewer', async ({ page }) => {
 });
 
 test('commands are copied', async ({ page }) => {
+	await page.clock.install();
 	await page.goto(path());
 	await expectToCopy(page);
 	await page.goto(path(`/${name}`));

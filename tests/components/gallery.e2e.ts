@@ -15,6 +15,7 @@ const PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Galler
 <script type="module" src="/gallery.js"></script>`;
 const TYPES: Record<string, string> = { css: 'text/css', js: 'text/javascript' };
 
+test.describe.configure({ mode: 'parallel' });
 // Failures say all, and a trace of these pages takes longer than the tests.
 test.use({ trace: 'off' });
 
