@@ -177,7 +177,7 @@ export const components = [Verdict, StatusPage];
 			const compilerOptions = {
 				...{ strict: true, exactOptionalPropertyTypes: true },
 				// A new app of SvelteKit looks at no types of packages; here all but TypeScript's own.
-				...{ skipLibCheck: isBundler, skipDefaultLibCheck: true },
+				...{ skipLibCheck: false, skipDefaultLibCheck: true },
 				...{ noEmit: true, target: 'esnext', lib: ['esnext', 'dom'], types: [] },
 				...{ module: isBundler ? 'esnext' : 'nodenext', moduleResolution },
 			};
