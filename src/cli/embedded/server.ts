@@ -55,6 +55,16 @@ const COMMANDS = {
  * until it answers. Throws an Error with the server's output if it does not.
  */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
+	try {
+		return await launch(options);
+	} catch (error) {
+		// Wrangler chooses some ports itself, and two servers that start together may get the same.
+		if (!String(error).includes('Address already in use')) throw error;
+		return launch(options);
+	}
+}
+
+async function launch(options: ServerOptions): Promise<Server> {
 	const port = options.port ?? (await freePort());
 	const command = COMMANDS[options.as ?? 'pages'];
 	const args = [...command.args, '--ip', '127.0.0.1'];
