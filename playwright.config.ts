@@ -7,6 +7,7 @@ export default defineConfig({
 	testMatch: '*.e2e.ts',
 	workers: '100%', // each file runs a server of its own
 	timeout: 60_000,
+	expect: { timeout: 15_000 }, // machines of CI are slow and shared
 	use: {
 		// Snapshots of the page tell as much, and screenshots take a fifth of the time.
 		trace: { mode: 'retain-on-failure', screenshots: false, snapshots: true, sources: true },

@@ -45,7 +45,7 @@ const HOUR = 3_600_000;
  * Of which a short run tries an eighth. There is a backup after each change, twice and in many steps, which
  * takes half a second: a short run makes few of them.
  */
-const HISTORIES = LONG ? 200 : 24;
+const HISTORIES = LONG ? 200 : 16;
 const MOST_CHANGES = LONG ? 20 : 5;
 
 /** The way and the time at which a backup is made. */

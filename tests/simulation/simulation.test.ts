@@ -8,7 +8,7 @@ import { histories, live } from './history.ts';
 
 const ENGINE = fileURLToPath(new URL('../../src/lib/server/backup', import.meta.url));
 /** A history takes a fifth of a second, so a short run tries fewer than an eighth of them. */
-const RUNS = counted(LONG ? 5_000 : 400);
+const RUNS = counted(LONG ? 5_000 : 240);
 /** About ten times the number of histories that it took to find the rarest fault. */
 const RUNS_WITH_FAULT = 2_000;
 
