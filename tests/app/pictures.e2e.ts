@@ -39,6 +39,7 @@ const GOOD_CLS = 0.1;
 let all: People;
 
 test.beforeAll(async () => {
+	test.setTimeout(300_000);
 	all = await startPeople(VARS);
 	await liveThroughWeeks();
 });
