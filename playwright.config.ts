@@ -5,6 +5,7 @@ export default defineConfig({
 	testDir: 'tests',
 	globalSetup: './tests/app/shared.ts',
 	testMatch: '*.e2e.ts',
+	outputDir: 'test-results/browser', // is emptied first, and others write beside it
 	workers: '100%', // each file runs a server of its own
 	timeout: 60_000,
 	expect: { timeout: 15_000 }, // machines of CI are slow and shared
