@@ -1,5 +1,6 @@
 import { expect, type Page } from '@playwright/test';
 import { runLocally } from '../operator.ts';
+import { expectAccessible, expectToFit } from './dashboard.ts';
 import { type Account } from './github.ts';
 import * as people from './people.ts';
 import { ADA, authorize, GRACE, type People, signInButton, startPeople, test } from './people.ts';
@@ -204,21 +205,27 @@ test('signing out never redirects to another site', async ({ request }) => {
 	expect(response.headers()['location']).toBe(app);
 });
 
-test('the pages fit a phone', async ({ page }) => {
+test('the pages fit a phone, and are accessible, in the dark too', async ({ page }) => {
 	await page.setViewportSize(PHONE);
-	const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+	const expectToSuit = async () => {
+		await expectToFit(page);
+		for (const colorScheme of ['light', 'dark'] as const) {
+			await page.emulateMedia({ colorScheme });
+			await expectAccessible(page);
+		}
+	};
 	await page.goto(app);
-	expect(await fits()).toBe(true);
+	await expectToSuit();
 	await signIn(page, {
 		...GRACE,
 		id: 4,
 		name: 'W'.repeat(60),
 		email: `${'w'.repeat(60)}@w.example`,
 	});
-	expect(await fits()).toBe(true);
+	await expectToSuit();
 	await page.goto(`${app}/nowhere`);
 	await expect(page.getByRole('heading', { name: 'Not Found' })).toBeVisible();
-	expect(await fits()).toBe(true);
+	await expectToSuit();
 });
 
 test('the keyboard is enough to sign in', async ({ page }) => {
