@@ -92,7 +92,7 @@ test('pins with a note, refuses to delete, and unpins', async ({ page }) => {
 	await page.goto(path(`/${name}`));
 	const form = (button: string) =>
 		page.locator('form', { has: page.getByRole('button', { name: button, exact: true }) });
-	await page.getByLabel('Note: why it has to stay').fill('Before the <b>move</b>');
+	await page.getByLabel('Note: why you keep it').fill('Before the <b>move</b>');
 	await form('Pin this backup')
 		.getByLabel('One-time code')
 		.fill(await freshCode(all));

@@ -113,8 +113,8 @@ export function prune(visit: Visit, form: FormData): Promise<Outcome> {
 }
 
 /**
- * Lifts the lockout of six-digit codes. Takes a code in its long form: whoever guesses six digits with a stolen
- * session must not get more guesses. Throws `long_code_needed` (403), and what {@link typedCode} throws.
+ * Lifts the lockout of six-digit codes. Takes a code in its long form: somebody who guesses six digits with a
+ * stolen session must not get more guesses. Throws `long_code_needed` (403), and what {@link typedCode} throws.
  */
 export function lift(visit: Visit, form: FormData): Promise<Outcome> {
 	return recorded(visit, 'lift_lock', async (deed) => {

@@ -75,10 +75,15 @@ export function blockOf(
 
 export const NO_POLICY: Reason = { code: 'no_policy', text: 'no policy is set' };
 
-/** Removing what a person asked to remove is fine while enough others are left. */
+/**
+ * Removing what a person asked to remove is fine while enough others are left, except for the newest: without
+ * it no recent backup may be proven, which would block every other removal.
+ */
 function newestProven(counted: Candidate[]): Candidate[] {
-	const proven = counted.filter(({ provenAt }) => provenAt !== null);
-	return proven.toSorted((a, b) => Number(a.requested) - Number(b.requested)).slice(0, MIN_PROVEN);
+	const [newest, ...others] = counted.filter(({ provenAt }) => provenAt !== null);
+	if (newest === undefined) return [];
+	const wanted = others.toSorted((a, b) => Number(a.requested) - Number(b.requested));
+	return [newest, ...wanted.slice(0, MIN_PROVEN - 1)];
 }
 
 function days(count: number): string {

@@ -75,6 +75,13 @@ describe('the floors', () => {
 		});
 	});
 
+	test('the newest proven one stays although its removal was requested', () => {
+		const verified = { drilledAt: null, requested: true };
+		const days = tenDays({ '22': { provenAt: null, drilledAt: null }, '21': verified });
+		expect(kept(days)).toMatchObject({ '21': 'proven', '20': 'drilled proven', '19': 'proven' });
+		expect(kept(days)).not.toHaveProperty('18');
+	});
+
 	test('one of the three newest proven ones may go on request, if three others stay', () => {
 		const days = tenDays({ '21': { requested: true } });
 		expect(kept(days)).toEqual({

@@ -32,7 +32,7 @@ export interface DumpedStep {
 /**
  * Dumps as much as the budget allows, and stores it as one volume unless there is nothing to write.
  * Throws {@link SnapshotChanged} if the database was written to since the backup started, NeedsStage if
- * it should be staged, {@link NeedsFull} if it is no good differential, and `snapshot_unstable` (409) if
+ * it should be staged, {@link NeedsFull} if too much is new for a differential, and `snapshot_unstable` (409) if
  * it could not be staged.
  */
 export async function dumpStep(call: Call, job: Job): Promise<DumpedStep> {
