@@ -32,9 +32,17 @@ export const retention: Mutation[] = [
 	{
 		title: 'a request removes one of the last proven backups',
 		file: FLOORS,
-		right: 'const proven = counted.filter(({ provenAt }) => provenAt !== null);',
-		wrong: 'const proven = counted.filter((one) => one.provenAt !== null && !one.requested);',
+		right: 'return [newest, ...wanted.slice(0, MIN_PROVEN - 1)];',
+		wrong: 'return [newest, ...wanted.filter((one) => !one.requested).slice(0, MIN_PROVEN - 1)];',
 		tests: [HISTORIES],
+	},
+	{
+		title: 'a request removes the newest proven backup',
+		file: FLOORS,
+		right: 'const [newest, ...others] = counted.filter(({ provenAt }) => provenAt !== null);',
+		wrong:
+			'const [newest, ...others] = counted.filter(({ provenAt }) => provenAt !== null).toSorted((a, b) => Number(a.requested) - Number(b.requested));',
+		tests: [`${KEEP}/plan.test.ts`],
 	},
 	{
 		title: 'a pin holds nothing',
