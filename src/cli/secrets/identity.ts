@@ -1,11 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import {
-	Decrypter,
-	generateHybridIdentity,
-	generateX25519Identity,
-	identityToRecipient,
-} from 'age-encryption';
+import { isIdentity } from '../../lib/server/backup/storage/age-keys.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
 
 /** Only the owner has access. */
@@ -36,8 +31,11 @@ export function readIdentities(path: string): string[] {
  * EEXIST rather than overwrite a file.
  */
 export async function makeIdentity(path: string, postQuantum: boolean): Promise<string> {
-	const identity = await (postQuantum ? generateHybridIdentity() : generateX25519Identity());
-	const recipient = await identityToRecipient(identity);
+	const age = await import('age-encryption');
+	const identity = await (postQuantum
+		? age.generateHybridIdentity()
+		: age.generateX25519Identity());
+	const recipient = await age.identityToRecipient(identity);
 	const created = new Date().toISOString().replace(/\.\d+/, '');
 	mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
 	writeFileSync(path, `# created: ${created}\n# public key: ${recipient}\n${identity}\n`, {
@@ -49,18 +47,9 @@ export async function makeIdentity(path: string, postQuantum: boolean): Promise<
 }
 
 /** The public keys of the identities in a file. Throws `identity_unreadable` (400). */
-export function recipientsIn(path: string): Promise<string[]> {
+export async function recipientsIn(path: string): Promise<string[]> {
+	const { identityToRecipient } = await import('age-encryption');
 	return Promise.all(readIdentities(path).map((identity) => identityToRecipient(identity)));
-}
-
-function isIdentity(line: string): boolean {
-	try {
-		if (!line.startsWith('AGE-SECRET-KEY-')) return false; // age has plugins with other kinds
-		new Decrypter().addIdentity(line);
-		return true;
-	} catch {
-		return false;
-	}
 }
 
 function readText(path: string): string {

@@ -22,7 +22,7 @@ import type { Budget, Engine } from './engine.ts';
 import { COMPRESSIONS } from './format/names.ts';
 import { type BackupKey, deriveKey } from './format/signature.ts';
 import { BUDGETS } from './make/budget.ts';
-import { recipientKind } from './storage/age.ts';
+import { recipientKind } from './storage/age-keys.ts';
 import type { Encoding } from './storage/codec.ts';
 import { prefixed } from './storage/prefixed.ts';
 import { requireZstd } from './storage/zstd.ts';
