@@ -76,6 +76,7 @@ export function dashboardOf<E extends { request: Request }>(open: Opener<E>): Da
 	const acts = () => import('./server/dashboard/acts.ts');
 	const make = () => import('./server/dashboard/make.ts');
 	const pages = () => import('./server/dashboard/pages.ts');
+	const runs = () => import('./server/dashboard/run.ts');
 	const states = () => import('./server/dashboard/status.ts');
 	const form = ({ request }: E) => request.formData();
 	return {
@@ -83,10 +84,7 @@ export function dashboardOf<E extends { request: Request }>(open: Opener<E>): Da
 		retention: async (event) => (await states()).retentionPage(await visit(event)),
 		log: async (event) => (await pages()).logPage(await visit(event)),
 		access: async (event) => (await pages()).accessPage(await visit(event)),
-		async run(event) {
-			const { runPage } = await import('./server/dashboard/run.ts');
-			return runPage(await visit(event));
-		},
+		run: async (event) => (await runs()).runPage(await visit(event)),
 		async backup(event, name) {
 			const { backupPage } = await import('./server/dashboard/detail.ts');
 			return backupPage(await visit(event), name);

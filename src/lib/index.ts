@@ -1,7 +1,9 @@
 import { type Dashboard, dashboardOf } from './dashboard.ts';
 import type { Person } from './server/dashboard/visit.ts';
 import { mount, type Options } from './mount.ts';
+import type { Environment } from './server/environment.ts';
 import type { Leg, WorkflowBinding } from './server/unattended/scheduled.ts';
+import type { Self } from './server/unattended/self.ts';
 import type { Turn } from './server/unattended/turn.ts';
 
 export { LifeboatError } from './server/errors.ts';
@@ -120,37 +122,12 @@ export function lifeboat<E extends Event = Event>({
 			const { runScheduled } = await import('./server/unattended/scheduled.ts');
 			await runScheduled(self(env), workflowOf(env), scheduledTime);
 		},
-		unattended: {
-			async turn(env) {
-				const { takeTurn } = await import('./server/unattended/turn.ts');
-				return takeTurn(self(env), 'workflow');
-			},
-			async start(env, leg) {
-				const { startLeg } = await import('./server/unattended/scheduled.ts');
-				const binding = workflowOf(env);
-				if (binding) await startLeg(binding, leg);
-			},
-			async alert(env, reason) {
-				const { alertOwn } = await import('./server/unattended/self.ts');
-				await alertOwn(self(env), reason);
-			},
-		},
+		unattended: unattendedOf(self, workflowOf),
 		async handle({ event, resolve }) {
 			const { pathname, searchParams } = event.url;
 			if (pathname !== mounted.path && !pathname.startsWith(within)) return resolve(event);
-			const { answer } = await import('./server/http/api.ts');
-			const { request, url } = event;
-			const { ctx, context } = await platformOf(event);
-			const call = {
-				request,
-				url,
-				platform: {
-					env: mounted.environment(await envOf(event), searchParams.get('database')),
-					ctx: ctx ?? context,
-				},
-				getClientAddress: () => event.getClientAddress(),
-			};
-			return answer(call, pathname.slice(within.length).replace(/\/$/, ''));
+			const env = mounted.environment(await envOf(event), searchParams.get('database'));
+			return answerApi(event, env, pathname.slice(within.length).replace(/\/$/, ''));
 		},
 		async requireOrigin(event) {
 			const { requireOrigin } = await import('./server/access/origin.ts');
@@ -167,6 +144,37 @@ export function lifeboat<E extends Event = Event>({
 				authorize: async () => (await authorize?.(event)) ?? null,
 			};
 		}),
+	};
+}
+
+/** Answers a call of the API; `path` is what follows the API's own. */
+async function answerApi(event: Event, env: Environment, path: string): Promise<Response> {
+	const { answer } = await import('./server/http/api.ts');
+	const { request, url } = event;
+	const { ctx, context } = await platformOf(event);
+	const platform = { env, ctx: ctx ?? context };
+	const getClientAddress = () => event.getClientAddress();
+	return answer({ request, url, platform, getClientAddress }, path);
+}
+
+function unattendedOf(
+	self: (env: object) => Self,
+	workflowOf: (env: object) => WorkflowBinding | undefined,
+): Lifeboat['unattended'] {
+	return {
+		async turn(env) {
+			const { takeTurn } = await import('./server/unattended/turn.ts');
+			return takeTurn(self(env), 'workflow');
+		},
+		async start(env, leg) {
+			const { startLeg } = await import('./server/unattended/scheduled.ts');
+			const binding = workflowOf(env);
+			if (binding) await startLeg(binding, leg);
+		},
+		async alert(env, reason) {
+			const { alertOwn } = await import('./server/unattended/self.ts');
+			await alertOwn(self(env), reason);
+		},
 	};
 }
 

@@ -1,7 +1,8 @@
 import { env } from 'cloudflare:workers';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { damages, type Dice, effectOf, SALE, SHOP, type Stored } from '../damages.ts';
+import { damages, type Dice, effectOf, type Stored } from '../damages.ts';
+import { SALE, SHOP } from '../databases/shop.ts';
 import { backUpTwice } from '../differentials.ts';
 import { settings } from '../databases/settings.ts';
 import type { Sql } from '../databases/sql.ts';

@@ -84,12 +84,8 @@ function files(): Record<string, string> {
 }
 
 test('wires an app up, in at most 12 lines, and makes its secrets', () => {
-	const { status, stdout, stderr } = init(
-		'--yes',
-		'--no-encrypt',
-		'--origin',
-		'https://shop.example.com',
-	);
+	const origin = ['--origin', 'https://shop.example.com'];
+	const { status, stdout, stderr } = init('--yes', '--no-encrypt', ...origin);
 	expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 	expect(read('src/hooks.server.ts')).toBe(`import type { Handle } from '@sveltejs/kit';
 import { lifeboat } from 'lifeboat';
@@ -206,11 +202,10 @@ test('secrets go into .dev.vars where there is one, and no value there changes',
 });
 
 test('secrets are ignored by git already where a pattern covers them', () => {
-	write('.gitignore', '.env\n.env.*\nfull_backup_*\nincremental_backup_*\nbefore-*\n*.agekey\n');
+	const patterns = '.env\n.env.*\nfull_backup_*\nincremental_backup_*\nbefore-*\n*.agekey\n';
+	write('.gitignore', patterns);
 	init('--yes', '--no-encrypt');
-	expect(read('.gitignore')).toBe(
-		'.env\n.env.*\nfull_backup_*\nincremental_backup_*\nbefore-*\n*.agekey\n',
-	);
+	expect(read('.gitignore')).toBe(patterns);
 });
 
 test("the result satisfies the app's own Prettier, whose style new files get too", () => {

@@ -36,11 +36,7 @@ const MODE = 0o600;
  * file: its contents are saved and replaced in one transaction, which is faster than through workerd
  * and leaves nothing behind when it fails or is killed. The rows are then counted by workerd's D1.
  */
-export function openLocal(
-	folder: string | undefined,
-	context: Context,
-	binding?: string | undefined,
-): Target {
+export function openLocal(folder: string | undefined, context: Context, binding?: string): Target {
 	const persistTo = folder ?? STATE;
 	const word = folder === undefined ? 'local' : `local:${folder}`;
 	const options = binding === undefined ? '' : ` --binding ${shellWord(binding)}`;

@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, test } from 'vitest';
-import { SHOP } from '../../../../../tests/damages.ts';
+import { SHOP } from '../../../../../tests/databases/shop.ts';
 import { ENCODINGS, type EncodingTitle } from '../../../../../tests/encodings.ts';
 import { backupOf, bytesOf, sleep, sourceOf } from '../../../../../tests/memory.ts';
 import { differences } from '../../../../../tests/databases/compare.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { flipBit } from '../../../../../tests/backups.ts';
 import { isTurn } from '../../../../../tests/counts.ts';
-import { SHOP } from '../../../../../tests/damages.ts';
+import { SHOP } from '../../../../../tests/databases/shop.ts';
 import { ENCODINGS, type EncodingTitle, otherKey } from '../../../../../tests/encodings.ts';
 import {
 	backupOf,
