@@ -73,7 +73,8 @@ export function runNode(
 	args: readonly string[],
 	node = process.execPath,
 ): { status: number | null; output: string } {
-	const env = { PATH: process.env['PATH'] };
+	const { PATH, NODE_COMPILE_CACHE } = process.env; // an app has none: it only saves time
+	const env = { PATH, NODE_COMPILE_CACHE };
 	const { status, stdout, stderr } = spawnSync(node, args, { cwd, env, encoding: 'utf8' });
 	return { status, output: stdout + stderr };
 }

@@ -19,7 +19,7 @@ const BACKUP_MAC_KEY = 'k'.repeat(44);
 
 let app: App;
 let folder: string;
-let env: Record<string, string>;
+let env: NodeJS.ProcessEnv;
 beforeAll(() => void (app = new App()));
 afterAll(() => app?.stop());
 beforeEach(() => {
@@ -38,7 +38,8 @@ beforeEach(() => {
 	for (const [name, script] of Object.entries(programs)) {
 		writeFileSync(join(tools, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
 	}
-	env = { PATH: `${tools}${delimiter}${process.env['PATH']}` };
+	const { PATH, NODE_COMPILE_CACHE } = process.env;
+	env = { PATH: `${tools}${delimiter}${PATH}`, NODE_COMPILE_CACHE };
 });
 afterEach(() => removeFolder(folder));
 
