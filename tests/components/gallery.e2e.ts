@@ -105,12 +105,10 @@ function misledIn(page: Page): Promise<string[]> {
 
 /** What axe finds, with the states in which it is. In the dark only colours are other ones. */
 async function violationsIn(page: Page, isDark: boolean): Promise<string[]> {
-	// The states of a component are on one page with the same labels. Nothing here is in a frame.
+	// The states of a component are on one page with the same labels.
 	// Once it is loaded, it stays: loading it takes as long as its run.
 	const isLoaded = await page.evaluate(() => 'axe' in window);
-	const axe = axeOf(page, isLoaded ? 'void 0' : undefined)
-		.disableRules('landmark-unique')
-		.setLegacyMode();
+	const axe = axeOf(page, isLoaded ? 'void 0' : undefined).disableRules('landmark-unique');
 	const { violations } = await (isDark ? axe.withRules('color-contrast') : axe).analyze();
 	const found = violations.flatMap(({ id, nodes }) =>
 		nodes.map(({ html, target }) => ({ text: `${id}: ${html}`, target: String(target) })),
