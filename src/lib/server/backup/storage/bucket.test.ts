@@ -19,19 +19,21 @@ import { listObjects, listStored } from './list.ts';
 
 beforeEach(reset);
 
+const HOUR = 3_600_000;
 const context = { bucket: env.MY_BUCKET, sleep: async () => {}, signer: null };
 
 /** A manifest with volumes of these numbers. */
 async function manifestWith(numbers: number[]): Promise<Manifest> {
 	await backUp();
 	const manifest = await createBackup(engine());
-	const name = backupName('full', new Date('2026-12-01T00:00:00.000Z'));
+	const startedAt = new Date(Date.parse(manifest.startedAt) + HOUR).toISOString(); // the newest of all
+	const name = backupName('full', new Date(startedAt));
 	const [volume] = manifest.volumes;
 	if (!volume) throw new Error('The backup has no volume.');
 	const encodings: EncodingName[] = ['gzip', 'age']; // the longest names
 	const key = (number: number) => volumeKey(name, number, encodings);
 	const volumes = numbers.map((number) => ({ ...volume, encodings, key: key(number) }));
-	return { ...manifest, name, startedAt: '2026-12-01T00:00:00.000Z', volumes };
+	return { ...manifest, name, startedAt, volumes };
 }
 
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
@@ -45,7 +47,8 @@ describe('a manifest', () => {
 	] as const)('of %s is committed, and listed with its files', async ([, numbers, inMetadata]) => {
 		const manifest = await manifestWith([...numbers]);
 		expect(await commitManifest(context, manifest)).toBe(true);
-		const [first] = await listStored(engine({ now: () => Date.UTC(2026, 11, 2) }));
+		const later = Date.parse(manifest.startedAt) + HOUR;
+		const [first] = await listStored(engine({ now: () => later }));
 		expect(first?.name).toBe(manifest.name);
 		expect(first?.files).toEqual(manifest.volumes.map(({ key }) => key));
 		const object = await env.MY_BUCKET.head(manifestKey(manifest.name));
