@@ -16,9 +16,25 @@ export function settings(full: number): {
 } {
 	const numRuns = counted(full);
 	const limit = FOR_SHRINKING_MS + numRuns * PER_RUN_MS;
-	const plugins = [fc.interruptAfterTimeLimit(limit, { failOnInterrupt: true })];
+	const plugins = [fc.interruptAfterTimeLimit(limit, { failOnInterrupt: true }), shrinkInTime];
 	return {
 		check: { numRuns, plugins, seed: SEED },
 		test: { timeout: limit + FOR_REPORT_MS },
 	};
 }
+
+/** Ends the search for a smaller case in time: those that are tried later pass. */
+const shrinkInTime: fc.Plugin<unknown> = () => {
+	let failedAt = Number.POSITIVE_INFINITY;
+	const note = <R extends object | null>(result: R): R => {
+		if (result !== null && 'error' in result) failedAt = Math.min(failedAt, Date.now());
+		return result;
+	};
+	return {
+		decorateRun: (run) => (value) => {
+			if (Date.now() > failedAt + FOR_SHRINKING_MS) return null;
+			const result = run(value);
+			return result instanceof Promise ? result.then(note) : note(result);
+		},
+	};
+};
