@@ -59,11 +59,17 @@ export class App {
 }
 
 /**
- * Starts the built app with its state in a folder: as Pages by Miniflare alone. In the long tests, and as a
- * Worker with LIFEBOAT_APP=worker, wrangler starts it.
+ * Starts the built app with its state in a folder, on a free port if none is given: as Pages by Miniflare
+ * alone. In the long tests, and as a Worker with LIFEBOAT_APP=worker, wrangler starts it.
  */
-export function startApp(folder: string, vars: Record<string, string>): Promise<Running> {
+export function startApp(
+	folder: string,
+	vars: Record<string, string>,
+	port?: number,
+): Promise<Running> {
 	const as = product();
-	if (LONG || as === 'worker') return startServer({ as, persistTo: folder, vars });
-	return startInMiniflare(folder, vars);
+	if (LONG || as === 'worker') {
+		return startServer({ as, persistTo: folder, vars, ...(port && { port }) });
+	}
+	return startInMiniflare(folder, vars, port);
 }

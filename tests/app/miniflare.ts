@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { extname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Miniflare, MiniflareOptions } from 'miniflare';
 import { folderOf } from '../../src/cli/embedded/file.ts';
@@ -15,36 +16,59 @@ import { sharedFolder } from './shared.ts';
 type Env = NonNullable<MiniflareOptions['workers'][number]['config']['env']>;
 
 const MODULE = '_worker.js';
+const BUILT = '.svelte-kit/cloudflare';
+/** The types of the app's static files. */
+const TYPES: Record<string, string> = {
+	'.css': 'text/css',
+	'.js': 'text/javascript',
+	'.json': 'application/json',
+	'.png': 'image/png',
+	'.svg': 'image/svg+xml',
+};
 
 /**
  * Starts the built app as Pages, with its state in a folder: the bundle that wrangler makes for Pages, run by
- * Miniflare in this process. It has no static files.
+ * Miniflare in this process, on a free port if none is given.
  */
 export async function startInMiniflare(
 	folder: string,
 	vars: Record<string, string>,
+	port = 0,
 ): Promise<Pick<Server, 'url' | 'output' | 'stop'>> {
 	const { Response } = await import('miniflare'); // takes a quarter of a second
 	const texts = Object.entries(vars).map(([name, value]) => [name, { type: 'text', value }]);
 	const env = Object.fromEntries(texts) as Env;
-	env['ASSETS'] = { type: 'fetcher', handler: () => new Response(null, { status: 404 }) };
+	env['ASSETS'] = {
+		type: 'fetcher',
+		async handler({ url }) {
+			const { pathname } = new URL(url);
+			const bytes = await readFile(join(BUILT, pathname)).catch(() => null);
+			const headers = { 'Content-Type': TYPES[extname(pathname)] ?? 'application/octet-stream' };
+			return bytes ? new Response(bytes, { headers }) : new Response(null, { status: 404 });
+		},
+	};
 	let output = '';
-	const miniflare = await open(folder, await bundle(), env, (line) => (output += `${line}\n`));
+	const onLog = (line: string) => (output += `${line}\n`);
+	const miniflare = await open(folder, { contents: await bundle(), more: env, port, onLog });
 	const { origin: url } = await miniflare.ready;
 	return { url, output: () => output, stop: () => miniflare.dispose() };
 }
 
 /** Opens the database and the bucket in a folder. */
 export function openState(folder: string): Promise<Miniflare> {
-	return open(folder, 'export default {}', {}, () => {});
+	return open(folder, { contents: 'export default {}', more: {}, port: 0, onLog() {} });
 }
 
-async function open(
-	folder: string,
-	contents: string,
-	more: Env,
-	onLog: (line: string) => void,
-): Promise<Miniflare> {
+interface Opened {
+	/** The Worker's module. */
+	contents: string;
+	/** Its other bindings. */
+	more: Env;
+	port: number;
+	onLog(line: string): void;
+}
+
+async function open(folder: string, { contents, more, port, onLog }: Opened): Promise<Miniflare> {
 	const { Miniflare } = await import('miniflare');
 	const env: Env = {
 		...more,
@@ -58,7 +82,7 @@ async function open(
 	};
 	return new Miniflare({
 		host: '127.0.0.1',
-		port: 0,
+		port,
 		cf: false, // otherwise it asks Cloudflare for the properties of requests
 		resourcePersistencePath: folderOf(folder),
 		handleStructuredLogs: ({ message }) => onLog(message),
@@ -73,7 +97,7 @@ async function bundle(): Promise<string> {
 	const path = join(sharedFolder(), MODULE);
 	if (!existsSync(path)) {
 		const outdir = mkdtempSync(join(sharedFolder(), 'bundle-'));
-		const args = ['--build-output-directory', '.svelte-kit/cloudflare', '--outdir', outdir];
+		const args = ['--build-output-directory', BUILT, '--outdir', outdir];
 		await promisify(execFile)('wrangler', ['pages', 'functions', 'build', ...args], {
 			env: childEnvironment(),
 		});

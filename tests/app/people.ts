@@ -1,6 +1,7 @@
 import { expect, test as base, type Page } from '@playwright/test';
 import { rm } from 'node:fs/promises';
 import { freePort, startServer } from '../../src/cli/embedded/server.ts';
+import { startApp } from './app.ts';
 import { type Account, GitHub } from './github.ts';
 import { migratedFolder, product } from './shared.ts';
 
@@ -57,19 +58,16 @@ export async function startPeople(
 	const app = `http://localhost:${port}`;
 	const client = { clientId: 'Iv1.lifeboat', clientSecret: '0123456789abcdef' };
 	const github = await GitHub.start({ ...client, callback: `${app}/auth/callback/github` }, GRACE);
-	const server = await startServer({
-		as: product(),
-		folder: built,
-		port,
-		persistTo: folder,
-		vars: {
-			AUTH_SECRET: 'a long random string for tests',
-			GITHUB_ID: client.clientId,
-			GITHUB_SECRET: client.clientSecret,
-			GITHUB_ENTERPRISE_URL: github.url,
-			...vars,
-		},
-	});
+	const settings = {
+		AUTH_SECRET: 'a long random string for tests',
+		GITHUB_ID: client.clientId,
+		GITHUB_SECRET: client.clientSecret,
+		GITHUB_ENTERPRISE_URL: github.url,
+		...vars,
+	};
+	const server = await (built === undefined
+		? startApp(folder, settings, port)
+		: startServer({ as: product(), folder: built, port, persistTo: folder, vars: settings }));
 	return {
 		app,
 		folder,
