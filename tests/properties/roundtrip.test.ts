@@ -130,7 +130,7 @@ async function scriptOf({ file }: Backup): Promise<string> {
 }
 
 describe('named cases', () => {
-	test.for(cases)('$name', { timeout: 120_000 }, async ({ name, statements }) => {
+	test.for(cases)('$name', async ({ name, statements }) => {
 		const backup = await backUp(statements);
 		expect(await lossesOf(backup)).toEqual([]);
 		scripts.set(name, await scriptOf(backup));

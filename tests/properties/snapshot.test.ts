@@ -136,7 +136,7 @@ describe('while others write', () => {
 		expect(await newestVersions()).toEqual([written, written]);
 	});
 
-	test('now and then, the stored backup holds a single state', { timeout: 120_000 }, async () => {
+	test('now and then, the stored backup holds a single state', async () => {
 		await prepare();
 		let stored = 0;
 		// One write at a random moment of the dump, often the only one.
