@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import { parse } from 'yaml';
+import { projectFolder, removeFolder } from '../operator.ts';
 import { type Before, evaluate, expand } from './expressions.ts';
 
 /** Where GitHub looks for workflows. */
@@ -143,6 +144,7 @@ function isWanted({ if: condition = 'true', needs: names = [] }: Job, context: C
  */
 export async function runJob(job: Job, context: Context): Promise<Run> {
 	const folder = await mkdtemp(join(tmpdir(), 'lifeboat-runner-'));
+	const checkout = projectFolder();
 	const summary = join(folder, 'summary');
 	const tools = join(folder, 'tools');
 	await writeFile(summary, '');
@@ -155,7 +157,8 @@ export async function runJob(job: Job, context: Context): Promise<Run> {
 	const given = { ...context, secrets, env };
 	try {
 		const steps: Record<string, Before> = {};
-		const exitCode = await runSteps(job.steps, { ...given, steps }, { log: log.fd, tools });
+		const runner = { log: log.fd, tools, checkout };
+		const exitCode = await runSteps(job.steps, { ...given, steps }, runner);
 		const output = await readFile(join(folder, 'log'), 'utf8');
 		const commands = output.split('\n').filter((line) => line.startsWith('::'));
 		const outputs = Object.entries(job.outputs ?? {}).map(([name, text]) => {
@@ -171,6 +174,7 @@ export async function runJob(job: Job, context: Context): Promise<Run> {
 		};
 	} finally {
 		await log.close();
+		removeFolder(checkout);
 		await rm(folder, { recursive: true });
 	}
 }
@@ -181,20 +185,26 @@ interface JobContext extends Context {
 	steps: Record<string, Before>;
 }
 
+/** What a job runs on. */
+interface Runner {
+	/** The file descriptor of its log. */
+	log: number;
+	/** A folder on its PATH. */
+	tools: string;
+	/** The repository as it is checked out: without the `.env` that somebody may have here. */
+	checkout: string;
+}
+
 /** Returns the exit code of the last step that ran. */
-async function runSteps(
-	steps: Step[],
-	context: JobContext,
-	{ log, tools }: { log: number; tools: string },
-): Promise<number> {
+async function runSteps(steps: Step[], context: JobContext, runner: Runner): Promise<number> {
 	for (const [number, step] of steps.entries()) {
 		if (step.if !== undefined && !evaluate(step.if, context)) continue;
-		if (step.uses?.startsWith('actions/setup-node@')) await setUpNode(step, tools);
+		if (step.uses?.startsWith('actions/setup-node@')) await setUpNode(step, runner.tools);
 		if (step.uses?.includes('-artifact@')) await copyArtifact(step, context);
 		const file = join(context.env['RUNNER_TEMP'] ?? '', `output-${number}`);
 		await writeFile(file, '');
 		const env = { ...context.env, GITHUB_OUTPUT: file };
-		const exitCode = await runStep(step, { ...context, env }, log);
+		const exitCode = await runStep(step, { ...context, env }, runner);
 		const lines = (await readFile(file, 'utf8')).matchAll(/^(\w+)=(.*)$/gm);
 		const outputs = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
 		if (step.id !== undefined) context.steps[step.id] = { outputs };
@@ -240,14 +250,14 @@ async function setUpNode(step: Step, folder: string): Promise<void> {
 }
 
 /** Returns the exit code, which is 0 for a step without a script. */
-async function runStep(step: Step, context: Context, log: number): Promise<number> {
+async function runStep(step: Step, context: Context, { log, checkout }: Runner): Promise<number> {
 	if (step.run === undefined || INSTALL.test(step.run)) return 0;
 	const { NODE_COMPILE_CACHE } = process.env; // GitHub has none: it only saves time
 	const env: NodeJS.ProcessEnv = { GITHUB_ACTIONS: 'true', NODE_COMPILE_CACHE, ...context.env };
 	for (const [name, text] of Object.entries(step.env ?? {})) env[name] = expand(text, context);
 	// What `shell: bash` means: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
 	const options = ['--noprofile', '--norc', '-eo', 'pipefail', '-c', step.run];
-	const child = spawn('bash', options, { env, stdio: ['ignore', log, log] });
+	const child = spawn('bash', options, { cwd: checkout, env, stdio: ['ignore', log, log] });
 	const [code] = (await once(child, 'close')) as [number];
 	return code;
 }
