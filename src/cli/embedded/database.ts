@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import type { Agent } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { BatchResult, SqlDatabase } from '../../lib/server/backup/database.ts';
 import { LifeboatError } from '../../lib/server/errors.ts';
@@ -41,6 +42,8 @@ export class EmbeddedDatabase implements SqlDatabase, AsyncDisposable {
 	readonly #url: Promise<string>;
 	/** The path of the database's SQLite file, which may not exist yet. Never resolves on Cloudflare. */
 	readonly file: Promise<string>;
+	/** Not Node's own, which may send what the database holds through a proxy (NODE_USE_ENV_PROXY). */
+	#agent: Agent | undefined;
 	readonly #kill = () => killGroup(this.#host);
 
 	/** Starts the process without waiting for it; the first batch throws if that fails. */
@@ -68,16 +71,19 @@ export class EmbeddedDatabase implements SqlDatabase, AsyncDisposable {
 
 	async [Symbol.asyncDispose](): Promise<void> {
 		process.off('exit', this.#kill);
+		this.#agent?.destroy();
 		const ended = once(this.#host, 'exit');
 		if (this.#kill()) await ended;
 	}
 
 	/** Not with `fetch`, which takes twice as long for megabytes. */
 	async #post(url: string, body: string): Promise<{ status: number; body: string }> {
-		const { request } = await import('node:http'); // half the start-up time of a restore into a file
+		const http = await import('node:http'); // takes a third of the start of a restore into a file
+		const agent = (this.#agent ??= new http.Agent({ keepAlive: true }));
 		const headers = { Authorization: `Bearer ${this.#token}` };
 		const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>();
-		request(url, { method: 'POST', headers })
+		http
+			.request(url, { method: 'POST', agent, headers })
 			.on('error', reject)
 			.on('response', (response) => {
 				const status = response.statusCode ?? 0;
